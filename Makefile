@@ -1,0 +1,112 @@
+# abusewatch: one non-recursive Makefile. `./configure` writes config.mk; `make` runs it with defaults when it is missing.
+CONFIG = config.mk
+VERSION = 0.1.0
+-include $(CONFIG)
+B ?= build
+
+PROGRAMS = abusewatchd abusewatch-collector abusewatch-analyzer abusewatch-mailer abusewatch-web abusewatch
+BIN = $(PROGRAMS:%=$(B)/bin/%)
+
+all: $(BIN)
+
+config.mk:
+	./configure
+
+# --- what belongs where: a folder is a library; main.c of a folder is its program ------------------------------------
+objects = $(patsubst %.c,$(B)/%.o,$(filter-out %/main.c,$(wildcard $(1))))
+LIB_O = $(call objects,lib/*.c)
+COLLECTOR_O = $(call objects,collector/*.c collector/source/*.c collector/mta/*.c) $(B)/gen/sources.o $(B)/gen/formats.o
+ANALYZER_O = $(call objects,analyzer/*.c analyzer/detect/*.c) $(B)/gen/detectors.o $(B)/gen/sql.o $(B)/gen/tables.o
+REPORT_O = $(call objects,report/*.c) $(B)/gen/letters.o
+WEB_O = $(call objects,web/*.c web/page/*.c) $(B)/gen/pages.o $(B)/gen/assets.o
+CTL_O = $(call objects,ctl/*.c ctl/cmd/*.c) $(B)/gen/commands.o
+
+$(B)/lib.a: $(LIB_O)
+$(B)/collector.a: $(COLLECTOR_O)
+$(B)/analyzer.a: $(ANALYZER_O)
+$(B)/report.a: $(REPORT_O)
+$(B)/web.a: $(WEB_O)
+$(B)/%.a:
+	@rm -f $@
+	ar rcs $@ $^
+
+link = @mkdir -p $(@D); echo "  LD  $@"; $(CC) $(LDFLAGS) -o $@
+$(B)/bin/abusewatchd: $(patsubst %.c,$(B)/%.o,$(wildcard supervisor/*.c)) $(B)/analyzer.a $(B)/lib.a
+	$(link) $^ $(LIBS_STORE) $(LIBS_BASE)
+$(B)/bin/abusewatch-collector: $(B)/collector/main.o $(B)/collector.a $(B)/lib.a
+	$(link) $^ $(LIBS_ARCHIVE) $(LIBS_BASE)
+$(B)/bin/abusewatch-analyzer: $(B)/analyzer/main.o $(B)/analyzer.a $(B)/lib.a
+	$(link) $^ $(LIBS_STORE) $(LIBS_ARCHIVE) $(LIBS_BASE)
+$(B)/bin/abusewatch-mailer: $(B)/report/main.o $(B)/report.a $(B)/analyzer.a $(B)/lib.a
+	$(link) $^ $(LIBS_MAIL) $(LIBS_STORE) $(LIBS_ARCHIVE) $(LIBS_BASE)
+$(B)/bin/abusewatch-web: $(B)/web/main.o $(B)/web.a $(B)/report.a $(B)/analyzer.a $(B)/lib.a
+	$(link) $^ $(LIBS_WEB) $(LIBS_MAIL) $(LIBS_STORE) $(LIBS_ARCHIVE) $(LIBS_BASE)
+$(B)/bin/abusewatch: $(B)/ctl/main.o $(CTL_O) $(B)/report.a $(B)/analyzer.a $(B)/collector.a $(B)/lib.a
+	$(link) $^ $(LIBS_MAIL) $(LIBS_STORE) $(LIBS_ARCHIVE) $(LIBS_BASE)
+
+$(B)/%.o: %.c $(CONFIG) | $(B)/gen/sql.h
+	@mkdir -p $(@D)
+	@echo "  CC  $<"
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -DVERSION='"$(VERSION)"' -DSYSCONFDIR='"$(SYSCONFDIR)"' -DBINDIR='"$(PREFIX)/sbin"' -MMD -MP -c -o $@ $<
+$(B)/gen/%.o: $(B)/gen/%.c
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+# --- generated: registries of the folders, SQL, embedded files ------------------------------------------------------
+REGISTRY = @mkdir -p $(@D); sh mk/registry.sh
+$(B)/gen/sources.c: $(wildcard collector/source/*.c) mk/registry.sh
+	$(REGISTRY) source source collector/source.h $(filter %.c,$^) >$@
+$(B)/gen/formats.c: $(wildcard collector/mta/*.c) mk/registry.sh
+	$(REGISTRY) mta mta collector/mta.h $(filter %.c,$^) >$@
+$(B)/gen/detectors.c: $(wildcard analyzer/detect/*.c) mk/registry.sh
+	$(REGISTRY) detector detector analyzer/detector.h $(filter %.c,$^) >$@
+$(B)/gen/pages.c: $(wildcard web/page/*.c) mk/registry.sh
+	$(REGISTRY) page page web/page.h $(filter %.c,$^) >$@
+$(B)/gen/commands.c: $(wildcard ctl/cmd/*.c) mk/registry.sh
+	$(REGISTRY) command command ctl/command.h $(filter %.c,$^) >$@
+
+$(B)/mk/%: mk/%.c
+	@mkdir -p $(@D)
+	$(CC) -std=c17 -O1 -Wall -Wextra -o $@ $< $(if $(filter sqlgen,$*),-lsqlite3)
+$(B)/gen/sql.c: $(B)/gen/sql.h
+$(B)/gen/sql.h: sql/queries.sql $(sort $(wildcard sql/0*.sql)) $(B)/mk/sqlgen
+	@mkdir -p $(@D)
+	$(B)/mk/sqlgen $@ $(@:.h=.c) sql/queries.sql $(sort $(wildcard sql/0*.sql))
+$(B)/gen/tables.c: $(wildcard etc/*.tsv) $(B)/mk/embed
+	@mkdir -p $(@D)
+	$(B)/mk/embed embed_tables $(filter %.tsv,$^) >$@
+$(B)/gen/letters.c: $(wildcard report/letters/*.mustache) $(B)/mk/embed
+	@mkdir -p $(@D)
+	$(B)/mk/embed embed_letters $(filter %.mustache,$^) >$@
+$(B)/gen/assets.c: $(wildcard web/tmpl/* web/static/*) $(B)/mk/embed
+	@mkdir -p $(@D)
+	$(B)/mk/embed embed_assets $(filter web/%,$^) >$@
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+include tests/tests.mk
+
+# --- for people -----------------------------------------------------------------------------------------------------
+demo:
+	@sh examples/demo.sh
+check:
+	@sh tests/check.sh
+
+MANDIR = $(DESTDIR)$(PREFIX)/share/man
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(SYSCONFDIR) $(MANDIR)/man1 $(MANDIR)/man5 $(MANDIR)/man8
+	install -m 755 $(B)/bin/abusewatch $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(filter-out %/abusewatch,$(BIN)) $(DESTDIR)$(PREFIX)/sbin/
+	[ -e $(DESTDIR)$(SYSCONFDIR)/abusewatch.conf ] || install -m 640 etc/abusewatch.conf $(DESTDIR)$(SYSCONFDIR)/
+	for m in man/*.[158]; do install -m 644 $$m $(MANDIR)/man$${m##*.}/; done
+uninstall:
+	rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%) $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/sbin/%)
+	for m in man/*.[158]; do rm -f $(MANDIR)/man$${m##*.}/$${m##*/}; done
+dist:
+	git archive --format=tar.gz --prefix=abusewatch-$(VERSION)/ -o abusewatch-$(VERSION).tar.gz HEAD
+lint: all
+	@sh mk/lint.sh
+clean:
+	rm -rf build config.mk abusewatch-*.tar.gz
+
+.PHONY: all check demo install uninstall dist lint fuzz clean
+.SECONDARY:

@@ -1,0 +1,43 @@
+/* archive: every message, kept as immutable column segments (files beside the store, catalogued in it) plus a tail
+ * of single rows for the newest ones. Writing belongs to the analyzer and happens inside the store's transaction;
+ * searching works on a read-only connection. The one interface behind which the storage may change. */
+#ifndef ANALYZER_ARCHIVE_H
+#define ANALYZER_ARCHIVE_H
+
+#include <sqlite3.h>
+
+#include "lib/err.h"
+#include "lib/txn.h"
+
+struct archive;
+
+/* store_path: the SQLite file; segments live in "<store_path>.d". db must outlive the archive. */
+struct archive *archive_open(sqlite3 *db, const char *store_path, bool writable, struct err *e);
+void archive_free(struct archive *a);
+
+/* Keeps the message; a later report of the same message (host, queue id, first_us) supersedes this one. */
+int archive_add(struct archive *a, const struct txn *t, struct err *e);
+/* Called inside the store's transaction before COMMIT: writes rows and segments, syncs files. */
+int archive_flush(struct archive *a, struct err *e);
+/* After COMMIT (ok) or ROLLBACK (!ok). */
+void archive_end(struct archive *a, bool ok);
+/* Drops the days before day (days since the epoch, by last_us, UTC): catalog rows now, files after commit. */
+int archive_drop_before(struct archive *a, int64_t day, struct err *e);
+
+enum archive_key { ARCHIVE_SENDER, ARCHIVE_RECIPIENT, ARCHIVE_ACCOUNT, ARCHIVE_CLIENT, ARCHIVE_QUEUE_ID, ARCHIVE_MESSAGE_ID, ARCHIVE_KEYS };
+
+struct archive_query {
+	struct sv key[ARCHIVE_KEYS]; /* absent = any. All given ones must match. Addresses match without regard to case;
+	                              * "@domain" matches every address of the domain; <> brackets are ignored.
+	                              * An empty sender means the null sender. */
+	bool substring;              /* sender, recipient and account match anywhere inside */
+	int64_t since_us, until_us;  /* 0 = open; compared with last_us and first_us */
+	size_t limit, offset;        /* newest first */
+};
+
+/* Calls cb for each hit, newest first; cb returns false to stop. Returns the number of hits given, or -1. The txn is
+ * valid during the call. ret_more (may be NULL): whether there are older ones. */
+typedef bool archive_hit_cb(void *ctx, const struct txn *t);
+int64_t archive_search(struct archive *a, const struct archive_query *q, archive_hit_cb *cb, void *ctx, bool *ret_more, struct err *e);
+
+#endif

@@ -1,0 +1,88 @@
+/* conf: abusewatch.conf as the programs see it. Read-only after conf_load(); everything in it belongs to it.
+ * Relative paths in the file are relative to the folder of the file. */
+#ifndef LIB_CONF_H
+#define LIB_CONF_H
+
+#include "lib/err.h"
+#include "lib/opt.h"
+#include "lib/prefix.h"
+
+struct conf_list { char **v; size_t n; };
+
+struct conf_source {
+	char *name;   /* title of the section */
+	char *type;   /* "file" */
+	char *path;   /* may be a glob */
+	char *mta;    /* "postfix", "auto" */
+	char *timezone; /* of stamps without one: "local", "UTC", "+02:00", "Europe/Prague" */
+	int64_t max_open_bytes; /* limit of the correlator's table */
+	int line;     /* where it stands in the file */
+};
+
+struct conf_backup { char *domain, *primary; };
+
+/* One row of the inventory: customer,contact,language,kind,value. */
+enum customer_kind { CUSTOMER_ACCOUNT, CUSTOMER_DOMAIN, CUSTOMER_PREFIX, CUSTOMER_UID };
+struct conf_customer { char *customer, *contact, *language, *value; enum customer_kind kind; };
+
+struct conf_detector { char *name; bool enabled; char **opt_name, **opt_text; int *opt_line; size_t n; int line; };
+
+struct conf_notify {
+	bool enabled;          /* false: letters are written to the outbox but not sent */
+	char *via;             /* "sendmail" | "smtp" */
+	char *sendmail;        /* "/usr/sbin/sendmail" */
+	char *smtp_url;        /* "smtp://127.0.0.1:25" */
+	char *smtp_user, *smtp_password_file;
+	char *from, *reply_to; /* reply_to may contain %c = case number */
+	char *desk;            /* address of the abuse desk */
+	char *operator_name;   /* who signs the letters */
+	char *letters_dir;     /* own templates, else the built-in ones */
+	char *default_language;
+	int64_t cooldown_s;    /* between letters of one case */
+	int64_t escalate_s;    /* open and unacknowledged for so long: tell the desk */
+	char *min_level;       /* "suspected" | "likely" | "confirmed": letters to customers from here on */
+};
+
+struct conf_web {
+	bool enabled;
+	char *listen;          /* "127.0.0.1:8025" */
+	char *base_url;        /* for links in letters and CSV; default http://<listen> */
+	char *users_file;      /* name:hash lines; default <state-dir>/users */
+	int64_t session_s;     /* idle time-out */
+};
+
+struct conf {
+	char *path;            /* the file itself */
+	char *store;           /* SQLite file */
+	char *state_dir;       /* sockets, users, spool; default: the store's folder */
+	char *user;            /* account to run as when started as root; "" = stay */
+	char *log_level, *log_dest;
+	char *customers_path;
+	struct conf_list local_domains, relay_domains, geo;
+	struct prefix_table networks, egress;
+	struct conf_backup *backup;   size_t n_backup;
+	struct conf_source *source;   size_t n_source;
+	struct conf_customer *customer; size_t n_customer; /* inline ones first, then the CSV's */
+	struct conf_detector *detector; size_t n_detector;
+	int64_t keep_messages_days, keep_cases_days, keep_lines_days;
+	struct conf_notify notify;
+	struct conf_web web;
+};
+
+/* One mistake: where it is, what it is and what to do about it. */
+typedef void conf_mistake_cb(void *ctx, const char *file, int line, const char *text);
+
+/* Reads the file. Every mistake goes to cb (all of them, not only the first). Returns the config, or NULL when
+ * there was at least one mistake. tables: the option tables of sections named in rows ("detector"), n of them. */
+struct conf *conf_load(const char *path, const struct opt_table *const *tables, size_t n_tables,
+                       conf_mistake_cb *cb, void *ctx);
+/* conf_load, printing each mistake to stderr as "abusewatch: FILE:LINE: …"; exits 1 when there is one. */
+struct conf *conf_load_or_die(const char *path, const struct opt_table *const *tables, size_t n_tables);
+void conf_free(struct conf *c);
+
+/* Paths derived from state_dir: "<state_dir>/ingest.sock", … Result is borrowed from a static-size struct. */
+struct conf_path { char s[108]; };
+struct conf_path conf_ingest_socket(const struct conf *c);
+struct conf_path conf_control_socket(const struct conf *c);
+
+#endif

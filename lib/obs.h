@@ -1,0 +1,82 @@
+/* obs: the stream from a collector to the analyzer (a Unix stream socket, or a socketpair on import).
+ * Every frame: u32 length of payload (little endian), u8 type, payload. Payloads use lib/wire.h.
+ *
+ *   collector → HELLO     source name
+ *   analyzer  → RESUME    the applied seq and the last snapshot of that source (both empty when new)
+ *   collector → TXN       a message report, RECORD a fact outside messages (auth_fail, auth_ok, reject, policy)
+ *             → SNAPSHOT  the reader's and correlator's whole state; everything before it is applied with it
+ *             → COUNTERS  totals since the source began
+ *             → SHAPE     a shape of line that no format understood, with a sample
+ *             → IDLE      end of what there is to read: commit now
+ *             → BYE       (import) no more will come
+ *
+ * Exactly once: every TXN and RECORD carries seq, their ordinal in the source's stream, which is a function of the
+ * log alone. After a crash the collector resumes from the snapshot and repeats what followed it;
+ * the analyzer drops what has seq <= the applied one. seq 0 marks provisional reports, which may repeat. */
+#ifndef LIB_OBS_H
+#define LIB_OBS_H
+
+#include "lib/err.h"
+#include "lib/record.h"
+#include "lib/txn.h"
+
+struct buf;
+
+enum obs_type { OBS_HELLO = 1, OBS_RESUME, OBS_TXN, OBS_RECORD, OBS_SNAPSHOT, OBS_COUNTERS, OBS_SHAPE, OBS_IDLE, OBS_BYE };
+
+#define OBS_HEADER_BYTES 5
+#define OBS_FRAME_MAX (64u << 20) /* a snapshot of many open messages is the largest frame */
+
+struct obs_resume {
+	uint64_t applied_seq;
+	struct sv snapshot; /* borrowed */
+};
+
+struct obs_record {
+	uint64_t seq;
+	struct record record;
+	struct sv line; /* the raw line, ≤ TXN_LINE_BYTES */
+};
+
+/* Totals of one source since it was first read; part of the snapshot, so they survive restarts. */
+#define OBS_COUNTERS_LIST(C)                                                                   \
+	C(lines) C(bytes) C(recognised) C(unrecognised) C(foreign) /* foreign: lines of programs that are no MTA's */ \
+	C(cut_lines) C(nul_bytes) C(bad_stamps) C(txns) C(records)                             \
+	C(head_missing) C(tail_missing) C(evicted) C(open_messages) C(open_bytes)              \
+	C(rotations) C(truncations) C(lag_bytes) C(last_event_us)
+
+struct obs_counters {
+#define C(name) uint64_t name;
+	OBS_COUNTERS_LIST(C)
+#undef C
+	struct sv path; /* the file now read */
+};
+
+struct obs_shape {
+	struct sv program, shape, sample; /* shape: the line with its variable parts replaced by # */
+	uint64_t lines;                   /* seen so far */
+};
+
+/* Each appends one whole frame. */
+void obs_put_hello(struct buf *out, struct sv source);
+void obs_put_resume(struct buf *out, const struct obs_resume *r);
+void obs_put_txn(struct buf *out, const struct txn *t);
+void obs_put_record(struct buf *out, uint64_t seq, const struct record *r, struct sv line);
+void obs_put_snapshot(struct buf *out, uint64_t seq, struct sv blob);
+void obs_put_counters(struct buf *out, const struct obs_counters *c);
+void obs_put_shape(struct buf *out, const struct obs_shape *s);
+void obs_put_empty(struct buf *out, enum obs_type type); /* IDLE, BYE */
+
+/* Looks at the start of in: 1 and one frame (borrowed from in; *ret_used bytes of it), 0 when more bytes
+ * are needed, -1 when these bytes are no frame. */
+int obs_next(struct sv in, enum obs_type *ret_type, struct sv *ret_payload, size_t *ret_used, struct err *e);
+
+/* Each reads one payload; borrowed text; -1 and e on hostile bytes. */
+int obs_get_hello(struct sv payload, struct sv *ret_source, struct err *e);
+int obs_get_resume(struct sv payload, struct obs_resume *ret_resume, struct err *e);
+int obs_get_record(struct sv payload, struct obs_record *ret_record, struct err *e);
+int obs_get_snapshot(struct sv payload, uint64_t *ret_seq, struct sv *ret_blob, struct err *e);
+int obs_get_counters(struct sv payload, struct obs_counters *ret_counters, struct err *e);
+int obs_get_shape(struct sv payload, struct obs_shape *ret_shape, struct err *e);
+
+#endif

@@ -1,0 +1,65 @@
+/* record: one fact that one log line (or one SMTP command on the wire) states.
+ * All text is borrowed from the line, or from the parser's scratch space until the next line. */
+#ifndef LIB_RECORD_H
+#define LIB_RECORD_H
+
+#include "lib/sv.h"
+
+#define RECORD_UNSET INT64_MIN
+
+/* K(enum suffix, name in JSON) */
+#define RECORD_KINDS(K)                                                                       \
+	K(CONNECT, "connect") K(DISCONNECT, "disconnect") K(AUTH_OK, "auth_ok")               \
+	K(AUTH_FAIL, "auth_fail") K(ACCEPT, "accept") K(ENVELOPE, "envelope")                 \
+	K(MESSAGE_ID, "message_id") K(DELIVERY, "delivery") K(REJECT, "reject")               \
+	K(BOUNCE, "bounce") K(EXPIRE, "expire") K(REMOVE, "remove") K(POLICY, "policy")       \
+	K(WARNING, "warning") K(OTHER, "other")
+
+enum record_kind {
+#define K(e, name) RECORD_##e,
+	RECORD_KINDS(K)
+#undef K
+	RECORD_KIND_COUNT
+};
+
+/* counts{} of a disconnect line: C(name). A value of -1 is absent. "_ok" are the accepted ones of `rcpt=3/5`. */
+#define RECORD_COUNTS(C)                                                                      \
+	C(ehlo) C(helo) C(starttls) C(auth) C(auth_ok) C(mail) C(mail_ok) C(rcpt) C(rcpt_ok)  \
+	C(data) C(data_ok) C(bdat) C(bdat_ok) C(rset) C(noop) C(vrfy) C(xclient) C(xforward)  \
+	C(quit) C(unknown) C(commands) C(commands_ok)
+
+struct record_counts {
+#define C(name) int32_t name;
+	RECORD_COUNTS(C)
+#undef C
+};
+
+struct record {
+	int64_t time_us;       /* event time, microseconds since the epoch, UTC */
+	int32_t utc_offset_s;  /* the zone the stamp was read in, for showing it again */
+	int64_t pid;           /* RECORD_UNSET when the line has none */
+	struct sv host, program;
+	const char *mta;       /* static: "postfix", … */
+	enum record_kind kind;
+	bool has_counts;
+	struct record_counts counts;
+#define R_SV struct sv
+#define R_IP struct sv
+#define R_INT int64_t
+#define R(name, type) R_##type name;
+#include "lib/record_fields.def"
+#undef R
+#undef R_SV
+#undef R_IP
+#undef R_INT
+};
+
+/* All fields absent. */
+void record_clear(struct record *r);
+const char *record_kind_name(enum record_kind kind);
+
+struct buf;
+/* Appends the record as one line of NDJSON (with the newline). Bytes that are not UTF-8 come out as U+FFFD. */
+void record_json(const struct record *r, struct buf *out);
+
+#endif

@@ -1,0 +1,129 @@
+#include "lib/times.h"
+
+#include <stdio.h>
+
+#include "lib/buf.h"
+
+/* Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil. */
+int64_t times_days(int64_t year, unsigned month, unsigned day)
+{
+	year -= month <= 2;
+	int64_t era = (year >= 0 ? year : year - 399) / 400;
+	int64_t yoe = year - era * 400;
+	int64_t doy = (153 * ((int64_t)month + (month > 2 ? -3 : 9)) + 2) / 5 + (int64_t)day - 1;
+	int64_t doe = yoe * 365 + yoe / 4 - yoe / 100 + doy;
+	return era * 146097 + doe - 719468;
+}
+
+static void civil(int64_t days, int *ret_y, int *ret_m, int *ret_d)
+{
+	days += 719468;
+	int64_t era = (days >= 0 ? days : days - 146096) / 146097;
+	int64_t doe = days - era * 146097;
+	int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+	int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+	int64_t mp = (5 * doy + 2) / 153;
+	*ret_d = (int)(doy - (153 * mp + 2) / 5 + 1);
+	*ret_m = (int)(mp < 10 ? mp + 3 : mp - 9);
+	*ret_y = (int)(yoe + era * 400 + (*ret_m <= 2));
+}
+
+struct times_text times_text(int64_t us, int32_t off)
+{
+	struct times_text t;
+	int64_t local = us + (int64_t)off * US_PER_S;
+	int64_t s = local / US_PER_S, frac = local % US_PER_S;
+	if (frac < 0) {
+		frac += US_PER_S;
+		s--;
+	}
+	int64_t days = s / 86400, sod = s % 86400;
+	if (sod < 0) {
+		sod += 86400;
+		days--;
+	}
+	int y, m, d, n;
+	civil(days, &y, &m, &d);
+	int a = off < 0 ? -off : off;
+	n = snprintf(t.s, sizeof t.s, "%04d-%02d-%02dT%02d:%02d:%02d", y, m, d, (int)(sod / 3600),
+	             (int)(sod / 60 % 60), (int)(sod % 60));
+	if (frac)
+		n += snprintf(t.s + n, sizeof t.s - (size_t)n, ".%06d", (int)frac);
+	(void)snprintf(t.s + n, sizeof t.s - (size_t)n, "%c%02d:%02d", off < 0 ? '-' : '+', a / 3600, a / 60 % 60);
+	return t;
+}
+
+void times_rfc3339(int64_t us, int32_t off, struct buf *out)
+{
+	buf_puts(out, times_text(us, off).s);
+}
+
+static bool digits(struct sv *s, unsigned n, int *ret)
+{
+	int v = 0;
+	if (s->n < n)
+		return false;
+	for (unsigned i = 0; i < n; i++) {
+		if (s->p[i] < '0' || s->p[i] > '9')
+			return false;
+		v = v * 10 + (s->p[i] - '0');
+	}
+	*s = sv_skip(*s, n);
+	*ret = v;
+	return true;
+}
+
+static bool lit(struct sv *s, const char *any)
+{
+	if (!s->n || !strchr(any, s->p[0]))
+		return false;
+	*s = sv_skip(*s, 1);
+	return true;
+}
+
+static int64_t fraction(struct sv *s)
+{
+	int64_t us = 0, unit = 100000;
+	if (!lit(s, ".,"))
+		return 0;
+	for (; s->n && s->p[0] >= '0' && s->p[0] <= '9'; *s = sv_skip(*s, 1), unit /= 10)
+		us += unit * (s->p[0] - '0');
+	return us;
+}
+
+static bool zone(struct sv *s, int64_t *ret_off)
+{
+	int h, m;
+	*ret_off = 0;
+	if (!s->n || lit(s, "Zz"))
+		return true;
+	int sign = s->p[0] == '-' ? -1 : 1;
+	if (!lit(s, "+-") || !digits(s, 2, &h))
+		return false;
+	(void)lit(s, ":");
+	if (!digits(s, 2, &m) || h > 23 || m > 59)
+		return false;
+	*ret_off = sign * (h * 3600 + m * 60);
+	return true;
+}
+
+int times_parse(struct sv s, int64_t *ret_us)
+{
+	int y, mo, d, h = 0, mi = 0, sec = 0;
+	int64_t frac = 0, off = 0;
+	if (!digits(&s, 4, &y) || !lit(&s, "-") || !digits(&s, 2, &mo) || !lit(&s, "-") || !digits(&s, 2, &d))
+		return -1;
+	if (mo < 1 || mo > 12 || d < 1 || d > 31)
+		return -1;
+	if (s.n) {
+		if (!lit(&s, "Tt ") || !digits(&s, 2, &h) || !lit(&s, ":") || !digits(&s, 2, &mi))
+			return -1;
+		if (lit(&s, ":") && !digits(&s, 2, &sec))
+			return -1;
+		frac = fraction(&s);
+		if (!zone(&s, &off) || s.n || h > 23 || mi > 59 || sec > 60)
+			return -1;
+	}
+	*ret_us = ((times_days(y, (unsigned)mo, (unsigned)d) * 86400 + h * 3600 + mi * 60 + sec) - off) * US_PER_S + frac;
+	return 0;
+}

@@ -1,0 +1,23 @@
+/* times: microseconds since the epoch to text and back. No wall clock in here. */
+#ifndef LIB_TIMES_H
+#define LIB_TIMES_H
+
+#include "lib/sv.h"
+
+#define US_PER_S 1000000LL
+#define US_PER_HOUR (3600LL * US_PER_S)
+#define US_PER_DAY (86400LL * US_PER_S)
+
+struct buf;
+
+/* Days since 1970-01-01 of a proleptic Gregorian date (month 1..12). */
+int64_t times_days(int64_t year, unsigned month, unsigned day);
+/* RFC 3339 with numeric offset, microseconds only when they are not zero: 2026-11-23T19:47:08+00:00 */
+void times_rfc3339(int64_t us, int32_t utc_offset_s, struct buf *out);
+/* The same into a static-size field. */
+struct times_text { char s[40]; };
+struct times_text times_text(int64_t us, int32_t utc_offset_s);
+/* Reads RFC 3339 ("T" or space, fraction, "Z" or ±hh:mm; no zone = UTC; date alone = midnight UTC). 0 or -1. */
+int times_parse(struct sv text, int64_t *ret_us);
+
+#endif

@@ -1,0 +1,74 @@
+/* wire: LEB128 varints, zig-zag for signed, length-prefixed text. Readers are bounded: after the first
+ * short or overlong item w->bad is set and every further read gives 0 or an absent text. */
+#ifndef LIB_WIRE_H
+#define LIB_WIRE_H
+
+#include "lib/buf.h"
+
+struct wire {
+	const uint8_t *p, *end;
+	bool bad;
+};
+
+static inline void wire_put_u(struct buf *b, uint64_t v)
+{
+	buf_reserve(b, 10);
+	while (v >= 0x80) {
+		b->p[b->n++] = (char)(v | 0x80);
+		v >>= 7;
+	}
+	b->p[b->n++] = (char)v;
+}
+static inline void wire_put_i(struct buf *b, int64_t v)
+{
+	wire_put_u(b, ((uint64_t)v << 1) ^ (uint64_t)(v >> 63));
+}
+/* Absent and empty text stay apart: length + 1, 0 = absent. */
+static inline void wire_put_sv(struct buf *b, struct sv s)
+{
+	if (!s.p) {
+		wire_put_u(b, 0);
+		return;
+	}
+	wire_put_u(b, (uint64_t)s.n + 1);
+	buf_add(b, s.p, s.n);
+}
+
+static inline struct wire wire_of(struct sv s)
+{
+	return (struct wire){ (const uint8_t *)s.p, (const uint8_t *)s.p + s.n, false };
+}
+static inline uint64_t wire_get_u(struct wire *w)
+{
+	uint64_t v = 0;
+	for (unsigned shift = 0; shift < 64; shift += 7) {
+		if (w->bad || w->p == w->end)
+			break;
+		uint8_t c = *w->p++;
+		v |= (uint64_t)(c & 0x7f) << shift;
+		if (!(c & 0x80))
+			return v;
+	}
+	w->bad = true;
+	return 0;
+}
+static inline int64_t wire_get_i(struct wire *w)
+{
+	uint64_t v = wire_get_u(w);
+	return (int64_t)(v >> 1) ^ -(int64_t)(v & 1);
+}
+static inline struct sv wire_get_sv(struct wire *w)
+{
+	uint64_t n = wire_get_u(w);
+	if (w->bad || n == 0)
+		return (struct sv){ 0 };
+	if (--n > (uint64_t)(w->end - w->p)) {
+		w->bad = true;
+		return (struct sv){ 0 };
+	}
+	struct sv s = sv_make((const char *)w->p, (size_t)n);
+	w->p += n;
+	return s;
+}
+
+#endif

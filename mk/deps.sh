@@ -1,0 +1,31 @@
+#!/bin/sh
+# deps.sh build|demo|tests — installs the Debian packages that each needs, when they are not there yet.
+set -eu
+build="gcc make pkg-config libuv1-dev libconfuse-dev libjson-c-dev libsqlite3-dev libmicrohttpd-dev libmaxminddb-dev
+ libsodium-dev libpsl-dev zlib1g-dev libzstd-dev liblzma-dev libcurl4-openssl-dev libjs-dygraphs"
+demo="gzip procps python3"
+tests="clang libclang-rt-14-dev libcmocka-dev sqlite3 python3 curl jq postfix sasl2-bin libsasl2-modules chromium nodejs npm
+ libmaxmind-db-writer-perl iproute2 xz-utils zstd"
+lint="clang-tidy cppcheck mandoc shellcheck universal-ctags"
+case ${1:-} in
+build) want=$build ;;
+demo) want="$build $demo" ;;
+tests) want="$build $demo $tests" ;;
+lint) want="$build $lint" ;;
+*) echo "usage: deps.sh build|demo|tests|lint" >&2; exit 2 ;;
+esac
+absent=
+for p in $want; do
+	dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'install ok installed' && continue
+	case $p in nodejs | npm) command -v "${p%js}" >/dev/null 2>&1 && continue ;; esac
+	absent="$absent $p"
+done
+[ -n "$absent" ] || exit 0
+sudo=
+if [ "$(id -u)" != 0 ]; then
+	command -v sudo >/dev/null 2>&1 || { echo "deps.sh: not root and no sudo; as root: apt-get install$absent" >&2; exit 1; }
+	sudo=sudo
+fi
+$sudo apt-get update
+# shellcheck disable=SC2086
+DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y --no-install-recommends $absent
