@@ -1,0 +1,212 @@
+#include "lib/txn.h"
+
+#include "lib/arena.h"
+#include "lib/jsonw.h"
+#include "lib/reply_class.h"
+#include "lib/wire.h"
+
+#define TXN_WIRE_VERSION 1
+
+static const char *const status_names[TXN_STATUS_COUNT] = { "pending", "sent", "deferred", "bounced", "expired" };
+static const char *const origin_names[TXN_ORIGIN_COUNT] = { "smtp", "submission", "local", "script", "bounce", "forward" };
+
+const char *txn_status_name(enum txn_status s)
+{
+	return status_names[(unsigned)s < TXN_STATUS_COUNT ? s : TXN_PENDING];
+}
+
+const char *txn_origin_name(enum txn_origin o)
+{
+	return origin_names[(unsigned)o < TXN_ORIGIN_COUNT ? o : TXN_SMTP];
+}
+
+/* Every text of the head, in wire order. */
+#define TXN_TEXTS(T)                                                                         \
+	T(host) T(mta) T(queue_id) T(message_id) T(client_ip) T(client_name) T(helo)        \
+	T(account) T(auth_method) T(sender) T(parent_queue_id)
+
+static void rcpt_encode(const struct txn_rcpt *r, struct buf *out)
+{
+	wire_put_sv(out, r->recipient);
+	wire_put_sv(out, r->orig_recipient);
+	wire_put_sv(out, r->dsn);
+	wire_put_sv(out, r->reply);
+	wire_put_sv(out, r->relay_host);
+	wire_put_sv(out, r->relay_ip);
+	wire_put_i(out, r->time_us);
+	wire_put_u(out, r->attempts);
+	wire_put_u(out, r->status);
+	wire_put_u(out, r->reply_class);
+	wire_put_u(out, (r->local ? 1u : 0u) | (r->changed ? 2u : 0u));
+}
+
+void txn_encode(const struct txn *t, struct buf *out)
+{
+	wire_put_u(out, TXN_WIRE_VERSION);
+	wire_put_u(out, t->seq);
+	wire_put_i(out, t->at_us);
+	wire_put_i(out, t->first_us);
+	wire_put_i(out, t->last_us);
+	wire_put_i(out, t->utc_offset_s);
+#define T(name) wire_put_sv(out, t->name);
+	TXN_TEXTS(T)
+#undef T
+	wire_put_i(out, t->uid);
+	wire_put_i(out, t->size);
+	wire_put_i(out, t->nrcpt);
+	wire_put_u(out, t->origin);
+	wire_put_u(out, (t->sender_known ? 1u : 0u) | (t->complete ? 2u : 0u));
+	wire_put_u(out, t->flags);
+	wire_put_u(out, t->n_rcpt);
+	for (size_t i = 0; i < t->n_rcpt; i++)
+		rcpt_encode(&t->rcpt[i], out);
+	wire_put_u(out, t->n_lines);
+	for (size_t i = 0; i < t->n_lines; i++)
+		wire_put_sv(out, t->lines[i]);
+}
+
+static void rcpt_decode(struct wire *w, struct txn_rcpt *r)
+{
+	r->recipient = wire_get_sv(w);
+	r->orig_recipient = wire_get_sv(w);
+	r->dsn = wire_get_sv(w);
+	r->reply = wire_get_sv(w);
+	r->relay_host = wire_get_sv(w);
+	r->relay_ip = wire_get_sv(w);
+	r->time_us = wire_get_i(w);
+	r->attempts = (uint32_t)wire_get_u(w);
+	uint64_t status = wire_get_u(w), class = wire_get_u(w), bits = wire_get_u(w);
+	if (status >= TXN_STATUS_COUNT || class >= REPLY_CLASS_COUNT || bits > 3)
+		w->bad = true;
+	r->status = (uint8_t)status;
+	r->reply_class = (uint8_t)class;
+	r->local = bits & 1;
+	r->changed = bits & 2;
+}
+
+static void head_decode(struct wire *w, struct txn *t)
+{
+	if (wire_get_u(w) != TXN_WIRE_VERSION)
+		w->bad = true;
+	t->seq = wire_get_u(w);
+	t->at_us = wire_get_i(w);
+	t->first_us = wire_get_i(w);
+	t->last_us = wire_get_i(w);
+	t->utc_offset_s = (int32_t)wire_get_i(w);
+#define T(name) t->name = wire_get_sv(w);
+	TXN_TEXTS(T)
+#undef T
+	t->uid = wire_get_i(w);
+	t->size = wire_get_i(w);
+	t->nrcpt = wire_get_i(w);
+	uint64_t origin = wire_get_u(w), bits = wire_get_u(w);
+	if (origin >= TXN_ORIGIN_COUNT || bits > 3)
+		w->bad = true;
+	t->origin = (uint8_t)origin;
+	t->sender_known = bits & 1;
+	t->complete = bits & 2;
+	t->flags = (uint32_t)wire_get_u(w);
+}
+
+int txn_decode(struct sv bytes, struct arena *a, struct txn *t, struct err *e)
+{
+	struct wire w = wire_of(bytes);
+	*t = (struct txn){ 0 };
+	head_decode(&w, t);
+	uint64_t n = wire_get_u(&w);
+	/* a recipient takes at least 11 bytes, so a count that lies cannot make us allocate much */
+	if (w.bad || n > (uint64_t)(w.end - w.p) / 11 + 1)
+		return err_set(e, "a transaction of %zu bytes does not decode", bytes.n);
+	t->rcpt = arena_alloc(a, (size_t)n * sizeof *t->rcpt);
+	t->n_rcpt = (size_t)n;
+	for (size_t i = 0; i < t->n_rcpt && !w.bad; i++)
+		rcpt_decode(&w, &t->rcpt[i]);
+	n = wire_get_u(&w);
+	if (n > TXN_LINES)
+		w.bad = true;
+	for (size_t i = 0; !w.bad && i < n; i++)
+		t->lines[t->n_lines++] = wire_get_sv(&w);
+	if (w.bad || w.p != w.end)
+		return err_set(e, "a transaction of %zu bytes does not decode", bytes.n);
+	return 0;
+}
+
+static void rcpt_json(const struct txn_rcpt *r, int32_t off, struct buf *out)
+{
+	jsonw_sep(out);
+	buf_addc(out, '{');
+	jsonw_field_text(out, SV("recipient"), r->recipient);
+	jsonw_field_text(out, SV("orig_recipient"), r->orig_recipient);
+	jsonw_field_text(out, SV("status"), sv_cstr(txn_status_name(r->status)));
+	jsonw_field_text(out, SV("dsn"), r->dsn);
+	jsonw_field_text(out, SV("reply"), r->reply);
+	if (r->reply_class)
+		jsonw_field_text(out, SV("reply_class"), sv_cstr(reply_class_name(r->reply_class)));
+	jsonw_field_text(out, SV("relay_host"), r->relay_host);
+	jsonw_field_text(out, SV("relay_ip"), r->relay_ip);
+	if (r->local)
+		jsonw_field_bool(out, SV("local"), true);
+	if (r->time_us) {
+		jsonw_key(out, SV("time"));
+		jsonw_time(out, r->time_us, off);
+	}
+	jsonw_field_int(out, SV("attempts"), r->attempts);
+	buf_addc(out, '}');
+}
+
+static void flags_json(uint32_t flags, struct buf *out)
+{
+	static const struct { uint32_t bit; const char *name; } all[] = {
+		{ TXN_HEAD_MISSING, "head_missing" }, { TXN_TAIL_MISSING, "tail_missing" }, { TXN_GAP, "gap" },
+		{ TXN_PROVISIONAL, "provisional" }, { TXN_REPLAY, "replay" }, { TXN_REINJECTED, "reinjected" },
+	};
+	jsonw_key(out, SV("flags"));
+	buf_addc(out, '[');
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		if (flags & all[i].bit) {
+			jsonw_sep(out);
+			jsonw_text(out, sv_cstr(all[i].name));
+		}
+	}
+	buf_addc(out, ']');
+}
+
+static void head_json(const struct txn *t, struct buf *out)
+{
+	jsonw_field_text(out, SV("host"), t->host);
+	jsonw_field_text(out, SV("mta"), t->mta);
+	jsonw_field_text(out, SV("queue_id"), t->queue_id);
+	jsonw_field_text(out, SV("message_id"), t->message_id);
+	jsonw_key(out, SV("first_time"));
+	jsonw_time(out, t->first_us, t->utc_offset_s);
+	jsonw_key(out, SV("last_time"));
+	jsonw_time(out, t->last_us, t->utc_offset_s);
+	jsonw_field_text(out, SV("client_ip"), t->client_ip);
+	jsonw_field_text(out, SV("client_name"), t->client_name);
+	jsonw_field_text(out, SV("helo"), t->helo);
+	jsonw_field_text(out, SV("account"), t->account);
+	jsonw_field_text(out, SV("auth_method"), t->auth_method);
+	if (t->uid >= 0)
+		jsonw_field_int(out, SV("uid"), t->uid);
+	if (t->sender_known)
+		jsonw_field_text(out, SV("sender"), t->sender.p ? t->sender : SV(""));
+	if (t->size >= 0)
+		jsonw_field_int(out, SV("size"), t->size);
+	if (t->nrcpt >= 0)
+		jsonw_field_int(out, SV("nrcpt"), t->nrcpt);
+	jsonw_field_text(out, SV("parent_queue_id"), t->parent_queue_id);
+	jsonw_field_text(out, SV("origin"), sv_cstr(txn_origin_name(t->origin)));
+	jsonw_field_bool(out, SV("complete"), t->complete);
+}
+
+void txn_json(const struct txn *t, struct buf *out)
+{
+	buf_addc(out, '{');
+	head_json(t, out);
+	flags_json(t->flags, out);
+	jsonw_key(out, SV("recipients"));
+	buf_addc(out, '[');
+	for (size_t i = 0; i < t->n_rcpt; i++)
+		rcpt_json(&t->rcpt[i], t->utc_offset_s, out);
+	buf_add(out, "]}\n", 3);
+}
