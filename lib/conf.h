@@ -63,6 +63,7 @@ struct conf {
 	struct conf_backup *backup;   size_t n_backup;
 	struct conf_source *source;   size_t n_source;
 	struct conf_customer *customer; size_t n_customer; /* inline ones first, then the CSV's */
+	size_t n_customer_inline;
 	struct conf_detector *detector; size_t n_detector;
 	int64_t keep_messages_days, keep_cases_days, keep_lines_days;
 	struct conf_notify notify;
@@ -73,12 +74,23 @@ struct conf {
 typedef void conf_mistake_cb(void *ctx, const char *file, int line, const char *text);
 
 /* Reads the file. Every mistake goes to cb (all of them, not only the first). Returns the config, or NULL when
- * there was at least one mistake. tables: the option tables of sections named in rows ("detector"), n of them. */
+ * there was at least one mistake. tables, n of them: the option tables of detectors (section "detector"), and known
+ * words for which only section and title count ("mta" "postfix", "language" "en"). What a program brings no tables
+ * for is not checked by it; `abusewatch check-config` brings all. */
 struct conf *conf_load(const char *path, const struct opt_table *const *tables, size_t n_tables,
                        conf_mistake_cb *cb, void *ctx);
 /* conf_load, printing each mistake to stderr as "abusewatch: FILE:LINE: …"; exits 1 when there is one. */
 struct conf *conf_load_or_die(const char *path, const struct opt_table *const *tables, size_t n_tables);
 void conf_free(struct conf *c);
+
+/* "account" "domain" "prefix" "uid" */
+const char *customer_kind_name(enum customer_kind k);
+/* Reads the customers' CSV file; good rows go to *ret (free with conf_customers_free) even when others are bad.
+ * Returns the number of mistakes, each of which went to cb with its line. */
+size_t conf_customers_load(const char *path, conf_mistake_cb *cb, void *ctx, struct conf_customer **ret, size_t *ret_n);
+void conf_customers_free(struct conf_customer *v, size_t n);
+/* Reads it again and replaces the CSV's part of c->customer. -1 when it has mistakes: then c is as before. */
+int conf_customers_reload(struct conf *c, conf_mistake_cb *cb, void *ctx);
 
 /* Paths derived from state_dir: "<state_dir>/ingest.sock", … Result is borrowed from a static-size struct. */
 struct conf_path { char s[108]; };

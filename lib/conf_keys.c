@@ -1,0 +1,84 @@
+/* The settings of abusewatch.conf: one row each. abusewatch.conf(5) describes the same rows in words. */
+#include "lib/conf_int.h"
+
+#define TOP(field) offsetof(struct conf, field)
+#define SOURCE(field) offsetof(struct conf_source, field)
+#define OWNER(field) offsetof(struct conf_owner, field)
+
+const struct conf_section conf_sections[] = {
+	{ "source", true }, { "customer", true }, { "detector", true },
+	{ "retention", false }, { "notify", false }, { "web", false }, { "log", false }, { NULL, false },
+};
+
+/* A fallback of "" leaves the choice to conf.c (where it depends on other settings) or means none. */
+const struct conf_key conf_keys[] = {
+	{ "", "store", CONF_STORE, TOP(store), "abusewatch.db", NULL },
+	{ "", "state-dir", CONF_PATH, TOP(state_dir), "", NULL },
+	{ "", "user", CONF_USER, TOP(user), "", NULL },
+	{ "", "networks", CONF_PREFIXES, TOP(networks), "", NULL },
+	{ "", "egress", CONF_PREFIXES, TOP(egress), "", NULL },
+	{ "", "local-domains", CONF_DOMAINS, TOP(local_domains), "", NULL },
+	{ "", "relay-domains", CONF_DOMAINS, TOP(relay_domains), "", NULL },
+	{ "", "backup-domains", CONF_BACKUP, TOP(backup), "", NULL },
+	{ "", "customers", CONF_FILE, TOP(customers_path), "", NULL },
+	{ "", "geo", CONF_FILES, TOP(geo), "", NULL },
+
+	{ "source", "type", CONF_WORD, SOURCE(type), "file", "file" },
+	{ "source", "path", CONF_PATH, SOURCE(path), NULL, NULL },
+	{ "source", "mta", CONF_WORD, SOURCE(mta), "auto", "mta" },
+	{ "source", "timezone", CONF_ZONE, SOURCE(timezone), "local", NULL },
+	{ "source", "max-open", CONF_BYTES, SOURCE(max_open_bytes), "256M", NULL },
+
+	{ "customer", "contact", CONF_MAIL, OWNER(contact), "", NULL },
+	{ "customer", "language", CONF_LANGUAGE, OWNER(language), "", NULL },
+	{ "customer", "accounts", CONF_TEXTS, OWNER(accounts), "", NULL },
+	{ "customer", "domains", CONF_DOMAINS, OWNER(domains), "", NULL },
+	{ "customer", "prefixes", CONF_PREFIX_TEXTS, OWNER(prefixes), "", NULL },
+	{ "customer", "uids", CONF_UIDS, OWNER(uids), "", NULL },
+
+	{ "retention", "messages", CONF_DAYS, TOP(keep_messages_days), "30d", NULL },
+	{ "retention", "cases", CONF_DAYS, TOP(keep_cases_days), "365d", NULL },
+	{ "retention", "lines", CONF_DAYS, TOP(keep_lines_days), "90d", NULL },
+
+	{ "notify", "enabled", CONF_BOOL, TOP(notify.enabled), "false", NULL },
+	{ "notify", "via", CONF_WORD, TOP(notify.via), "sendmail", "sendmail smtp" },
+	{ "notify", "sendmail", CONF_FILE, TOP(notify.sendmail), "/usr/sbin/sendmail", NULL },
+	{ "notify", "smtp-url", CONF_SMTP_URL, TOP(notify.smtp_url), "smtp://127.0.0.1:25", NULL },
+	{ "notify", "smtp-user", CONF_TEXT, TOP(notify.smtp_user), "", NULL },
+	{ "notify", "smtp-password-file", CONF_FILE, TOP(notify.smtp_password_file), "", NULL },
+	{ "notify", "from", CONF_MAIL, TOP(notify.from), "", NULL },
+	{ "notify", "reply-to", CONF_MAIL, TOP(notify.reply_to), "", NULL },
+	{ "notify", "desk", CONF_MAIL, TOP(notify.desk), "", NULL },
+	{ "notify", "operator", CONF_TEXT, TOP(notify.operator_name), "", NULL },
+	{ "notify", "letters-dir", CONF_FILE, TOP(notify.letters_dir), "", NULL },
+	{ "notify", "default-language", CONF_LANGUAGE, TOP(notify.default_language), "en", NULL },
+	{ "notify", "cooldown", CONF_TIME, TOP(notify.cooldown_s), "1d", NULL },
+	{ "notify", "escalate", CONF_TIME, TOP(notify.escalate_s), "4h", NULL },
+	{ "notify", "min-level", CONF_WORD, TOP(notify.min_level), "likely", "suspected likely confirmed" },
+
+	{ "web", "enabled", CONF_BOOL, TOP(web.enabled), "true", NULL },
+	{ "web", "listen", CONF_LISTEN, TOP(web.listen), "127.0.0.1:8025", NULL },
+	{ "web", "base-url", CONF_URL, TOP(web.base_url), "", NULL },
+	{ "web", "users", CONF_PATH, TOP(web.users_file), "", NULL },
+	{ "web", "session", CONF_TIME, TOP(web.session_s), "8h", NULL },
+
+	{ "log", "level", CONF_WORD, TOP(log_level), "info", "error warn info debug" },
+	{ "log", "dest", CONF_WORD, TOP(log_dest), "auto", "auto stderr syslog journal" },
+	{ .name = NULL },
+};
+
+const struct conf_key *conf_key_find(const char *section, const char *name)
+{
+	for (const struct conf_key *k = conf_keys; k->name; k++)
+		if (strcmp(k->section, section) == 0 && strcmp(k->name, name) == 0)
+			return k;
+	return NULL;
+}
+
+const struct conf_section *conf_section_find(const char *name)
+{
+	for (const struct conf_section *s = conf_sections; s->name; s++)
+		if (strcmp(s->name, name) == 0)
+			return s;
+	return NULL;
+}
