@@ -61,7 +61,9 @@ CREATE TABLE acase (
   reopened INTEGER NOT NULL DEFAULT 0,
   messages INTEGER NOT NULL DEFAULT 0, recipients INTEGER NOT NULL DEFAULT 0, -- since first_seen
   sentence TEXT NOT NULL, also TEXT NOT NULL DEFAULT '[]', counter_evidence TEXT NOT NULL DEFAULT '',
-  guards TEXT NOT NULL DEFAULT '[]', utc_offset_s INTEGER NOT NULL DEFAULT 0);
+  guards TEXT NOT NULL DEFAULT '[]', utc_offset_s INTEGER NOT NULL DEFAULT 0,
+  positive_us INTEGER NOT NULL DEFAULT 0, below_us INTEGER NOT NULL DEFAULT 0, -- last new evidence; below the closing score since
+  lines INTEGER NOT NULL DEFAULT 0);            -- evidence lines taken over so far
 CREATE INDEX acase_state ON acase (state, updated_us);
 CREATE INDEX acase_principal ON acase (principal_kind, principal_id);
 CREATE INDEX acase_customer ON acase (customer);

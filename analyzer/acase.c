@@ -1,0 +1,408 @@
+#include "analyzer/acase.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "analyzer/detector.h"
+#include "analyzer/fusion.h"
+#include "lib/jsonw.h"
+
+#define S(e, name) name,
+static const char *const states[] = { CASE_STATES(S) };
+static const char *const levels[] = { CASE_LEVELS(S) };
+static const char *const severities[] = { CASE_SEVERITIES(S) };
+static const char *const kinds[] = { CASE_KINDS(S) };
+#undef S
+
+static int named(const char *const *list, int n, const char *name)
+{
+	for (int i = 0; i < n; i++)
+		if (strcmp(list[i], name) == 0)
+			return i;
+	return -1;
+}
+
+const char *case_state_name(enum case_state s) { return states[s]; }
+const char *case_level_name(enum case_level l) { return levels[l]; }
+const char *case_severity_name(enum case_severity s) { return severities[s]; }
+const char *case_kind_name(enum case_kind k) { return kinds[k]; }
+int case_state_named(const char *name) { return named(states, CASE_STATE_COUNT, name); }
+int case_level_named(const char *name) { return named(levels, CASE_LEVEL_COUNT, name); }
+int case_severity_named(const char *name) { return named(severities, CASE_SEVERITY_COUNT, name); }
+int case_kind_named(const char *name) { return named(kinds, CASE_KIND_COUNT, name); }
+
+struct acase *acase_new(int64_t id, enum principal_kind kind, const char *principal_id)
+{
+	struct acase *c = xcalloc(1, sizeof *c);
+	c->id = id;
+	c->principal_kind = (uint8_t)kind;
+	c->principal_id = xstrdup(principal_id);
+	c->customer = "";
+	c->runner_up = CASE_UNKNOWN;
+	c->detector_score = xcalloc(detector_count(), sizeof *c->detector_score);
+	c->events_tail = &c->events;
+	return c;
+}
+
+void acase_free(struct acase *c)
+{
+	if (!c)
+		return;
+	while (c->events) {
+		struct case_event *e = c->events;
+		c->events = e->next;
+		free(e->actor);
+		free(e->what);
+		free(e->text);
+		free(e);
+	}
+	free(c->principal_id);
+	free(c->owned_customer);
+	free(c->detector_score);
+	free(c);
+}
+
+void acase_event(struct acase *c, int64_t at_us, const char *actor, const char *what, const char *text)
+{
+	struct case_event *e = xcalloc(1, sizeof *e);
+	*e = (struct case_event){ NULL, at_us, xstrdup(actor), xstrdup(what), xstrdup(text) };
+	*c->events_tail = e;
+	c->events_tail = &e->next;
+	c->dirty = true;
+}
+
+void acase_point(struct acase *c, int64_t at_us, size_t detector, int32_t score)
+{
+	int64_t bucket = at_us - at_us % (300 * US_PER_S);
+	for (size_t i = c->n_points; i-- > 0;)
+		if (c->point[i].bucket_us == bucket && c->point[i].detector == detector) {
+			if (score > c->point[i].score)
+				c->point[i].score = score;
+			return;
+		}
+	if (c->n_points == CASE_POINTS) { /* a long batch: the oldest half is thinned to every second */
+		size_t kept = 0;
+		for (size_t i = 0; i < CASE_POINTS; i += 2)
+			c->point[kept++] = c->point[i];
+		c->n_points = kept;
+	}
+	c->point[c->n_points++] = (struct case_point){ bucket, detector, score };
+}
+
+/* --- texts -------------------------------------------------------------------------------------------------------- */
+
+void case_text_fini(struct case_text *t)
+{
+	buf_fini(&t->sentence);
+	buf_fini(&t->also_json);
+	buf_fini(&t->counter_evidence);
+	buf_fini(&t->guards_json);
+}
+
+void acase_why(const struct judge *j, const struct acase *c, size_t d, struct buf *out)
+{
+	if (c->principal)
+		detector_registry[d]->why(j, c->principal, judge_slab(j, c->principal, d), judge_options(j, d), out);
+}
+
+static size_t dominant(const struct acase *c)
+{
+	size_t best = 0;
+	for (size_t d = 1; d < detector_count(); d++)
+		if (c->detector_score[d] > c->detector_score[best])
+			best = d;
+	return best;
+}
+
+/* What does not fit the suspicion: groups without any evidence, in words. */
+static void counter_evidence(const struct acase *c, struct buf *out)
+{
+	static const char *const words[GROUPS] = { [GROUP_VOLUME] = "volume and recipients as usual",
+		                                   [GROUP_RECEIVERS] = "no unknown recipients",
+		                                   [GROUP_ORIGIN] = "known networks only" };
+	bool has[GROUPS] = { false }, judged[GROUPS] = { false };
+	for (size_t d = 0; d < detector_count(); d++) {
+		const struct detector *x = detector_registry[d];
+		judged[x->group] |= (x->kinds >> c->principal_kind & 1) != 0;
+		has[x->group] |= c->detector_score[d] > 0;
+	}
+	for (size_t g = 0; g < GROUPS; g++)
+		if (judged[g] && !has[g] && words[g])
+			buf_printf(out, "%s%s", out->n ? ", " : "", words[g]);
+}
+
+static void json_list_item(struct buf *list, struct sv text)
+{
+	if (list->n > 1)
+		buf_addc(list, ',');
+	jsonw_text(list, text);
+}
+
+static void also_sentences(const struct judge *j, const struct acase *c, size_t first, struct buf *out)
+{
+	bool done[64] = { false };
+	struct buf one = { 0 };
+	buf_addc(out, '[');
+	for (;;) {
+		size_t best = SIZE_MAX;
+		for (size_t d = 0; d < detector_count(); d++)
+			if (d != first && !done[d] && c->detector_score[d] >= 2 * NAT &&
+			    (best == SIZE_MAX || c->detector_score[d] > c->detector_score[best]))
+				best = d;
+		if (best == SIZE_MAX)
+			break;
+		done[best] = true;
+		buf_clear(&one);
+		acase_why(j, c, best, &one);
+		json_list_item(out, buf_sv(&one));
+	}
+	buf_addc(out, ']');
+	buf_fini(&one);
+}
+
+static void guard_list(const struct judge *j, const struct acase *c, struct buf *out)
+{
+	struct buf all = { 0 };
+	buf_addc(out, '[');
+	for (size_t d = 0; d < detector_count(); d++)
+		if (detector_registry[d]->guards && (detector_registry[d]->kinds >> c->principal_kind & 1))
+			detector_registry[d]->guards(j, c->principal, judge_slab(j, c->principal, d), judge_options(j, d), &all);
+	struct sv rest = buf_sv(&all);
+	for (ptrdiff_t at; (at = sv_find(rest, SV("; "))) >= 0; rest = sv_skip(rest, (size_t)at + 2))
+		json_list_item(out, sv_take(rest, (size_t)at));
+	buf_addc(out, ']');
+	buf_fini(&all);
+}
+
+void acase_text(const struct judge *j, const struct acase *c, struct case_text *t)
+{
+	*t = (struct case_text){ 0 };
+	size_t first = dominant(c);
+	acase_why(j, c, first, &t->sentence);
+	also_sentences(j, c, first, &t->also_json);
+	counter_evidence(c, &t->counter_evidence);
+	guard_list(j, c, &t->guards_json);
+}
+
+/* --- life --------------------------------------------------------------------------------------------------------- */
+
+static void hold(struct judge *j, struct acase *c)
+{
+	if (j->n_cases == j->cap_cases) {
+		j->cap_cases = j->cap_cases ? j->cap_cases * 2 : 64;
+		j->cases = xrealloc(j->cases, j->cap_cases * sizeof(struct acase *));
+	}
+	j->cases[j->n_cases++] = c;
+}
+
+struct acase *judge_case(struct judge *j, int64_t id)
+{
+	for (size_t i = 0; i < j->n_cases; i++)
+		if (j->cases[i]->id == id)
+			return j->cases[i];
+	struct acase *c = j->store.load_case ? j->store.load_case(j->store.ctx, j, id) : NULL;
+	if (c)
+		hold(j, c);
+	return c;
+}
+
+static enum case_level level_of(const struct judge *j, int32_t total)
+{
+	if (total >= j->limits.confirmed)
+		return CASE_CONFIRMED;
+	return total >= j->limits.likely ? CASE_LIKELY : CASE_SUSPECTED;
+}
+
+static enum case_kind kind_of(const struct acase *c, const int32_t *groups)
+{
+	/* Refused recipients alone, without a jump in volume, strangers or origin, are bad list hygiene, not a break-in. */
+	if (groups[GROUP_RECEIVERS] > 0 && groups[GROUP_VOLUME] < 3 * NAT && groups[GROUP_ORIGIN] < 2 * NAT)
+		return CASE_LIST_HYGIENE;
+	switch (c->principal_kind) {
+	case PRINCIPAL_ACCOUNT: return CASE_STOLEN_ACCOUNT;
+	case PRINCIPAL_SCRIPT: return CASE_SCRIPT;
+	default: return CASE_INFECTED_HOST;
+	}
+}
+
+static enum case_severity severity_of(const struct acase *c)
+{
+	int points = (int)c->level + 1 + (c->principal_kind == PRINCIPAL_HOST ? 0 : 1);
+	points += (c->recipients >= 100) + (c->recipients >= 1000);
+	if (c->kind == CASE_LIST_HYGIENE)
+		return CASE_LOW;
+	return points <= 2 ? CASE_MEDIUM : points <= 4 ? CASE_HIGH : CASE_CRITICAL;
+}
+
+static void classify(struct acase *c)
+{
+	int32_t groups[GROUPS];
+	enum case_kind was = c->kind;
+	fusion_groups(c->detector_score, groups);
+	c->kind = kind_of(c, groups);
+	/* A case that once was a break-in does not turn into a matter of hygiene because one sign fades. */
+	if (was == CASE_STOLEN_ACCOUNT || was == CASE_SCRIPT || was == CASE_INFECTED_HOST)
+		c->kind = c->fresh && c->updated_us == c->opened_us ? c->kind : was;
+	c->runner_up = c->kind == CASE_LIST_HYGIENE ? (c->principal_kind == PRINCIPAL_ACCOUNT  ? CASE_STOLEN_ACCOUNT
+	                                               : c->principal_kind == PRINCIPAL_SCRIPT ? CASE_SCRIPT
+	                                                                                       : CASE_INFECTED_HOST)
+	               : groups[GROUP_RECEIVERS] > groups[GROUP_VOLUME] ? CASE_LIST_HYGIENE : CASE_UNKNOWN;
+	enum case_severity s = severity_of(c);
+	if (s > c->severity || c->updated_us == c->opened_us)
+		c->severity = s;
+}
+
+static void take_over(const struct judge *j, struct acase *c, struct principal *p, int64_t at_us)
+{
+	c->principal = p;
+	p->open_case = c;
+	p->dirty = true;
+	c->customer = enrich_customer(j->enrich, (enum principal_kind)p->kind, sv_cstr(p->id));
+	c->utc_offset_s = p->utc_offset_s;
+	c->first_seen_us = p->suspicion && p->suspicion->since_us ? p->suspicion->since_us : at_us;
+	c->threshold = (int32_t)j->limits.open;
+}
+
+static struct acase *open_case(struct judge *j, struct principal *p, int32_t total, int64_t at_us)
+{
+	int64_t old = j->store.recent_case ? j->store.recent_case(j->store.ctx, p, at_us - j->limits.reopen_s * US_PER_S) : 0;
+	struct acase *c = old ? judge_case(j, old) : NULL;
+	char text[96];
+	(void)snprintf(text, sizeof text, "score %.1f, threshold %.1f", (double)total / NAT, (double)j->limits.open / NAT);
+	if (c) {
+		c->reopened++;
+		c->state = CASE_OPEN;
+		c->closed_us = 0;
+		take_over(j, c, p, at_us);
+		acase_event(c, at_us, "abusewatch", "reopened", text);
+	} else {
+		c = acase_new((int64_t)j->site->next_case++, (enum principal_kind)p->kind, p->id);
+		memory_touch(&j->site_memory, offsetof(struct site_state, next_case));
+		hold(j, c);
+		c->fresh = true;
+		c->opened_us = at_us;
+		take_over(j, c, p, at_us);
+		acase_event(c, at_us, "abusewatch", "opened", text);
+	}
+	return c;
+}
+
+void acase_update(struct judge *j, struct principal *p, const int32_t *scores, int32_t total, int64_t at_us, bool rose)
+{
+	struct acase *c = p->open_case;
+	if (!c) {
+		if (total < j->limits.open || !rose)
+			return;
+		c = open_case(j, p, total, at_us);
+		c->level = level_of(j, total);
+	} else if (level_of(j, total) > c->level) {
+		char text[96];
+		c->level = level_of(j, total);
+		(void)snprintf(text, sizeof text, "%s, score %.1f", case_level_name(c->level), (double)total / NAT);
+		acase_event(c, at_us, "abusewatch", "level", text);
+	}
+	c->score = total;
+	if (total > c->peak_score)
+		c->peak_score = total;
+	c->updated_us = at_us;
+	if (rose)
+		c->positive_us = at_us;
+	c->below_us = total >= j->limits.close_below ? 0 : c->below_us ? c->below_us : at_us;
+	for (size_t d = 0; d < detector_count(); d++) {
+		c->detector_score[d] = scores[d];
+		if (scores[d])
+			acase_point(c, at_us, d, scores[d]);
+	}
+	if (p->suspicion) {
+		c->messages = p->suspicion->messages;
+		c->recipients = p->suspicion->recipients;
+	}
+	classify(c);
+	c->dirty = true;
+}
+
+static void close_case(struct acase *c, enum case_state state, int64_t at_us)
+{
+	c->state = state;
+	c->closed_us = at_us;
+	c->dirty = true;
+}
+
+void acase_close_quiet(struct judge *j, int64_t now_us)
+{
+	for (size_t i = 0; i < j->n_cases; i++) {
+		struct acase *c = j->cases[i];
+		if (!acase_is_open(c) || !c->principal)
+			continue;
+		int32_t scores[64];
+		int32_t total = fusion_score(j, c->principal, now_us, scores);
+		c->principal->score = total;
+		judge_touch(j, c->principal);
+		c->score = total;
+		c->dirty = true;
+		memcpy(c->detector_score, scores, detector_count() * sizeof *scores);
+		if (total >= j->limits.close_below)
+			c->below_us = 0;
+		else if (!c->below_us)
+			c->below_us = now_us;
+		if (c->below_us && now_us - c->below_us >= 24 * US_PER_HOUR && now_us - c->positive_us >= j->limits.quiet_s * US_PER_S) {
+			close_case(c, CASE_CLOSED, now_us);
+			acase_event(c, now_us, "abusewatch", "closed", "quiet");
+		}
+	}
+}
+
+/* --- people ------------------------------------------------------------------------------------------------------- */
+
+static void forgive(struct judge *j, struct acase *c)
+{
+	if (!c->principal)
+		return;
+	for (size_t d = 0; d < detector_count(); d++)
+		if (detector_registry[d]->forgive)
+			detector_registry[d]->forgive(judge_slab(j, c->principal, d));
+	c->principal->score = 0;
+	judge_touch(j, c->principal);
+}
+
+static int reopen(struct judge *j, struct acase *c, struct err *e)
+{
+	struct principal *p = judge_principal(j, (enum principal_kind)c->principal_kind, sv_cstr(c->principal_id), j->site->now_us);
+	if (p->open_case && p->open_case != c)
+		return err_set(e, "case %lld about the same %s is open already", (long long)p->open_case->id, principal_kind_name(p->kind));
+	c->state = CASE_OPEN;
+	c->closed_us = 0;
+	c->below_us = 0;
+	c->positive_us = j->site->now_us;
+	c->principal = p;
+	p->open_case = c;
+	judge_touch(j, p);
+	return 0;
+}
+
+int acase_act(struct judge *j, struct acase *c, const char *what, const char *actor, const char *text, int64_t wall_us, struct err *e)
+{
+	bool open = acase_is_open(c);
+	if (strcmp(what, "acknowledged") == 0) {
+		if (!open)
+			return err_set(e, "case %lld is %s", (long long)c->id, case_state_name(c->state));
+		c->state = CASE_ACKNOWLEDGED;
+	} else if (strcmp(what, "false-positive") == 0 || strcmp(what, "closed") == 0) {
+		if (!open)
+			return err_set(e, "case %lld is %s already", (long long)c->id, case_state_name(c->state));
+		/* Closing by hand says "dealt with", a false alarm says "was nothing": either way the evidence so far is
+		 * used up, and only new evidence may open it again. */
+		forgive(j, c);
+		close_case(c, strcmp(what, "closed") == 0 ? CASE_CLOSED : CASE_FALSE_POSITIVE, wall_us);
+	} else if (strcmp(what, "reopened") == 0) {
+		if (open)
+			return err_set(e, "case %lld is open", (long long)c->id);
+		if (reopen(j, c, e) < 0)
+			return -1;
+	} else if (strcmp(what, "note") != 0 && strcmp(what, "notified") != 0 && strcmp(what, "notify-failed") != 0 &&
+	           strcmp(what, "notify-asked") != 0) {
+		return err_set(e, "unknown action %s", what);
+	}
+	acase_event(c, wall_us, actor, what, text);
+	return 0;
+}

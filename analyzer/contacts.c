@@ -1,0 +1,59 @@
+#include "analyzer/contacts.h"
+
+#include <string.h>
+
+#define BLOCK_BYTES 64
+
+void contacts_init(struct contacts *c, size_t bytes)
+{
+	memory_init(&c->young, "contacts-young", bytes);
+	memory_init(&c->old, "contacts-old", bytes);
+}
+
+void contacts_fini(struct contacts *c)
+{
+	memory_fini(&c->young);
+	memory_fini(&c->old);
+}
+
+static size_t block_of(const struct memory *m, uint64_t pair)
+{
+	return (size_t)((pair >> 36) % (m->n / BLOCK_BYTES)) * BLOCK_BYTES;
+}
+
+/* Four bits of 512, from 36 bits of the hash. */
+static bool block_has(const unsigned char *block, uint64_t pair)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		unsigned bit = (unsigned)(pair >> (9 * i)) & 511;
+		if (!(block[bit / 8] >> (bit % 8) & 1))
+			return false;
+	}
+	return true;
+}
+
+bool contacts_known(const struct contacts *c, uint64_t pair)
+{
+	size_t at = block_of(&c->young, pair);
+	return block_has(c->young.p + at, pair) || block_has(c->old.p + at, pair);
+}
+
+void contacts_add(struct contacts *c, uint64_t pair)
+{
+	size_t at = block_of(&c->young, pair);
+	if (block_has(c->young.p + at, pair))
+		return;
+	for (unsigned i = 0; i < 4; i++) {
+		unsigned bit = (unsigned)(pair >> (9 * i)) & 511;
+		c->young.p[at + bit / 8] |= (unsigned char)(1u << (bit % 8));
+	}
+	memory_touch(&c->young, at);
+}
+
+void contacts_age(struct contacts *c)
+{
+	memcpy(c->old.p, c->young.p, c->young.n);
+	memset(c->young.p, 0, c->young.n);
+	memory_touch_all(&c->old);
+	memory_touch_all(&c->young);
+}

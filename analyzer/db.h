@@ -1,0 +1,33 @@
+/* db: the named queries of sql/queries.sql on one SQLite connection, prepared once. Parameters are bound in the order in
+ * which their names first stand in the query. */
+#ifndef ANALYZER_DB_H
+#define ANALYZER_DB_H
+
+#include <sqlite3.h>
+
+#include "gen/sql.h"
+#include "lib/err.h"
+#include "lib/sv.h"
+
+struct db {
+	sqlite3 *h;
+	char *path;
+	sqlite3_stmt *stmt[QUERY_COUNT];
+};
+
+/* Opens for writing, creates and migrates when needed (WAL, synchronous NORMAL, persistent WAL file so that readers under
+ * another uid keep working). 0, or -1 and e. */
+int db_open(struct db *d, const char *path, struct err *e);
+void db_close(struct db *d);
+
+/* The statement, reset, with parameters bound: 'i' int64_t · 's' const char * · 't' struct sv text · 'b' struct sv blob ·
+ * 'n' nothing (NULL). Borrowed until the next db_query() of the same name; texts must live until it is stepped. */
+sqlite3_stmt *db_query(struct db *d, enum query q, const char *types, ...);
+/* Binds, steps to the end. 0, or -1 and e. */
+int db_run(struct db *d, struct err *e, enum query q, const char *types, ...);
+int db_exec(struct db *d, const char *sql, struct err *e);
+/* Column as borrowed text or blob. */
+struct sv db_text(sqlite3_stmt *st, int column);
+struct sv db_blob(sqlite3_stmt *st, int column);
+
+#endif

@@ -1,0 +1,251 @@
+/* D5 auth-origin: logins from places never seen, or from too many places at once. Fixed weights (docs/detectors.md B.2,
+ * D5); the spread thresholds follow the postfwd anti-geoip plugin and reported cases. Works on networks alone when no
+ * country or AS data is configured. */
+#include "analyzer/detector.h"
+#include "analyzer/phrase.h"
+
+struct options {
+	bool enabled;
+	int64_t half_life_s, learn_days;
+	double new_asn, new_country, new_network, two_countries, new_method, novelty_cap, travel_cap, spread_cap;
+};
+
+static const struct opt_row rows[] = {
+	{ "enabled", OPT_BOOL, offsetof(struct options, enabled), "true", 0, 0, "", "whether this detector speaks" },
+	{ "half-life", OPT_TIME_S, offsetof(struct options, half_life_s), "24h", 60, 31536000, "s", "evidence halves in this time" },
+	{ "learn-days", OPT_INT, offsetof(struct options, learn_days), "3", 0, 365, "days", "a new account's origins are learned silently for so long" },
+	{ "new-asn", OPT_REAL, offsetof(struct options, new_asn), "2.5", 0, 14, "nats", "login from an AS never used, in a known country" },
+	{ "new-country", OPT_REAL, offsetof(struct options, new_country), "4.6", 0, 14, "nats", "login from a country never used" },
+	{ "new-network", OPT_REAL, offsetof(struct options, new_network), "1.5", 0, 14, "nats", "login from a /16 never used, where there is no AS data" },
+	{ "two-countries", OPT_REAL, offsetof(struct options, two_countries), "3", 0, 14, "nats", "logins from two countries within 30 minutes" },
+	{ "new-method", OPT_REAL, offsetof(struct options, new_method), "1", 0, 14, "nats", "first login by an authentication method never used" },
+	{ "novelty-cap", OPT_REAL, offsetof(struct options, novelty_cap), "8", 0, 64, "nats", "most evidence of new places" },
+	{ "travel-cap", OPT_REAL, offsetof(struct options, travel_cap), "4", 0, 64, "nats", "the same with fewer than 5 messages and nothing else against the account: a traveller" },
+	{ "spread-cap", OPT_REAL, offsetof(struct options, spread_cap), "14", 0, 64, "nats", "most evidence once ten or more networks were used within an hour" },
+	{ 0 },
+};
+static const struct opt_table table = { "detector", "auth-origin", rows, sizeof(struct options) };
+
+#define ORIGINS 6
+struct origin {
+	uint32_t asn, net;
+	uint16_t country, day;
+};
+
+struct state {
+	struct walk novelty, spread;
+	struct origin origin[ORIGINS];
+	uint64_t nets;              /* linear counter of /24 in this hour */
+	int64_t hour;
+	int64_t last_us;            /* of the last login outside our own networks */
+	int64_t interleaved_us;
+	uint16_t last_country;
+	uint8_t methods, n_origins;
+	uint32_t messages;          /* since novelty.since_us, from new places */
+	uint32_t shown_nets, new_places;
+	uint16_t countries[6];      /* seen since the evidence began */
+};
+
+static uint16_t country_code(const struct geo *g)
+{
+	return (uint16_t)((unsigned char)g->country[0] << 8 | (unsigned char)g->country[1]);
+}
+
+enum place { PLACE_KNOWN, PLACE_NEW_ASN, PLACE_NEW_COUNTRY, PLACE_NEW_NETWORK };
+
+static enum place place_of(struct state *s, const struct message_view *m, uint16_t day)
+{
+	uint16_t cc = country_code(&m->geo);
+	bool country_known = false;
+	for (size_t i = 0; i < s->n_origins; i++) {
+		struct origin *o = &s->origin[i];
+		country_known |= cc && o->country == cc;
+		if (m->geo.asn ? o->asn == m->geo.asn : o->net == (uint32_t)m->wide_net) {
+			o->day = day;
+			return PLACE_KNOWN;
+		}
+	}
+	if (!m->geo.asn && !cc)
+		return PLACE_NEW_NETWORK;
+	return country_known || !cc ? PLACE_NEW_ASN : PLACE_NEW_COUNTRY;
+}
+
+static void remember(struct state *s, const struct message_view *m, uint16_t day)
+{
+	struct origin *slot = &s->origin[0];
+	if (s->n_origins < ORIGINS)
+		slot = &s->origin[s->n_origins++];
+	else
+		for (size_t i = 1; i < ORIGINS; i++)
+			if (s->origin[i].day < slot->day)
+				slot = &s->origin[i];
+	*slot = (struct origin){ m->geo.asn, (uint32_t)m->wide_net, country_code(&m->geo), day };
+}
+
+static void note_country(struct state *s, uint16_t cc)
+{
+	for (size_t i = 0; cc && i < 6; i++) {
+		if (s->countries[i] == cc)
+			return;
+		if (s->countries[i] == 0) {
+			s->countries[i] = cc;
+			return;
+		}
+	}
+}
+
+static void novelty(struct principal *p, struct state *s, const struct options *o, const struct message_view *m)
+{
+	uint16_t day = (uint16_t)(m->at_us / US_PER_DAY);
+	enum place place = place_of(s, m, day);
+	if (place == PLACE_KNOWN)
+		return;
+	remember(s, m, day);
+	if (m->at_us - p->first_us < o->learn_days * US_PER_DAY)
+		return;
+	double w = place == PLACE_NEW_COUNTRY ? o->new_country : place == PLACE_NEW_ASN ? o->new_asn : o->new_network;
+	if (s->novelty.s == 0)
+		s->messages = s->new_places = 0;
+	walk_add(&s->novelty, NATS(w), m->at_us, o->half_life_s);
+	s->new_places++;
+}
+
+static void interleave(struct state *s, const struct options *o, const struct message_view *m)
+{
+	uint16_t cc = country_code(&m->geo);
+	if (cc && s->last_country && cc != s->last_country && m->at_us - s->last_us < 30 * 60 * US_PER_S &&
+	    m->at_us - s->interleaved_us > US_PER_HOUR) {
+		walk_add(&s->novelty, NATS(o->two_countries), m->at_us, o->half_life_s);
+		s->interleaved_us = m->at_us;
+	}
+	if (cc)
+		s->last_country = cc;
+	s->last_us = m->at_us;
+}
+
+static void spread(struct state *s, const struct options *o, const struct message_view *m)
+{
+	static const struct { unsigned nets; int32_t nats; } steps[] = { { 20, 14 }, { 10, 9 }, { 5, 5 }, { 3, 2 } };
+	int64_t hour = m->at_us / US_PER_HOUR;
+	if (hour != s->hour) {
+		s->nets = 0;
+		s->hour = hour;
+	}
+	linear_add(&s->nets, m->net);
+	unsigned n = linear_estimate(s->nets);
+	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+		if (n >= steps[i].nets) {
+			walk_raise(&s->spread, steps[i].nats * NAT, m->at_us, o->half_life_s);
+			break;
+		}
+	if (s->spread.s == 0)
+		s->shown_nets = 0;
+	if (n > s->shown_nets)
+		s->shown_nets = n;
+}
+
+static void message(struct judge *j, struct principal *p, void *state, const void *opt, const struct message_view *m)
+{
+	struct state *s = state;
+	const struct options *o = opt;
+	if (!m->first_report || !m->has_ip || ipaddr_is_loopback(&m->ip) || enrich_is_egress(j->enrich, &m->ip))
+		return;
+	if (m->method_bit && !(s->methods & m->method_bit)) {
+		if (s->methods && m->at_us - p->first_us >= o->learn_days * US_PER_DAY)
+			walk_add(&s->novelty, NATS(o->new_method), m->at_us, o->half_life_s);
+		s->methods |= m->method_bit;
+	}
+	/* Our own access network is home; its addresses change by themselves. */
+	if (m->own_network)
+		return;
+	walk_decay(&s->novelty, m->at_us, o->half_life_s);
+	novelty(p, s, o, m);
+	interleave(s, o, m);
+	spread(s, o, m);
+	if (s->novelty.s || s->spread.s) {
+		s->messages++;
+		note_country(s, country_code(&m->geo));
+	} else {
+		memset(s->countries, 0, sizeof s->countries);
+	}
+}
+
+static bool is_traveller(const struct state *s, int32_t others)
+{
+	return s->messages < 5 && others <= 2 * NAT;
+}
+
+static int32_t score(const struct judge *j, const struct principal *p, void *state, const void *opt, int64_t now_us, int32_t others)
+{
+	struct state *s = state;
+	const struct options *o = opt;
+	(void)j, (void)p;
+	walk_decay(&s->novelty, now_us, o->half_life_s);
+	walk_decay(&s->spread, now_us, o->half_life_s);
+	int32_t cap = NATS(is_traveller(s, others) ? o->travel_cap : o->novelty_cap);
+	int32_t n = s->novelty.s < cap ? s->novelty.s : cap, sum = n + s->spread.s;
+	int32_t most = NATS(s->shown_nets >= 10 ? o->spread_cap : 10);
+	return sum < most ? sum : most;
+}
+
+static int64_t since(const void *state)
+{
+	const struct state *s = state;
+	if (s->novelty.since_us && s->spread.since_us)
+		return s->novelty.since_us < s->spread.since_us ? s->novelty.since_us : s->spread.since_us;
+	return s->novelty.since_us ? s->novelty.since_us : s->spread.since_us;
+}
+
+static void list_countries(const struct state *s, struct buf *out)
+{
+	for (size_t i = 0; i < 6 && s->countries[i]; i++)
+		buf_printf(out, "%s%c%c", i ? ", " : " (", s->countries[i] >> 8, s->countries[i] & 255);
+	if (s->countries[0])
+		buf_addc(out, ')');
+}
+
+static void why(const struct judge *j, const struct principal *p, const void *state, const void *opt, struct buf *out)
+{
+	const struct state *s = state;
+	(void)j, (void)opt;
+	if (s->shown_nets >= 3 && s->spread.s > 0)
+		buf_printf(out, "%s logged in from %u networks within one hour, %u of them in places never used before", p->id, s->shown_nets, s->new_places);
+	else if (s->new_places)
+		buf_printf(out, "%s logged in from %u place%s never used before, since %s", p->id, s->new_places, s->new_places == 1 ? "" : "s",
+		           phrase_time(p, since(s)).s);
+	else
+		buf_printf(out, "%s logged in in a way never used before, since %s", p->id, phrase_time(p, since(s)).s);
+	list_countries(s, out);
+	buf_addc(out, '.');
+}
+
+static void guards(const struct judge *j, const struct principal *p, const void *state, const void *opt, struct buf *out)
+{
+	const struct state *s = state;
+	const struct options *o = opt;
+	(void)j, (void)p;
+	if (s->novelty.s > NATS(o->travel_cap) && s->messages < 5)
+		buf_printf(out, "fewer than 5 messages from the new place: counted as travel unless something else speaks against it; ");
+}
+
+static void forgive(void *state)
+{
+	struct state *s = state;
+	s->novelty = (struct walk){ .at_us = s->novelty.at_us };
+	s->spread = (struct walk){ .at_us = s->spread.at_us };
+}
+
+const struct detector detector_auth_origin = {
+	.name = "auth-origin",
+	.title = "logins from new or too many places",
+	.group = GROUP_ORIGIN,
+	.kinds = 1u << PRINCIPAL_ACCOUNT,
+	.state_bytes = (sizeof(struct state) + 7) / 8 * 8,
+	.options = &table,
+	.message = message,
+	.score = score,
+	.since = since,
+	.why = why,
+	.guards = guards,
+	.forgive = forgive,
+};

@@ -1,0 +1,169 @@
+/* D3 bad-rcpt: a dirty list. A Bernoulli walk on "this recipient does not exist", 3 % against 20 %: it rises above a rate of
+ * 9.2 % and stays at zero below. The idea of counting failures to nobody is every operator's (docs/detectors.md A.5); the
+ * test is that of Jung, Paxson, Berger and Balakrishnan, "Fast portscan detection" (2004), applied to recipients. */
+#include "analyzer/detector.h"
+#include "analyzer/phrase.h"
+
+struct options {
+	bool enabled;
+	int64_t half_life_s, per_message, per_domain;
+	double theta0, theta1, cap;
+};
+
+static const struct opt_row rows[] = {
+	{ "enabled", OPT_BOOL, offsetof(struct options, enabled), "true", 0, 0, "", "whether this detector speaks" },
+	{ "half-life", OPT_TIME_S, offsetof(struct options, half_life_s), "24h", 60, 31536000, "s", "evidence halves in this time" },
+	{ "theta0", OPT_REAL, offsetof(struct options, theta0), "0.03", 0.001, 0.5, "", "share of unknown recipients in normal mail" },
+	{ "theta1", OPT_REAL, offsetof(struct options, theta1), "0.20", 0.01, 0.9, "", "share under abuse" },
+	{ "per-message", OPT_INT, offsetof(struct options, per_message), "2", 1, 100, "recipients", "unknown recipients of one message that count (the others are scaled down with them)" },
+	{ "per-domain", OPT_INT, offsetof(struct options, per_domain), "3", 1, 1000, "recipients", "unknown recipients of one receiving domain that count in a day: one dead domain is no dirty list" },
+	{ "cap", OPT_REAL, offsetof(struct options, cap), "14", 0, 64, "nats", "most evidence it may give; above 12 it can open a case alone" },
+	{ 0 },
+};
+static const struct opt_table table = { "detector", "bad-rcpt", rows, sizeof(struct options) };
+
+#define SLOTS 16
+struct state {
+	struct walk walk;
+	uint32_t bad, all;      /* since walk.since_us; the recipients that did not count are in all too */
+	uint32_t day;
+	struct { uint32_t domain; uint16_t n, pad; } today[SLOTS];
+	uint32_t capped, voided; /* recipients not counted because of a guard, today */
+};
+
+/* Whether another bad recipient of this domain still counts today. */
+static bool domain_counts(struct state *s, uint64_t hash, int64_t at_us, int64_t most)
+{
+	uint32_t day = (uint32_t)(at_us / US_PER_DAY), h = (uint32_t)(hash >> 32) | 1;
+	if (s->day != day) {
+		memset(s->today, 0, sizeof s->today);
+		s->day = day;
+		s->capped = s->voided = 0;
+	}
+	size_t least = 0;
+	for (size_t i = 0; i < SLOTS; i++) {
+		if (s->today[i].domain == h)
+			return s->today[i].n < most ? (s->today[i].n++, true) : false;
+		if (s->today[i].n < s->today[least].n)
+			least = i;
+	}
+	s->today[least].domain = h;
+	s->today[least].n = 1;
+	return true;
+}
+
+static void trial(struct state *s, const struct options *o, bool bad, int64_t at_us)
+{
+	walk_trial(&s->walk, bad, (int32_t)(o->theta0 * THETA_ONE), (int32_t)(o->theta1 * THETA_ONE), at_us, o->half_life_s);
+	if (s->walk.since_us == 0)
+		s->bad = s->all = 0;
+}
+
+static void message(struct judge *j, struct principal *p, void *state, const void *opt, const struct message_view *m)
+{
+	struct state *s = state;
+	const struct options *o = opt;
+	int64_t bad = 0, good = 0, counted = 0;
+	(void)j, (void)p;
+	if (m->null_sender)
+		return;
+	for (size_t i = 0; i < m->n_listed; i++) {
+		const struct rcpt_view *r = &m->rcpt[i];
+		if (!r->changed)
+			continue;
+		good += r->outcome == OUTCOME_GOOD;
+		if (r->outcome != OUTCOME_BAD)
+			continue;
+		if (r->void_receiver)
+			s->voided++;
+		else if (domain_counts(s, r->domain_hash, m->at_us, o->per_domain))
+			counted++;
+		else
+			s->capped++;
+		bad++;
+	}
+	/* One message counts as few trials, with the same share of bad ones: its recipients are not independent. */
+	if (counted > o->per_message) {
+		good = good * o->per_message / counted;
+		counted = o->per_message;
+	}
+	for (int64_t i = 0; i < counted; i++)
+		trial(s, o, true, m->at_us);
+	for (int64_t i = 0; i < good && i < 64; i++)
+		trial(s, o, false, m->at_us);
+	if (s->walk.since_us) {
+		s->bad += (uint32_t)bad;
+		s->all += (uint32_t)(bad + good);
+	}
+}
+
+static void reject(struct judge *j, struct principal *p, void *state, const void *opt, uint8_t class, int64_t at_us, struct sv line)
+{
+	struct state *s = state;
+	(void)j, (void)p, (void)line;
+	if (class != REPLY_UNKNOWN_USER)
+		return;
+	trial(s, opt, true, at_us);
+	s->bad++;
+	s->all++;
+}
+
+static int32_t score(const struct judge *j, const struct principal *p, void *state, const void *opt, int64_t now_us, int32_t others)
+{
+	struct state *s = state;
+	const struct options *o = opt;
+	(void)j, (void)p, (void)others;
+	walk_decay(&s->walk, now_us, o->half_life_s);
+	return s->walk.s < NATS(o->cap) ? s->walk.s : NATS(o->cap);
+}
+
+static int64_t since(const void *state)
+{
+	return ((const struct state *)state)->walk.since_us;
+}
+
+static void why(const struct judge *j, const struct principal *p, const void *state, const void *opt, struct buf *out)
+{
+	const struct state *s = state;
+	const struct options *o = opt;
+	int32_t t0 = (int32_t)(o->theta0 * THETA_ONE), t1 = (int32_t)(o->theta1 * THETA_ONE);
+	int32_t up = fixed_ln_ratio((uint64_t)t1, (uint64_t)t0);
+	int32_t down = fixed_ln_ratio((uint64_t)(THETA_ONE - t0), (uint64_t)(THETA_ONE - t1));
+	(void)j;
+	buf_printf(out, "%u of %u recipients of %s since %s do not exist (%u %%, limit %d %%) - typical of a bought or harvested list.",
+	           s->bad, s->all, p->id, phrase_time(p, s->walk.since_us).s, s->all ? s->bad * 100 / s->all : 0,
+	           (int)(100 * (int64_t)down / (up + down)));
+}
+
+static void guards(const struct judge *j, const struct principal *p, const void *state, const void *opt, struct buf *out)
+{
+	const struct state *s = state;
+	const struct options *o = opt;
+	(void)j, (void)p;
+	if (s->capped)
+		buf_printf(out, "%u unknown recipients not counted: more than %d a day in one domain; ", s->capped, (int)o->per_domain);
+	if (s->voided)
+		buf_printf(out, "%u unknown recipients not counted: the receiver refused nearly everybody; ", s->voided);
+}
+
+static void forgive(void *state)
+{
+	struct state *s = state;
+	s->walk = (struct walk){ .at_us = s->walk.at_us };
+}
+
+const struct detector detector_bad_rcpt = {
+	.name = "bad-rcpt",
+	.title = "dirty recipient list",
+	.group = GROUP_RECEIVERS,
+	.kinds = 1u << PRINCIPAL_ACCOUNT | 1u << PRINCIPAL_HOST | 1u << PRINCIPAL_SCRIPT,
+	.state_bytes = sizeof(struct state),
+	.options = &table,
+	.message = message,
+	.reject = reject,
+	.score = score,
+	.since = since,
+	.why = why,
+	.guards = guards,
+	.forgive = forgive,
+};

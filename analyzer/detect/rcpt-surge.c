@@ -1,0 +1,208 @@
+/* D1 rcpt-surge: more recipients in an hour or a day than this principal ever sends. The principal's own histogram of
+ * bucket sizes, shrunk to its population's (kappa 30), gives p; the calibrator of Vovk and Wang turns p into evidence.
+ * docs/detectors.md A.2: this stays within a factor of 3.4 of nominal where z-scores and Holt-Winters are off by thousands. */
+#include "analyzer/detector.h"
+#include "analyzer/phrase.h"
+
+struct options {
+	bool enabled;
+	int64_t half_life_s, kappa;
+	double cap, free_factor;
+};
+
+static const struct opt_row rows[] = {
+	{ "enabled", OPT_BOOL, offsetof(struct options, enabled), "true", 0, 0, "", "whether this detector speaks" },
+	{ "half-life", OPT_TIME_S, offsetof(struct options, half_life_s), "24h", 60, 31536000, "s", "evidence halves in this time" },
+	{ "kappa", OPT_INT, offsetof(struct options, kappa), "30", 1, 1000, "buckets", "weight of the population against the principal's own history" },
+	{ "free-factor", OPT_REAL, offsetof(struct options, free_factor), "1.5", 1, 100, "", "up to this multiple of the highest hour of the last three months, or of the same month last year, a surge is normal" },
+	{ "cap", OPT_REAL, offsetof(struct options, cap), "10", 0, 64, "nats", "most evidence it may give; below 12 it cannot open a case alone" },
+	{ 0 },
+};
+static const struct opt_table table = { "detector", "rcpt-surge", rows, sizeof(struct options) };
+
+struct bucket {
+	int64_t id;             /* hour or day since the epoch */
+	uint64_t n;             /* recipients so far */
+	uint16_t bins[SURPRISE_BINS];
+	uint32_t active;        /* closed buckets, halved with the bins */
+};
+
+struct state {
+	struct walk walk;
+	struct bucket hour, day;
+	uint32_t peak[2][12];   /* highest hour and day of each month */
+	uint16_t peak_month[12];
+	int64_t aged_us;
+	uint32_t shown_n, shown_max, shown_active; /* of the moment of highest evidence */
+	int32_t shown_ln;
+	uint8_t shown_day, pad[3];
+};
+
+static uint16_t month_of(int64_t us)
+{
+	return (uint16_t)(us / (30436875LL * 86400)); /* mean month of 30.436875 days */
+}
+
+static void note_peak(struct state *s, int which, uint64_t n, uint16_t month)
+{
+	unsigned slot = month % 12;
+	if (s->peak_month[slot] != month) {
+		/* Last year's figure stays readable until this month has one of its own. */
+		s->peak_month[slot] = month;
+		s->peak[0][slot] = s->peak[1][slot] = 0;
+	}
+	if (n > s->peak[which][slot])
+		s->peak[which][slot] = (uint32_t)n;
+}
+
+static uint64_t free_level(const struct state *s, int which, uint16_t month)
+{
+	uint64_t level = 0;
+	for (unsigned slot = 0; slot < 12; slot++) {
+		unsigned age = (unsigned)(month - s->peak_month[slot]);
+		if ((age <= 3 || age == 12) && s->peak[which][slot] > level)
+			level = s->peak[which][slot];
+	}
+	return level;
+}
+
+static void close_bucket(struct judge *j, struct principal *p, struct state *s, struct bucket *b, int which, int64_t end_us)
+{
+	if (b->n == 0)
+		return;
+	/* Neither the principal nor its population may learn from an attack. */
+	if (!p->open_case && p->score < 8 * NAT) {
+		unsigned bin = fixed_bin(b->n);
+		if (b->bins[bin] < UINT16_MAX)
+			b->bins[bin]++;
+		b->active++;
+		j->site->population[p->kind][which].bins[bin] += 256;
+		memory_touch(&j->site_memory, (size_t)((char *)&j->site->population[p->kind][which].bins[bin] - (char *)j->site));
+		note_peak(s, which, b->n, month_of(end_us - 1));
+	}
+	b->n = 0;
+}
+
+static void halve(struct bucket *b)
+{
+	b->active = 0;
+	for (unsigned i = 0; i < SURPRISE_BINS; i++) {
+		b->bins[i] /= 2;
+		b->active += b->bins[i];
+	}
+}
+
+static void roll(struct judge *j, struct principal *p, struct state *s, int64_t now_us)
+{
+	int64_t hour = now_us / US_PER_HOUR, day = now_us / US_PER_DAY;
+	if (s->hour.id != hour) {
+		close_bucket(j, p, s, &s->hour, POPULATION_HOUR, (s->hour.id + 1) * US_PER_HOUR);
+		s->hour.id = hour;
+	}
+	if (s->day.id != day) {
+		close_bucket(j, p, s, &s->day, POPULATION_DAY, (s->day.id + 1) * US_PER_DAY);
+		s->day.id = day;
+	}
+	if (s->aged_us == 0)
+		s->aged_us = now_us;
+	for (; now_us - s->aged_us >= 30 * US_PER_DAY; s->aged_us += 30 * US_PER_DAY) {
+		halve(&s->hour);
+		halve(&s->day);
+	}
+}
+
+static void weigh(struct judge *j, struct principal *p, struct state *s, const struct options *o, int which, int64_t now_us)
+{
+	struct bucket *b = which == POPULATION_DAY ? &s->day : &s->hour;
+	uint64_t level = free_level(s, which, month_of(now_us));
+	if ((double)b->n <= o->free_factor * (double)level)
+		return;
+	int32_t ln = fixed_surprise(b->bins, &j->site->population[p->kind][which], fixed_bin(b->n), (unsigned)o->kappa);
+	int32_t c = fixed_calibrate(ln);
+	if (c > NATS(o->cap))
+		c = NATS(o->cap);
+	if (c >= s->walk.s && c > 0) {
+		s->shown_n = (uint32_t)b->n;
+		s->shown_max = (uint32_t)level;
+		s->shown_active = b->active;
+		s->shown_ln = ln;
+		s->shown_day = which == POPULATION_DAY;
+	}
+	walk_raise(&s->walk, c, now_us, o->half_life_s);
+}
+
+static void message(struct judge *j, struct principal *p, void *state, const void *opt, const struct message_view *m)
+{
+	struct state *s = state;
+	if (!m->first_report || m->null_sender || phrase_is_expansion(j, m->txn->sender))
+		return;
+	roll(j, p, s, m->at_us);
+	s->hour.n += m->n_rcpt;
+	s->day.n += m->n_rcpt;
+	weigh(j, p, s, opt, POPULATION_HOUR, m->at_us);
+	weigh(j, p, s, opt, POPULATION_DAY, m->at_us);
+}
+
+static int32_t score(const struct judge *j, const struct principal *p, void *state, const void *opt, int64_t now_us, int32_t others)
+{
+	struct state *s = state;
+	const struct options *o = opt;
+	(void)j, (void)p, (void)others;
+	walk_decay(&s->walk, now_us, o->half_life_s);
+	return s->walk.s < NATS(o->cap) ? s->walk.s : NATS(o->cap);
+}
+
+static int64_t since(const void *state)
+{
+	return ((const struct state *)state)->walk.since_us;
+}
+
+/* e^(ln) as a round number for people: two significant digits. */
+static uint64_t one_in(int32_t ln)
+{
+	uint64_t v = 1;
+	while (fixed_ln_ratio(v * 2, 1) <= ln && v < 1u << 30)
+		v *= 2;
+	for (uint64_t step = v / 8; step; step /= 2)
+		while (fixed_ln_ratio(v + step, 1) <= ln)
+			v += step;
+	uint64_t unit = 1;
+	while (v / unit >= 100)
+		unit *= 10;
+	return v / unit * unit;
+}
+
+static void why(const struct judge *j, const struct principal *p, const void *state, const void *opt, struct buf *out)
+{
+	const struct state *s = state;
+	const char *unit = s->shown_day ? "day" : "hour";
+	(void)j, (void)opt;
+	buf_printf(out, "%s sent to %u recipients within one %s (from %s on); ", p->id, s->shown_n, unit, phrase_time(p, s->walk.since_us).s);
+	if (s->shown_active >= 5)
+		buf_printf(out, "in %u earlier active %ss it never exceeded %u, and ", s->shown_active, unit, s->shown_max);
+	buf_printf(out, "only 1 in %llu comparable %ss is that large.", (unsigned long long)one_in(s->shown_ln), unit);
+}
+
+static void forgive(void *state)
+{
+	struct state *s = state;
+	uint16_t month = month_of(s->walk.at_us);
+	s->walk = (struct walk){ .at_us = s->walk.at_us };
+	/* What the operator called normal is normal from now on. */
+	note_peak(s, POPULATION_HOUR, s->hour.n, month);
+	note_peak(s, POPULATION_DAY, s->day.n, month);
+}
+
+const struct detector detector_rcpt_surge = {
+	.name = "rcpt-surge",
+	.title = "more recipients than ever",
+	.group = GROUP_VOLUME,
+	.kinds = 1u << PRINCIPAL_ACCOUNT | 1u << PRINCIPAL_HOST | 1u << PRINCIPAL_SCRIPT,
+	.state_bytes = (sizeof(struct state) + 7) / 8 * 8,
+	.options = &table,
+	.message = message,
+	.score = score,
+	.since = since,
+	.why = why,
+	.forgive = forgive,
+};

@@ -1,0 +1,43 @@
+/* detector: one opinion about a principal from one kind of sign. Each is one file in analyzer/detect/ that defines
+ * `const struct detector detector_<name>`. It sees prepared views, keeps its own slab of state in the principal, and can
+ * always say in one sentence why it fired. Evidence is integer (analyzer/fixed.h). */
+#ifndef ANALYZER_DETECTOR_H
+#define ANALYZER_DETECTOR_H
+
+#include "analyzer/judge.h"
+#include "lib/buf.h"
+#include "lib/opt.h"
+
+/* Groups of correlated detectors; docs/detectors.md B.3. */
+enum group { GROUP_VOLUME, GROUP_RECEIVERS, GROUP_ORIGIN, GROUP_PROTOCOL, GROUP_IDENTITY, GROUP_TOPOLOGY, GROUP_LISTING, GROUPS };
+
+struct detector {
+	const char *name;
+	const char *title;           /* in a heading: "writes to strangers" */
+	enum group group;
+	unsigned kinds;              /* bit set of 1 << enum principal_kind */
+	size_t state_bytes;          /* multiple of 8, zero = nothing known */
+	const struct opt_table *options; /* the first member of the struct is `bool enabled` */
+	/* A message report of p. Called for every report, in event order. May be NULL. */
+	void (*message)(struct judge *j, struct principal *p, void *state, const void *opt, const struct message_view *m);
+	/* A refusal before there was a message (no queue id): class and the line. May be NULL. */
+	void (*reject)(struct judge *j, struct principal *p, void *state, const void *opt, uint8_t class, int64_t at_us, struct sv line);
+	/* Evidence now, decayed and capped, 1/4096 nat. others: sum of the groups other than its own, for guards. */
+	int32_t (*score)(const struct judge *j, const struct principal *p, void *state, const void *opt, int64_t now_us, int32_t others);
+	/* When the evidence began to grow; 0 when there is none. */
+	int64_t (*since)(const void *state);
+	/* The sentence, without a trailing newline. */
+	void (*why)(const struct judge *j, const struct principal *p, const void *state, const void *opt, struct buf *out);
+	/* Applied guards, "; "-separated, or nothing. May be NULL. */
+	void (*guards)(const struct judge *j, const struct principal *p, const void *state, const void *opt, struct buf *out);
+	/* The operator says it was a false alarm: forget the evidence, keep what was learned. */
+	void (*forgive)(void *state);
+};
+
+extern const struct detector *const detector_registry[]; /* NULL-terminated, alphabetical */
+size_t detector_count(void);
+/* Option tables of all detectors (and of the fusion), for conf_load(). */
+const struct opt_table *const *detector_option_tables(size_t *ret_n);
+extern const struct opt_table judge_option_table;
+
+#endif

@@ -1,0 +1,355 @@
+#include "analyzer/enrich.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <libpsl.h>
+#include <maxminddb.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/buf.h"
+
+#define GEO_FILES_MAX 8
+#define GEO_CACHE 4096
+#define ORG_CACHE 8192
+#define ORG_DOMAIN_MAX 96
+
+/* Text key → number, open addressing, built once. */
+struct text_map {
+	struct { char *key; uint32_t value; } *slot;
+	size_t n, cap;
+};
+
+struct geo_cached { struct ipaddr ip; struct geo geo; bool set; };
+struct org_cached { uint64_t hash; uint8_t n; char text[ORG_DOMAIN_MAX]; };
+
+struct enrich {
+	const struct conf *conf;
+	struct hash_key key;
+	struct text_map accounts, domains, uids, customers, local;
+	struct prefix_table hosts, geo_csv;
+	struct geo *geo_row;
+	size_t n_geo_row, cap_geo_row;
+	MMDB_s mmdb[GEO_FILES_MAX];
+	size_t n_mmdb;
+	const psl_ctx_t *psl;
+	struct geo_cached geo_cache[GEO_CACHE];
+	struct org_cached org_cache[ORG_CACHE];
+};
+
+/* --- maps --------------------------------------------------------------------------------------------------------- */
+
+static size_t map_slot(const struct enrich *e, const struct text_map *m, struct sv key)
+{
+	size_t i = (size_t)hash_folded(&e->key, key) & (m->cap - 1);
+	while (m->slot[i].key && !(strlen(m->slot[i].key) == key.n && strncasecmp(m->slot[i].key, key.p, key.n) == 0))
+		i = (i + 1) & (m->cap - 1);
+	return i;
+}
+
+static void map_put(struct enrich *e, struct text_map *m, struct sv key, uint32_t value)
+{
+	if (m->n * 2 >= m->cap) {
+		struct text_map bigger = { .cap = m->cap ? m->cap * 2 : 64 };
+		bigger.slot = xcalloc(bigger.cap, sizeof *bigger.slot);
+		for (size_t i = 0; i < m->cap; i++)
+			if (m->slot[i].key) {
+				size_t at = map_slot(e, &bigger, sv_cstr(m->slot[i].key));
+				bigger.slot[at] = m->slot[i];
+				bigger.n++;
+			}
+		free(m->slot);
+		*m = bigger;
+	}
+	size_t at = map_slot(e, m, key);
+	if (!m->slot[at].key) {
+		m->slot[at].key = xsvdup(key);
+		m->n++;
+	}
+	m->slot[at].value = value;
+}
+
+static uint32_t map_get(const struct enrich *e, const struct text_map *m, struct sv key)
+{
+	if (!m->n || !key.n || key.n > 320)
+		return ENRICH_NOBODY;
+	size_t at = map_slot(e, m, key);
+	return m->slot[at].key ? m->slot[at].value : ENRICH_NOBODY;
+}
+
+static void map_fini(struct text_map *m)
+{
+	for (size_t i = 0; i < m->cap; i++)
+		free(m->slot[i].key);
+	free(m->slot);
+}
+
+/* --- loading ------------------------------------------------------------------------------------------------------ */
+
+static void load_customers(struct enrich *e)
+{
+	for (uint32_t i = 0; i < e->conf->n_customer; i++) {
+		const struct conf_customer *c = &e->conf->customer[i];
+		struct sv value = sv_cstr(c->value);
+		struct prefix p;
+		map_put(e, &e->customers, sv_cstr(c->customer), i);
+		switch (c->kind) {
+		case CUSTOMER_ACCOUNT: map_put(e, &e->accounts, value, i); break;
+		case CUSTOMER_DOMAIN: map_put(e, &e->domains, value, i); break;
+		case CUSTOMER_UID: map_put(e, &e->uids, value, i); break;
+		case CUSTOMER_PREFIX:
+			if (prefix_parse(value, &p) == 0) {
+				p.value = i;
+				prefix_table_add(&e->hosts, &p);
+			}
+			break;
+		}
+	}
+	prefix_table_seal(&e->hosts);
+}
+
+static int geo_csv_line(struct enrich *e, char *line)
+{
+	char *country = strchr(line, ','), *asn = country ? strchr(country + 1, ',') : NULL;
+	struct prefix p;
+	if (!asn)
+		return -1;
+	*country++ = 0;
+	*asn++ = 0;
+	if (prefix_parse(sv_cstr(line), &p) != 0)
+		return -1;
+	if (e->n_geo_row == e->cap_geo_row) {
+		e->cap_geo_row = e->cap_geo_row ? e->cap_geo_row * 2 : 256;
+		e->geo_row = xrealloc(e->geo_row, e->cap_geo_row * sizeof *e->geo_row);
+	}
+	struct geo *g = &e->geo_row[e->n_geo_row];
+	*g = (struct geo){ .asn = (uint32_t)strtoul(asn, NULL, 10) };
+	if (strlen(country) == 2)
+		memcpy(g->country, country, 2);
+	p.value = (uint32_t)e->n_geo_row++;
+	prefix_table_add(&e->geo_csv, &p);
+	return 0;
+}
+
+static int load_geo_csv(struct enrich *e, const char *path, struct err *err)
+{
+	char line[512];
+	int n = 0;
+	FILE *f = fopen(path, "r");
+	if (!f)
+		return err_set(err, "%s: cannot read it: %m", path);
+	while (fgets(line, sizeof line, f)) {
+		line[strcspn(line, "\r\n")] = 0;
+		if (++n == 1 && strncmp(line, "prefix", 6) == 0)
+			continue;
+		if (line[0] && line[0] != '#' && geo_csv_line(e, line) < 0) {
+			fclose(f);
+			return err_set(err, "%s:%d: want prefix,country,asn", path, n);
+		}
+	}
+	fclose(f);
+	return 0;
+}
+
+static int load_geo(struct enrich *e, struct err *err)
+{
+	for (size_t i = 0; i < e->conf->geo.n; i++) {
+		const char *path = e->conf->geo.v[i];
+		size_t n = strlen(path);
+		if (n > 4 && strcmp(path + n - 4, ".csv") == 0) {
+			if (load_geo_csv(e, path, err) < 0)
+				return -1;
+			continue;
+		}
+		if (e->n_mmdb == GEO_FILES_MAX)
+			return err_set(err, "%s: more than %d geo files", path, GEO_FILES_MAX);
+		int bad = MMDB_open(path, MMDB_MODE_MMAP, &e->mmdb[e->n_mmdb]);
+		if (bad != MMDB_SUCCESS)
+			return err_set(err, "%s: %s", path, MMDB_strerror(bad));
+		e->n_mmdb++;
+	}
+	prefix_table_seal(&e->geo_csv);
+	return 0;
+}
+
+struct enrich *enrich_new(const struct conf *conf, struct err *err)
+{
+	struct enrich *e = xcalloc(1, sizeof *e);
+	e->conf = conf;
+	e->psl = psl_builtin();
+	load_customers(e);
+	for (size_t i = 0; i < conf->local_domains.n; i++)
+		map_put(e, &e->local, sv_cstr(conf->local_domains.v[i]), 0);
+	for (size_t i = 0; i < conf->relay_domains.n; i++)
+		map_put(e, &e->local, sv_cstr(conf->relay_domains.v[i]), 0);
+	for (size_t i = 0; i < conf->n_backup; i++)
+		map_put(e, &e->local, sv_cstr(conf->backup[i].domain), 0);
+	if (load_geo(e, err) < 0) {
+		enrich_free(e);
+		return NULL;
+	}
+	return e;
+}
+
+void enrich_free(struct enrich *e)
+{
+	if (!e)
+		return;
+	map_fini(&e->accounts);
+	map_fini(&e->domains);
+	map_fini(&e->uids);
+	map_fini(&e->customers);
+	map_fini(&e->local);
+	prefix_table_fini(&e->hosts);
+	prefix_table_fini(&e->geo_csv);
+	free(e->geo_row);
+	for (size_t i = 0; i < e->n_mmdb; i++)
+		MMDB_close(&e->mmdb[i]);
+	free(e);
+}
+
+/* --- customers ---------------------------------------------------------------------------------------------------- */
+
+static uint32_t customer_of_domain(const struct enrich *e, struct sv domain)
+{
+	while (domain.n) {
+		uint32_t i = map_get(e, &e->domains, domain);
+		if (i != ENRICH_NOBODY)
+			return i;
+		ptrdiff_t dot = sv_chr(domain, '.');
+		if (dot < 0)
+			break;
+		domain = sv_skip(domain, (size_t)dot + 1);
+	}
+	return ENRICH_NOBODY;
+}
+
+static uint32_t customer_index(const struct enrich *e, enum principal_kind kind, struct sv id)
+{
+	struct ipaddr ip;
+	const struct prefix *p;
+	uint32_t i;
+	switch (kind) {
+	case PRINCIPAL_ACCOUNT:
+		i = map_get(e, &e->accounts, id);
+		return i != ENRICH_NOBODY ? i : customer_of_domain(e, sv_domain(id));
+	case PRINCIPAL_SCRIPT: return map_get(e, &e->uids, id);
+	case PRINCIPAL_DOMAIN: return customer_of_domain(e, id);
+	case PRINCIPAL_HOST:
+	case PRINCIPAL_MX:
+	case PRINCIPAL_OWN_IP:
+		p = ipaddr_parse(id, &ip) == 0 ? prefix_table_find(&e->hosts, &ip) : NULL;
+		return p ? p->value : ENRICH_NOBODY;
+	case PRINCIPAL_KINDS: break;
+	}
+	return ENRICH_NOBODY;
+}
+
+const char *enrich_customer(const struct enrich *e, enum principal_kind kind, struct sv id)
+{
+	uint32_t i = customer_index(e, kind, id);
+	return i == ENRICH_NOBODY ? "" : e->conf->customer[i].customer;
+}
+
+bool enrich_contact(const struct enrich *e, const char *customer, const char **ret_contact, const char **ret_language)
+{
+	uint32_t i = map_get(e, &e->customers, sv_cstr(customer));
+	if (i == ENRICH_NOBODY)
+		return false;
+	*ret_contact = e->conf->customer[i].contact;
+	*ret_language = e->conf->customer[i].language;
+	return true;
+}
+
+/* --- places ------------------------------------------------------------------------------------------------------- */
+
+static void mmdb_string(MMDB_entry_s *entry, char *out2, const char *const *path)
+{
+	MMDB_entry_data_s d;
+	if (MMDB_aget_value(entry, &d, path) == MMDB_SUCCESS && d.has_data && d.type == MMDB_DATA_TYPE_UTF8_STRING &&
+	    d.data_size == 2)
+		memcpy(out2, d.utf8_string, 2);
+}
+
+static void mmdb_lookup(MMDB_s *db, const struct sockaddr *sa, struct geo *g)
+{
+	static const char *const country[] = { "country", "iso_code", NULL };
+	static const char *const asn[] = { "autonomous_system_number", NULL };
+	int bad;
+	MMDB_entry_data_s d;
+	MMDB_lookup_result_s r = MMDB_lookup_sockaddr(db, sa, &bad);
+	if (bad != MMDB_SUCCESS || !r.found_entry)
+		return;
+	mmdb_string(&r.entry, g->country, country);
+	if (MMDB_aget_value(&r.entry, &d, asn) == MMDB_SUCCESS && d.has_data && d.type == MMDB_DATA_TYPE_UINT32)
+		g->asn = d.uint32;
+}
+
+static struct geo geo_lookup(struct enrich *e, const struct ipaddr *ip)
+{
+	struct geo g = { .asn = 0 };
+	const struct prefix *p = prefix_table_find(&e->geo_csv, ip);
+	if (p)
+		return e->geo_row[p->value];
+	struct sockaddr_in6 sa6 = { .sin6_family = AF_INET6 };
+	struct sockaddr_in sa4 = { .sin_family = AF_INET };
+	memcpy(&sa6.sin6_addr, ip->b, 16);
+	memcpy(&sa4.sin_addr, ip->b + 12, 4);
+	for (size_t i = 0; i < e->n_mmdb; i++) {
+		if (ipaddr_is_v4(ip))
+			mmdb_lookup(&e->mmdb[i], (const struct sockaddr *)&sa4, &g);
+		else if (e->mmdb[i].metadata.ip_version == 6)
+			mmdb_lookup(&e->mmdb[i], (const struct sockaddr *)&sa6, &g);
+	}
+	return g;
+}
+
+struct geo enrich_geo(struct enrich *e, const struct ipaddr *ip)
+{
+	uint64_t a, b;
+	memcpy(&a, ip->b, 8);
+	memcpy(&b, ip->b + 8, 8);
+	struct geo_cached *c = &e->geo_cache[hash_mix(a, b) % GEO_CACHE];
+	if (!c->set || memcmp(&c->ip, ip, sizeof *ip) != 0)
+		*c = (struct geo_cached){ *ip, geo_lookup(e, ip), true };
+	return c->geo;
+}
+
+bool enrich_is_own_network(const struct enrich *e, const struct ipaddr *ip)
+{
+	return prefix_table_find(&e->conf->networks, ip) != NULL;
+}
+
+bool enrich_is_egress(const struct enrich *e, const struct ipaddr *ip)
+{
+	return prefix_table_find(&e->conf->egress, ip) != NULL;
+}
+
+bool enrich_is_local_domain(const struct enrich *e, struct sv domain)
+{
+	return map_get(e, &e->local, domain) != ENRICH_NOBODY;
+}
+
+static void org_lookup(const struct enrich *e, struct sv domain, struct org_cached *c)
+{
+	char low[256];
+	size_t n = domain.n < sizeof low - 1 ? domain.n : sizeof low - 1;
+	for (size_t i = 0; i < n; i++)
+		low[i] = (char)tolower((unsigned char)domain.p[i]);
+	low[n] = 0;
+	const char *org = e->psl ? psl_registrable_domain(e->psl, low) : NULL;
+	size_t m = strlen(org ? org : low);
+	c->n = (uint8_t)(m < ORG_DOMAIN_MAX ? m : ORG_DOMAIN_MAX);
+	memcpy(c->text, org ? org : low, c->n);
+}
+
+struct sv enrich_org_domain(struct enrich *e, struct sv domain)
+{
+	uint64_t h = hash_folded(&e->key, domain) | 1;
+	struct org_cached *c = &e->org_cache[h % ORG_CACHE];
+	if (c->hash != h) {
+		org_lookup(e, domain, c);
+		c->hash = h;
+	}
+	return sv_make(c->text, c->n);
+}

@@ -1,0 +1,38 @@
+/* enrich: whose is this account, address, domain or uid; in which country and network is it; which organisation does a
+ * domain belong to. Read-only after enrich_new(), except for its caches. */
+#ifndef ANALYZER_ENRICH_H
+#define ANALYZER_ENRICH_H
+
+#include "lib/conf.h"
+#include "lib/hash.h"
+#include "lib/principal.h"
+
+struct enrich;
+
+#define ENRICH_NOBODY UINT32_MAX
+
+struct geo {
+	char country[3]; /* ISO 3166-1 alpha-2, "" unknown */
+	uint32_t asn;    /* 0 unknown */
+};
+
+/* Opens the files of conf.geo (.mmdb by libmaxminddb; .csv prefix,country,asn overrides them). NULL and e when one
+ * cannot be read. conf must outlive it. */
+struct enrich *enrich_new(const struct conf *conf, struct err *e);
+void enrich_free(struct enrich *e);
+
+/* The customer's name for a principal, borrowed; "" when it is nobody's. An account falls back to its domain. */
+const char *enrich_customer(const struct enrich *e, enum principal_kind kind, struct sv id);
+/* Contact and language of a customer by name; false when unknown. Borrowed. */
+bool enrich_contact(const struct enrich *e, const char *customer, const char **ret_contact, const char **ret_language);
+
+struct geo enrich_geo(struct enrich *e, const struct ipaddr *ip);
+bool enrich_is_own_network(const struct enrich *e, const struct ipaddr *ip);
+bool enrich_is_egress(const struct enrich *e, const struct ipaddr *ip);
+/* A local, relay or backup domain of ours. */
+bool enrich_is_local_domain(const struct enrich *e, struct sv domain);
+/* The organisational domain (public suffix + one label) in lower case; the domain itself when it has none. Borrowed
+ * until the next call that evicts it (use at once). */
+struct sv enrich_org_domain(struct enrich *e, struct sv domain);
+
+#endif

@@ -1,0 +1,174 @@
+#include "analyzer/fixed.h"
+
+#include "lib/times.h"
+
+/* ln 2 in 1/2^32, for turning a binary logarithm into a natural one. */
+#define LN2_Q32 2977044472u
+
+/* log2(v) in 1/65536 by repeated squaring; v ≥ 1. */
+static int64_t log2_q16(uint64_t v)
+{
+	int whole = 63 - __builtin_clzll(v);
+	uint64_t m = whole > 31 ? v >> (whole - 31) : v << (31 - whole); /* 1.31 */
+	int64_t r = (int64_t)whole << 16;
+	for (int bit = 15; bit >= 0; bit--) {
+		m = (m * m) >> 31;
+		if (m >> 32) {
+			m >>= 1;
+			r |= 1ll << bit;
+		}
+	}
+	return r;
+}
+
+int32_t fixed_ln_ratio(uint64_t num, uint64_t den)
+{
+	int64_t l = log2_q16(num ? num : 1) - log2_q16(den ? den : 1);
+	int64_t nats = l * (int64_t)LN2_Q32; /* 1/2^48 nat */
+	bool neg = nats < 0;
+	if (neg)
+		nats = -nats;
+	nats = (nats + (1ll << 35)) >> 36;
+	return (int32_t)(neg ? -nats : nats);
+}
+
+/* 2^(-i/64) in Q16, i = 0..63, rounded. */
+static const uint32_t halves_q16[64] = {
+	65536, 64830, 64132, 63441, 62757, 62081, 61413, 60751, 60097, 59449, 58809, 58176, 57549, 56929, 56316, 55709,
+	55109, 54515, 53928, 53347, 52773, 52204, 51642, 51085, 50535, 49991, 49452, 48920, 48393, 47871, 47356, 46846,
+	46341, 45842, 45348, 44859, 44376, 43898, 43425, 42958, 42495, 42037, 41584, 41136, 40693, 40255, 39821, 39392,
+	38968, 38548, 38133, 37722, 37316, 36914, 36516, 36123, 35734, 35349, 34968, 34591, 34219, 33850, 33486, 33125,
+};
+
+void fixed_decay(int32_t *score, int64_t *at_us, int64_t now_us, int64_t half_life_s)
+{
+	int64_t step_us = half_life_s * US_PER_S / 64;
+	if (now_us - *at_us < step_us)
+		return;
+	int64_t steps = (now_us - *at_us) / step_us;
+	*at_us += steps * step_us;
+	int64_t whole = steps / 64;
+	if (whole > 30) {
+		*score = 0;
+		return;
+	}
+	int64_t v = ((int64_t)*score * halves_q16[steps % 64]) >> 16;
+	*score = (int32_t)(v >> whole);
+}
+
+int32_t fixed_cusum(int32_t score, bool x, int32_t t0, int32_t t1)
+{
+	int32_t step = x ? fixed_ln_ratio((uint64_t)t1, (uint64_t)t0)
+	                 : fixed_ln_ratio((uint64_t)(THETA_ONE - t1), (uint64_t)(THETA_ONE - t0));
+	int64_t s = (int64_t)score + step;
+	if (s < 0)
+		return 0;
+	return s > 64 * NAT ? 64 * NAT : (int32_t)s;
+}
+
+void walk_decay(struct walk *w, int64_t now_us, int64_t half_life_s)
+{
+	if (w->s == 0) {
+		w->at_us = now_us;
+		w->since_us = 0;
+		return;
+	}
+	fixed_decay(&w->s, &w->at_us, now_us, half_life_s);
+	if (w->s == 0)
+		w->since_us = 0;
+}
+
+static void walk_set(struct walk *w, int64_t s, int64_t now_us)
+{
+	if (s <= 0) {
+		w->s = 0;
+		w->since_us = 0;
+		return;
+	}
+	if (w->s == 0)
+		w->since_us = now_us;
+	w->s = s > 64 * NAT ? 64 * NAT : (int32_t)s;
+}
+
+void walk_trial(struct walk *w, bool x, int32_t t0, int32_t t1, int64_t now_us, int64_t half_life_s)
+{
+	walk_decay(w, now_us, half_life_s);
+	walk_set(w, fixed_cusum(w->s, x, t0, t1), now_us);
+}
+
+void walk_add(struct walk *w, int32_t weight, int64_t now_us, int64_t half_life_s)
+{
+	walk_decay(w, now_us, half_life_s);
+	walk_set(w, (int64_t)w->s + weight, now_us);
+}
+
+void walk_raise(struct walk *w, int32_t level, int64_t now_us, int64_t half_life_s)
+{
+	walk_decay(w, now_us, half_life_s);
+	if (level > w->s)
+		walk_set(w, level, now_us);
+}
+
+unsigned fixed_bin(uint64_t n)
+{
+	if (n <= 1)
+		return 0;
+	unsigned b = (unsigned)(log2_q16(n) >> 15);
+	return b < SURPRISE_BINS ? b : SURPRISE_BINS - 1;
+}
+
+uint64_t fixed_bin_low(unsigned bin)
+{
+	uint64_t n = 1ull << (bin / 2);
+	while (fixed_bin(n) < bin)
+		n++;
+	return n;
+}
+
+void fixed_population_init(struct surprise_population *p)
+{
+	/* 0.5 · 2^(-0.75·b) with a weight of 4096 per unit: 16 in 1/256, so that the population takes over after some
+	 * dozens of buckets. */
+	static const uint16_t mass[SURPRISE_BINS] = { 2048, 1218, 724, 431, 256, 152, 91, 54, 32, 19, 11, 7, 4, 2, 1, 1,
+	                                              1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 };
+	for (unsigned b = 0; b < SURPRISE_BINS; b++)
+		p->bins[b] = mass[b];
+}
+
+int32_t fixed_surprise(const uint16_t *personal, const struct surprise_population *pop, unsigned bin, unsigned kappa)
+{
+	uint64_t tail = 0, all = 0, own_tail = 0, own = 0;
+	for (unsigned b = 0; b < SURPRISE_BINS; b++) {
+		all += pop->bins[b];
+		own += personal[b];
+		if (b >= bin) {
+			tail += pop->bins[b];
+			own_tail += personal[b];
+		}
+	}
+	/* p = (own_tail + kappa·tail/all) / (own + kappa), over the common denominator all·(own + kappa). The
+	 * histograms are aged before they can overflow 48 bits here. */
+	uint64_t num = own_tail * all + kappa * tail, den = (own + kappa) * all;
+	while (den >> 47) {
+		den >>= 1;
+		num >>= 1;
+	}
+	if (num == 0)
+		num = 1;
+	int32_t r = fixed_ln_ratio(den ? den : 1, num);
+	return r > 0 ? r : 0;
+}
+
+int32_t fixed_calibrate(int32_t ln_inv_p)
+{
+	int32_t c = ln_inv_p / 2 - 2839; /* ln 2 = 2839/4096 */
+	return c > 0 ? c : 0;
+}
+
+unsigned linear_estimate(uint64_t bits)
+{
+	int zeros = 64 - __builtin_popcountll(bits);
+	if (zeros == 0)
+		return 300;
+	return (unsigned)((64 * (int64_t)fixed_ln_ratio(64, (uint64_t)zeros) + NAT / 2) / NAT);
+}

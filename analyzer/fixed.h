@@ -1,0 +1,57 @@
+/* fixed: integer arithmetic of evidence. A score is int32 in 1/4096 nat; probabilities are n/1024; decay halves every
+ * half-life. No floats and no wall clock: the same events give the same bits on every machine.
+ * Kernels as in docs/detectors.md (K1 Bernoulli CUSUM after Page 1954; K2 surprise histogram with the p-to-e calibrator
+ * of Vovk and Wang 2021; K3 linear counting after Whang, Vander-Zanden and Taylor 1990). */
+#ifndef ANALYZER_FIXED_H
+#define ANALYZER_FIXED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define NAT 4096            /* one nat */
+#define THETA_ONE 1024      /* probability 1 */
+#define NATS(x) ((int32_t)((x) * NAT)) /* of a constant or an option, at start only */
+
+/* ln(num/den) in 1/4096 nat; num, den > 0, below 2^48. */
+int32_t fixed_ln_ratio(uint64_t num, uint64_t den);
+
+/* Lets *score decay with the given half-life until now. *at_us is when it was last decayed; the part of the time that
+ * is too short for a step (half-life / 64) stays in it. A negative or zero time does nothing. */
+void fixed_decay(int32_t *score, int64_t *at_us, int64_t now_us, int64_t half_life_s);
+
+/* K1. One Bernoulli trial: s = max(0, s + (x ? ln(t1/t0) : ln((1-t1)/(1-t0)))); thetas in 1/1024, 0 < t0 < t1 < 1024. */
+int32_t fixed_cusum(int32_t score, bool x, int32_t theta0, int32_t theta1);
+
+/* K1 with its clock: evidence, when it was last decayed, and when it last left zero (0 = it is zero). */
+struct walk {
+	int32_t s, pad;
+	int64_t at_us, since_us;
+};
+void walk_decay(struct walk *w, int64_t now_us, int64_t half_life_s);
+/* Decays, then adds one trial or a fixed weight (which may be negative). */
+void walk_trial(struct walk *w, bool x, int32_t theta0, int32_t theta1, int64_t now_us, int64_t half_life_s);
+void walk_add(struct walk *w, int32_t weight, int64_t now_us, int64_t half_life_s);
+/* Decays, then raises s to at least level. */
+void walk_raise(struct walk *w, int32_t level, int64_t now_us, int64_t half_life_s);
+
+/* K2. Half-octave bin of a count ≥ 1: min(27, floor(2·log2 n)); 0 for 0. */
+#define SURPRISE_BINS 28
+unsigned fixed_bin(uint64_t n);
+/* The smallest count of a bin. */
+uint64_t fixed_bin_low(unsigned bin);
+
+struct surprise_population { /* of one class of principals; counts in 1/256, so that the start mass can be weak */
+	uint64_t bins[SURPRISE_BINS];
+};
+/* The weak Pareto start mass 0.5·n^-1.5 per bin, so that sizes never seen keep a finite tail. */
+void fixed_population_init(struct surprise_population *p);
+/* ln(1/p) in 1/4096 nat of a count in this bin or above, for personal bins shrunk to the population with weight kappa. */
+int32_t fixed_surprise(const uint16_t *personal, const struct surprise_population *pop, unsigned bin, unsigned kappa);
+/* c(p) = max(0, ½·ln(1/p) − ln 2). */
+int32_t fixed_calibrate(int32_t ln_inv_p);
+
+/* K3. 64-bit linear counter. */
+static inline void linear_add(uint64_t *bits, uint64_t hash) { *bits |= 1ull << (hash >> 58); }
+unsigned linear_estimate(uint64_t bits);
+
+#endif

@@ -1,0 +1,58 @@
+#include "analyzer/fusion.h"
+
+/* nats; the origin group's cap is the detector's own (14 once ten networks are in use, else 10) */
+static const int32_t group_cap[GROUPS] = { 16, 14, 14, 16, 12, 25, 12 };
+
+void fusion_groups(const int32_t *scores, int32_t *groups)
+{
+	int32_t second[GROUPS] = { 0 };
+	for (size_t g = 0; g < GROUPS; g++)
+		groups[g] = 0;
+	for (size_t d = 0; d < detector_count(); d++) {
+		enum group g = detector_registry[d]->group;
+		if (scores[d] > groups[g]) {
+			second[g] = groups[g];
+			groups[g] = scores[d];
+		} else if (scores[d] > second[g]) {
+			second[g] = scores[d];
+		}
+	}
+	for (size_t g = 0; g < GROUPS; g++) {
+		groups[g] += second[g] / 2;
+		if (groups[g] > group_cap[g] * NAT)
+			groups[g] = group_cap[g] * NAT;
+	}
+}
+
+static int32_t sum(const int32_t *groups)
+{
+	int32_t s = 0;
+	for (size_t g = 0; g < GROUPS; g++)
+		s += groups[g];
+	return s;
+}
+
+static void each(const struct judge *j, const struct principal *p, int64_t now_us, int32_t *scores, int32_t total, const int32_t *groups)
+{
+	for (size_t d = 0; d < detector_count(); d++) {
+		const struct detector *x = detector_registry[d];
+		const bool *enabled = judge_options(j, d);
+		scores[d] = 0;
+		if ((x->kinds >> p->kind & 1) && *enabled)
+			scores[d] = x->score(j, p, judge_slab(j, p, d), judge_options(j, d), now_us, groups ? total - groups[x->group] : 0);
+	}
+}
+
+int32_t fusion_score(const struct judge *j, const struct principal *p, int64_t now_us, int32_t *scores)
+{
+	int32_t groups[GROUPS];
+	each(j, p, now_us, scores, 0, NULL);
+	fusion_groups(scores, groups);
+	int32_t total = sum(groups);
+	if (total == 0)
+		return 0;
+	/* Guards look at what the other groups say, so a second round with that known. */
+	each(j, p, now_us, scores, total, groups);
+	fusion_groups(scores, groups);
+	return sum(groups);
+}

@@ -1,0 +1,13 @@
+/* fusion: many detectors, one number. Within a group the best counts whole and the second half (they are correlated);
+ * between groups evidence adds, each group capped. docs/detectors.md B.3. */
+#ifndef ANALYZER_FUSION_H
+#define ANALYZER_FUSION_H
+
+#include "analyzer/detector.h"
+
+/* Capped evidence of each group from scores by registry index. */
+void fusion_groups(const int32_t *scores, int32_t *ret_groups);
+/* S of p now; ret_scores (detector_count() of them) gets each detector's evidence. Lets the evidence decay to now. */
+int32_t fusion_score(const struct judge *j, const struct principal *p, int64_t now_us, int32_t *ret_scores);
+
+#endif

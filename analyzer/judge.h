@@ -1,0 +1,133 @@
+/* judge: turns message reports and facts into opinions about principals, and opinions into cases.
+ * Deterministic: its state is a function of the events it was given, in their order; time is event time.
+ * The judge owns the principals in memory; the store (analyzer/store.h) loads and keeps them. */
+#ifndef ANALYZER_JUDGE_H
+#define ANALYZER_JUDGE_H
+
+#include "analyzer/contacts.h"
+#include "analyzer/enrich.h"
+#include "analyzer/fixed.h"
+#include "analyzer/reply.h"
+#include "analyzer/suspicion.h"
+#include "lib/arena.h"
+#include "lib/obs.h"
+#include "lib/principal.h"
+#include "lib/times.h"
+
+struct acase;
+struct judge;
+struct rollup;
+
+struct principal {
+	uint64_t key;              /* keyed hash of kind and id */
+	uint8_t kind;              /* enum principal_kind */
+	bool dirty, fresh;         /* fresh: not in the store yet */
+	int32_t utc_offset_s;
+	char *id;                  /* owned */
+	int64_t first_us, last_us;
+	uint64_t messages, recipients, bounced;
+	int32_t score;             /* S of the last event, 1/4096 nat */
+	struct acase *open_case;   /* NULL when there is none */
+	struct suspicion *suspicion; /* what would be shown, gathered while anything points at it; owned, may be NULL */
+	struct principal *next_dirty;
+	_Alignas(8) unsigned char state[]; /* every detector's slab, one after the other */
+};
+
+/* What one recipient of a report means for the detectors. */
+enum outcome { OUTCOME_OPEN, OUTCOME_GOOD, OUTCOME_BAD, OUTCOME_REFUSED };
+struct rcpt_view {
+	uint64_t hash, domain_hash;
+	struct sv domain;     /* organisational, borrowed from the event's arena */
+	uint8_t outcome;      /* enum outcome: BAD = no such user or domain; REFUSED = any other final refusal */
+	uint8_t class;        /* enum reply_class */
+	bool known;           /* the principal wrote to it, or heard from it, before this message */
+	bool changed;         /* this outcome is new */
+	bool void_receiver;   /* the receiver refuses nearly everybody at the moment: its verdict says nothing */
+};
+
+struct message_view {
+	const struct txn *txn;
+	int64_t at_us;
+	bool first_report;    /* false: outcomes of a message judged before */
+	bool null_sender;
+	uint32_t n_rcpt;      /* as the envelope says, at least as many as are listed */
+	struct rcpt_view *rcpt;
+	size_t n_listed;
+	bool has_ip, own_network;
+	struct ipaddr ip;
+	uint64_t net;         /* hash of the /24 (IPv6: /48) */
+	uint64_t wide_net;    /* of the /16 (IPv6: /32) */
+	struct geo geo;
+	uint8_t method_bit;   /* one of 8 bits for the authentication method; 0 without */
+	struct sv line;       /* best evidence line of the report */
+};
+
+/* Populations: bucket sizes of all principals of one kind. */
+enum { POPULATION_HOUR, POPULATION_DAY, POPULATIONS };
+struct site_state { /* global, kept in the store as one piece of memory */
+	int64_t now_us, first_us, generation_us, aged_us;
+	uint32_t next_case, pad;
+	uint64_t n_new, n_all;              /* decayed share of first contacts over the whole site, 1/65536 */
+	struct surprise_population population[PRINCIPAL_KINDS][POPULATIONS];
+};
+
+struct judge_limits { /* from the config's detector "fusion" section */
+	int64_t open, likely, confirmed, close_below; /* 1/4096 nat */
+	int64_t quiet_s, reopen_s;
+	int64_t contacts_bytes;
+};
+
+/* How the judge reaches the store; results live in the judge. */
+struct judge_store {
+	void *ctx;
+	/* Fills p (id, kind, key set) from the store; false when it is unknown. */
+	bool (*load_principal)(void *ctx, struct judge *j, struct principal *p);
+	struct acase *(*load_case)(void *ctx, struct judge *j, int64_t id);
+	/* The newest closed case of p that was closed at or after since_us, or 0. */
+	int64_t (*recent_case)(void *ctx, const struct principal *p, int64_t since_us);
+};
+
+struct judge {
+	const struct conf *conf;
+	struct enrich *enrich;
+	struct reply_table *replies;
+	struct hash_key key;
+	struct judge_limits limits;
+	struct judge_store store;
+	void **options;                 /* one options struct per detector, in registry order */
+	size_t *slab;                   /* offset of each detector's state */
+	size_t slab_bytes;
+	struct principal **table;       /* open addressing by key */
+	size_t n_principals, cap;
+	struct principal *dirty;
+	struct acase **cases;           /* in memory: open ones and those changed since the last commit */
+	size_t n_cases, cap_cases;
+	struct contacts contacts;
+	struct memory site_memory, outage_memory;
+	struct site_state *site;        /* inside site_memory */
+	struct rollup *rollup;
+	struct arena scratch;           /* of the event being judged */
+};
+
+/* Makes a judge with empty memory; store_load() then fills it. Option mistakes cannot happen: conf was checked. */
+struct judge *judge_new(const struct conf *conf, struct enrich *enrich, struct err *e);
+void judge_free(struct judge *j);
+
+/* One message report. Fills in t's reply classes. Provisional ones only get their reply classes. */
+void judge_txn(struct judge *j, struct txn *t);
+/* One fact outside messages. */
+void judge_record(struct judge *j, const struct record *r, struct sv line);
+
+/* Finds or loads or makes. Never NULL. */
+struct principal *judge_principal(struct judge *j, enum principal_kind kind, struct sv id, int64_t at_us);
+void judge_touch(struct judge *j, struct principal *p);
+struct acase *judge_case(struct judge *j, int64_t id); /* in memory or from the store; NULL when there is none */
+
+/* detector options and slabs by registry index */
+static inline void *judge_options(const struct judge *j, size_t d) { return j->options[d]; }
+static inline void *judge_slab(const struct judge *j, const struct principal *p, size_t d)
+{
+	return (void *)(uintptr_t)(p->state + j->slab[d]);
+}
+
+#endif

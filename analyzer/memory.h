@@ -1,0 +1,37 @@
+/* memory: a flat piece of the analyzer's global memory (contact filters, histograms, tables) that is kept in the store
+ * page by page. Whoever writes into it says so with memory_touch(); the next commit writes only touched pages. */
+#ifndef ANALYZER_MEMORY_H
+#define ANALYZER_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MEMORY_PAGE_BYTES 1024
+
+struct memory {
+	const char *name;   /* key in the store; static */
+	unsigned char *p;
+	size_t n;           /* bytes, a multiple of MEMORY_PAGE_BYTES */
+	uint64_t *touched;  /* one bit a page */
+	bool any;
+};
+
+/* n is rounded up to whole pages; zeroed. */
+void memory_init(struct memory *m, const char *name, size_t n);
+void memory_fini(struct memory *m);
+static inline void memory_touch(struct memory *m, size_t offset)
+{
+	size_t page = offset / MEMORY_PAGE_BYTES;
+	m->touched[page / 64] |= 1ull << (page % 64);
+	m->any = true;
+}
+static inline bool memory_page_touched(const struct memory *m, size_t page)
+{
+	return m->touched[page / 64] >> (page % 64) & 1;
+}
+void memory_touch_all(struct memory *m);
+/* After a commit. */
+void memory_clean(struct memory *m);
+
+#endif

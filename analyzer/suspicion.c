@@ -1,0 +1,187 @@
+#include "analyzer/suspicion.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/wire.h"
+
+struct suspicion *suspicion_new(int64_t since_us)
+{
+	struct suspicion *s = xcalloc(1, sizeof *s);
+	s->since_us = since_us;
+	return s;
+}
+
+void suspicion_free(struct suspicion *s)
+{
+	if (!s)
+		return;
+	for (size_t i = 0; i < SUSPICION_LINES; i++)
+		free(s->line[i].text);
+	for (size_t i = 0; i < s->n_sources; i++)
+		free(s->source[i].name);
+	for (size_t i = 0; i < s->n_domains; i++)
+		free(s->domain[i].domain);
+	free(s);
+}
+
+static size_t slot_of(uint32_t number)
+{
+	if (number < SUSPICION_FIRST)
+		return number;
+	return SUSPICION_FIRST + (number - SUSPICION_FIRST) % (SUSPICION_LINES - SUSPICION_FIRST);
+}
+
+int suspicion_slot(const struct suspicion *s, uint32_t number)
+{
+	if (number >= s->lines_added)
+		return -1;
+	uint32_t ring = SUSPICION_LINES - SUSPICION_FIRST;
+	if (number >= SUSPICION_FIRST && s->lines_added > ring && number < s->lines_added - ring)
+		return -1;
+	return (int)slot_of(number);
+}
+
+void suspicion_add_line(struct suspicion *s, int64_t at_us, size_t detector, struct sv line)
+{
+	if (!line.n)
+		return;
+	struct suspicion_line *l = &s->line[slot_of(s->lines_added++)];
+	free(l->text);
+	*l = (struct suspicion_line){ at_us, (uint8_t)detector, xsvdup(line) };
+}
+
+void suspicion_add_source(struct suspicion *s, const char *ip, struct sv name, const char *country, uint32_t asn, int64_t at_us)
+{
+	struct suspicion_source *oldest = &s->source[0];
+	for (size_t i = 0; i < s->n_sources; i++) {
+		struct suspicion_source *x = &s->source[i];
+		if (strcmp(x->ip, ip) == 0) {
+			x->last_us = at_us;
+			x->messages++;
+			return;
+		}
+		if (x->messages < oldest->messages || (x->messages == oldest->messages && x->last_us < oldest->last_us))
+			oldest = x;
+	}
+	if (s->n_sources < SUSPICION_SOURCES)
+		oldest = &s->source[s->n_sources++];
+	free(oldest->name);
+	*oldest = (struct suspicion_source){ .name = xsvdup(name), .asn = asn, .first_us = at_us, .last_us = at_us, .messages = 1 };
+	(void)snprintf(oldest->ip, sizeof oldest->ip, "%s", ip);
+	memcpy(oldest->country, country, sizeof oldest->country);
+}
+
+void suspicion_add_domain(struct suspicion *s, struct sv domain, bool refused)
+{
+	struct suspicion_domain *least = &s->domain[0];
+	if (!domain.n)
+		return;
+	for (size_t i = 0; i < s->n_domains; i++) {
+		struct suspicion_domain *x = &s->domain[i];
+		if (sv_eq(sv_cstr(x->domain), domain)) {
+			x->recipients++;
+			x->refused += refused;
+			return;
+		}
+		if (x->recipients < least->recipients)
+			least = x;
+	}
+	/* Space-Saving (Metwally, Agrawal and El Abbadi 2005): the least one makes room. */
+	uint32_t inherited = 0;
+	if (s->n_domains < SUSPICION_DOMAINS) {
+		least = &s->domain[s->n_domains++];
+	} else {
+		inherited = least->recipients;
+		free(least->domain);
+	}
+	*least = (struct suspicion_domain){ xsvdup(domain), inherited + 1, refused };
+}
+
+/* --- the store's form --------------------------------------------------------------------------------------------- */
+
+void suspicion_encode(const struct suspicion *s, struct buf *out)
+{
+	wire_put_i(out, s->since_us);
+	wire_put_u(out, s->messages);
+	wire_put_u(out, s->recipients);
+	wire_put_u(out, s->lines_added);
+	for (size_t i = 0; i < SUSPICION_LINES; i++) {
+		const struct suspicion_line *l = &s->line[i];
+		wire_put_sv(out, l->text ? sv_cstr(l->text) : (struct sv){ 0 });
+		if (l->text) {
+			wire_put_i(out, l->at_us);
+			wire_put_u(out, l->detector);
+		}
+	}
+	wire_put_u(out, s->n_sources);
+	for (size_t i = 0; i < s->n_sources; i++) {
+		const struct suspicion_source *x = &s->source[i];
+		wire_put_sv(out, sv_cstr(x->ip));
+		wire_put_sv(out, sv_cstr(x->country));
+		wire_put_sv(out, sv_cstr(x->name));
+		wire_put_u(out, x->asn);
+		wire_put_i(out, x->first_us);
+		wire_put_i(out, x->last_us);
+		wire_put_u(out, x->messages);
+	}
+	wire_put_u(out, s->n_domains);
+	for (size_t i = 0; i < s->n_domains; i++) {
+		wire_put_sv(out, sv_cstr(s->domain[i].domain));
+		wire_put_u(out, s->domain[i].recipients);
+		wire_put_u(out, s->domain[i].refused);
+	}
+}
+
+static void copy_text(char *to, size_t cap, struct sv from)
+{
+	size_t n = from.n < cap - 1 ? from.n : cap - 1;
+	if (n)
+		memcpy(to, from.p, n);
+	to[n] = 0;
+}
+
+static void decode_sources(struct wire *w, struct suspicion *s)
+{
+	uint64_t n = wire_get_u(w);
+	for (uint64_t i = 0; i < n && i < SUSPICION_SOURCES && !w->bad; i++) {
+		struct suspicion_source *x = &s->source[s->n_sources++];
+		copy_text(x->ip, sizeof x->ip, wire_get_sv(w));
+		copy_text(x->country, sizeof x->country, wire_get_sv(w));
+		x->name = xsvdup(wire_get_sv(w));
+		x->asn = (uint32_t)wire_get_u(w);
+		x->first_us = wire_get_i(w);
+		x->last_us = wire_get_i(w);
+		x->messages = (uint32_t)wire_get_u(w);
+	}
+}
+
+struct suspicion *suspicion_decode(struct sv bytes)
+{
+	struct wire w = wire_of(bytes);
+	struct suspicion *s = suspicion_new(wire_get_i(&w));
+	s->messages = wire_get_u(&w);
+	s->recipients = wire_get_u(&w);
+	s->lines_added = (uint32_t)wire_get_u(&w);
+	for (size_t i = 0; i < SUSPICION_LINES && !w.bad; i++) {
+		struct sv text = wire_get_sv(&w);
+		if (!text.p)
+			continue;
+		s->line[i].text = xsvdup(text);
+		s->line[i].at_us = wire_get_i(&w);
+		s->line[i].detector = (uint8_t)wire_get_u(&w);
+	}
+	decode_sources(&w, s);
+	uint64_t n = wire_get_u(&w);
+	for (uint64_t i = 0; i < n && i < SUSPICION_DOMAINS && !w.bad; i++) {
+		struct suspicion_domain *x = &s->domain[s->n_domains++];
+		x->domain = xsvdup(wire_get_sv(&w));
+		x->recipients = (uint32_t)wire_get_u(&w);
+		x->refused = (uint32_t)wire_get_u(&w);
+	}
+	if (w.bad) {
+		suspicion_free(s);
+		return NULL;
+	}
+	return s;
+}

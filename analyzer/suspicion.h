@@ -1,0 +1,40 @@
+/* suspicion: what a case about a principal would show: lines, sources, domains, counts since the evidence began.
+ * Exists only while some detector points at the principal; bounded. */
+#ifndef ANALYZER_SUSPICION_H
+#define ANALYZER_SUSPICION_H
+
+#include "lib/buf.h"
+#include "lib/sv.h"
+
+#define SUSPICION_LINES 24   /* the first third is kept for good, the rest is the newest */
+#define SUSPICION_FIRST 8
+#define SUSPICION_SOURCES 24
+#define SUSPICION_DOMAINS 32
+
+struct suspicion_line { int64_t at_us; uint8_t detector; char *text; };
+struct suspicion_source { char ip[46]; char country[3]; char *name; uint32_t asn; int64_t first_us, last_us; uint32_t messages; };
+struct suspicion_domain { char *domain; uint32_t recipients, refused; };
+
+struct suspicion {
+	int64_t since_us;
+	uint64_t messages, recipients;
+	uint32_t lines_added;  /* ever; the number of the next one */
+	struct suspicion_line line[SUSPICION_LINES];
+	struct suspicion_source source[SUSPICION_SOURCES];
+	size_t n_sources;
+	struct suspicion_domain domain[SUSPICION_DOMAINS];
+	size_t n_domains;
+};
+
+struct suspicion *suspicion_new(int64_t since_us);
+void suspicion_free(struct suspicion *s);
+void suspicion_add_line(struct suspicion *s, int64_t at_us, size_t detector, struct sv line);
+void suspicion_add_source(struct suspicion *s, const char *ip, struct sv name, const char *country, uint32_t asn, int64_t at_us);
+void suspicion_add_domain(struct suspicion *s, struct sv domain, bool refused);
+/* Slot of the line with that number, or -1 when it was overwritten. */
+int suspicion_slot(const struct suspicion *s, uint32_t number);
+/* To and from the store. */
+void suspicion_encode(const struct suspicion *s, struct buf *out);
+struct suspicion *suspicion_decode(struct sv bytes);
+
+#endif
