@@ -1,0 +1,231 @@
+#include "lib/users.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A hash of nothing anybody knows, so that unknown names cost the same time as known ones. */
+static char users_nobody[crypto_pwhash_STRBYTES];
+
+bool users_name_ok(const char *name)
+{
+	size_t n = strlen(name);
+	return n && n <= USERS_NAME_MAX &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@") == n;
+}
+
+static int hash_password(const char *password, char out[crypto_pwhash_STRBYTES])
+{
+	return crypto_pwhash_str(out, password, strlen(password), crypto_pwhash_OPSLIMIT_INTERACTIVE, crypto_pwhash_MEMLIMIT_INTERACTIVE);
+}
+
+/* The hash of name goes to out. */
+static bool find_user(const char *path, const char *name, char out[crypto_pwhash_STRBYTES])
+{
+	char line[512];
+	bool found = false;
+	FILE *f = fopen(path, "re");
+	while (f && !found && fgets(line, sizeof line, f)) {
+		char *colon = strchr(line, ':');
+		if (!colon)
+			continue;
+		*colon = 0;
+		colon[1 + strcspn(colon + 1, "\r\n")] = 0;
+		if (strcmp(line, name) == 0 && strlen(colon + 1) < crypto_pwhash_STRBYTES) {
+			memset(out, 0, crypto_pwhash_STRBYTES);
+			memcpy(out, colon + 1, strlen(colon + 1));
+			found = true;
+		}
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+bool users_has(const char *path, const char *name)
+{
+	char hash[crypto_pwhash_STRBYTES];
+	return users_name_ok(name) && find_user(path, name, hash);
+}
+
+bool users_check(const char *path, const char *name, const char *password)
+{
+	char hash[crypto_pwhash_STRBYTES];
+	if (sodium_init() < 0 || strlen(password) > USERS_PASSWORD_MAX)
+		return false;
+	if (!users_nobody[0]) {
+		unsigned char noise[16];
+		char text[33];
+		randombytes_buf(noise, sizeof noise);
+		sodium_bin2hex(text, sizeof text, noise, sizeof noise);
+		if (hash_password(text, users_nobody) != 0)
+			return false;
+	}
+	bool known = users_name_ok(name) && find_user(path, name, hash);
+	return crypto_pwhash_str_verify(known ? hash : users_nobody, password, strlen(password)) == 0 && known;
+}
+
+size_t users_list(const char *path, struct buf *out)
+{
+	char line[512];
+	size_t n = 0;
+	FILE *f = fopen(path, "re");
+	while (f && fgets(line, sizeof line, f)) {
+		char *colon = strchr(line, ':');
+		if (!colon)
+			continue;
+		*colon = 0;
+		buf_printf(out, "%s\n", line);
+		n++;
+	}
+	if (f)
+		fclose(f);
+	return n;
+}
+
+/* The file without the lines of name. */
+static bool copy_without(const char *path, const char *name, struct buf *out)
+{
+	char line[512];
+	bool found = false;
+	size_t n = strlen(name);
+	FILE *f = fopen(path, "re");
+	while (f && fgets(line, sizeof line, f)) {
+		if (strncmp(line, name, n) == 0 && line[n] == ':')
+			found = true;
+		else
+			buf_puts(out, line);
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+static int write_all(int fd, struct sv s)
+{
+	while (s.n) {
+		ssize_t n = write(fd, s.p, s.n);
+		if (n < 0 && errno != EINTR)
+			return -1;
+		if (n > 0)
+			s = sv_skip(s, (size_t)n);
+	}
+	return fsync(fd);
+}
+
+/* Other readers see the old file or the new one, never a part. The owner of the old file stays the owner. */
+static int replace_file(const char *path, struct sv text, struct err *e)
+{
+	struct buf tmp = { 0 };
+	struct stat st;
+	int r = -1;
+	buf_printf(&tmp, "%s.new.%d", path, (int)getpid());
+	int fd = open(buf_cstr(&tmp), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		err_set(e, "cannot write %s: %s", tmp.p, strerror(errno));
+		buf_fini(&tmp);
+		return -1;
+	}
+	if (stat(path, &st) == 0 && fchown(fd, st.st_uid, st.st_gid) != 0 && geteuid() == 0)
+		err_set(e, "cannot keep the owner of %s: %s", path, strerror(errno));
+	else if (write_all(fd, text) == 0 && rename(tmp.p, path) == 0)
+		r = 0;
+	else
+		err_set(e, "cannot write %s: %s", path, strerror(errno));
+	close(fd);
+	if (r < 0)
+		unlink(tmp.p);
+	buf_fini(&tmp);
+	return r;
+}
+
+int users_set(const char *path, const char *name, const char *password, struct err *e)
+{
+	char hash[crypto_pwhash_STRBYTES];
+	struct buf text = { 0 };
+	if (!users_name_ok(name))
+		return err_set(e, "\"%s\" cannot be a user name; take letters, digits and . _ - @, at most %d", name, USERS_NAME_MAX);
+	if (strlen(password) < USERS_PASSWORD_MIN || strlen(password) > USERS_PASSWORD_MAX)
+		return err_set(e, "a password needs at least %d characters", USERS_PASSWORD_MIN);
+	if (sodium_init() < 0 || hash_password(password, hash) != 0)
+		return err_set(e, "not enough memory to hash a password (it takes 64 MB)");
+	(void)copy_without(path, name, &text);
+	buf_printf(&text, "%s:%s\n", name, hash);
+	int r = replace_file(path, buf_sv(&text), e);
+	buf_fini(&text);
+	return r;
+}
+
+int users_delete(const char *path, const char *name, struct err *e)
+{
+	struct buf text = { 0 };
+	int r = copy_without(path, name, &text) ? replace_file(path, buf_sv(&text), e) : err_set(e, "there is no user %s in %s", name, path);
+	buf_fini(&text);
+	return r;
+}
+
+/* --- one-time logins ------------------------------------------------------------------------------------------------ */
+
+static void token_path(const char *state_dir, const char *token, struct buf *out)
+{
+	unsigned char hash[32];
+	char hex[65];
+	crypto_generichash(hash, sizeof hash, (const unsigned char *)token, strlen(token), NULL, 0);
+	sodium_bin2hex(hex, sizeof hex, hash, sizeof hash);
+	buf_printf(out, "%s/login/%s", state_dir, hex);
+}
+
+int login_token_make(const char *state_dir, const char *user, int64_t now_s, int64_t valid_s, struct login_token *ret, struct err *e)
+{
+	unsigned char noise[24];
+	struct buf path = { 0 }, text = { 0 };
+	struct stat st;
+	if (!users_name_ok(user))
+		return err_set(e, "\"%s\" cannot be a user name", user);
+	if (sodium_init() < 0)
+		return err_set(e, "libsodium does not start");
+	buf_printf(&path, "%s/login", state_dir);
+	if (mkdir(buf_cstr(&path), 0700) == 0) { /* made by root for a service account: hand it over */
+		if (geteuid() == 0 && stat(state_dir, &st) == 0 && chown(path.p, st.st_uid, st.st_gid) != 0)
+			return err_set(e, "cannot hand %s over: %s", path.p, strerror(errno));
+	} else if (errno != EEXIST) {
+		err_set(e, "cannot make %s: %s", path.p, strerror(errno));
+		buf_fini(&path);
+		return -1;
+	}
+	randombytes_buf(noise, sizeof noise);
+	sodium_bin2base64(ret->s, sizeof ret->s, noise, sizeof noise, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	buf_clear(&path);
+	token_path(state_dir, ret->s, &path);
+	buf_printf(&text, "%lld %s\n", (long long)(now_s + valid_s), user);
+	int r = replace_file(buf_cstr(&path), buf_sv(&text), e);
+	if (r == 0 && geteuid() == 0 && stat(state_dir, &st) == 0 && chown(path.p, st.st_uid, st.st_gid) != 0)
+		r = err_set(e, "cannot hand %s over: %s", path.p, strerror(errno));
+	buf_fini(&path);
+	buf_fini(&text);
+	return r;
+}
+
+int login_token_use(const char *state_dir, const char *token, int64_t now_s, char ret_user[USERS_NAME_MAX + 1])
+{
+	struct buf path = { 0 };
+	char user[64] = "";
+	long long until = 0;
+	if (sodium_init() < 0 || strlen(token) > sizeof(struct login_token))
+		return -1;
+	token_path(state_dir, token, &path);
+	FILE *f = fopen(buf_cstr(&path), "re");
+	int items = f ? fscanf(f, "%lld %63s", &until, user) : 0;
+	if (f)
+		fclose(f);
+	int gone = f ? unlink(path.p) : -1; /* whoever removes it has used it: two at once cannot both */
+	buf_fini(&path);
+	if (gone != 0 || items != 2 || until < now_s || !users_name_ok(user))
+		return -1;
+	memcpy(ret_user, user, strlen(user) + 1);
+	return 0;
+}
