@@ -1,0 +1,499 @@
+#include "analyzer/archive.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "analyzer/segment.h"
+#include "gen/sql.h"
+#include "lib/buf.h"
+#include "lib/hash.h"
+#include "lib/msg.h"
+#include "lib/times.h"
+
+#define ARCHIVE_DIRECT 4096 /* so many messages in one commit go straight into segments */
+#define ARCHIVE_SEAL 8192   /* so many rows are turned into segments */
+
+struct body { size_t offset; uint32_t n; int32_t day; int64_t last_us; };
+struct name_list { char **v; size_t n, cap; };
+
+struct archive {
+	sqlite3 *db;
+	char *dir;
+	bool writable;
+	struct buf bytes;          /* encoded txns since the last commit */
+	struct body *body;
+	size_t n, cap;
+	int64_t hot;               /* rows in hot_message, committed or not */
+	int64_t hot_before;        /* the same at the last commit */
+	struct name_list fresh, doomed; /* files made in, and to be removed after, this transaction */
+	struct segment **cache;    /* open segments, by catalog id modulo the size */
+	int64_t *cache_id;
+};
+
+#define ARCHIVE_CACHE 64
+
+/* --- names -------------------------------------------------------------------------------------------------------- */
+
+static void list_add(struct name_list *l, const char *name)
+{
+	if (l->n == l->cap) {
+		l->cap = l->cap ? l->cap * 2 : 16;
+		l->v = xrealloc(l->v, l->cap * sizeof *l->v);
+	}
+	l->v[l->n++] = xstrdup(name);
+}
+
+static void list_clear(struct name_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		free(l->v[i]);
+	l->n = 0;
+}
+
+static void file_path(const struct archive *a, const char *name, struct buf *out)
+{
+	buf_clear(out);
+	buf_printf(out, "%s/%s", a->dir, name);
+}
+
+static void remove_file(const struct archive *a, const char *name)
+{
+	struct buf path = { 0 };
+	file_path(a, name, &path);
+	if (unlink(buf_cstr(&path)) < 0 && errno != ENOENT)
+		msg_warn("%s: cannot remove it: %m", buf_cstr(&path));
+	buf_fini(&path);
+}
+
+static sqlite3_stmt *prepare(struct archive *a, enum query q, struct err *e)
+{
+	sqlite3_stmt *st = NULL;
+	if (sqlite3_prepare_v2(a->db, query_text[q], -1, &st, NULL) != SQLITE_OK)
+		(void)err_set(e, "message archive: %s", sqlite3_errmsg(a->db));
+	return st;
+}
+
+static int finish(struct archive *a, sqlite3_stmt *st, struct err *e)
+{
+	int rc = st ? sqlite3_step(st) : SQLITE_ERROR;
+	if (st && rc != SQLITE_DONE && rc != SQLITE_ROW)
+		(void)err_set(e, "message archive: %s", sqlite3_errmsg(a->db));
+	sqlite3_finalize(st);
+	return rc == SQLITE_DONE || rc == SQLITE_ROW ? 0 : -1;
+}
+
+/* --- opening ------------------------------------------------------------------------------------------------------ */
+
+/* Files that no committed transaction knows: left by a process that was killed. */
+static void sweep(struct archive *a)
+{
+	struct dirent *d;
+	DIR *dir = opendir(a->dir);
+	if (!dir)
+		return;
+	while ((d = readdir(dir))) {
+		if (d->d_name[0] == '.')
+			continue;
+		sqlite3_stmt *st = prepare(a, Q_SEGMENT_BY_FILE, NULL);
+		sqlite3_bind_text(st, 1, d->d_name, -1, SQLITE_STATIC);
+		if (st && sqlite3_step(st) == SQLITE_DONE)
+			remove_file(a, d->d_name);
+		sqlite3_finalize(st);
+	}
+	closedir(dir);
+}
+
+static int count_hot(struct archive *a, struct err *e)
+{
+	sqlite3_stmt *st = prepare(a, Q_HOT_COUNT, e);
+	if (!st || sqlite3_step(st) != SQLITE_ROW) {
+		sqlite3_finalize(st);
+		return -1;
+	}
+	a->hot = a->hot_before = sqlite3_column_int64(st, 0);
+	sqlite3_finalize(st);
+	return 0;
+}
+
+struct archive *archive_open(sqlite3 *db, const char *store_path, bool writable, struct err *e)
+{
+	struct buf dir = { 0 };
+	struct archive *a = xcalloc(1, sizeof *a);
+	buf_printf(&dir, "%s.d", store_path);
+	a->db = db;
+	a->dir = xstrdup(buf_cstr(&dir));
+	buf_fini(&dir);
+	a->writable = writable;
+	a->cache = xcalloc(ARCHIVE_CACHE, sizeof(struct segment *));
+	a->cache_id = xcalloc(ARCHIVE_CACHE, sizeof *a->cache_id);
+	if (!writable)
+		return a;
+	if ((mkdir(a->dir, 0750) < 0 && errno != EEXIST)) {
+		(void)err_set(e, "%s: cannot make the folder of the message archive: %m", a->dir);
+		archive_free(a);
+		return NULL;
+	}
+	if (count_hot(a, e) < 0) {
+		archive_free(a);
+		return NULL;
+	}
+	sweep(a);
+	return a;
+}
+
+void archive_free(struct archive *a)
+{
+	if (!a)
+		return;
+	for (size_t i = 0; i < ARCHIVE_CACHE; i++)
+		segment_free(a->cache[i]);
+	list_clear(&a->fresh);
+	list_clear(&a->doomed);
+	free(a->fresh.v);
+	free(a->doomed.v);
+	free(a->cache);
+	free(a->cache_id);
+	free(a->body);
+	buf_fini(&a->bytes);
+	free(a->dir);
+	free(a);
+}
+
+/* --- writing ------------------------------------------------------------------------------------------------------ */
+
+int archive_add(struct archive *a, const struct txn *t, struct err *e)
+{
+	struct txn lean = *t;
+	(void)e;
+	lean.n_lines = 0;
+	if (a->n == a->cap) {
+		a->cap = a->cap ? a->cap * 2 : 1024;
+		a->body = xrealloc(a->body, a->cap * sizeof *a->body);
+	}
+	size_t at = a->bytes.n;
+	txn_encode(&lean, &a->bytes);
+	a->body[a->n++] = (struct body){ at, (uint32_t)(a->bytes.n - at), (int32_t)(t->last_us / US_PER_DAY), t->last_us };
+	return 0;
+}
+
+static int catalog(struct archive *a, const char *name, int64_t day, const struct segment_stats *s, struct err *e)
+{
+	sqlite3_stmt *st = prepare(a, Q_SEGMENT_ADD, e);
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, day);
+	sqlite3_bind_int64(st, 2, s->first_us);
+	sqlite3_bind_int64(st, 3, s->last_us);
+	sqlite3_bind_int64(st, 4, s->messages);
+	sqlite3_bind_int64(st, 5, s->recipients);
+	sqlite3_bind_int64(st, 6, s->bytes);
+	sqlite3_bind_text(st, 7, name, -1, SQLITE_STATIC);
+	return finish(a, st, e);
+}
+
+static int write_segment(struct archive *a, const struct sv *bodies, size_t n, int64_t day, struct err *e)
+{
+	struct segment_stats stats;
+	struct buf path = { 0 };
+	char name[64];
+	sqlite3_stmt *st = prepare(a, Q_SEGMENT_NEXT, e);
+	int64_t id = st && sqlite3_step(st) == SQLITE_ROW ? sqlite3_column_int64(st, 0) : 0;
+	sqlite3_finalize(st);
+	(void)snprintf(name, sizeof name, "%" PRId64 "-%08" PRId64 ".seg", day, id);
+	list_add(&a->fresh, name);
+	file_path(a, name, &path);
+	int bad = segment_write(buf_cstr(&path), bodies, n, &stats, e);
+	if (!bad)
+		bad = catalog(a, name, day, &stats, e);
+	buf_fini(&path);
+	return bad;
+}
+
+/* Writes bodies (in order of report) as segments, a run of one day at a time. */
+static int write_by_day(struct archive *a, const struct sv *bodies, const int32_t *days, size_t n, struct err *e)
+{
+	size_t kept = 0;
+	struct sv *one = xmalloc((n ? n : 1) * sizeof *one);
+	bool *done = xcalloc(n ? n : 1, sizeof *done);
+	int bad = 0;
+	for (size_t first = 0; first < n && !bad; first++) {
+		if (done[first])
+			continue;
+		kept = 0;
+		for (size_t i = first; i < n && kept < SEGMENT_MESSAGES; i++)
+			if (!done[i] && days[i] == days[first]) {
+				one[kept++] = bodies[i];
+				done[i] = true;
+			}
+		bad = write_segment(a, one, kept, days[first], e);
+	}
+	free(one);
+	free(done);
+	return bad;
+}
+
+struct hot_rows { struct buf bytes; struct body *body; size_t n; };
+
+static int load_hot(struct archive *a, struct hot_rows *h, struct err *e)
+{
+	sqlite3_stmt *st = prepare(a, Q_HOT_ALL, e);
+	size_t cap = 0;
+	int rc = SQLITE_ERROR;
+	while (st && (rc = sqlite3_step(st)) == SQLITE_ROW) {
+		if (h->n == cap) {
+			cap = cap ? cap * 2 : 1024;
+			h->body = xrealloc(h->body, cap * sizeof *h->body);
+		}
+		size_t n = (size_t)sqlite3_column_bytes(st, 1);
+		h->body[h->n++] = (struct body){ h->bytes.n, (uint32_t)n, sqlite3_column_int(st, 0), 0 };
+		buf_add(&h->bytes, sqlite3_column_blob(st, 1), n);
+	}
+	if (st && rc != SQLITE_DONE)
+		(void)err_set(e, "message archive: %s", sqlite3_errmsg(a->db));
+	sqlite3_finalize(st);
+	return rc == SQLITE_DONE ? 0 : -1;
+}
+
+/* Turns all rows of the tail, and what waits in memory, into segments. */
+static int seal(struct archive *a, struct err *e)
+{
+	struct hot_rows h = { 0 };
+	int bad = a->hot ? load_hot(a, &h, e) : 0;
+	size_t n = h.n + a->n;
+	struct sv *bodies = xmalloc((n ? n : 1) * sizeof *bodies);
+	int32_t *days = xmalloc((n ? n : 1) * sizeof *days);
+	for (size_t i = 0; i < n; i++) {
+		const struct body *b = i < h.n ? &h.body[i] : &a->body[i - h.n];
+		bodies[i] = sv_make((i < h.n ? h.bytes.p : a->bytes.p) + b->offset, b->n);
+		days[i] = b->day;
+	}
+	if (!bad)
+		bad = write_by_day(a, bodies, days, n, e);
+	if (!bad && a->hot)
+		bad = finish(a, prepare(a, Q_HOT_CLEAR, e), e);
+	if (!bad)
+		a->hot = 0;
+	free(bodies);
+	free(days);
+	free(h.body);
+	buf_fini(&h.bytes);
+	return bad;
+}
+
+static int write_rows(struct archive *a, struct err *e)
+{
+	sqlite3_stmt *st = prepare(a, Q_HOT_ADD, e);
+	int rc = st ? SQLITE_DONE : SQLITE_ERROR;
+	for (size_t i = 0; i < a->n && rc == SQLITE_DONE; i++) {
+		sqlite3_bind_int(st, 1, a->body[i].day);
+		sqlite3_bind_int64(st, 2, a->body[i].last_us);
+		sqlite3_bind_blob(st, 3, a->bytes.p + a->body[i].offset, (int)a->body[i].n, SQLITE_STATIC);
+		rc = sqlite3_step(st);
+		sqlite3_reset(st);
+	}
+	if (st && rc != SQLITE_DONE)
+		(void)err_set(e, "message archive: %s", sqlite3_errmsg(a->db));
+	sqlite3_finalize(st);
+	a->hot += (int64_t)a->n;
+	return rc == SQLITE_DONE ? 0 : -1;
+}
+
+int archive_flush(struct archive *a, struct err *e)
+{
+	if (a->n == 0)
+		return 0;
+	if (a->n >= ARCHIVE_DIRECT || a->hot + (int64_t)a->n >= ARCHIVE_SEAL)
+		return seal(a, e);
+	return write_rows(a, e);
+}
+
+void archive_end(struct archive *a, bool ok)
+{
+	struct name_list *gone = ok ? &a->doomed : &a->fresh;
+	for (size_t i = 0; i < gone->n; i++)
+		remove_file(a, gone->v[i]);
+	list_clear(&a->fresh);
+	list_clear(&a->doomed);
+	if (!ok) {
+		a->hot = a->hot_before;
+		return; /* what was added waits for the next try */
+	}
+	a->hot_before = a->hot;
+	buf_clear(&a->bytes);
+	a->n = 0;
+}
+
+int archive_drop_before(struct archive *a, int64_t day, struct err *e)
+{
+	sqlite3_stmt *st = prepare(a, Q_SEGMENT_BEFORE, e);
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, day);
+	while (sqlite3_step(st) == SQLITE_ROW)
+		list_add(&a->doomed, (const char *)sqlite3_column_text(st, 0));
+	sqlite3_finalize(st);
+	if ((st = prepare(a, Q_SEGMENT_DROP, e)))
+		sqlite3_bind_int64(st, 1, day);
+	if (finish(a, st, e) < 0)
+		return -1;
+	if ((st = prepare(a, Q_HOT_DROP, e)))
+		sqlite3_bind_int64(st, 1, day);
+	if (finish(a, st, e) < 0)
+		return -1;
+	a->hot -= sqlite3_changes(a->db);
+	return 0;
+}
+
+/* --- searching ---------------------------------------------------------------------------------------------------- */
+
+struct search {
+	struct archive *a;
+	const struct archive_query *q;
+	archive_hit_cb *cb;
+	void *ctx;
+	struct segment *segment;
+	struct arena arena;
+	uint64_t *seen;      /* identities of the messages given or passed over */
+	size_t n_seen, cap_seen;
+	size_t skipped;
+	int64_t given;
+	bool stop, more, failed;
+	struct err *e;
+};
+
+/* A message that was reported again shows only its newest report. */
+static bool seen_before(struct search *s, const struct txn *t)
+{
+	static const struct hash_key zero;
+	uint64_t id = hash_mix(hash_mix(hash_sv(&zero, t->host), hash_sv(&zero, t->queue_id)), (uint64_t)t->first_us);
+	for (size_t i = 0; i < s->n_seen; i++)
+		if (s->seen[i] == id)
+			return true;
+	if (s->n_seen == s->cap_seen) {
+		s->cap_seen = s->cap_seen ? s->cap_seen * 2 : 64;
+		s->seen = xrealloc(s->seen, s->cap_seen * sizeof *s->seen);
+	}
+	s->seen[s->n_seen++] = id;
+	return false;
+}
+
+/* Gives one message to the caller; false = enough. */
+static bool give(struct search *s, const struct txn *t)
+{
+	if (seen_before(s, t))
+		return true;
+	if (s->skipped < s->q->offset) {
+		s->skipped++;
+		return true;
+	}
+	if (s->q->limit && s->given >= (int64_t)s->q->limit) {
+		s->more = true;
+		s->stop = true;
+		return false;
+	}
+	s->given++;
+	s->stop = !s->cb(s->ctx, t);
+	return !s->stop;
+}
+
+static bool segment_hit(void *ctx, uint32_t index)
+{
+	struct search *s = ctx;
+	struct txn t;
+	arena_reset(&s->arena);
+	if (segment_txn(s->segment, index, &s->arena, &t, s->e) < 0) {
+		s->failed = true;
+		return false;
+	}
+	return give(s, &t);
+}
+
+static bool row_matches(const struct archive_query *q, const struct txn *t)
+{
+	const struct sv value[ARCHIVE_KEYS] = { [ARCHIVE_SENDER] = t->sender,     [ARCHIVE_ACCOUNT] = t->account,
+		                                [ARCHIVE_CLIENT] = t->client_ip,  [ARCHIVE_QUEUE_ID] = t->queue_id,
+		                                [ARCHIVE_MESSAGE_ID] = t->message_id };
+	if ((q->since_us && t->last_us < q->since_us) || (q->until_us && t->first_us > q->until_us))
+		return false;
+	for (int k = 0; k < ARCHIVE_KEYS; k++) {
+		bool inside = q->substring && (k == ARCHIVE_SENDER || k == ARCHIVE_ACCOUNT);
+		if (k != ARCHIVE_RECIPIENT && q->key[k].p && !archive_key_matches(value[k], q->key[k], inside))
+			return false;
+	}
+	if (!q->key[ARCHIVE_RECIPIENT].p)
+		return true;
+	for (size_t i = 0; i < t->n_rcpt; i++)
+		if (archive_key_matches(t->rcpt[i].recipient, q->key[ARCHIVE_RECIPIENT], q->substring) ||
+		    archive_key_matches(t->rcpt[i].orig_recipient, q->key[ARCHIVE_RECIPIENT], q->substring))
+			return true;
+	return false;
+}
+
+static int search_rows(struct search *s)
+{
+	sqlite3_stmt *st = prepare(s->a, Q_HOT_NEWEST, s->e);
+	if (!st)
+		return -1;
+	while (!s->stop && sqlite3_step(st) == SQLITE_ROW) {
+		struct txn t;
+		struct sv body = sv_make(sqlite3_column_blob(st, 0), (size_t)sqlite3_column_bytes(st, 0));
+		arena_reset(&s->arena);
+		if (txn_decode(body, &s->arena, &t, s->e) == 0 && row_matches(s->q, &t))
+			(void)give(s, &t);
+	}
+	sqlite3_finalize(st);
+	return 0;
+}
+
+/* From the cache, or opened into it. A file that retention removed meanwhile is passed over. */
+static struct segment *cached_segment(struct archive *a, int64_t id, const char *name, struct err *e)
+{
+	struct buf path = { 0 };
+	size_t slot = (size_t)id % ARCHIVE_CACHE;
+	if (a->cache[slot] && a->cache_id[slot] == id)
+		return a->cache[slot];
+	segment_free(a->cache[slot]);
+	file_path(a, name, &path);
+	a->cache[slot] = segment_open(buf_cstr(&path), e);
+	a->cache_id[slot] = id;
+	buf_fini(&path);
+	return a->cache[slot];
+}
+
+static int search_segments(struct search *s)
+{
+	sqlite3_stmt *st = prepare(s->a, Q_SEGMENT_NEWEST, s->e);
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, s->q->since_us ? s->q->since_us : INT64_MIN);
+	sqlite3_bind_int64(st, 2, s->q->until_us ? s->q->until_us : INT64_MAX);
+	while (!s->stop && !s->failed && sqlite3_step(st) == SQLITE_ROW) {
+		s->segment = cached_segment(s->a, sqlite3_column_int64(st, 0), (const char *)sqlite3_column_text(st, 1), s->e);
+		if (s->segment && segment_match(s->segment, s->q, segment_hit, s, s->e) < 0)
+			s->failed = true;
+	}
+	sqlite3_finalize(st);
+	return s->failed ? -1 : 0;
+}
+
+int64_t archive_search(struct archive *a, const struct archive_query *query, archive_hit_cb *cb, void *ctx, bool *ret_more, struct err *e)
+{
+	struct archive_query q = *query;
+	struct search s = { .a = a, .q = &q, .cb = cb, .ctx = ctx, .e = e };
+	for (int k = 0; k < ARCHIVE_KEYS; k++)
+		if (q.key[k].n >= 2 && q.key[k].p[0] == '<' && q.key[k].p[q.key[k].n - 1] == '>')
+			q.key[k] = sv_make(q.key[k].p + 1, q.key[k].n - 2);
+	int bad = search_rows(&s);
+	if (!bad && !s.stop)
+		bad = search_segments(&s);
+	if (ret_more)
+		*ret_more = s.more;
+	arena_fini(&s.arena);
+	free(s.seen);
+	return bad ? -1 : s.given;
+}

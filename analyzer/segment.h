@@ -1,0 +1,37 @@
+/* segment: an immutable file of up to some ten thousand messages in columns. Text columns hold numbers of a dictionary of
+ * its own, sorted by the hash of the text in lower case, so that an address is looked up by binary search and then found by
+ * a scan over one column of small integers. Every column is a section of its own, compressed by zstd when that pays, and is
+ * only unpacked when a query needs it. Numbers are little endian.
+ *
+ *   magic "AWSEG1\0\0" · u32 messages · u32 recipients · u32 strings · u32 sections · sections × {u64 offset, u32 raw, u32 stored}
+ */
+#ifndef ANALYZER_SEGMENT_H
+#define ANALYZER_SEGMENT_H
+
+#include "analyzer/archive.h"
+#include "lib/arena.h"
+#include "lib/err.h"
+#include "lib/txn.h"
+
+#define SEGMENT_MESSAGES 32768 /* most that one file holds */
+
+struct segment_stats { uint32_t messages, recipients; int64_t first_us, last_us, bytes; };
+
+/* Writes encoded txns (oldest report first; an earlier report of the same message is left out) to a new file and syncs
+ * it. An existing file of that name is replaced. */
+int segment_write(const char *path, const struct sv *bodies, size_t n, struct segment_stats *ret_stats, struct err *e);
+
+struct segment;
+struct segment *segment_open(const char *path, struct err *e);
+void segment_free(struct segment *s);
+/* Calls cb with the indexes of matching messages, last one first; cb returns false to stop. The number of calls. -1 and e
+ * when the file is damaged. Times and limits of the query are the caller's business, except since/until. */
+typedef bool segment_cb(void *ctx, uint32_t index);
+int64_t segment_match(struct segment *s, const struct archive_query *q, segment_cb *cb, void *ctx, struct err *e);
+/* One message; texts are borrowed from the segment, the recipients live in a. */
+int segment_txn(struct segment *s, uint32_t index, struct arena *a, struct txn *ret_txn, struct err *e);
+
+/* What is compared: lower case, without <>. Used by the tail of rows too. */
+bool archive_key_matches(struct sv value, struct sv key, bool substring);
+
+#endif
