@@ -328,6 +328,14 @@ void archive_end(struct archive *a, bool ok)
 	a->n = 0;
 }
 
+void archive_retained(struct archive *a)
+{
+	for (size_t i = 0; i < a->doomed.n; i++)
+		remove_file(a, a->doomed.v[i]);
+	list_clear(&a->doomed);
+	a->hot_before = a->hot;
+}
+
 int archive_drop_before(struct archive *a, int64_t day, struct err *e)
 {
 	sqlite3_stmt *st = prepare(a, Q_SEGMENT_BEFORE, e);

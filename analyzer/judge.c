@@ -72,19 +72,41 @@ static void *options_new(const struct conf *conf, const struct opt_table *t)
 	return values;
 }
 
-static void load_options(struct judge *j)
+static void load_limits(struct judge *j)
 {
 	struct fusion_options *f = options_new(j->conf, &judge_option_table);
 	j->limits = (struct judge_limits){ NATS(f->open), NATS(f->likely), NATS(f->confirmed), NATS(f->close_below),
 		                           f->quiet_s, f->reopen_s, f->contacts_bytes };
 	free(f);
+}
+
+static void load_options(struct judge *j)
+{
 	size_t n = detector_count();
+	load_limits(j);
 	j->options = xcalloc(n, sizeof *j->options);
 	j->slab = xcalloc(n, sizeof *j->slab);
 	for (size_t d = 0; d < n; d++) {
 		j->options[d] = options_new(j->conf, detector_registry[d]->options);
 		j->slab[d] = j->slab_bytes;
 		j->slab_bytes += detector_registry[d]->state_bytes;
+	}
+}
+
+void judge_reconfigure(struct judge *j, const struct conf *conf, struct enrich *enrich)
+{
+	j->conf = conf;
+	j->enrich = enrich;
+	load_limits(j);
+	for (size_t d = 0; d < detector_count(); d++) {
+		free(j->options[d]);
+		j->options[d] = options_new(conf, detector_registry[d]->options);
+	}
+	/* Names of customers are borrowed from the inventory. */
+	for (size_t i = 0; i < j->n_cases; i++) {
+		struct acase *c = j->cases[i];
+		c->customer = enrich_customer(enrich, (enum principal_kind)c->principal_kind, sv_cstr(c->principal_id));
+		c->dirty = true;
 	}
 }
 

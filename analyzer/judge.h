@@ -112,6 +112,8 @@ struct judge {
 /* Makes a judge with empty memory; store_load() then fills it. Option mistakes cannot happen: conf was checked. */
 struct judge *judge_new(const struct conf *conf, struct enrich *enrich, struct err *e);
 void judge_free(struct judge *j);
+/* Takes another config and inventory (both must outlive it, or the next call). Memory sizes stay as they are. */
+void judge_reconfigure(struct judge *j, const struct conf *conf, struct enrich *enrich);
 
 /* One message report. Fills in t's reply classes. Provisional ones only get their reply classes. */
 void judge_txn(struct judge *j, struct txn *t);

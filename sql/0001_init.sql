@@ -46,7 +46,7 @@ CREATE TABLE principal (
 CREATE INDEX principal_score ON principal (score);
 CREATE INDEX principal_customer ON principal (customer);
 -- Global memory of the analyzer in pieces: contact filters (pages), population histograms, watermarks.
-CREATE TABLE memory (key TEXT NOT NULL, page INTEGER NOT NULL, value BLOB NOT NULL, PRIMARY KEY (key, page)) WITHOUT ROWID;
+CREATE TABLE memory (key TEXT NOT NULL, page INTEGER NOT NULL, bytes INTEGER NOT NULL, value BLOB NOT NULL, PRIMARY KEY (key, page)) WITHOUT ROWID;
 
 CREATE TABLE acase (
   id INTEGER PRIMARY KEY, kind TEXT NOT NULL,  -- stolen-account script-compromise infected-host list-hygiene …

@@ -1,0 +1,135 @@
+#include "analyzer/ingest.h"
+
+#include <stdlib.h>
+
+#include "lib/jsonw.h"
+
+static int on_hello(struct ingest *in, struct ingest_source *src, struct sv payload, struct buf *reply, struct err *e)
+{
+	struct sv name;
+	if (obs_get_hello(payload, &name, e) < 0)
+		return -1;
+	src->input = store_input(in->store, name);
+	/* What another connection of this source sent and was not committed yet is applied in memory: commit it first, so
+	 * that position and memory agree. */
+	if (ingest_commit(in, e) < 0)
+		return -1;
+	struct obs_resume r = { src->input->applied_seq, buf_sv(&src->input->snapshot) };
+	obs_put_resume(reply, &r);
+	return 0;
+}
+
+static int on_txn(struct ingest *in, struct store_input *input, struct sv payload, struct err *e)
+{
+	struct txn t;
+	arena_reset(&in->arena);
+	if (txn_decode(payload, &in->arena, &t, e) < 0)
+		return -1;
+	if (t.seq && t.seq <= input->applied_seq)
+		return 0; /* applied before the collector was restarted */
+	judge_txn(in->judge, &t);
+	if (t.seq)
+		input->applied_seq = t.seq;
+	if (t.at_us > input->last_event_us)
+		input->last_event_us = t.at_us;
+	return archive_add(in->store->archive, &t, e);
+}
+
+static int on_record(struct ingest *in, struct store_input *input, struct sv payload, struct err *e)
+{
+	struct obs_record r;
+	if (obs_get_record(payload, &r, e) < 0)
+		return -1;
+	if (r.seq <= input->applied_seq)
+		return 0;
+	judge_record(in->judge, &r.record, r.line);
+	input->applied_seq = r.seq;
+	if (r.record.time_us > input->last_event_us)
+		input->last_event_us = r.record.time_us;
+	return 0;
+}
+
+static int on_snapshot(struct store_input *input, struct sv payload, struct err *e)
+{
+	uint64_t seq;
+	struct sv blob;
+	if (obs_get_snapshot(payload, &seq, &blob, e) < 0)
+		return -1;
+	buf_clear(&input->snapshot);
+	buf_addsv(&input->snapshot, blob);
+	input->has_snapshot = true;
+	return 0;
+}
+
+static int on_counters(struct store_input *input, struct sv payload, struct err *e)
+{
+	struct obs_counters c;
+	if (obs_get_counters(payload, &c, e) < 0)
+		return -1;
+	buf_clear(&input->counters);
+	buf_addc(&input->counters, '{');
+#define C(name) jsonw_field_int(&input->counters, SV(#name), (int64_t)c.name);
+	OBS_COUNTERS_LIST(C)
+#undef C
+	buf_addc(&input->counters, '}');
+	free(input->path);
+	input->path = xsvdup(c.path);
+	return 0;
+}
+
+int ingest_frame(struct ingest *in, struct ingest_source *src, enum obs_type type, struct sv payload, struct buf *reply, struct err *e)
+{
+	struct obs_shape shape;
+	if (type == OBS_HELLO)
+		return on_hello(in, src, payload, reply, e);
+	if (!src->input)
+		return err_set(e, "a collector must say its source first");
+	in->pending += payload.n + OBS_HEADER_BYTES;
+	src->input->dirty = true;
+	src->input->heard_us = in->wall_us ? in->wall_us() : 0;
+	switch (type) {
+	case OBS_TXN: return on_txn(in, src->input, payload, e);
+	case OBS_RECORD: return on_record(in, src->input, payload, e);
+	case OBS_SNAPSHOT: return on_snapshot(src->input, payload, e);
+	case OBS_COUNTERS: return on_counters(src->input, payload, e);
+	case OBS_SHAPE:
+		if (obs_get_shape(payload, &shape, e) < 0)
+			return -1;
+		store_input_shape(src->input, &shape);
+		return 0;
+	case OBS_IDLE: return 0;
+	case OBS_BYE: src->bye = true; return 0;
+	default: return err_set(e, "unexpected frame of type %d", (int)type);
+	}
+}
+
+int ingest_bytes(struct ingest *in, struct ingest_source *src, struct sv bytes, size_t *ret_used, struct buf *reply, struct err *e)
+{
+	*ret_used = 0;
+	for (;;) {
+		enum obs_type type;
+		struct sv payload;
+		size_t used;
+		int got = obs_next(sv_skip(bytes, *ret_used), &type, &payload, &used, e);
+		if (got <= 0)
+			return got;
+		if (ingest_frame(in, src, type, payload, reply, e) < 0)
+			return -1;
+		*ret_used += used;
+	}
+}
+
+int ingest_commit(struct ingest *in, struct err *e)
+{
+	if (!in->pending)
+		return 0;
+	if (store_commit(in->store, in->judge, e) < 0)
+		return -1;
+	in->pending = 0;
+	return 0;
+}
+
+void ingest_fini(struct ingest *in)
+{
+	arena_fini(&in->arena);
+}

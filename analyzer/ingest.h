@@ -1,0 +1,26 @@
+/* ingest: what the analyzer does with the frames of one source (lib/obs.h), whatever they came through. */
+#ifndef ANALYZER_INGEST_H
+#define ANALYZER_INGEST_H
+
+#include "analyzer/store.h"
+
+struct ingest {
+	struct store *store;
+	struct judge *judge;
+	struct arena arena;      /* of the frame at hand */
+	uint64_t pending;        /* bytes of frames applied since the last commit */
+	int64_t (*wall_us)(void); /* only for "last heard" on the health page */
+	bool retention;          /* drop old days by event time (import) */
+};
+
+struct ingest_source { struct store_input *input; bool bye; };
+
+/* One frame. reply gets what must be sent back. 0, or -1 and e: the peer sent nonsense and is to be disconnected. */
+int ingest_frame(struct ingest *in, struct ingest_source *src, enum obs_type type, struct sv payload, struct buf *reply, struct err *e);
+/* All whole frames in bytes; *ret_used of them were used up. */
+int ingest_bytes(struct ingest *in, struct ingest_source *src, struct sv bytes, size_t *ret_used, struct buf *reply, struct err *e);
+/* store_commit() when anything is pending. */
+int ingest_commit(struct ingest *in, struct err *e);
+void ingest_fini(struct ingest *in);
+
+#endif

@@ -1,0 +1,341 @@
+/* abusewatch-analyzer: takes the collectors' streams, judges, and is the only writer of the store. Other programs ask it for
+ * changes over the control socket. */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "analyzer/act.h"
+#include "analyzer/detector.h"
+#include "analyzer/ingest.h"
+#include "lib/conf.h"
+#include "lib/msg.h"
+#include "lib/proc.h"
+
+/* Under load one commit serves many lines; an idle stream is committed at once. */
+#define COMMIT_BYTES (4u << 20)
+#define COMMIT_MS 50
+#define RETRY_MS 2000
+#define RETENTION_MS (3600 * 1000)
+#define CONTROL_MAX (64u << 10)
+
+struct server {
+	uv_loop_t loop;
+	struct proc proc;
+	const char *conf_path;
+	struct conf *conf;
+	struct enrich *enrich;
+	struct ingest ingest;
+	uv_pipe_t ingest_socket, control_socket;
+	uv_timer_t commit, retention;
+	uv_check_t check;
+	struct peer *peers;
+	bool stalled; /* the store cannot be written: nothing is read until it can */
+};
+
+struct peer {
+	struct server *server;
+	struct peer *next;
+	uv_pipe_t pipe;
+	struct ingest_source source;
+	struct buf in;
+	bool control, closing;
+};
+
+static int64_t wall_us(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t)t.tv_sec * US_PER_S + t.tv_nsec / 1000;
+}
+
+/* --- peers -------------------------------------------------------------------------------------------------------- */
+
+static void on_closed(uv_handle_t *h)
+{
+	struct peer *p = h->data, **at = &p->server->peers;
+	while (*at != p)
+		at = &(*at)->next;
+	*at = p->next;
+	buf_fini(&p->in);
+	free(p);
+}
+
+static void peer_close(struct peer *p)
+{
+	if (p->closing)
+		return;
+	p->closing = true;
+	uv_close((uv_handle_t *)&p->pipe, on_closed);
+}
+
+struct answer { uv_write_t req; char bytes[]; };
+
+static void on_written(uv_write_t *req, int status)
+{
+	(void)status;
+	free(req);
+}
+
+static void peer_send(struct peer *p, struct sv bytes)
+{
+	struct answer *a = xmalloc(sizeof *a + bytes.n);
+	memcpy(a->bytes, bytes.p, bytes.n);
+	uv_buf_t b = uv_buf_init(a->bytes, (unsigned)bytes.n);
+	if (uv_write(&a->req, (uv_stream_t *)&p->pipe, &b, 1, on_written) != 0)
+		free(a);
+}
+
+static void on_alloc(uv_handle_t *h, size_t hint, uv_buf_t *buf)
+{
+	struct peer *p = h->data;
+	(void)hint;
+	buf_reserve(&p->in, 256u << 10);
+	*buf = uv_buf_init(p->in.p + p->in.n, 256u << 10);
+}
+
+static void on_read(uv_stream_t *st, ssize_t n, const uv_buf_t *b);
+
+static void read_all(struct server *s, bool on)
+{
+	for (struct peer *p = s->peers; p; p = p->next) {
+		if (p->closing || p->control)
+			continue;
+		if (on)
+			uv_read_start((uv_stream_t *)&p->pipe, on_alloc, on_read);
+		else
+			uv_read_stop((uv_stream_t *)&p->pipe);
+	}
+}
+
+/* --- committing --------------------------------------------------------------------------------------------------- */
+
+static void on_commit_timer(uv_timer_t *t);
+
+static int commit(struct server *s)
+{
+	struct err e;
+	if (ingest_commit(&s->ingest, &e) == 0) {
+		uv_timer_stop(&s->commit);
+		if (s->stalled) {
+			msg_info("the store can be written again");
+			s->stalled = false;
+			read_all(s, true);
+		}
+		return 0;
+	}
+	if (!s->stalled)
+		msg_error("%s; nothing is lost: reading stops until it can be written", e.text);
+	s->stalled = true;
+	read_all(s, false);
+	uv_timer_start(&s->commit, on_commit_timer, RETRY_MS, 0);
+	return -1;
+}
+
+static void on_commit_timer(uv_timer_t *t)
+{
+	(void)commit(t->data);
+}
+
+/* After a round of reading: commit at once when little came (idle), else soon. */
+static void commit_soon(struct server *s, ssize_t read)
+{
+	if (s->stalled || !s->ingest.pending)
+		return;
+	if (s->ingest.pending >= COMMIT_BYTES || read < 16 << 10)
+		(void)commit(s);
+	else if (!uv_is_active((uv_handle_t *)&s->commit))
+		uv_timer_start(&s->commit, on_commit_timer, COMMIT_MS, 0);
+}
+
+static void on_retention(uv_timer_t *t)
+{
+	struct server *s = t->data;
+	struct err e;
+	if (store_retention(s->ingest.store, s->conf, wall_us(), &e) < 0)
+		msg_error("retention: %s", e.text);
+}
+
+/* --- streams ------------------------------------------------------------------------------------------------------ */
+
+static void stream_read(struct peer *p, ssize_t n)
+{
+	struct buf reply = { 0 };
+	struct err e;
+	size_t used;
+	int bad = ingest_bytes(&p->server->ingest, &p->source, buf_sv(&p->in), &used, &reply, &e);
+	buf_drop(&p->in, used);
+	if (reply.n)
+		peer_send(p, buf_sv(&reply));
+	buf_fini(&reply);
+	if (bad < 0) {
+		msg_error("collector of %s: %s", p->source.input ? p->source.input->name : "?", e.text);
+		peer_close(p);
+	}
+	commit_soon(p->server, n);
+}
+
+static void control_read(struct peer *p)
+{
+	ptrdiff_t nl;
+	if (p->in.n > CONTROL_MAX) {
+		peer_close(p);
+		return;
+	}
+	while ((nl = sv_chr(buf_sv(&p->in), '\n')) >= 0) {
+		struct buf answer = { 0 };
+		act(p->server->ingest.store, p->server->ingest.judge, sv_take(buf_sv(&p->in), (size_t)nl), wall_us(), &answer);
+		buf_addc(&answer, '\n');
+		peer_send(p, buf_sv(&answer));
+		buf_fini(&answer);
+		buf_drop(&p->in, (size_t)nl + 1);
+	}
+}
+
+static void on_read(uv_stream_t *st, ssize_t n, const uv_buf_t *b)
+{
+	struct peer *p = st->data;
+	(void)b;
+	if (n < 0) {
+		peer_close(p);
+		return;
+	}
+	p->in.n += (size_t)n;
+	if (p->control)
+		control_read(p);
+	else
+		stream_read(p, n);
+}
+
+static void on_connection(uv_stream_t *listener, int status)
+{
+	struct server *s = listener->data;
+	if (status < 0)
+		return;
+	struct peer *p = xcalloc(1, sizeof *p);
+	p->server = s;
+	p->control = (uv_pipe_t *)listener == &s->control_socket;
+	uv_pipe_init(&s->loop, &p->pipe, 0);
+	p->pipe.data = p;
+	p->next = s->peers;
+	s->peers = p;
+	if (uv_accept(listener, (uv_stream_t *)&p->pipe) != 0)
+		peer_close(p);
+	else if (!s->stalled || p->control)
+		uv_read_start((uv_stream_t *)&p->pipe, on_alloc, on_read);
+}
+
+static void listen_on(struct server *s, uv_pipe_t *socket, const char *path)
+{
+	unlink(path);
+	uv_pipe_init(&s->loop, socket, 0);
+	socket->data = s;
+	mode_t old = umask(0117);
+	int bad = uv_pipe_bind(socket, path);
+	umask(old);
+	if (bad || (bad = uv_listen((uv_stream_t *)socket, 16, on_connection)))
+		fatal("%s: cannot listen there: %s", path, uv_strerror(bad));
+}
+
+/* --- life --------------------------------------------------------------------------------------------------------- */
+
+static void on_reload(void *ctx)
+{
+	struct server *s = ctx;
+	size_t n;
+	struct err e;
+	const struct opt_table *const *tables = detector_option_tables(&n);
+	struct conf *conf = conf_load(s->conf_path, tables, n, NULL, NULL);
+	struct enrich *enrich = conf ? enrich_new(conf, &e) : NULL;
+	if (!enrich) {
+		msg_error("reload: %s; going on with the old one", conf ? e.text : "the config has mistakes (abusewatch check-config shows them)");
+		conf_free(conf);
+		return;
+	}
+	judge_reconfigure(s->ingest.judge, conf, enrich);
+	enrich_free(s->enrich);
+	conf_free(s->conf);
+	s->conf = conf;
+	s->enrich = enrich;
+	msg_info("config and inventory read again");
+}
+
+static void on_stop(void *ctx)
+{
+	struct server *s = ctx;
+	(void)commit(s);
+	uv_stop(&s->loop);
+}
+
+static void usage(FILE *f)
+{
+	fputs("usage: abusewatch-analyzer -c CONF [-d]\n"
+	      "  -c CONF   the config (abusewatch.conf(5))\n"
+	      "  -d        say more\n"
+	      "  --help    this text; --version\n"
+	      "Takes the collectors' streams, judges them, writes the store. Runs in the foreground; SIGHUP reloads, SIGTERM ends.\n", f);
+}
+
+static const char *options(int argc, char **argv)
+{
+	static const struct option longs[] = { { "help", 0, 0, 'h' }, { "version", 0, 0, 'V' }, { 0 } };
+	const char *conf = SYSCONFDIR "/abusewatch.conf";
+	int c;
+	while ((c = getopt_long(argc, argv, "c:dhV", longs, NULL)) != -1)
+		switch (c) {
+		case 'c': conf = optarg; break;
+		case 'd': msg_level(MSG_DEBUG); break;
+		case 'h': usage(stdout); exit(0);
+		case 'V': puts("abusewatch-analyzer " VERSION); exit(0);
+		default: usage(stderr); exit(2);
+		}
+	return conf;
+}
+
+static void start(struct server *s)
+{
+	struct err e;
+	size_t n;
+	const struct opt_table *const *tables = detector_option_tables(&n);
+	s->conf = conf_load_or_die(s->conf_path, tables, n);
+	s->enrich = enrich_new(s->conf, &e);
+	if (!s->enrich)
+		fatal("%s", e.text);
+	s->ingest.judge = judge_new(s->conf, s->enrich, &e);
+	if (!s->ingest.judge)
+		fatal("%s", e.text);
+	s->ingest.store = store_open(s->conf->store, s->ingest.judge, &e);
+	if (!s->ingest.store)
+		fatal("%s", e.text);
+	s->ingest.wall_us = wall_us;
+	listen_on(s, &s->ingest_socket, conf_ingest_socket(s->conf).s);
+	listen_on(s, &s->control_socket, conf_control_socket(s->conf).s);
+	uv_timer_init(&s->loop, &s->commit);
+	uv_timer_init(&s->loop, &s->retention);
+	s->commit.data = s->retention.data = s;
+	uv_timer_start(&s->retention, on_retention, 10000, RETENTION_MS);
+}
+
+int main(int argc, char **argv)
+{
+	static struct server s;
+	msg_init("abusewatch-analyzer");
+	s.conf_path = options(argc, argv);
+	uv_loop_init(&s.loop);
+	start(&s);
+	proc_init(&s.proc, &s.loop, on_reload, on_stop, &s);
+	proc_ready(&s.proc);
+	msg_info("ready; the store is %s", s.conf->store);
+	uv_run(&s.loop, UV_RUN_DEFAULT);
+	store_close(s.ingest.store, s.ingest.judge);
+	judge_free(s.ingest.judge);
+	enrich_free(s.enrich);
+	conf_free(s.conf);
+	ingest_fini(&s.ingest);
+	msg_info("ended");
+	return 0;
+}

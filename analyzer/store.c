@@ -1,0 +1,372 @@
+#include "analyzer/store.h"
+
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "analyzer/acase.h"
+#include "analyzer/rollup.h"
+#include "lib/msg.h"
+
+/* --- loading ------------------------------------------------------------------------------------------------------ */
+
+static int load_key(struct store *s, struct judge *j, struct err *e)
+{
+	char hex[HASH_KEY_BYTES * 2 + 1];
+	sqlite3_stmt *st = db_query(&s->db, Q_META_GET, "s", "hash-key");
+	if (sqlite3_step(st) == SQLITE_ROW) {
+		struct sv v = db_text(st, 0);
+		size_t n = 0;
+		bool good = sodium_hex2bin(j->key.b, sizeof j->key.b, v.p, v.n, NULL, &n, NULL) == 0 && n == sizeof j->key.b;
+		sqlite3_reset(st);
+		return good ? 0 : err_set(e, "%s: its hash key is damaged", s->db.path);
+	}
+	sqlite3_reset(st);
+	randombytes_buf(j->key.b, sizeof j->key.b);
+	sodium_bin2hex(hex, sizeof hex, j->key.b, sizeof j->key.b);
+	return db_run(&s->db, e, Q_META_SET, "ss", "hash-key", hex);
+}
+
+static struct memory *memory_named(struct judge *j, struct sv name)
+{
+	struct memory *all[] = { &j->contacts.young, &j->contacts.old, &j->site_memory, &j->outage_memory };
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		if (sv_eq(name, sv_cstr(all[i]->name)))
+			return all[i];
+	return NULL;
+}
+
+static int load_memory(struct store *s, struct judge *j, struct err *e)
+{
+	int rc;
+	bool any = false;
+	sqlite3_stmt *st = db_query(&s->db, Q_MEMORY_ALL, "");
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		struct memory *m = memory_named(j, db_text(st, 0));
+		size_t at = (size_t)sqlite3_column_int64(st, 1) * MEMORY_PAGE_BYTES;
+		struct sv v = db_blob(st, 2);
+		/* A filter whose size was changed in the config starts empty: its bits mean nothing in the new one. */
+		if (m && at + v.n <= m->n && sqlite3_column_int64(st, 3) == (int64_t)m->n)
+			memcpy(m->p + at, v.p, v.n);
+		any = true;
+	}
+	sqlite3_reset(st);
+	if (any)
+		memory_clean(&j->site_memory);
+	return rc == SQLITE_DONE ? 0 : err_set(e, "%s: %s", s->db.path, sqlite3_errmsg(s->db.h));
+}
+
+static bool load_principal(void *ctx, struct judge *j, struct principal *p)
+{
+	struct store *s = ctx;
+	sqlite3_stmt *st = db_query(&s->db, Q_PRINCIPAL_GET, "ss", principal_kind_name(p->kind), p->id);
+	bool found = sqlite3_step(st) == SQLITE_ROW;
+	if (found) {
+		p->score = sqlite3_column_int(st, 0);
+		p->first_us = sqlite3_column_int64(st, 1);
+		p->last_us = sqlite3_column_int64(st, 2);
+		p->messages = (uint64_t)sqlite3_column_int64(st, 3);
+		p->recipients = (uint64_t)sqlite3_column_int64(st, 4);
+		p->bounced = (uint64_t)sqlite3_column_int64(st, 5);
+		if (store_state_decode(j, p, db_blob(st, 6)) < 0)
+			msg_warn("%s: the state of %s is damaged; it is learned anew", s->db.path, p->id);
+	}
+	sqlite3_reset(st);
+	return found;
+}
+
+static struct acase *load_case(void *ctx, struct judge *j, int64_t id)
+{
+	return store_case_load(ctx, j, id);
+}
+
+static int64_t recent_case(void *ctx, const struct principal *p, int64_t since_us)
+{
+	struct store *s = ctx;
+	sqlite3_stmt *st = db_query(&s->db, Q_CASE_RECENT, "ssi", principal_kind_name(p->kind), p->id, since_us);
+	int64_t id = sqlite3_step(st) == SQLITE_ROW ? sqlite3_column_int64(st, 0) : 0;
+	sqlite3_reset(st);
+	return id;
+}
+
+struct store *store_open(const char *path, struct judge *j, struct err *e)
+{
+	struct store *s = xcalloc(1, sizeof *s);
+	if (sodium_init() < 0)
+		panic("libsodium does not start");
+	if (db_open(&s->db, path, e) < 0) {
+		free(s);
+		return NULL;
+	}
+	s->archive = archive_open(s->db.h, path, true, e);
+	if (!s->archive || load_key(s, j, e) < 0 || load_memory(s, j, e) < 0) {
+		store_close(s, j);
+		return NULL;
+	}
+	j->store = (struct judge_store){ s, load_principal, load_case, recent_case };
+	if (store_cases_load_open(s, j, e) < 0) {
+		store_close(s, j);
+		return NULL;
+	}
+	return s;
+}
+
+static void input_free(struct store_input *in)
+{
+	for (size_t i = 0; i < in->n_shapes; i++) {
+		free(in->shape[i].program);
+		free(in->shape[i].shape);
+		free(in->shape[i].sample);
+	}
+	free(in->shape);
+	buf_fini(&in->snapshot);
+	buf_fini(&in->counters);
+	free(in->path);
+	free(in->name);
+	free(in);
+}
+
+void store_close(struct store *s, struct judge *j)
+{
+	if (!s)
+		return;
+	j->store = (struct judge_store){ 0 };
+	for (size_t i = 0; i < s->n_inputs; i++)
+		input_free(s->input[i]);
+	free(s->input);
+	archive_free(s->archive);
+	db_close(&s->db);
+	free(s);
+}
+
+/* --- inputs ------------------------------------------------------------------------------------------------------- */
+
+struct store_input *store_input(struct store *s, struct sv name)
+{
+	for (size_t i = 0; i < s->n_inputs; i++)
+		if (sv_eq(sv_cstr(s->input[i]->name), name))
+			return s->input[i];
+	struct store_input *in = xcalloc(1, sizeof *in);
+	in->name = xsvdup(name);
+	s->input = xrealloc(s->input, (s->n_inputs + 1) * sizeof(struct store_input *));
+	s->input[s->n_inputs++] = in;
+	sqlite3_stmt *st = db_query(&s->db, Q_INPUT_GET, "s", in->name);
+	if (sqlite3_step(st) == SQLITE_ROW) {
+		in->applied_seq = (uint64_t)sqlite3_column_int64(st, 0);
+		buf_addsv(&in->snapshot, db_blob(st, 1));
+		buf_addsv(&in->counters, db_text(st, 2));
+		in->path = xsvdup(db_text(st, 3));
+		in->last_event_us = sqlite3_column_int64(st, 4);
+	}
+	sqlite3_reset(st);
+	return in;
+}
+
+void store_input_shape(struct store_input *in, const struct obs_shape *shape)
+{
+	size_t i = 0;
+	while (i < in->n_shapes && !(sv_eq(sv_cstr(in->shape[i].program), shape->program) && sv_eq(sv_cstr(in->shape[i].shape), shape->shape)))
+		i++;
+	if (i == in->n_shapes) {
+		in->shape = xrealloc(in->shape, (i + 1) * sizeof *in->shape);
+		in->shape[i] = (struct store_shape){ xsvdup(shape->program), xsvdup(shape->shape), NULL, 0 };
+		in->n_shapes++;
+	}
+	free(in->shape[i].sample);
+	in->shape[i].sample = xsvdup(shape->sample);
+	in->shape[i].lines = shape->lines;
+	in->dirty = true;
+}
+
+/* --- committing --------------------------------------------------------------------------------------------------- */
+
+static int write_principals(struct store *s, const struct judge *j, struct err *e)
+{
+	struct buf state = { 0 };
+	int bad = 0;
+	for (const struct principal *p = j->dirty; p && !bad; p = p->next_dirty) {
+		buf_clear(&state);
+		store_state_encode(j, p, &state);
+		bad = db_run(&s->db, e, Q_PRINCIPAL_PUT, "sssiiiiiiib", principal_kind_name(p->kind), p->id,
+		             enrich_customer(j->enrich, (enum principal_kind)p->kind, sv_cstr(p->id)), (int64_t)p->score, p->first_us,
+		             p->last_us, (int64_t)p->messages, (int64_t)p->recipients, (int64_t)p->bounced,
+		             p->open_case && acase_is_open(p->open_case) ? p->open_case->id : 0, buf_sv(&state));
+	}
+	buf_fini(&state);
+	return bad;
+}
+
+static int write_memory(struct store *s, struct memory *m, struct err *e)
+{
+	int bad = 0;
+	if (!m->any)
+		return 0;
+	for (size_t page = 0; page < m->n / MEMORY_PAGE_BYTES && !bad; page++)
+		if (memory_page_touched(m, page))
+			bad = db_run(&s->db, e, Q_MEMORY_PUT, "siib", m->name, (int64_t)page,  (int64_t)m->n,
+			             sv_make((const char *)m->p + page * MEMORY_PAGE_BYTES, MEMORY_PAGE_BYTES));
+	return bad;
+}
+
+#define N(row, c) (int64_t)(row)->n[ROLLUP_##c]
+
+static int write_rollup(struct store *s, const struct rollup *u, struct err *e)
+{
+	int bad = 0;
+	for (size_t i = 0; i < u->volume.n && !bad; i++) {
+		const struct rollup_row *r = &u->volume.row[i];
+		bad = db_run(&s->db, e, Q_VOLUME_ADD, "iiiiiiii", r->time_us, N(r, MESSAGES), N(r, RECIPIENTS), N(r, SENT), N(r, DEFERRED),
+		             N(r, BOUNCED), N(r, REFUSED), N(r, AUTH_FAILED));
+	}
+	for (size_t i = 0; i < u->principal.n && !bad; i++) {
+		const struct rollup_row *r = &u->principal.row[i];
+		bad = db_run(&s->db, e, Q_PRINCIPAL_HOUR_ADD, "istiiii", r->time_us, principal_kind_name(r->kind), r->id, N(r, MESSAGES),
+		             N(r, RECIPIENTS), N(r, BOUNCED), N(r, REFUSED));
+	}
+	for (size_t i = 0; i < u->receiver.n && !bad; i++) {
+		const struct rollup_row *r = &u->receiver.row[i];
+		bad = db_run(&s->db, e, Q_RECEIVER_HOUR_ADD, "itiiiii", r->time_us, r->id, N(r, RECIPIENTS), N(r, SENT), N(r, DEFERRED),
+		             N(r, BOUNCED), N(r, REFUSED));
+	}
+	return bad;
+}
+
+static int write_input(struct store *s, const struct store_input *in, struct err *e)
+{
+	int bad = db_run(&s->db, e, Q_INPUT_PUT, "sitsii", in->name, (int64_t)in->applied_seq, buf_sv(&in->counters), in->path,
+	                 in->last_event_us, in->heard_us);
+	if (!bad && in->has_snapshot)
+		bad = db_run(&s->db, e, Q_INPUT_SNAPSHOT, "bs", buf_sv(&in->snapshot), in->name);
+	for (size_t i = 0; i < in->n_shapes && !bad; i++)
+		bad = db_run(&s->db, e, Q_SHAPE_PUT, "sssis", in->name, in->shape[i].program, in->shape[i].shape, (int64_t)in->shape[i].lines,
+		             in->shape[i].sample);
+	return bad;
+}
+
+static int write_all(struct store *s, struct judge *j, struct err *e)
+{
+	int bad = archive_flush(s->archive, e) || write_principals(s, j, e) || write_rollup(s, j->rollup, e);
+	for (size_t i = 0; i < j->n_cases && !bad; i++)
+		if (j->cases[i]->dirty)
+			bad = store_case_write(s, j, j->cases[i], e);
+	struct memory *all[] = { &j->contacts.young, &j->contacts.old, &j->site_memory, &j->outage_memory };
+	for (size_t i = 0; i < sizeof all / sizeof *all && !bad; i++)
+		bad = write_memory(s, all[i], e);
+	for (size_t i = 0; i < s->n_inputs && !bad; i++)
+		if (s->input[i]->dirty)
+			bad = write_input(s, s->input[i], e);
+	return bad ? -1 : 0;
+}
+
+static void forget_events(struct acase *c)
+{
+	while (c->events) {
+		struct case_event *x = c->events;
+		c->events = x->next;
+		free(x->actor);
+		free(x->what);
+		free(x->text);
+		free(x);
+	}
+	c->events_tail = &c->events;
+	c->n_points = 0;
+}
+
+static void clean_case(struct acase *c)
+{
+	forget_events(c);
+	if (c->principal && c->principal->suspicion)
+		c->lines = c->principal->suspicion->lines_added;
+	c->dirty = c->fresh = false;
+}
+
+static void drop_closed(struct judge *j, size_t i)
+{
+	struct acase *c = j->cases[i];
+	if (c->principal && c->principal->open_case == c) {
+		c->principal->open_case = NULL;
+		judge_touch(j, c->principal);
+	}
+	acase_free(c);
+	j->cases[i] = j->cases[--j->n_cases];
+}
+
+static void all_clean(struct store *s, struct judge *j)
+{
+	while (j->dirty) {
+		struct principal *p = j->dirty;
+		j->dirty = p->next_dirty;
+		p->next_dirty = NULL;
+		p->dirty = p->fresh = false;
+	}
+	rollup_clear(j->rollup);
+	for (size_t i = j->n_cases; i-- > 0;) {
+		clean_case(j->cases[i]);
+		if (!acase_is_open(j->cases[i]))
+			drop_closed(j, i);
+	}
+	memory_clean(&j->contacts.young);
+	memory_clean(&j->contacts.old);
+	memory_clean(&j->site_memory);
+	memory_clean(&j->outage_memory);
+	for (size_t i = 0; i < s->n_inputs; i++) {
+		struct store_input *in = s->input[i];
+		in->dirty = in->has_snapshot = false;
+		for (size_t k = 0; k < in->n_shapes; k++) {
+			free(in->shape[k].program);
+			free(in->shape[k].shape);
+			free(in->shape[k].sample);
+		}
+		in->n_shapes = 0;
+	}
+}
+
+int store_commit(struct store *s, struct judge *j, struct err *e)
+{
+	if (db_exec(&s->db, "BEGIN IMMEDIATE", e) < 0)
+		return -1;
+	if (write_all(s, j, e) < 0 || db_exec(&s->db, "COMMIT", e) < 0) {
+		if (!sqlite3_get_autocommit(s->db.h))
+			(void)db_exec(&s->db, "ROLLBACK", NULL);
+		archive_end(s->archive, false);
+		return -1;
+	}
+	archive_end(s->archive, true);
+	all_clean(s, j);
+	return 0;
+}
+
+int store_retention(struct store *s, const struct conf *conf, int64_t now_us, struct err *e)
+{
+	int64_t message_day = now_us / US_PER_DAY - conf->keep_messages_days;
+	int64_t cases_us = now_us - conf->keep_cases_days * US_PER_DAY;
+	if (db_exec(&s->db, "BEGIN IMMEDIATE", e) < 0)
+		return -1;
+	int bad = archive_drop_before(s->archive, message_day, e);
+	static const enum query by_time[] = { Q_VOLUME_DROP, Q_PRINCIPAL_HOUR_DROP, Q_RECEIVER_HOUR_DROP };
+	for (size_t i = 0; i < sizeof by_time / sizeof *by_time && !bad; i++)
+		bad = db_run(&s->db, e, by_time[i], "i", message_day * US_PER_DAY);
+	static const enum query of_cases[] = { Q_CASE_DETECTOR_DROP, Q_CASE_SCORE_DROP,  Q_CASE_EVIDENCE_DROP, Q_CASE_SOURCE_DROP,
+		                               Q_CASE_DOMAIN_DROP,   Q_CASE_EVENT_DROP, Q_NOTIFICATION_DROP,  Q_CASE_DROP };
+	for (size_t i = 0; i < sizeof of_cases / sizeof *of_cases && !bad; i++)
+		bad = db_run(&s->db, e, of_cases[i], "i", cases_us);
+	if (bad || db_exec(&s->db, "COMMIT", e) < 0) {
+		if (!sqlite3_get_autocommit(s->db.h))
+			(void)db_exec(&s->db, "ROLLBACK", NULL);
+		archive_end(s->archive, false);
+		return -1;
+	}
+	archive_retained(s->archive);
+	return 0;
+}
+
+int64_t store_notification(struct store *s, int64_t id, int64_t case_id, int64_t at_us, const char *kind, const char *recipient,
+                           const char *language, const char *status, const char *error, const char *message_id, struct err *e)
+{
+	bool done = strcmp(status, "queued") != 0;
+	int bad = id ? db_run(&s->db, e, Q_NOTIFICATION_DONE, "sssii", status, error, message_id, at_us, id)
+	             : db_run(&s->db, e, Q_NOTIFICATION_ADD, done ? "iissssssi" : "iissssssn", case_id, at_us, kind, recipient, language,
+	                      status, error, message_id, at_us);
+	return bad ? -1 : id ? id : sqlite3_last_insert_rowid(s->db.h);
+}

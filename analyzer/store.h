@@ -1,0 +1,59 @@
+/* store: the one writer. One commit holds everything that came of some input: messages, counts, principals, cases, memory, and
+ * the positions of the inputs. After kill -9 the store is at some commit, and the collectors repeat what followed it. */
+#ifndef ANALYZER_STORE_H
+#define ANALYZER_STORE_H
+
+#include "analyzer/archive.h"
+#include "analyzer/db.h"
+#include "analyzer/judge.h"
+#include "lib/obs.h"
+
+struct store_shape { char *program, *shape, *sample; uint64_t lines; };
+
+/* What is known of one source since the last commit. */
+struct store_input {
+	char *name;
+	uint64_t applied_seq;
+	struct buf snapshot;
+	bool has_snapshot;      /* a newer one than the store has */
+	bool dirty;
+	struct buf counters;    /* JSON */
+	char *path;
+	int64_t last_event_us, heard_us;
+	struct store_shape *shape;
+	size_t n_shapes;
+};
+
+struct store {
+	struct db db;
+	struct archive *archive;
+	struct store_input **input;
+	size_t n_inputs;
+};
+
+/* Opens or creates, connects the judge's callbacks and loads its memory and open cases. NULL and e. */
+struct store *store_open(const char *path, struct judge *j, struct err *e);
+void store_close(struct store *s, struct judge *j);
+
+/* The input of that source, from the store or new. Lives as long as the store. */
+struct store_input *store_input(struct store *s, struct sv name);
+void store_input_shape(struct store_input *in, const struct obs_shape *shape);
+
+/* Writes all that changed. 0, or -1 and e: then nothing was written, everything is kept in memory, and the next commit
+ * tries again. */
+int store_commit(struct store *s, struct judge *j, struct err *e);
+/* Drops what is older than the config keeps, counted from now_us. Part of the next commit's work: call between commits. */
+int store_retention(struct store *s, const struct conf *conf, int64_t now_us, struct err *e);
+/* Adds a row to the outbox in a transaction of its own. Returns its id or -1. */
+int64_t store_notification(struct store *s, int64_t id, int64_t case_id, int64_t at_us, const char *kind, const char *recipient,
+                           const char *language, const char *status, const char *error, const char *message_id, struct err *e);
+
+/* principal's state to and from its blob (store_state.c) */
+void store_state_encode(const struct judge *j, const struct principal *p, struct buf *out);
+int store_state_decode(const struct judge *j, struct principal *p, struct sv blob);
+/* the case tables (store_case.c) */
+int store_case_write(struct store *s, const struct judge *j, struct acase *c, struct err *e);
+struct acase *store_case_load(struct store *s, struct judge *j, int64_t id);
+int store_cases_load_open(struct store *s, struct judge *j, struct err *e);
+
+#endif
