@@ -15,7 +15,7 @@ config.mk:
 # --- what belongs where: a folder is a library; main.c of a folder is its program ------------------------------------
 objects = $(patsubst %.c,$(B)/%.o,$(filter-out %/main.c,$(wildcard $(1))))
 LIB_O = $(call objects,lib/*.c)
-COLLECTOR_O = $(call objects,collector/*.c collector/source/*.c collector/mta/*.c) $(B)/gen/sources.o $(B)/gen/formats.o
+COLLECTOR_O = $(call objects,collector/*.c collector/source/*.c collector/mta/*.c collector/postfix/*.c) $(B)/gen/sources.o $(B)/gen/formats.o
 ANALYZER_O = $(call objects,analyzer/*.c analyzer/detect/*.c) $(B)/gen/detectors.o $(B)/gen/sql.o $(B)/gen/tables.o
 REPORT_O = $(call objects,report/*.c) $(B)/gen/letters.o
 WEB_O = $(call objects,web/*.c web/page/*.c) $(B)/gen/pages.o $(B)/gen/assets.o
@@ -55,7 +55,7 @@ $(B)/gen/%.o: $(B)/gen/%.c
 REGISTRY = @mkdir -p $(@D); sh mk/registry.sh
 $(B)/gen/sources.c: $(wildcard collector/source/*.c) mk/registry.sh
 	$(REGISTRY) source source collector/source.h $(filter %.c,$^) >$@
-$(B)/gen/formats.c: $(wildcard collector/mta/*.c) mk/registry.sh
+$(B)/gen/formats.c: $(wildcard collector/mta/*.c collector/postfix/*.c) mk/registry.sh
 	$(REGISTRY) mta mta collector/mta.h $(filter %.c,$^) >$@
 $(B)/gen/detectors.c: $(wildcard analyzer/detect/*.c) mk/registry.sh
 	$(REGISTRY) detector detector analyzer/detector.h $(filter %.c,$^) >$@

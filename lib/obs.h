@@ -41,7 +41,7 @@ struct obs_record {
 /* Totals of one source since it was first read; part of the snapshot, so they survive restarts. */
 #define OBS_COUNTERS_LIST(C)                                                                   \
 	C(lines) C(bytes) C(recognised) C(unrecognised) C(foreign) /* foreign: lines of programs that are no MTA's */ \
-	C(cut_lines) C(nul_bytes) C(bad_stamps) C(txns) C(records)                             \
+	C(cut_lines) C(nul_bytes) C(bad_utf8) C(bad_stamps) C(txns) C(records)                             \
 	C(head_missing) C(tail_missing) C(evicted) C(open_messages) C(open_bytes)              \
 	C(rotations) C(truncations) C(lag_bytes) C(last_event_us)
 

@@ -1,0 +1,254 @@
+#include "collector/archive_reader.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+#ifdef WITH_LZMA
+#include <lzma.h>
+#endif
+#ifdef WITH_ZSTD
+#include <zstd.h>
+#endif
+
+#include "lib/buf.h"
+
+enum packing { PLAIN, GZIP, XZ, ZSTD };
+
+struct archive_reader {
+	int fd;
+	bool ended, streaming; /* streaming: inside a packed stream that is not complete yet */
+	enum packing packing;
+	char *path;
+	uint64_t position, size;
+	uint8_t *in, *out;
+	size_t in_n, in_at; /* input not yet unpacked */
+	z_stream z;
+#ifdef WITH_LZMA
+	lzma_stream lzma;
+#endif
+#ifdef WITH_ZSTD
+	ZSTD_DStream *zstd;
+#endif
+};
+
+/* Reads until the buffer is full or the file ends: pipes give little at a time. */
+static int fill(struct archive_reader *r, struct err *e)
+{
+	memmove(r->in, r->in + r->in_at, r->in_n - r->in_at);
+	r->in_n -= r->in_at;
+	r->in_at = 0;
+	while (!r->ended && r->in_n < ARCHIVE_READER_BYTES) {
+		ssize_t n = read(r->fd, r->in + r->in_n, ARCHIVE_READER_BYTES - r->in_n);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_set(e, "%s: cannot be read: %s", r->path, strerror(errno));
+		r->ended = n == 0;
+		r->in_n += (size_t)n;
+		r->position += (uint64_t)n;
+		if (r->size == 0 && n > 0)
+			break; /* a pipe: what is there is worth showing now */
+	}
+	return 0;
+}
+
+static enum packing packing_of(const uint8_t *p, size_t n)
+{
+	if (n > 2 && p[0] == 0x1f && p[1] == 0x8b)
+		return GZIP;
+	if (n > 5 && memcmp(p, "\xfd" "7zXZ", 6) == 0)
+		return XZ;
+	if (n > 3 && memcmp(p, "\x28\xb5\x2f\xfd", 4) == 0)
+		return ZSTD;
+	return PLAIN;
+}
+
+static int begin(struct archive_reader *r, struct err *e)
+{
+	if (fill(r, e) < 0)
+		return -1;
+	r->packing = packing_of(r->in, r->in_n);
+	if (r->packing == GZIP && inflateInit2(&r->z, 15 + 16) != Z_OK)
+		return err_set(e, "%s: zlib does not start", r->path);
+	if (r->packing == XZ) {
+#ifdef WITH_LZMA
+		if (lzma_stream_decoder(&r->lzma, UINT64_MAX, LZMA_CONCATENATED) != LZMA_OK)
+			return err_set(e, "%s: liblzma does not start", r->path);
+#else
+		return err_set(e, "%s: this build cannot unpack .xz; unpack it first or configure with --with-lzma", r->path);
+#endif
+	}
+	if (r->packing == ZSTD) {
+#ifdef WITH_ZSTD
+		r->zstd = ZSTD_createDStream();
+		if (!r->zstd)
+			return err_set(e, "%s: libzstd does not start", r->path);
+#else
+		return err_set(e, "%s: this build cannot unpack .zst; unpack it first or configure with --with-zstd", r->path);
+#endif
+	}
+	return 0;
+}
+
+struct archive_reader *archive_reader_open(const char *path, struct err *e)
+{
+	struct archive_reader *r = xcalloc(1, sizeof *r);
+	struct stat st;
+	bool is_stdin = !strcmp(path, "-");
+	r->fd = is_stdin ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
+	r->path = xstrdup(is_stdin ? "standard input" : path);
+	if (r->fd < 0 || fstat(r->fd, &st) < 0) {
+		err_set(e, "%s: %s", r->path, strerror(errno));
+		archive_reader_close(r);
+		return NULL;
+	}
+	if (S_ISDIR(st.st_mode)) {
+		err_set(e, "%s: is a folder; name the files in it", r->path);
+		archive_reader_close(r);
+		return NULL;
+	}
+	if (S_ISREG(st.st_mode)) {
+		r->size = (uint64_t)st.st_size;
+		(void)posix_fadvise(r->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	}
+	r->in = xmalloc(ARCHIVE_READER_BYTES);
+	if (begin(r, e) < 0) {
+		archive_reader_close(r);
+		return NULL;
+	}
+	if (r->packing != PLAIN)
+		r->out = xmalloc(ARCHIVE_READER_BYTES);
+	return r;
+}
+
+void archive_reader_close(struct archive_reader *r)
+{
+	if (!r)
+		return;
+	if (r->packing == GZIP)
+		inflateEnd(&r->z);
+#ifdef WITH_LZMA
+	if (r->packing == XZ)
+		lzma_end(&r->lzma);
+#endif
+#ifdef WITH_ZSTD
+	ZSTD_freeDStream(r->zstd);
+#endif
+	if (r->fd >= 0)
+		close(r->fd);
+	free(r->in);
+	free(r->out);
+	free(r->path);
+	free(r);
+}
+
+static int next_plain(struct archive_reader *r, struct sv *ret, struct err *e)
+{
+	if (r->in_at == r->in_n && fill(r, e) < 0)
+		return -1;
+	*ret = sv_make((const char *)r->in + r->in_at, r->in_n - r->in_at);
+	r->in_at = r->in_n;
+	return ret->n > 0;
+}
+
+static int damaged(const struct archive_reader *r, const char *how, struct err *e)
+{
+	return err_set(e, "%s: damaged %s data near byte %llu", r->path, how, (unsigned long long)(r->position - (r->in_n - r->in_at)));
+}
+
+/* One step: unpacks from in to out. Returns the bytes made, or -1. */
+static ssize_t step_gzip(struct archive_reader *r, struct err *e)
+{
+	r->z.next_in = r->in + r->in_at;
+	r->z.avail_in = (unsigned)(r->in_n - r->in_at);
+	r->z.next_out = r->out;
+	r->z.avail_out = ARCHIVE_READER_BYTES;
+	int s = inflate(&r->z, Z_NO_FLUSH);
+	r->in_at = r->in_n - r->z.avail_in;
+	r->streaming = s != Z_STREAM_END;
+	if (s == Z_STREAM_END)
+		inflateReset(&r->z); /* members may follow one another */
+	else if (s != Z_OK && s != Z_BUF_ERROR)
+		return damaged(r, "gzip", e);
+	return (ssize_t)(ARCHIVE_READER_BYTES - r->z.avail_out);
+}
+
+#ifdef WITH_LZMA
+static ssize_t step_xz(struct archive_reader *r, struct err *e)
+{
+	r->lzma.next_in = r->in + r->in_at;
+	r->lzma.avail_in = r->in_n - r->in_at;
+	r->lzma.next_out = r->out;
+	r->lzma.avail_out = ARCHIVE_READER_BYTES;
+	lzma_ret s = lzma_code(&r->lzma, r->ended && r->in_at == r->in_n ? LZMA_FINISH : LZMA_RUN);
+	r->in_at = r->in_n - r->lzma.avail_in;
+	r->streaming = s != LZMA_STREAM_END && !r->ended;
+	if (s != LZMA_OK && s != LZMA_STREAM_END && s != LZMA_BUF_ERROR)
+		return damaged(r, "xz", e);
+	return (ssize_t)(ARCHIVE_READER_BYTES - r->lzma.avail_out);
+}
+#endif
+
+#ifdef WITH_ZSTD
+static ssize_t step_zstd(struct archive_reader *r, struct err *e)
+{
+	ZSTD_inBuffer in = { r->in, r->in_n, r->in_at };
+	ZSTD_outBuffer out = { r->out, ARCHIVE_READER_BYTES, 0 };
+	size_t s = ZSTD_decompressStream(r->zstd, &out, &in);
+	r->in_at = in.pos;
+	r->streaming = s != 0;
+	if (ZSTD_isError(s))
+		return damaged(r, "zstd", e);
+	return (ssize_t)out.pos;
+}
+#endif
+
+static ssize_t step(struct archive_reader *r, struct err *e)
+{
+#ifdef WITH_LZMA
+	if (r->packing == XZ)
+		return step_xz(r, e);
+#endif
+#ifdef WITH_ZSTD
+	if (r->packing == ZSTD)
+		return step_zstd(r, e);
+#endif
+	return step_gzip(r, e);
+}
+
+int archive_reader_next(struct archive_reader *r, struct sv *ret, struct err *e)
+{
+	if (r->packing == PLAIN)
+		return next_plain(r, ret, e);
+	for (;;) {
+		if (r->in_at == r->in_n && !r->ended && fill(r, e) < 0)
+			return -1;
+		bool last = r->in_at == r->in_n && r->ended;
+		ssize_t n = last && !r->streaming ? 0 : step(r, e);
+		if (n < 0)
+			return -1;
+		*ret = sv_make((const char *)r->out, (size_t)n);
+		if (n > 0)
+			return 1;
+		if (last)
+			return r->streaming ? err_set(e, "%s: ends in the middle of its packed data; was the copy complete?", r->path) : 0;
+	}
+}
+
+uint64_t archive_reader_position(const struct archive_reader *r)
+{
+	return r->position;
+}
+
+uint64_t archive_reader_size(const struct archive_reader *r)
+{
+	return r->size;
+}
+
+bool archive_reader_is_packed(const struct archive_reader *r)
+{
+	return r->packing != PLAIN;
+}

@@ -1,0 +1,457 @@
+#include "collector/open.h"
+
+#include <stdlib.h>
+
+#define ADDRESS_MAX 512u
+#define NAME_MAX_BYTES 256u
+#define REPLY_MAX 400u
+
+static uint32_t find(struct correlate *c, const struct record *r, uint32_t *ret_key)
+{
+	*ret_key = open_find(c, open_host(c, r->host), r->queue_id);
+	return *ret_key == OPEN_NONE ? OPEN_NONE : c->key[*ret_key].msg;
+}
+
+/* The message of a line that is not how a message begins; a new one, headless, when we do not know it. */
+static uint32_t find_or_new(struct correlate *c, const struct record *r, uint32_t *ret_key)
+{
+	uint32_t m = find(c, r, ret_key);
+	if (m != OPEN_NONE)
+		return m;
+	m = open_new(c, open_host(c, r->host), r->queue_id);
+	*ret_key = c->msg[m].first_key;
+	c->msg[m].first_us = r->time_us;
+	c->msg[m].mta = r->mta;
+	c->msg[m].keeps_removed = c->keeps_removed;
+	c->msg[m].utc_offset_s = r->utc_offset_s;
+	return m;
+}
+
+/* Every line of a message comes here. */
+static void seen(struct correlate *c, uint32_t m, uint32_t k, const struct record *r)
+{
+	struct open_msg *o = &c->msg[m];
+	if (r->time_us < o->first_us)
+		o->first_us = r->time_us;
+	if (r->time_us > o->last_us)
+		o->last_us = r->time_us;
+	if (c->msg[m].first_key != k && !c->key[k].seen)
+		stitch_begun(c, m);
+	c->key[k].seen = true;
+	open_touch(c, m, (enum open_list)o->list);
+}
+
+static bool is_primary(const struct correlate *c, uint32_t m, uint32_t k)
+{
+	return c->msg[m].first_key == k;
+}
+
+static bool is_loopback(struct sv ip)
+{
+	return sv_starts(ip, SV("127.")) || sv_eq(ip, SV("::1"));
+}
+
+/* Can a message that begins like this be one that a content filter gives back? */
+static bool may_be_copy(const struct record *r)
+{
+	return r->orig_queue_id.p || r->uid != RECORD_UNSET || is_loopback(r->client_ip);
+}
+
+/* A line that starts a message under a queue id that is in use: the id is used again. */
+static uint32_t begin(struct correlate *c, const struct record *r, uint32_t *ret_key)
+{
+	uint32_t m = find(c, r, ret_key);
+	if (m == OPEN_NONE)
+		return find_or_new(c, r, ret_key);
+	const struct open_key *k = &c->key[*ret_key];
+	if (is_primary(c, m, *ret_key)) {
+		const struct open_msg *o = &c->msg[m];
+		if (o->head || o->removed || o->list == OPEN_QUEUED)
+			report_end(c, m, o->removed ? 0 : TXN_TAIL_MISSING);
+	} else if (k->head || k->removed || !may_be_copy(r)) {
+		bool was_open = !k->removed;
+		open_drop_key(c, *ret_key);
+		if (was_open)
+			correlate_removed(c, m);
+	}
+	return find_or_new(c, r, ret_key);
+}
+
+static bool is_submission(struct sv program)
+{
+	return sv_find(program, SV("submission")) >= 0 || sv_find(program, SV("smtps")) >= 0;
+}
+
+static void accepted(struct correlate *c, const struct record *r, struct sv line)
+{
+	uint32_t k, m = begin(c, r, &k);
+	if (!is_primary(c, m, k)) { /* the head of a copy whose message we know already */
+		c->key[k].head = true;
+		seen(c, m, k, r);
+		return;
+	}
+	struct open_msg *o = &c->msg[m];
+	o->head = true;
+	seen(c, m, k, r);
+	open_set(c, o, &o->client_ip, r->client_ip);
+	open_set(c, o, &o->client_name, sv_take(r->client_name, NAME_MAX_BYTES));
+	open_set(c, o, &o->account, sv_take(r->account, NAME_MAX_BYTES));
+	open_set(c, o, &o->auth_method, sv_take(r->auth_method, 64));
+	open_set(c, o, &o->lines[0], sv_take(line, TXN_LINE_BYTES));
+	o->submission = r->account.p || is_submission(r->program);
+	o->loopback = !r->account.p && is_loopback(r->client_ip);
+	if (r->uid != RECORD_UNSET) {
+		o->uid = r->uid;
+		o->piped = true;
+		if (r->sender.p && !o->sender_known)
+			open_set(c, o, &o->sender, sv_take(r->sender, ADDRESS_MAX));
+	}
+	if (r->orig_queue_id.p)
+		m = stitch_named(c, m, r->orig_queue_id);
+	else if (c->msg[m].loopback || c->msg[m].piped)
+		stitch_child(c, m);
+}
+
+static void message_id(struct correlate *c, const struct record *r)
+{
+	uint32_t k, m = find_or_new(c, r, &k);
+	seen(c, m, k, r);
+	struct open_msg *o = &c->msg[m];
+	if (!is_primary(c, m, k) || o->message_id.at != OPEN_NONE)
+		return;
+	open_set(c, o, &o->message_id, sv_take(r->message_id, ADDRESS_MAX));
+	open_index(c, m);
+	if (o->loopback || o->piped)
+		stitch_child(c, m);
+}
+
+static bool clashes(const struct open_msg *o, const struct record *r)
+{
+	return o->sender_known && (!sv_eq(open_get(o, o->sender), sv_take(r->sender, ADDRESS_MAX)) || (o->size >= 0 && o->size != r->size));
+}
+
+static void envelope(struct correlate *c, const struct record *r)
+{
+	uint32_t k, m = find_or_new(c, r, &k);
+	if (is_primary(c, m, k) && (clashes(&c->msg[m], r) || c->msg[m].removed)) {
+		report_end(c, m, c->msg[m].removed ? 0 : TXN_TAIL_MISSING);
+		m = find_or_new(c, r, &k);
+	}
+	seen(c, m, k, r);
+	struct open_msg *o = &c->msg[m];
+	open_touch(c, m, OPEN_QUEUED);
+	if (!is_primary(c, m, k))
+		return;
+	o->sender_known = true;
+	open_set(c, o, &o->sender, sv_take(r->sender, ADDRESS_MAX));
+	if (r->size != RECORD_UNSET)
+		o->size = r->size;
+	if (r->nrcpt != RECORD_UNSET)
+		o->nrcpt = r->nrcpt;
+}
+
+/* -- outcomes -- */
+
+static struct open_rcpt *rcpt_of(struct correlate *c, struct open_msg *m, struct sv recipient)
+{
+	struct open_rcpt *r = open_rcpt_find(c, m, recipient);
+	return r ? r : open_rcpt_add(c, m, recipient);
+}
+
+static bool waits(const struct open_rcpt *r)
+{
+	return (r->status == TXN_PENDING || r->status == TXN_DEFERRED) && !r->changed;
+}
+
+static void rcpt_apply(struct correlate *c, struct open_msg *m, struct open_rcpt *r, const struct outcome *o)
+{
+	m->n_waiting -= waits(r);
+	m->n_known -= r->status != TXN_PENDING;
+	open_set(c, m, &r->orig, sv_take(o->orig, ADDRESS_MAX));
+	open_set(c, m, &r->dsn, sv_take(o->dsn, 16));
+	open_set(c, m, &r->reply, sv_take(o->reply, REPLY_MAX));
+	open_set(c, m, &r->relay_host, sv_take(o->relay_host, NAME_MAX_BYTES));
+	open_set(c, m, &r->relay_ip, o->relay_ip);
+	r->time_us = o->time_us;
+	r->attempts += o->attempts;
+	r->status = o->status;
+	r->local = o->local;
+	r->handed = o->handed;
+	r->final_hop = o->final_hop;
+	r->changed = true;
+	if (r->handed && m->stitched)
+		r->status = TXN_PENDING;
+	m->n_waiting += waits(r);
+	m->n_known += r->status != TXN_PENDING;
+}
+
+/* All outcomes known? With everything final the "removed" line is about to come: one report then says it all. */
+static void maybe_report(struct correlate *c, uint32_t m)
+{
+	struct open_msg *o = &c->msg[m];
+	bool all = o->nrcpt >= 0 && o->n_known >= (uint64_t)o->nrcpt && !o->n_waiting;
+	if (c->final_only || o->maybe_parent != OPEN_NONE)
+		return;
+	bool deferred = false;
+	for (uint32_t i = 0; all && !deferred && i < o->n_rcpt; i++)
+		deferred = o->rcpt[i].status == TXN_DEFERRED || o->rcpt[i].status == TXN_PENDING;
+	if (all && deferred)
+		report_now(c, m, 0);
+	else if (all && o->keeps_removed)
+		report_end(c, m, 0);
+	else if (!o->due)
+		open_set_due(c, m, OPEN_DUE_REPORT);
+}
+
+void correlate_outcome(struct correlate *c, uint32_t m, const struct outcome *o)
+{
+	struct open_msg *msg = &c->msg[m];
+	struct open_rcpt *r = rcpt_of(c, msg, sv_take(o->recipient, ADDRESS_MAX));
+	if (!r || (o->handed && r->final_hop)) /* we know better: the copy's outcome came before the hand-over's line */
+		return;
+	rcpt_apply(c, msg, r, o);
+	msg->dirty = true;
+	msg->shown = false;
+}
+
+static bool is_local(struct sv program, struct sv relay_host)
+{
+	return sv_ends(program, SV("/local")) || sv_ends(program, SV("/lmtp")) || sv_ends(program, SV("/virtual")) ||
+	       sv_ends(program, SV("/pipe")) || sv_eq(relay_host, SV("local")) || sv_eq(relay_host, SV("virtual"));
+}
+
+static int status_of(struct sv s)
+{
+	static const struct { struct sv text; int status; } known[] = {
+		{ { "sent", 4 }, TXN_SENT }, { { "deferred", 8 }, TXN_DEFERRED }, { { "bounced", 7 }, TXN_BOUNCED },
+		{ { "expired", 7 }, TXN_EXPIRED }, { { "SOFTBOUNCE", 10 }, TXN_DEFERRED },
+	};
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (sv_eq(s, known[i].text))
+			return known[i].status;
+	return -1;
+}
+
+static bool may_be_filter(const struct record *r)
+{
+	bool pipe = sv_ends(r->program, SV("/pipe"));
+	return pipe || is_loopback(r->relay_ip);
+}
+
+/* local(8): "forwarded as QID": a child with another envelope. */
+static void forwarded(struct correlate *c, uint32_t m, struct sv reply);
+
+static void delivery(struct correlate *c, const struct record *r, struct sv line)
+{
+	uint32_t k, m = find_or_new(c, r, &k);
+	seen(c, m, k, r);
+	open_touch(c, m, OPEN_QUEUED);
+	int status = status_of(r->status);
+	if (status < 0) {
+		c->msg[m].probe |= sv_ends(r->status, SV("deliverable"));
+		return;
+	}
+	struct outcome o = {
+		.recipient = r->recipient, .orig = r->orig_recipient, .dsn = r->dsn, .reply = r->reply,
+		.relay_host = r->relay_host, .relay_ip = r->relay_ip, .time_us = r->time_us, .attempts = 1,
+		.status = (uint8_t)status, .local = is_local(r->program, r->relay_host),
+		.handed = status == TXN_SENT && may_be_filter(r), .final_hop = !is_primary(c, m, k),
+	};
+	open_add_line(c, &c->msg[m], line, status != TXN_SENT);
+	correlate_outcome(c, m, &o);
+	if (o.handed)
+		stitch_handed(c, m, r->reply);
+	if (o.local && sv_starts(r->reply, SV("forwarded as ")))
+		forwarded(c, m, sv_skip(r->reply, 13));
+	maybe_report(c, m);
+}
+
+/* "status=expired, returned to sender": for all that were still waiting. */
+static void expired(struct correlate *c, const struct record *r, struct sv line)
+{
+	uint32_t k, m = find_or_new(c, r, &k);
+	seen(c, m, k, r);
+	open_touch(c, m, OPEN_QUEUED);
+	struct open_msg *o = &c->msg[m];
+	if (!o->sender_known && is_primary(c, m, k)) {
+		o->sender_known = true;
+		open_set(c, o, &o->sender, sv_take(r->sender, ADDRESS_MAX));
+	}
+	for (uint32_t i = 0; i < o->n_rcpt; i++) {
+		struct open_rcpt *p = &o->rcpt[i];
+		if (p->status != TXN_DEFERRED && p->status != TXN_PENDING)
+			continue;
+		p->status = TXN_EXPIRED;
+		p->time_us = r->time_us;
+		p->changed = o->dirty = true;
+		o->shown = false;
+	}
+	open_count(o);
+	open_add_line(c, o, line, true);
+	maybe_report(c, m);
+}
+
+/* -- children -- */
+
+static uint32_t child_of(struct correlate *c, const struct record *r, struct sv queue_id, uint32_t parent)
+{
+	struct record child = { .host = r->host, .queue_id = queue_id, .time_us = r->time_us, .mta = r->mta, .utc_offset_s = r->utc_offset_s };
+	uint32_t k, m = find_or_new(c, &child, &k);
+	if (!is_primary(c, m, k) || m == parent)
+		return OPEN_NONE;
+	struct sv parent_id = parent == OPEN_NONE ? r->queue_id : open_queue_id(c, parent);
+	char id[OPEN_ID_BYTES]; /* the text may move when the key table grows; it does not here, but it is cheap to be sure */
+	if (!open_id(parent_id, id))
+		return OPEN_NONE;
+	open_set(c, &c->msg[m], &c->msg[m].parent, sv_make(id, parent_id.n));
+	c->msg[m].head = true;
+	return m;
+}
+
+static void notified(struct correlate *c, const struct record *r)
+{
+	uint32_t k, parent = find(c, r, &k);
+	if (parent != OPEN_NONE)
+		seen(c, parent, k, r);
+	uint32_t m = child_of(c, r, r->child_queue_id, parent);
+	if (m == OPEN_NONE)
+		return;
+	c->msg[m].bounce = true;
+	if (c->msg[m].removed)
+		report_end(c, m, 0);
+}
+
+static void forwarded(struct correlate *c, uint32_t m, struct sv reply)
+{
+	ptrdiff_t end = 0;
+	while ((size_t)end < reply.n && reply.p[end] != ' ' && reply.p[end] != ')')
+		end++;
+	const struct open_host *h = &c->host[c->msg[m].host];
+	struct record r = { .host = sv_make(h->name, h->n), .time_us = c->msg[m].last_us, .mta = c->msg[m].mta, .utc_offset_s = c->msg[m].utc_offset_s };
+	uint32_t child = end ? child_of(c, &r, sv_take(reply, (size_t)end), m) : OPEN_NONE;
+	if (child != OPEN_NONE)
+		c->msg[child].forward = true;
+}
+
+/* -- ends -- */
+
+/* Reasons to wait a little for lines that another process may write later. */
+static bool lingers(const struct correlate *c, uint32_t m)
+{
+	const struct open_msg *o = &c->msg[m];
+	bool gap = o->nrcpt > 0 && o->n_known < (uint64_t)o->nrcpt;
+	bool orphan = !o->head && o->sender_known && o->sender.n == 0; /* its "notification:" line is about to come */
+	if (o->keys_open || gap || orphan || o->maybe_parent != OPEN_NONE)
+		return true;
+	for (uint32_t i = 0; i < o->n_rcpt; i++)
+		if (o->rcpt[i].handed && !o->stitched)
+			return true;
+	return c->final_only && (o->loopback || o->piped);
+}
+
+/* Copies that were announced ("queued as") but of which no line came: perhaps the relay is no filter of ours. */
+static bool waits_for_seen_copy(const struct correlate *c, uint32_t m)
+{
+	for (uint32_t k = c->msg[m].first_key, i = 0; k != OPEN_NONE; k = c->key[k].next, i++)
+		if (i && c->key[k].seen && !c->key[k].removed)
+			return true;
+	return false;
+}
+
+void correlate_removed(struct correlate *c, uint32_t m)
+{
+	if (!c->msg[m].removed || waits_for_seen_copy(c, m))
+		return;
+	if (!lingers(c, m)) {
+		report_end(c, m, 0);
+		return;
+	}
+	bool may_be_copy = c->msg[m].maybe_parent != OPEN_NONE;
+	bool gap = c->msg[m].nrcpt > 0 && c->msg[m].n_known < (uint64_t)c->msg[m].nrcpt;
+	if (!c->final_only && !may_be_copy && !gap)
+		report_now(c, m, 0); /* do not make detectors wait for what is unlikely */
+	open_set_due(c, m, OPEN_DUE_LINGER);
+}
+
+static void removed(struct correlate *c, const struct record *r)
+{
+	uint32_t k, m = find_or_new(c, r, &k);
+	seen(c, m, k, r);
+	if (is_primary(c, m, k)) {
+		c->msg[m].removed = true;
+	} else if (!c->key[k].removed) {
+		c->key[k].removed = true;
+		c->msg[m].keys_open--;
+	}
+	correlate_removed(c, m);
+}
+
+/* cleanup or smtpd refused or discarded the whole message: it never comes into being. */
+static bool kills(const struct record *r)
+{
+	if (!r->queue_id.p || (r->kind != RECORD_REJECT && r->kind != RECORD_POLICY))
+		return false;
+	if (r->kind == RECORD_POLICY && !sv_ends(r->status, SV("discard")))
+		return false;
+	return sv_ends(r->program, SV("/cleanup")) || sv_starts(r->reason, SV("END-OF-MESSAGE")) || sv_starts(r->reason, SV("END-OF-DATA"));
+}
+
+static void killed(struct correlate *c, const struct record *r)
+{
+	uint32_t k, m = find(c, r, &k);
+	if (m == OPEN_NONE || !is_primary(c, m, k) || c->msg[m].list == OPEN_QUEUED)
+		return;
+	stitch_release(c, m);
+	open_free(c, m);
+}
+
+static bool is_fact(const struct record *r)
+{
+	static const struct sv verdicts[] = {
+		{ "reject", 6 }, { "defer", 5 }, { "greylist", 8 }, { "spam", 4 }, { "infected", 8 }, { "banned", 6 }, { "discard", 7 },
+	};
+	if (r->kind == RECORD_AUTH_FAIL || r->kind == RECORD_AUTH_OK || r->kind == RECORD_REJECT)
+		return true;
+	for (size_t i = 0; r->kind == RECORD_POLICY && i < sizeof verdicts / sizeof *verdicts; i++)
+		if (sv_eq(r->status, verdicts[i]))
+			return true;
+	return false;
+}
+
+void correlate_advance(struct correlate *c, int64_t us)
+{
+	if (us <= c->now_us)
+		return;
+	c->now_us = us;
+	report_timers(c);
+}
+
+void correlate_record(struct correlate *c, const struct record *r, struct sv line, bool keeps_removed)
+{
+	correlate_advance(c, r->time_us);
+	c->keeps_removed = keeps_removed;
+	if (is_fact(r)) {
+		c->facts++;
+		c->seq++;
+		if (c->sink.fact)
+			c->sink.fact(c->sink.ctx, c->seq, r, line);
+	}
+	if (!r->queue_id.n || r->queue_id.n > OPEN_ID_BYTES)
+		return;
+	switch (r->kind) {
+	case RECORD_ACCEPT: accepted(c, r, line); break;
+	case RECORD_MESSAGE_ID: message_id(c, r); break;
+	case RECORD_ENVELOPE: envelope(c, r); break;
+	case RECORD_DELIVERY: delivery(c, r, line); break;
+	case RECORD_EXPIRE: expired(c, r, line); break;
+	case RECORD_REMOVE: removed(c, r); break;
+	case RECORD_REJECT: case RECORD_POLICY:
+		if (kills(r))
+			killed(c, r);
+		break;
+	default:
+		if (r->child_queue_id.n)
+			notified(c, r);
+	}
+	report_limit(c);
+}

@@ -1,0 +1,55 @@
+/* correlate: records of one stream of lines → messages. Lines of different messages may interleave in any way; a queue
+ * id belongs to one host and may be used again. Pure: the reports and their numbers follow from the records alone.
+ *
+ * When a message is reported (seq counts reports and facts of the stream):
+ *   - all recipients' outcomes are known and some are deferred: at once;
+ *   - all are final: when the queue manager says "removed" (the next line, in practice), so that one report says all;
+ *   - 30 s of event time after the first outcome that was not reported yet, whatever is known then;
+ *   - later changes report the whole message again with TXN_REPLAY and `changed` on what is new;
+ *   - with final_only (`abusewatch messages`) only once, at the end of the message's life or of the log.
+ * Re-injection by a content filter: a message handed to a loopback relay (or a pipe) and a new queue id from a
+ * loopback client (or pickup) with the same message-id or named in the reply ("queued as") are one message. */
+#ifndef COLLECTOR_CORRELATE_H
+#define COLLECTOR_CORRELATE_H
+
+#include "lib/obs.h"
+
+#define CORRELATE_REPORT_US (30LL * 1000000)
+#define CORRELATE_LINGER_US (10LL * 1000000)
+#define CORRELATE_FRESH_US (3600LL * 1000000)          /* never reached the queue: forgotten */
+#define CORRELATE_STALE_US (6LL * 86400 * 1000000)     /* longer than mail stays in a queue: reported as it is */
+#define CORRELATE_RCPT_MAX 65536u
+#define CORRELATE_OPEN_BYTES_MAX (56u << 20)           /* a snapshot of it must fit one frame */
+
+struct correlate;
+
+struct correlate_sink {
+	void *ctx;
+	/* Valid during the call. */
+	void (*txn)(void *ctx, const struct txn *t);
+	/* A fact outside messages: refused mail, failed log-ins, filters' refusals. */
+	void (*fact)(void *ctx, uint64_t seq, const struct record *r, struct sv line);
+};
+
+struct correlate *correlate_new(const struct correlate_sink *sink, size_t max_open_bytes, bool final_only);
+void correlate_free(struct correlate *c);
+
+/* One record with the line it came from. keeps_removed: see struct mta. */
+void correlate_record(struct correlate *c, const struct record *r, struct sv line, bool keeps_removed);
+/* Event time has come to us though nothing was said. */
+void correlate_advance(struct correlate *c, int64_t us);
+/* The log pauses or ends. Live: provisional reports (seq 0) of what was not reported yet. final_only: everything that is
+ * still open, as TXN_TAIL_MISSING. */
+void correlate_idle(struct correlate *c);
+
+uint64_t correlate_seq(const struct correlate *c);
+int64_t correlate_now(const struct correlate *c);
+/* Adds txns, records, head_missing, tail_missing, evicted, open_messages, open_bytes, last_event_us. */
+void correlate_counters(const struct correlate *c, struct obs_counters *ret);
+
+/* The whole state ↔ bytes. Loading into a fresh correlator; -1 on bytes that are no such state. */
+void correlate_save(const struct correlate *c, struct buf *out);
+struct wire;
+int correlate_load(struct correlate *c, struct wire *w);
+
+#endif

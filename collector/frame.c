@@ -1,0 +1,100 @@
+#include "collector/frame.h"
+
+#include "lib/jsonw.h"
+
+void frame_fini(struct frame *f)
+{
+	buf_fini(&f->rest);
+	*f = (struct frame){ 0 };
+}
+
+void frame_reset(struct frame *f)
+{
+	buf_clear(&f->rest);
+	f->rest_bytes = 0;
+}
+
+/* One pass over a big block is so cheap that lines need not be looked at one by one when it finds nothing. */
+void frame_feed(struct frame *f, struct sv in)
+{
+	unsigned char any = 0;
+	bool zero = in.n && memchr(in.p, 0, in.n);
+	for (size_t i = 0; i < in.n; i++)
+		any |= (unsigned char)in.p[i];
+	f->odd = zero || any >= 0x80;
+}
+
+static void count_odd(struct frame *f, struct sv line)
+{
+	const char *p = line.p, *end = line.p + line.n;
+	while (p < end && (p = memchr(p, 0, (size_t)(end - p)))) {
+		f->nul_bytes++;
+		p++;
+	}
+	for (size_t i = 0, n; i < line.n; i += n) {
+		n = utf8_length(sv_skip(line, i));
+		if (!n) {
+			f->bad_utf8++;
+			return;
+		}
+	}
+}
+
+static bool whole(struct frame *f, struct sv line, uint64_t input_bytes, struct sv *ret_line)
+{
+	if (line.n && line.p[line.n - 1] == '\r')
+		line.n--;
+	if (line.n > FRAME_LINE_MAX || input_bytes > line.n + 2) {
+		line = sv_take(line, FRAME_LINE_MAX);
+		f->cut_lines++;
+	}
+	f->lines++;
+	f->bytes += input_bytes;
+	if (f->odd)
+		count_odd(f, line);
+	*ret_line = line;
+	return true;
+}
+
+static void keep(struct frame *f, struct sv part)
+{
+	size_t room = FRAME_LINE_MAX + 1 - f->rest.n; /* one more than fits, so that a CR before the LF can go */
+	buf_add(&f->rest, part.p, part.n < room ? part.n : room);
+	f->rest_bytes += part.n;
+}
+
+bool frame_next(struct frame *f, struct sv *in, struct sv *ret_line)
+{
+	if (!in->n)
+		return false;
+	const char *nl = memchr(in->p, '\n', in->n);
+	if (!nl) {
+		keep(f, *in);
+		*in = sv_skip(*in, in->n);
+		return false;
+	}
+	struct sv part = sv_make(in->p, (size_t)(nl - in->p));
+	*in = sv_skip(*in, part.n + 1);
+	if (!f->rest_bytes)
+		return whole(f, part, part.n + 1, ret_line);
+	keep(f, part);
+	uint64_t bytes = f->rest_bytes + 1;
+	bool odd = f->odd;
+	f->odd = true; /* the kept part came with an earlier block */
+	struct sv line = buf_sv(&f->rest);
+	frame_reset(f);
+	whole(f, line, bytes, ret_line);
+	f->odd = odd;
+	return true;
+}
+
+bool frame_last(struct frame *f, struct sv *ret_line)
+{
+	if (!f->rest_bytes)
+		return false;
+	uint64_t bytes = f->rest_bytes;
+	struct sv line = buf_sv(&f->rest);
+	frame_reset(f);
+	f->odd = true;
+	return whole(f, line, bytes, ret_line);
+}

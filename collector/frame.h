@@ -1,0 +1,29 @@
+/* frame: bytes → lines. Lines end with LF or CR LF. A line longer than FRAME_LINE_MAX is cut there and counted; a last
+ * line without its end waits for more bytes. Positions only ever lie between lines, so a reader can stop and resume. */
+#ifndef COLLECTOR_FRAME_H
+#define COLLECTOR_FRAME_H
+
+#include "lib/buf.h"
+
+#define FRAME_LINE_MAX (64u << 10)
+
+struct frame {
+	struct buf rest;     /* the start of a line whose end has not come, at most FRAME_LINE_MAX bytes */
+	uint64_t rest_bytes; /* how many bytes of input rest stands for (more than it holds when the line is cut) */
+	/* totals over whole lines */
+	uint64_t lines, bytes, cut_lines, nul_bytes, bad_utf8;
+	bool odd; /* the bytes given last hold a NUL or a byte above 127 */
+};
+
+void frame_fini(struct frame *f);
+/* Forgets an unfinished line (another file begins). */
+void frame_reset(struct frame *f);
+/* Says that in will be given to frame_next() until it is used up. */
+void frame_feed(struct frame *f, struct sv in);
+/* The next whole line out of *in, which moves on. The line is borrowed from in or from f until the next call.
+ * False: what is left of in was kept for later, *in is empty. */
+bool frame_next(struct frame *f, struct sv *in, struct sv *ret_line);
+/* At the end of a finished file: the last line, when it has no end. */
+bool frame_last(struct frame *f, struct sv *ret_line);
+
+#endif

@@ -1,0 +1,281 @@
+#include "collector/merge.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "lib/buf.h"
+
+struct merge_file {
+	char *path;
+	size_t order;
+	int64_t first_us;
+	uint64_t dev, inode;
+	struct buf head; /* the first bytes, for the fingerprint */
+	uint64_t start;  /* resume here */
+	bool done, active;
+	struct archive_reader *reader;
+	struct feed feed;
+	struct sv block;     /* not framed yet */
+	struct logline next; /* waits for its turn */
+	unsigned times;
+	bool has_next;
+	uint64_t taken, pending; /* bytes of lines that were taken; with the one that waits */
+	uint64_t skip;
+};
+
+struct merge {
+	struct zone zone;
+	int year;
+	int64_t now_us;
+	struct merge_file *v;
+	size_t n, cap, opened, n_active;
+	const char *path;
+	uint64_t done_bytes;
+	merge_progress *cb;
+	void *ctx;
+	struct err first_error;
+	bool failed;
+};
+
+struct merge *merge_new(const struct zone *z, int year, int64_t now_us)
+{
+	struct merge *m = xcalloc(1, sizeof *m);
+	m->zone = *z;
+	m->year = year;
+	m->now_us = now_us;
+	return m;
+}
+
+static void file_close(struct merge_file *f)
+{
+	archive_reader_close(f->reader);
+	f->reader = NULL;
+}
+
+void merge_free(struct merge *m)
+{
+	if (!m)
+		return;
+	for (size_t i = 0; i < m->n; i++) {
+		file_close(&m->v[i]);
+		feed_fini(&m->v[i].feed);
+		buf_fini(&m->v[i].head);
+		free(m->v[i].path);
+	}
+	free(m->v);
+	free(m);
+}
+
+/* The first stamp among the first lines of a block. */
+static int64_t first_stamp(const struct merge *m, struct sv block)
+{
+	struct feed f;
+	struct sv line;
+	struct logline l;
+	unsigned times;
+	int64_t us = INT64_MIN;
+	feed_init(&f, &m->zone, m->year, m->now_us);
+	frame_feed(&f.frame, block);
+	for (unsigned i = 0; i < 64 && us == INT64_MIN && (frame_next(&f.frame, &block, &line) || frame_last(&f.frame, &line)); i++)
+		if (feed_line(&f, line, &l, &times))
+			us = l.time_us;
+	feed_fini(&f);
+	return us;
+}
+
+int merge_add(struct merge *m, const char *path, struct err *e)
+{
+	struct stat st;
+	struct sv block;
+	struct archive_reader *r = archive_reader_open(path, e);
+	if (!r)
+		return -1;
+	int s = archive_reader_next(r, &block, e);
+	if (s < 0) {
+		archive_reader_close(r);
+		return -1;
+	}
+	if (m->n == m->cap) {
+		m->cap = m->cap ? m->cap * 2 : 8;
+		m->v = xrealloc(m->v, m->cap * sizeof *m->v);
+	}
+	struct merge_file *f = &m->v[m->n];
+	*f = (struct merge_file){ .path = xstrdup(path), .order = m->n, .first_us = INT64_MIN };
+	m->n++;
+	feed_init(&f->feed, &m->zone, m->year, m->now_us);
+	if (s > 0) {
+		struct sv head = sv_take(block, POSITION_HEAD_BYTES);
+		f->first_us = first_stamp(m, block);
+		buf_add(&f->head, head.p, head.n);
+	}
+	if (!strcmp(path, "-")) { /* cannot be opened twice */
+		f->reader = r;
+		f->block = block;
+		frame_feed(&f->feed.frame, block);
+		return 0;
+	}
+	if (stat(path, &st) == 0) {
+		f->dev = (uint64_t)st.st_dev;
+		f->inode = (uint64_t)st.st_ino;
+	}
+	archive_reader_close(r);
+	return 0;
+}
+
+void merge_resume(struct merge *m, const struct positions *p)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		const struct position *at = positions_find(p, buf_sv(&m->v[i].head));
+		if (at) {
+			m->v[i].done = at->done;
+			m->v[i].start = m->v[i].taken = m->v[i].pending = at->offset;
+		}
+	}
+}
+
+void merge_positions(const struct merge *m, struct positions *ret)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		const struct merge_file *f = &m->v[i];
+		if (!f->head.n || (!f->taken && !f->done))
+			continue;
+		struct position at = { f->dev, f->inode, fingerprint_of(buf_sv(&f->head)), f->taken, f->done };
+		positions_set(ret, &at);
+	}
+}
+
+/* The next bytes of f into f->block; false at its end. */
+static bool next_block(struct merge *m, struct merge_file *f)
+{
+	struct err e;
+	for (;;) {
+		uint64_t before = archive_reader_position(f->reader);
+		int s = archive_reader_next(f->reader, &f->block, &e);
+		m->done_bytes += archive_reader_position(f->reader) - before;
+		if (s < 0 && !m->failed) {
+			m->failed = true;
+			m->first_error = e;
+		}
+		if (s <= 0)
+			return false;
+		if (f->skip < f->block.n)
+			break;
+		f->skip -= f->block.n;
+	}
+	f->block = sv_skip(f->block, (size_t)f->skip);
+	f->skip = 0;
+	frame_feed(&f->feed.frame, f->block);
+	return true;
+}
+
+/* Puts the next line with a stamp into f->next; false when the file is at its end. */
+static bool advance(struct merge *m, struct merge_file *f)
+{
+	struct sv line;
+	bool last = false;
+	f->taken = f->pending;
+	for (;;) {
+		if (!frame_next(&f->feed.frame, &f->block, &line)) {
+			if (last || (!next_block(m, f) && (last = true, !frame_last(&f->feed.frame, &line))))
+				return false;
+			if (!last)
+				continue;
+		}
+		f->pending = f->start + f->feed.frame.bytes;
+		if (feed_line(&f->feed, line, &f->next, &f->times))
+			return true;
+	}
+}
+
+static void finish(struct merge *m, struct merge_file *f)
+{
+	f->taken = f->pending;
+	f->done = true;
+	f->active = false;
+	m->n_active--;
+	file_close(f);
+}
+
+static void start(struct merge *m, struct merge_file *f)
+{
+	struct err e;
+	if (f->done)
+		return;
+	if (!f->reader && !(f->reader = archive_reader_open(f->path, &e))) {
+		if (!m->failed)
+			m->first_error = e;
+		m->failed = true;
+		return;
+	}
+	f->skip = f->start;
+	f->active = true;
+	m->n_active++;
+	if (!advance(m, f))
+		finish(m, f);
+}
+
+static int by_first(const void *a, const void *b)
+{
+	const struct merge_file *x = a, *y = b;
+	if (x->first_us != y->first_us)
+		return x->first_us < y->first_us ? -1 : 1;
+	return x->order < y->order ? -1 : x->order > y->order;
+}
+
+/* The active file whose waiting line is the oldest. */
+static struct merge_file *oldest(struct merge *m)
+{
+	struct merge_file *best = NULL;
+	for (size_t i = 0; i < m->opened; i++)
+		if (m->v[i].active && (!best || m->v[i].next.time_us < best->next.time_us))
+			best = &m->v[i];
+	return best;
+}
+
+static uint64_t lines_of(const struct merge *m)
+{
+	uint64_t n = 0;
+	for (size_t i = 0; i < m->opened; i++)
+		n += m->v[i].feed.frame.lines;
+	return n;
+}
+
+int merge_run(struct merge *m, struct pipeline *p, merge_progress *cb, void *ctx, struct err *e)
+{
+	uint64_t told = 0;
+	if (m->n)
+		qsort(m->v, m->n, sizeof *m->v, by_first);
+	for (;;) {
+		struct merge_file *f = m->n_active ? oldest(m) : NULL;
+		if (m->opened < m->n && (!f || m->v[m->opened].first_us < f->next.time_us)) {
+			start(m, &m->v[m->opened++]);
+			continue;
+		}
+		if (!f)
+			break;
+		m->path = f->path;
+		pipeline_take(p, &f->next, f->times);
+		if (!advance(m, f))
+			finish(m, f);
+		if (cb && m->done_bytes - told >= ARCHIVE_READER_BYTES) {
+			told = m->done_bytes;
+			cb(ctx, told, lines_of(m));
+		}
+	}
+	if (m->failed)
+		*e = m->first_error;
+	return m->failed ? -1 : 0;
+}
+
+void merge_counters(const struct merge *m, struct obs_counters *ret)
+{
+	for (size_t i = 0; i < m->n; i++)
+		pipeline_add_feed(&m->v[i].feed, ret);
+	if (m->path)
+		ret->path = sv_cstr(m->path);
+}
+
+const char *merge_path(const struct merge *m)
+{
+	return m->path;
+}

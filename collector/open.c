@@ -1,0 +1,426 @@
+#include "collector/open.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "lib/msg.h"
+
+/* -- hashing, keyed because peers choose message ids and addresses -- */
+
+__extension__ typedef unsigned __int128 u128;
+
+static uint64_t mix(uint64_t a, uint64_t b)
+{
+	u128 r = (u128)a * b;
+	return (uint64_t)r ^ (uint64_t)(r >> 64);
+}
+
+static uint64_t load(const char *p, size_t n)
+{
+	uint64_t v = 0;
+	memcpy(&v, p, n < 8 ? n : 8);
+	return v;
+}
+
+uint64_t open_hash(const struct correlate *c, struct sv s, uint64_t more)
+{
+	uint64_t h = c->seed[0] ^ more;
+	while (s.n > 16) {
+		h = mix(load(s.p, 8) ^ c->seed[1], load(s.p + 8, 8) ^ h);
+		s = sv_skip(s, 16);
+	}
+	uint64_t a = load(s.p, s.n), b = s.n > 8 ? load(s.p + 8, s.n - 8) : 0;
+	return mix(c->seed[2] ^ s.n, mix(a ^ c->seed[1], b ^ h) ^ c->seed[3]);
+}
+
+static uint32_t id_hash(const struct correlate *c, const char id[OPEN_ID_BYTES], uint32_t host)
+{
+	uint64_t w[3];
+	memcpy(w, id, sizeof w);
+	return (uint32_t)(mix(w[0] ^ c->seed[0], w[1] ^ c->seed[1]) ^ mix(w[2] ^ c->seed[2], c->seed[3] ^ host));
+}
+
+struct correlate *correlate_new(const struct correlate_sink *sink, size_t max_open_bytes, bool final_only)
+{
+	struct correlate *c = xcalloc(1, sizeof *c);
+	c->sink = *sink;
+	c->max_bytes = max_open_bytes && max_open_bytes < CORRELATE_OPEN_BYTES_MAX ? max_open_bytes : CORRELATE_OPEN_BYTES_MAX;
+	if (final_only && max_open_bytes)
+		c->max_bytes = max_open_bytes; /* nothing has to fit a frame */
+	c->final_only = final_only;
+	c->free_msg = c->free_key = OPEN_NONE;
+	if (getrandom(c->seed, sizeof c->seed, 0) != sizeof c->seed)
+		panic("getrandom failed");
+	for (unsigned i = 0; i < OPEN_LISTS; i++)
+		c->list[i] = (struct open_ends){ OPEN_NONE, OPEN_NONE };
+	for (unsigned i = 0; i < OPEN_DUES; i++)
+		c->due[i] = (struct open_ends){ OPEN_NONE, OPEN_NONE };
+	c->slot_mask = 1023;
+	c->slot = xcalloc(c->slot_mask + 1, sizeof *c->slot);
+	c->bucket_mask = 1023;
+	c->bucket = xcalloc(c->bucket_mask + 1, sizeof *c->bucket);
+	return c;
+}
+
+void correlate_free(struct correlate *c)
+{
+	if (!c)
+		return;
+	for (uint32_t i = 0; i < c->n_msg; i++) {
+		if (c->msg[i].used) {
+			pool_free(&c->pool, c->msg[i].text, c->msg[i].text_cap);
+			pool_free(&c->pool, c->msg[i].rcpt, c->msg[i].rcpt_cap);
+		}
+	}
+	for (uint32_t i = 0; i < c->n_host; i++)
+		free(c->host[i].name);
+	free(c->host);
+	free(c->msg);
+	free(c->key);
+	free(c->slot);
+	free(c->bucket);
+	free(c->out);
+	pool_fini(&c->pool);
+	free(c);
+}
+
+#define HOSTS_MAX 65536u
+
+uint32_t open_host(struct correlate *c, struct sv name)
+{
+	if (c->n_host && sv_eq(sv_make(c->host[c->last_host].name, c->host[c->last_host].n), name))
+		return c->last_host;
+	for (uint32_t i = 0; i < c->n_host; i++)
+		if (sv_eq(sv_make(c->host[i].name, c->host[i].n), name))
+			return c->last_host = i;
+	if (c->n_host == HOSTS_MAX) /* a forger of host names: they all become one */
+		return c->last_host = 0;
+	if (c->n_host == c->cap_host) {
+		c->cap_host = c->cap_host ? c->cap_host * 2 : 8;
+		c->host = xrealloc(c->host, c->cap_host * sizeof *c->host);
+	}
+	c->host[c->n_host] = (struct open_host){ xsvdup(name), name.n };
+	return c->last_host = c->n_host++;
+}
+
+/* -- keys -- */
+
+bool open_id(struct sv queue_id, char ret[OPEN_ID_BYTES])
+{
+	if (!queue_id.n || queue_id.n > OPEN_ID_BYTES)
+		return false;
+	memset(ret, 0, OPEN_ID_BYTES);
+	memcpy(ret, queue_id.p, queue_id.n);
+	return true;
+}
+
+uint32_t open_find(const struct correlate *c, uint32_t host, struct sv queue_id)
+{
+	char id[OPEN_ID_BYTES];
+	if (!open_id(queue_id, id))
+		return OPEN_NONE;
+	uint32_t h = id_hash(c, id, host);
+	for (uint32_t i = h & c->slot_mask; c->slot[i]; i = (i + 1) & c->slot_mask) {
+		const struct open_key *k = &c->key[c->slot[i] - 1];
+		if (k->hash == h && k->host == host && memcmp(k->id, id, sizeof id) == 0)
+			return c->slot[i] - 1;
+	}
+	return OPEN_NONE;
+}
+
+static void slot_put(struct correlate *c, uint32_t k)
+{
+	uint32_t i = c->key[k].hash & c->slot_mask;
+	while (c->slot[i])
+		i = (i + 1) & c->slot_mask;
+	c->slot[i] = k + 1;
+}
+
+static void slot_resize(struct correlate *c, uint32_t size)
+{
+	free(c->slot);
+	c->slot_mask = size - 1;
+	c->slot = xcalloc(size, sizeof *c->slot);
+	for (uint32_t k = 0; k < c->n_key; k++)
+		if (c->key[k].used)
+			slot_put(c, k);
+}
+
+/* Backward-shift deletion: no tombstones, so the table never silts up. */
+static void slot_del(struct correlate *c, uint32_t k)
+{
+	uint32_t i = c->key[k].hash & c->slot_mask;
+	while (c->slot[i] != k + 1)
+		i = (i + 1) & c->slot_mask;
+	for (uint32_t j = (i + 1) & c->slot_mask; c->slot[j]; j = (j + 1) & c->slot_mask) {
+		uint32_t home = c->key[c->slot[j] - 1].hash & c->slot_mask;
+		if (((j - home) & c->slot_mask) >= ((j - i) & c->slot_mask)) {
+			c->slot[i] = c->slot[j];
+			i = j;
+		}
+	}
+	c->slot[i] = 0;
+}
+
+static uint32_t key_new(struct correlate *c, uint32_t host, const char id[OPEN_ID_BYTES])
+{
+	uint32_t k = c->free_key;
+	if (k != OPEN_NONE) {
+		c->free_key = c->key[k].next;
+	} else {
+		if (c->n_key == c->cap_key) {
+			c->cap_key = c->cap_key ? c->cap_key * 2 : 1024;
+			c->key = xrealloc(c->key, c->cap_key * sizeof *c->key);
+		}
+		k = c->n_key++;
+	}
+	struct open_key *key = &c->key[k];
+	*key = (struct open_key){ .host = host, .msg = OPEN_NONE, .next = OPEN_NONE, .used = true };
+	memcpy(key->id, id, OPEN_ID_BYTES);
+	key->hash = id_hash(c, id, host);
+	if (++c->live_keys * 2 > c->slot_mask)
+		slot_resize(c, (c->slot_mask + 1) * 2);
+	else
+		slot_put(c, k);
+	return k;
+}
+
+static void key_free(struct correlate *c, uint32_t k)
+{
+	slot_del(c, k);
+	c->key[k].used = false;
+	c->key[k].next = c->free_key;
+	c->free_key = k;
+	c->live_keys--;
+}
+
+struct sv open_key_text(const struct open_key *k)
+{
+	return sv_make(k->id, strnlen(k->id, OPEN_ID_BYTES));
+}
+
+struct sv open_queue_id(const struct correlate *c, uint32_t m)
+{
+	uint32_t k = c->msg[m].first_key;
+	return k == OPEN_NONE ? sv_make("", 0) : open_key_text(&c->key[k]);
+}
+
+uint32_t open_add_key(struct correlate *c, uint32_t m, struct sv queue_id)
+{
+	char id[OPEN_ID_BYTES];
+	if (!open_id(queue_id, id) || c->msg[m].n_keys >= 64)
+		return OPEN_NONE;
+	uint32_t k = key_new(c, c->msg[m].host, id), *at = &c->msg[m].first_key;
+	while (*at != OPEN_NONE)
+		at = &c->key[*at].next;
+	*at = k;
+	c->key[k].msg = m;
+	if (c->msg[m].n_keys++)
+		c->msg[m].keys_open++;
+	return k;
+}
+
+void open_drop_key(struct correlate *c, uint32_t k)
+{
+	struct open_msg *m = &c->msg[c->key[k].msg];
+	uint32_t *at = &m->first_key;
+	if (*at != k && !c->key[k].removed)
+		m->keys_open--;
+	while (*at != k)
+		at = &c->key[*at].next;
+	*at = c->key[k].next;
+	m->n_keys--;
+	key_free(c, k);
+}
+
+void open_move_keys(struct correlate *c, uint32_t from, uint32_t to)
+{
+	uint32_t *at = &c->msg[to].first_key;
+	while (*at != OPEN_NONE)
+		at = &c->key[*at].next;
+	*at = c->msg[from].first_key;
+	bool first = true;
+	for (uint32_t k = *at; k != OPEN_NONE; k = c->key[k].next, first = false) {
+		struct open_key *key = &c->key[k];
+		key->msg = to;
+		key->seen = true;
+		if (first) {
+			key->head = c->msg[from].head;
+			key->removed = c->msg[from].removed;
+		}
+		c->msg[to].n_keys++;
+		c->msg[to].keys_open += !key->removed;
+	}
+	c->msg[from].first_key = OPEN_NONE;
+	c->msg[from].n_keys = c->msg[from].keys_open = 0;
+}
+
+/* -- messages -- */
+
+uint32_t open_new(struct correlate *c, uint32_t host, struct sv queue_id)
+{
+	uint32_t m = c->free_msg;
+	if (m != OPEN_NONE) {
+		c->free_msg = c->msg[m].list_next;
+	} else {
+		if (c->n_msg == c->cap_msg) {
+			c->cap_msg = c->cap_msg ? c->cap_msg * 2 : 256;
+			c->msg = xrealloc(c->msg, c->cap_msg * sizeof *c->msg);
+		}
+		m = c->n_msg++;
+	}
+	struct open_msg *o = &c->msg[m];
+	*o = (struct open_msg){ .host = host, .uid = -1, .size = -1, .nrcpt = -1, .used = true, .list = OPEN_LISTS };
+	o->first_key = o->maybe_parent = o->first_child = o->next_child = OPEN_NONE;
+	o->list_prev = o->list_next = o->due_prev = o->due_next = o->id_prev = o->id_next = OPEN_NONE;
+#define T(name) o->name.at = OPEN_NONE;
+	OPEN_TEXTS(T)
+#undef T
+	for (unsigned i = 0; i < TXN_LINES; i++)
+		o->lines[i].at = OPEN_NONE;
+	c->live++;
+	(void)open_add_key(c, m, queue_id);
+	open_touch(c, m, OPEN_FRESH);
+	return m;
+}
+
+static void unlink_list(struct correlate *c, uint32_t m)
+{
+	struct open_msg *o = &c->msg[m];
+	if (o->list == OPEN_LISTS)
+		return;
+	struct open_ends *e = &c->list[o->list];
+	*(o->list_prev == OPEN_NONE ? &e->first : &c->msg[o->list_prev].list_next) = o->list_next;
+	*(o->list_next == OPEN_NONE ? &e->last : &c->msg[o->list_next].list_prev) = o->list_prev;
+	o->list = OPEN_LISTS;
+}
+
+void open_touch(struct correlate *c, uint32_t m, enum open_list list)
+{
+	struct open_msg *o = &c->msg[m];
+	if (o->list == list && c->list[list].last == m)
+		return;
+	unlink_list(c, m);
+	struct open_ends *e = &c->list[list];
+	o->list = (uint8_t)list;
+	o->list_prev = e->last;
+	o->list_next = OPEN_NONE;
+	*(e->last == OPEN_NONE ? &e->first : &c->msg[e->last].list_next) = m;
+	e->last = m;
+}
+
+void open_set_due(struct correlate *c, uint32_t m, enum open_due due)
+{
+	struct open_msg *o = &c->msg[m];
+	if (o->due) {
+		struct open_ends *e = &c->due[o->due];
+		*(o->due_prev == OPEN_NONE ? &e->first : &c->msg[o->due_prev].due_next) = o->due_next;
+		*(o->due_next == OPEN_NONE ? &e->last : &c->msg[o->due_next].due_prev) = o->due_prev;
+	}
+	o->due = (uint8_t)due;
+	if (!due)
+		return;
+	struct open_ends *e = &c->due[due];
+	o->due_us = c->now_us + (due == OPEN_DUE_REPORT ? CORRELATE_REPORT_US : CORRELATE_LINGER_US);
+	o->due_prev = e->last;
+	o->due_next = OPEN_NONE;
+	*(e->last == OPEN_NONE ? &e->first : &c->msg[e->last].due_next) = m;
+	e->last = m;
+}
+
+/* Takes m out of its would-be parent's list. */
+static void leave_parent(struct correlate *c, uint32_t m)
+{
+	struct open_msg *o = &c->msg[m];
+	if (o->maybe_parent == OPEN_NONE)
+		return;
+	uint32_t *at = &c->msg[o->maybe_parent].first_child;
+	while (*at != m)
+		at = &c->msg[*at].next_child;
+	*at = o->next_child;
+	o->maybe_parent = o->next_child = OPEN_NONE;
+}
+
+void open_free(struct correlate *c, uint32_t m)
+{
+	struct open_msg *o = &c->msg[m];
+	leave_parent(c, m);
+	while (o->first_key != OPEN_NONE) {
+		uint32_t k = o->first_key;
+		o->first_key = c->key[k].next;
+		key_free(c, k);
+	}
+	unlink_list(c, m);
+	open_set_due(c, m, OPEN_DUE_NOT);
+	open_unindex(c, m);
+	pool_free(&c->pool, o->text, o->text_cap);
+	pool_free(&c->pool, o->rcpt, o->rcpt_cap);
+	o->used = false;
+	o->list_next = c->free_msg;
+	c->free_msg = m;
+	c->live--;
+}
+
+/* -- message-id index -- */
+
+static void bucket_put(struct correlate *c, uint32_t m)
+{
+	uint32_t *b = &c->bucket[c->msg[m].id_hash & c->bucket_mask];
+	c->msg[m].id_prev = OPEN_NONE;
+	c->msg[m].id_next = *b ? *b - 1 : OPEN_NONE;
+	if (*b)
+		c->msg[*b - 1].id_prev = m;
+	*b = m + 1;
+}
+
+static void bucket_resize(struct correlate *c, uint32_t size)
+{
+	free(c->bucket);
+	c->bucket_mask = size - 1;
+	c->bucket = xcalloc(size, sizeof *c->bucket);
+	for (uint32_t m = 0; m < c->n_msg; m++)
+		if (c->msg[m].used && c->msg[m].indexed)
+			bucket_put(c, m);
+}
+
+void open_index(struct correlate *c, uint32_t m)
+{
+	struct open_msg *o = &c->msg[m];
+	if (o->indexed)
+		open_unindex(c, m);
+	struct sv id = open_get(o, o->message_id);
+	if (!id.n)
+		return;
+	o->id_hash = open_hash(c, id, o->host);
+	o->indexed = true;
+	if (++c->indexed > c->bucket_mask)
+		bucket_resize(c, (c->bucket_mask + 1) * 2);
+	else
+		bucket_put(c, m);
+}
+
+void open_unindex(struct correlate *c, uint32_t m)
+{
+	struct open_msg *o = &c->msg[m];
+	if (!o->indexed)
+		return;
+	if (o->id_prev == OPEN_NONE)
+		c->bucket[o->id_hash & c->bucket_mask] = o->id_next == OPEN_NONE ? 0 : o->id_next + 1;
+	else
+		c->msg[o->id_prev].id_next = o->id_next;
+	if (o->id_next != OPEN_NONE)
+		c->msg[o->id_next].id_prev = o->id_prev;
+	o->indexed = false;
+	c->indexed--;
+}
+
+void open_rebuild(struct correlate *c)
+{
+	uint32_t slots = 1024;
+	while (slots < c->live_keys * 2 + 2)
+		slots *= 2;
+	for (uint32_t k = 0; k < c->n_key; k++)
+		if (c->key[k].used)
+			c->key[k].hash = id_hash(c, c->key[k].id, c->key[k].host);
+	slot_resize(c, slots);
+}

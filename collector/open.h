@@ -1,0 +1,161 @@
+/* open: the table of messages that are not finished. Internal to the correlator.
+ * Messages and keys live in arrays and are named by index, so that lists and snapshots need no pointers. */
+#ifndef COLLECTOR_OPEN_H
+#define COLLECTOR_OPEN_H
+
+#include "collector/correlate.h"
+#include "collector/pool.h"
+#include "lib/buf.h"
+
+#define OPEN_NONE UINT32_MAX
+#define OPEN_ID_BYTES 24
+
+/* Text in a message's own bytes. */
+struct open_ref { uint32_t at, n; }; /* at == OPEN_NONE: absent */
+
+struct open_rcpt {
+	struct open_ref recipient, orig, dsn, reply, relay_host, relay_ip;
+	int64_t time_us;
+	uint32_t attempts, hash;
+	uint8_t status;
+	bool local, changed;
+	bool handed; /* "sent" only means: given to something that may be a content filter */
+	bool final_hop; /* the outcome comes from the re-injected copy */
+};
+
+enum open_list { OPEN_FRESH, OPEN_QUEUED, OPEN_LISTS };
+enum open_due { OPEN_DUE_NOT, OPEN_DUE_REPORT, OPEN_DUE_LINGER, OPEN_DUES };
+
+/* T(name): every text of a message's head. */
+#define OPEN_TEXTS(T) T(message_id) T(client_ip) T(client_name) T(account) T(auth_method) T(sender) T(parent)
+
+struct open_msg {
+	uint32_t host, first_key, n_keys, keys_open; /* keys_open: other queue ids of it that are not removed yet */
+	uint32_t list_prev, list_next, due_prev, due_next, id_prev, id_next;
+	uint32_t maybe_parent, first_child, next_child; /* a guess that waits for proof */
+	int64_t first_us, last_us, due_us, uid, size, nrcpt;
+	int32_t utc_offset_s;
+	uint64_t id_hash;
+#define T(name) struct open_ref name;
+	OPEN_TEXTS(T)
+#undef T
+	struct open_ref lines[TXN_LINES];
+	struct open_rcpt *rcpt;
+	size_t rcpt_cap; /* bytes */
+	uint32_t n_rcpt, n_known, n_waiting; /* waiting: not final and not changed since the last report */
+	char *text;
+	size_t text_cap;
+	uint32_t text_n, text_lost;
+	const char *mta;
+	uint8_t list, due;
+	bool line_refused[TXN_LINES];
+	bool used, indexed;
+	bool head, sender_known, submission, bounce, forward, probe, loopback, piped, stitched;
+	bool removed, reported, dirty, shown, keeps_removed;
+};
+
+/* A queue id on a host; a message that was re-injected has several. */
+struct open_key {
+	char id[OPEN_ID_BYTES];
+	uint32_t host, msg, next; /* next key of the same message */
+	uint32_t hash;
+	bool seen, head, removed; /* of a further key: whether lines with it came; "client=" or "uid="; "removed" */
+	bool used;
+};
+
+struct open_host { char *name; size_t n; };
+
+struct open_ends { uint32_t first, last; };
+
+struct correlate {
+	struct correlate_sink sink;
+	size_t max_bytes;
+	bool final_only, keeps_removed; /* the latter: of the format of the line at hand */
+	uint64_t seed[4];
+	int64_t now_us;
+	uint64_t seq, txns, facts, head_missing, tail_missing, evicted;
+	struct pool pool;
+	struct open_msg *msg;
+	uint32_t n_msg, cap_msg, free_msg, live;
+	struct open_key *key;
+	uint32_t n_key, cap_key, free_key, live_keys;
+	uint32_t *slot;      /* key index + 1; open addressing */
+	uint32_t slot_mask;
+	uint32_t *bucket;    /* message-id → msg + 1, chained */
+	uint32_t bucket_mask, indexed;
+	struct open_host *host;
+	uint32_t n_host, cap_host, last_host;
+	struct open_ends list[OPEN_LISTS], due[OPEN_DUES];
+	struct txn_rcpt *out; /* scratch of a report */
+	size_t out_cap;
+};
+
+/* -- open.c: the table -- */
+uint32_t open_host(struct correlate *c, struct sv name);
+/* A queue id's bytes, zero padded; false when it is too long to be one. */
+bool open_id(struct sv queue_id, char ret[OPEN_ID_BYTES]);
+/* The key of that id, or OPEN_NONE. */
+uint32_t open_find(const struct correlate *c, uint32_t host, struct sv queue_id);
+uint32_t open_new(struct correlate *c, uint32_t host, struct sv queue_id);
+/* Gives message m one more queue id. */
+uint32_t open_add_key(struct correlate *c, uint32_t m, struct sv queue_id);
+/* Takes key k away from its message. */
+void open_drop_key(struct correlate *c, uint32_t k);
+/* Moves every key of `from` to `to`, as further ids. */
+void open_move_keys(struct correlate *c, uint32_t from, uint32_t to);
+void open_free(struct correlate *c, uint32_t m);
+struct sv open_key_text(const struct open_key *k);
+struct sv open_queue_id(const struct correlate *c, uint32_t m);
+uint64_t open_hash(const struct correlate *c, struct sv s, uint64_t more);
+void open_rebuild(struct correlate *c); /* after loading: hash tables from arrays */
+
+/* -- lists: oldest first -- */
+void open_touch(struct correlate *c, uint32_t m, enum open_list list);
+void open_set_due(struct correlate *c, uint32_t m, enum open_due due);
+
+/* -- message-id index -- */
+void open_index(struct correlate *c, uint32_t m);
+void open_unindex(struct correlate *c, uint32_t m);
+
+/* -- open_text.c: a message's texts -- */
+void open_set(struct correlate *c, struct open_msg *m, struct open_ref *ref, struct sv s);
+struct sv open_get(const struct open_msg *m, struct open_ref ref);
+struct open_rcpt *open_rcpt_find(struct correlate *c, struct open_msg *m, struct sv recipient);
+/* A new, pending recipient; NULL when the message has too many. */
+struct open_rcpt *open_rcpt_add(struct correlate *c, struct open_msg *m, struct sv recipient);
+/* Keeps a raw line as evidence of an outcome. */
+void open_add_line(struct correlate *c, struct open_msg *m, struct sv line, bool refused);
+void open_count(struct open_msg *m); /* n_known, n_waiting anew */
+
+/* -- report.c -- */
+void report_now(struct correlate *c, uint32_t m, uint32_t flags);
+/* The message's life is over: reports what is new, frees it. flags: TXN_TAIL_MISSING, TXN_GAP. */
+void report_end(struct correlate *c, uint32_t m, uint32_t flags);
+void report_timers(struct correlate *c);
+void report_limit(struct correlate *c);
+
+/* -- stitch.c -- */
+/* m has a message-id and a client now: is it a copy that a content filter gave back? */
+void stitch_child(struct correlate *c, uint32_t m);
+/* "orig_queue_id=": m is such a copy of that message. Returns the message m became part of, or m. */
+uint32_t stitch_named(struct correlate *c, uint32_t m, struct sv orig_queue_id);
+/* A recipient of m was handed to a filter that answered reply. */
+void stitch_handed(struct correlate *c, uint32_t m, struct sv reply);
+/* The first line of an announced copy came: m's hand-overs are no outcomes any more. */
+void stitch_begun(struct correlate *c, uint32_t m);
+/* m ends: whoever hoped to be its copy is a message of its own. */
+void stitch_release(struct correlate *c, uint32_t m);
+
+/* -- correlate.c -- */
+struct outcome {
+	struct sv recipient, orig, dsn, reply, relay_host, relay_ip;
+	int64_t time_us;
+	uint32_t attempts;
+	uint8_t status;
+	bool local, handed, final_hop;
+};
+void correlate_outcome(struct correlate *c, uint32_t m, const struct outcome *o);
+/* m was removed, or its last copy was: ends it unless something may still come. */
+void correlate_removed(struct correlate *c, uint32_t m);
+
+#endif

@@ -1,0 +1,124 @@
+#include "collector/open.h"
+
+struct sv open_get(const struct open_msg *m, struct open_ref ref)
+{
+	return ref.at == OPEN_NONE ? (struct sv){ 0 } : sv_make(m->text + ref.at, ref.n);
+}
+
+/* Copies one text to the new place while the old one still stands. */
+static void move(char *to, uint32_t *n, const char *from, struct open_ref *ref)
+{
+	if (ref->at == OPEN_NONE)
+		return;
+	memcpy(to + *n, from + ref->at, ref->n);
+	ref->at = *n;
+	*n += ref->n;
+}
+
+/* Room for n more bytes; what was replaced since is left behind. */
+static void grow(struct correlate *c, struct open_msg *m, size_t n)
+{
+	size_t cap, want = m->text_n - m->text_lost + n;
+	if (m->text_lost * 4 < m->text_n) /* not worth packing: make sure that growing is rare */
+		want += m->text_n / 4;
+	char *to = pool_alloc(&c->pool, want, &cap);
+	uint32_t at = 0;
+#define T(name) move(to, &at, m->text, &m->name);
+	OPEN_TEXTS(T)
+#undef T
+	for (unsigned i = 0; i < TXN_LINES; i++)
+		move(to, &at, m->text, &m->lines[i]);
+	for (uint32_t i = 0; i < m->n_rcpt; i++) {
+		struct open_rcpt *r = &m->rcpt[i];
+		struct open_ref *all[] = { &r->recipient, &r->orig, &r->dsn, &r->reply, &r->relay_host, &r->relay_ip };
+		for (unsigned j = 0; j < sizeof all / sizeof *all; j++)
+			move(to, &at, m->text, all[j]);
+	}
+	pool_free(&c->pool, m->text, m->text_cap);
+	m->text = to;
+	m->text_cap = cap;
+	m->text_n = at;
+	m->text_lost = 0;
+}
+
+void open_set(struct correlate *c, struct open_msg *m, struct open_ref *ref, struct sv s)
+{
+	if (!s.p) {
+		if (ref->at != OPEN_NONE)
+			m->text_lost += ref->n;
+		ref->at = OPEN_NONE;
+		ref->n = 0;
+		return;
+	}
+	if (ref->at != OPEN_NONE && s.n <= ref->n) {
+		memcpy(m->text + ref->at, s.p, s.n);
+		m->text_lost += ref->n - (uint32_t)s.n;
+		ref->n = (uint32_t)s.n;
+		return;
+	}
+	if (ref->at != OPEN_NONE)
+		m->text_lost += ref->n;
+	ref->at = OPEN_NONE;
+	if (m->text_cap - m->text_n < s.n)
+		grow(c, m, s.n);
+	ref->at = m->text_n;
+	ref->n = (uint32_t)s.n;
+	if (s.n)
+		memcpy(m->text + m->text_n, s.p, s.n);
+	m->text_n += (uint32_t)s.n;
+}
+
+struct open_rcpt *open_rcpt_find(struct correlate *c, struct open_msg *m, struct sv recipient)
+{
+	uint32_t h = (uint32_t)open_hash(c, recipient, 0);
+	for (uint32_t i = 0; i < m->n_rcpt; i++)
+		if (m->rcpt[i].hash == h && sv_eq(open_get(m, m->rcpt[i].recipient), recipient))
+			return &m->rcpt[i];
+	return NULL;
+}
+
+struct open_rcpt *open_rcpt_add(struct correlate *c, struct open_msg *m, struct sv recipient)
+{
+	if (m->n_rcpt == CORRELATE_RCPT_MAX)
+		return NULL;
+	if ((m->n_rcpt + 1) * sizeof *m->rcpt > m->rcpt_cap) {
+		size_t cap;
+		struct open_rcpt *to = pool_alloc(&c->pool, (m->n_rcpt + 1) * sizeof *to + m->n_rcpt / 2 * sizeof *to, &cap);
+		if (m->n_rcpt)
+			memcpy(to, m->rcpt, m->n_rcpt * sizeof *to);
+		pool_free(&c->pool, m->rcpt, m->rcpt_cap);
+		m->rcpt = to;
+		m->rcpt_cap = cap;
+	}
+	struct open_rcpt *r = &m->rcpt[m->n_rcpt++];
+	memset(r, 0, sizeof *r);
+	r->hash = (uint32_t)open_hash(c, recipient, 0);
+	r->recipient.at = r->orig.at = r->dsn.at = r->reply.at = r->relay_host.at = r->relay_ip.at = OPEN_NONE;
+	open_set(c, m, &r->recipient, recipient);
+	m->n_waiting++;
+	return r;
+}
+
+void open_add_line(struct correlate *c, struct open_msg *m, struct sv line, bool refused)
+{
+	unsigned at = 1;
+	while (at < TXN_LINES && m->lines[at].at != OPEN_NONE)
+		at++;
+	if (at == TXN_LINES && refused) /* a refusal says more than a success */
+		for (at = 1; at < TXN_LINES && m->line_refused[at]; at++)
+			;
+	if (at == TXN_LINES)
+		return;
+	m->line_refused[at] = refused;
+	open_set(c, m, &m->lines[at], sv_take(line, TXN_LINE_BYTES));
+}
+
+void open_count(struct open_msg *m)
+{
+	m->n_known = m->n_waiting = 0;
+	for (uint32_t i = 0; i < m->n_rcpt; i++) {
+		const struct open_rcpt *r = &m->rcpt[i];
+		m->n_known += r->status != TXN_PENDING;
+		m->n_waiting += (r->status == TXN_PENDING || r->status == TXN_DEFERRED) && !r->changed;
+	}
+}

@@ -1,0 +1,240 @@
+#include "collector/pipeline.h"
+
+#include <stdlib.h>
+
+#include "lib/wire.h"
+
+#define PROGRAMS 256u /* remembered names; direct mapped */
+#define PROGRAM_BYTES 62
+#define AGAIN_BYTES 2048
+
+struct known_program {
+	uint8_t n;
+	bool foreign;
+	char name[PROGRAM_BYTES];
+	int number;
+	const struct mta *mta;
+};
+
+struct pipeline {
+	struct pipeline_options o;
+	struct pipeline_sink sink;
+	struct correlate *correlate;
+	struct known_program program[PROGRAMS];
+	struct shapes shapes;
+	uint64_t recognised, unrecognised, foreign;
+};
+
+void feed_init(struct feed *f, const struct zone *z, int year, int64_t now_us)
+{
+	*f = (struct feed){ 0 };
+	stamp_init(&f->stamp, z, year, now_us);
+}
+
+void feed_fini(struct feed *f)
+{
+	frame_fini(&f->frame);
+	buf_fini(&f->again);
+}
+
+/* "last message repeated 3 times": the line before, at this line's time. */
+static bool again(struct feed *f, const struct logline *said, struct logline *l)
+{
+	struct stamp scratch = f->stamp; /* the kept line's stamp must not move the year */
+	struct logline old;
+	if (!f->again.n || !syslog_read(&scratch, buf_sv(&f->again), &old) || !sv_eq(old.host, said->host))
+		return false;
+	old.time_us = said->time_us;
+	old.utc_offset_s = said->utc_offset_s;
+	*l = old;
+	return true;
+}
+
+bool feed_line(struct feed *f, struct sv line, struct logline *l, unsigned *ret_times)
+{
+	bool is_again;
+	if (!syslog_read(&f->stamp, line, l)) {
+		f->bad_stamps += line.n > 0;
+		return false;
+	}
+	*ret_times = syslog_repeats(l, &is_again);
+	if (is_again) {
+		struct logline said = *l;
+		(void)again(f, &said, l);
+		return true;
+	}
+	buf_clear(&f->again);
+	struct sv keep = sv_take(line, AGAIN_BYTES);
+	buf_add(&f->again, keep.p, keep.n);
+	return true;
+}
+
+static void give_txn(void *ctx, const struct txn *t)
+{
+	struct pipeline *p = ctx;
+	if (p->sink.txn)
+		p->sink.txn(p->sink.ctx, t);
+}
+
+static void give_fact(void *ctx, uint64_t seq, const struct record *r, struct sv line)
+{
+	struct pipeline *p = ctx;
+	if (p->sink.fact)
+		p->sink.fact(p->sink.ctx, seq, r, line);
+}
+
+struct pipeline *pipeline_new(const struct pipeline_options *o, const struct pipeline_sink *sink)
+{
+	struct pipeline *p = xcalloc(1, sizeof *p);
+	p->o = *o;
+	p->sink = *sink;
+	struct correlate_sink s = { p, give_txn, give_fact };
+	if (o->correlate)
+		p->correlate = correlate_new(&s, o->max_open_bytes, o->final_only);
+	return p;
+}
+
+void pipeline_free(struct pipeline *p)
+{
+	if (!p)
+		return;
+	correlate_free(p->correlate);
+	shapes_fini(&p->shapes);
+	free(p);
+}
+
+const struct mta *mta_named(struct sv name)
+{
+	for (const struct mta *const *m = mta_registry; *m; m++)
+		if (sv_eq(name, sv_cstr((*m)->name)))
+			return *m;
+	return NULL;
+}
+
+static void find_format(const struct pipeline *p, struct sv name, struct known_program *k)
+{
+	k->mta = NULL;
+	if (p->o.mta && (k->number = p->o.mta->program(name)) >= 0)
+		k->mta = p->o.mta;
+	for (const struct mta *const *m = mta_registry; *m && !k->mta; m++)
+		if ((!p->o.mta || (*m)->filter) && (k->number = (*m)->program(name)) >= 0)
+			k->mta = *m;
+}
+
+/* The format and number of a program; asked of the formats once per name. */
+static const struct known_program *program_of(struct pipeline *p, struct sv name)
+{
+	if (name.n > PROGRAM_BYTES)
+		name.n = PROGRAM_BYTES;
+	uint32_t h = (uint32_t)name.n;
+	if (name.n)
+		h += (uint32_t)(uint8_t)name.p[name.n - 1] * 31u + (uint32_t)(uint8_t)name.p[name.n / 2] * 131u;
+	if (name.n > 3)
+		h += (uint32_t)(uint8_t)name.p[name.n - 3] * 17u + (uint32_t)(uint8_t)name.p[0] * 7u;
+	struct known_program *k = &p->program[h % PROGRAMS];
+	if (k->n == name.n + 1 && memcmp(k->name, name.p, name.n) == 0)
+		return k;
+	k->n = (uint8_t)(name.n + 1);
+	memcpy(k->name, name.p, name.n);
+	find_format(p, name, k);
+	return k;
+}
+
+static void unrecognised(struct pipeline *p, const struct logline *l)
+{
+	p->unrecognised++;
+	if (p->sink.unrecognised)
+		p->sink.unrecognised(p->sink.ctx, l);
+	(void)shapes_add(&p->shapes, l->program, l->text, false);
+}
+
+static void take_once(struct pipeline *p, const struct logline *l)
+{
+	const struct known_program *k = program_of(p, l->program);
+	if (p->correlate)
+		correlate_advance(p->correlate, l->time_us);
+	if (!k->mta) {
+		p->foreign++;
+		return;
+	}
+	struct record r;
+	record_clear(&r);
+	r.time_us = l->time_us, r.utc_offset_s = l->utc_offset_s;
+	r.host = l->host, r.program = l->program, r.pid = l->pid, r.mta = k->mta->name;
+	bool understood = k->mta->parse(k->number, l, &r) == MTA_RECORD;
+	if (p->sink.line)
+		p->sink.line(p->sink.ctx, l, understood);
+	if (!understood) {
+		unrecognised(p, l);
+		return;
+	}
+	p->recognised++;
+	if (p->sink.record)
+		p->sink.record(p->sink.ctx, &r, l);
+	if (p->correlate)
+		correlate_record(p->correlate, &r, l->raw, k->mta->keeps_removed);
+}
+
+void pipeline_take(struct pipeline *p, const struct logline *l, unsigned times)
+{
+	while (times--)
+		take_once(p, l);
+}
+
+static void take_line(struct pipeline *p, struct feed *f, struct sv line)
+{
+	struct logline l;
+	unsigned times;
+	if (feed_line(f, line, &l, &times))
+		pipeline_take(p, &l, times);
+}
+
+void pipeline_bytes(struct pipeline *p, struct feed *f, struct sv in)
+{
+	struct sv line;
+	frame_feed(&f->frame, in);
+	while (frame_next(&f->frame, &in, &line))
+		take_line(p, f, line);
+}
+
+void pipeline_end_of_file(struct pipeline *p, struct feed *f)
+{
+	struct sv line;
+	if (frame_last(&f->frame, &line))
+		take_line(p, f, line);
+}
+
+void pipeline_idle(struct pipeline *p)
+{
+	if (p->correlate)
+		correlate_idle(p->correlate);
+}
+
+uint64_t pipeline_seq(const struct pipeline *p)
+{
+	return p->correlate ? correlate_seq(p->correlate) : 0;
+}
+
+struct shapes *pipeline_shapes(struct pipeline *p)
+{
+	return &p->shapes;
+}
+
+void pipeline_counters(const struct pipeline *p, struct obs_counters *ret)
+{
+	ret->recognised += p->recognised;
+	ret->unrecognised += p->unrecognised;
+	ret->foreign += p->foreign;
+	if (p->correlate)
+		correlate_counters(p->correlate, ret);
+}
+
+void pipeline_add_feed(const struct feed *f, struct obs_counters *ret)
+{
+	ret->lines += f->frame.lines;
+	ret->bytes += f->frame.bytes;
+	ret->cut_lines += f->frame.cut_lines;
+	ret->nul_bytes += f->frame.nul_bytes;
+	ret->bad_utf8 += f->frame.bad_utf8;
+	ret->bad_stamps += f->bad_stamps;
+}

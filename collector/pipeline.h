@@ -1,0 +1,66 @@
+/* pipeline: bytes of log files → records and messages, for the daemon, the commands and import alike.
+ *   struct feed      one file's bytes: frame, stamp, repeated lines. Several files may feed one pipeline.
+ *   struct pipeline  what a stream of lines becomes: format, record, correlator, counters.
+ * No clock, no input or output of its own; everything leaves through the sink. */
+#ifndef COLLECTOR_PIPELINE_H
+#define COLLECTOR_PIPELINE_H
+
+#include "collector/correlate.h"
+#include "collector/frame.h"
+#include "collector/mta.h"
+#include "collector/shape.h"
+#include "collector/syslog.h"
+
+struct feed {
+	struct frame frame;
+	struct stamp stamp;
+	struct buf again; /* the last line, for "last message repeated" */
+	uint64_t bad_stamps;
+};
+
+void feed_init(struct feed *f, const struct zone *z, int year, int64_t now_us);
+void feed_fini(struct feed *f);
+/* Reads a framed line's header. False: no stamp (counted). *ret_times: how many times the line is meant. */
+bool feed_line(struct feed *f, struct sv line, struct logline *ret_line, unsigned *ret_times);
+
+struct pipeline_sink {
+	void *ctx; /* any of the functions may be NULL */
+	void (*record)(void *ctx, const struct record *r, const struct logline *l);
+	void (*unrecognised)(void *ctx, const struct logline *l);
+	void (*line)(void *ctx, const struct logline *l, bool recognised); /* every line of a mail program */
+	void (*txn)(void *ctx, const struct txn *t);
+	void (*fact)(void *ctx, uint64_t seq, const struct record *r, struct sv line);
+};
+
+struct pipeline_options {
+	const struct mta *mta;   /* NULL: whatever the program's name says */
+	size_t max_open_bytes;   /* 0: the most that is allowed */
+	bool final_only;         /* one report per message */
+	bool correlate;
+};
+
+struct pipeline;
+struct pipeline *pipeline_new(const struct pipeline_options *o, const struct pipeline_sink *sink);
+void pipeline_free(struct pipeline *p);
+/* One line, `times` times. */
+void pipeline_take(struct pipeline *p, const struct logline *l, unsigned times);
+/* All whole lines of in; what is left waits in f. */
+void pipeline_bytes(struct pipeline *p, struct feed *f, struct sv in);
+/* The file is finished: its last line counts though it has no end. */
+void pipeline_end_of_file(struct pipeline *p, struct feed *f);
+void pipeline_idle(struct pipeline *p);
+
+uint64_t pipeline_seq(const struct pipeline *p);
+/* Unrecognised shapes so far; the owner may use `told`. */
+struct shapes *pipeline_shapes(struct pipeline *p);
+/* Totals; the feeds' part is added by pipeline_add_feed. */
+void pipeline_counters(const struct pipeline *p, struct obs_counters *ret);
+void pipeline_add_feed(const struct feed *f, struct obs_counters *ret);
+
+/* State ↔ bytes, for snapshots. */
+void pipeline_save(const struct pipeline *p, struct buf *out);
+int pipeline_load(struct pipeline *p, struct wire *w);
+void feed_save(const struct feed *f, struct buf *out);
+int feed_load(struct feed *f, struct wire *w);
+
+#endif

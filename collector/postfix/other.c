@@ -1,0 +1,92 @@
+/* The daemons that speak of the system rather than of mail. */
+#include "collector/postfix/postfix.h"
+
+/* What each may start a line with. */
+static const struct sv master[] = {
+	SCAN_S("daemon started"), SCAN_S("reload"), SCAN_S("terminating on signal"), SCAN_S("process "), SCAN_S("stopping"),
+	SCAN_S("postfix compatibility level"), SCAN_S("service "), SCAN_S("using backwards-compatible default setting "),
+};
+static const struct sv script[] = {
+	SCAN_S("starting the Postfix mail system"), SCAN_S("stopping the Postfix mail system"), SCAN_S("refreshing the Postfix mail system"),
+	SCAN_S("aborting the Postfix mail system"), SCAN_S("the Postfix mail system is "), SCAN_S("waiting for the Postfix mail system"),
+	SCAN_S("configuration check"), SCAN_S("stopping the Postfix"), SCAN_S("To disable backwards compatibility"),
+	SCAN_S("Postfix is "), SCAN_S("rotating"), SCAN_S("See http"), SCAN_S("Postfix is using backwards-compatible"),
+};
+static const struct sv statistics[] = { SCAN_S("statistics: ") };
+static const struct sv tables[] = {
+	SCAN_S("table "), SCAN_S("cache "), SCAN_S("close database "), SCAN_S("open database "), SCAN_S("start interval"),
+	SCAN_S("write session "), SCAN_S("using backwards-compatible default setting "), SCAN_S("flush "), SCAN_S("delete session"),
+};
+static const struct sv super[] = {
+	SCAN_S("Deleted: "), SCAN_S("Placed on hold: "), SCAN_S("Released from hold: "), SCAN_S("Requeued: "), SCAN_S("Expired: "),
+	SCAN_S("scanned "), SCAN_S("Renamed "), SCAN_S("Force-expired: "), SCAN_S("renamed file"),
+};
+
+/* "statistics: max connection rate 5/60s for (smtp:192.0.2.1) at …" */
+static void anvil_client(struct sv s, struct record *r)
+{
+	struct sv what, who;
+	if (!scan_before(&s, SV(" for ("), &what) || !scan_before(&s, SV(") at "), &who))
+		return;
+	ptrdiff_t colon = sv_chr(who, ':');
+	if (colon >= 0)
+		r->client_ip = scan_ip(sv_skip(who, (size_t)colon + 1));
+}
+
+/* policyd-spf: "prepend Received-SPF: Pass (mailfrom) identity=mailfrom; client-ip=192.0.2.1; helo=h; envelope-from=a@b;
+ * receiver=r", "550 5.7.23 Message rejected due to: SPF fail …" */
+static bool spf(struct sv s, struct record *r)
+{
+	struct sv skipped, t = s, result;
+	int64_t code;
+	r->kind = RECORD_POLICY;
+	r->reason = s;
+	r->status = SV("none");
+	if (scan_int(&t, &code)) {
+		postfix_set_reply(r, s);
+		r->status = code >= 500 ? SV("reject") : SV("defer");
+	} else {
+		(void)scan_lit(&t, SV("prepend "));
+		(void)scan_lit(&t, SV("PREPEND "));
+		(void)scan_lit(&t, SV("header_type: "));
+		(void)scan_lit(&t, SV("Policy action="));
+		result = scan_lit(&t, SV("Received-SPF: ")) ? scan_word(&t) : scan_word(&t);
+		if (result.n && result.n < 24)
+			r->status = result.p[result.n - 1] == ':' ? sv_take(result, result.n - 1) : result;
+	}
+	t = s;
+	if (scan_before(&t, SV("client-ip="), &skipped) || scan_before(&t, SV("ip="), &skipped))
+		r->client_ip = scan_ip(scan_word(&t));
+	t = s;
+	if (scan_before(&t, SV("envelope-from="), &skipped)) {
+		r->sender = scan_word(&t);
+		if (r->sender.n > 1 && r->sender.p[0] == '"')
+			r->sender = sv_make(r->sender.p + 1, r->sender.n - 2);
+	}
+	return true;
+}
+
+bool postfix_other(enum postfix_daemon d, struct sv s, struct record *r)
+{
+	r->kind = RECORD_OTHER;
+	r->reason = s;
+	switch (d) {
+	case POSTFIX_MASTER:
+		return SCAN_ANY(s, master);
+	case POSTFIX_SCRIPT: case POSTFIX_POSTFIX: case POSTFIX_POST_INSTALL: case POSTFIX_SET_PERM: case POSTFIX_POSTMULTI:
+		return SCAN_ANY(s, script) || SCAN_ANY(s, master);
+	case POSTFIX_ANVIL:
+		anvil_client(s, r);
+		return SCAN_ANY(s, statistics);
+	case POSTFIX_SCACHE:
+		return SCAN_ANY(s, statistics);
+	case POSTFIX_SUPER:
+		return SCAN_ANY(s, super);
+	case POSTFIX_POLICY_SPF: case POSTFIX_POLICYD_SPF:
+		return spf(s, r);
+	case POSTFIX_POSTLOG: case POSTFIX_POSTLOGD: /* whatever an operator wants to write there */
+		return true;
+	default:
+		return SCAN_ANY(s, tables) || SCAN_ANY(s, statistics);
+	}
+}

@@ -1,0 +1,239 @@
+/* What leaves the correlator, and when. */
+#include "collector/open.h"
+
+#include <stdlib.h>
+
+/* -- a message as others see it -- */
+
+static bool covered(const struct open_msg *m, const struct open_rcpt *handed)
+{
+	struct sv who = open_get(m, handed->recipient);
+	for (uint32_t i = 0; i < m->n_rcpt; i++)
+		if (m->rcpt[i].final_hop && sv_eq(open_get(m, m->rcpt[i].orig), who))
+			return true;
+	return false;
+}
+
+static struct txn_rcpt rcpt_out(const struct open_msg *m, const struct open_rcpt *r)
+{
+	struct txn_rcpt t = {
+		.recipient = open_get(m, r->recipient), .orig_recipient = open_get(m, r->orig), .dsn = open_get(m, r->dsn),
+		.reply = open_get(m, r->reply), .relay_host = open_get(m, r->relay_host), .relay_ip = open_get(m, r->relay_ip),
+		.time_us = r->time_us, .attempts = r->attempts, .status = r->status, .local = r->local, .changed = r->changed,
+	};
+	if (sv_eq(t.orig_recipient, t.recipient))
+		t.orig_recipient = (struct sv){ 0 };
+	return t;
+}
+
+static size_t rcpts_out(struct correlate *c, const struct open_msg *m, bool ended)
+{
+	if (c->out_cap < m->n_rcpt) {
+		c->out_cap = m->n_rcpt < 16 ? 16 : (size_t)m->n_rcpt * 2;
+		c->out = xrealloc(c->out, c->out_cap * sizeof *c->out);
+	}
+	size_t n = 0;
+	for (uint32_t i = 0; i < m->n_rcpt; i++) {
+		const struct open_rcpt *r = &m->rcpt[i];
+		if (r->handed && m->stitched && covered(m, r))
+			continue;
+		c->out[n] = rcpt_out(m, r);
+		if (r->handed && m->stitched && ended) /* the filter kept it: what it answered is the outcome */
+			c->out[n].status = TXN_SENT;
+		n++;
+	}
+	return n;
+}
+
+static enum txn_origin origin(const struct open_msg *m)
+{
+	if (m->bounce || sv_starts(open_get(m, m->sender), SV("double-bounce@")))
+		return TXN_BOUNCE;
+	if (m->forward)
+		return TXN_FORWARD;
+	if (m->uid >= 0)
+		return m->uid ? TXN_SCRIPT : TXN_LOCAL;
+	return m->submission ? TXN_SUBMISSION : TXN_SMTP;
+}
+
+static bool all_final(const struct txn *t)
+{
+	for (size_t i = 0; i < t->n_rcpt; i++)
+		if (t->rcpt[i].status == TXN_PENDING || t->rcpt[i].status == TXN_DEFERRED)
+			return false;
+	return t->n_rcpt > 0;
+}
+
+static void lines_out(const struct open_msg *m, struct txn *t)
+{
+	for (unsigned i = 0; i < TXN_LINES; i++)
+		if (m->lines[i].at != OPEN_NONE)
+			t->lines[t->n_lines++] = open_get(m, m->lines[i]);
+}
+
+static void txn_of(struct correlate *c, uint32_t i, uint32_t flags, bool ended, struct txn *t)
+{
+	const struct open_msg *m = &c->msg[i];
+	const struct open_host *h = &c->host[m->host];
+	*t = (struct txn){
+		.at_us = c->now_us, .first_us = m->first_us, .last_us = m->last_us, .utc_offset_s = m->utc_offset_s,
+		.host = sv_make(h->name, h->n), .mta = sv_cstr(m->mta), .queue_id = open_queue_id(c, i),
+		.message_id = open_get(m, m->message_id), .client_ip = open_get(m, m->client_ip),
+		.client_name = open_get(m, m->client_name), .account = open_get(m, m->account),
+		.auth_method = open_get(m, m->auth_method), .sender = open_get(m, m->sender),
+		.sender_known = m->sender_known || m->sender.at != OPEN_NONE, .uid = m->uid, .size = m->size, .nrcpt = m->nrcpt,
+		.parent_queue_id = open_get(m, m->parent), .origin = (uint8_t)origin(m), .flags = flags,
+	};
+	t->n_rcpt = rcpts_out(c, m, ended);
+	t->rcpt = c->out;
+	lines_out(m, t);
+	if (!m->head && t->origin != TXN_BOUNCE)
+		t->flags |= TXN_HEAD_MISSING;
+	if (m->stitched)
+		t->flags |= TXN_REINJECTED;
+	if (m->reported)
+		t->flags |= TXN_REPLAY;
+	if (m->removed && !m->stitched && m->nrcpt > 0 && t->n_rcpt < (uint64_t)m->nrcpt)
+		t->flags |= TXN_GAP;
+	bool gone = (m->removed || m->keeps_removed) && !(flags & TXN_TAIL_MISSING);
+	t->complete = gone && all_final(t) && !(t->flags & TXN_GAP) && (ended || !m->stitched || !m->keys_open);
+}
+
+static void count(struct correlate *c, const struct txn *t)
+{
+	c->txns++;
+	c->head_missing += !!(t->flags & TXN_HEAD_MISSING);
+	c->tail_missing += !!(t->flags & TXN_TAIL_MISSING);
+}
+
+static void give(struct correlate *c, uint32_t i, uint32_t flags, bool ended)
+{
+	struct txn t;
+	txn_of(c, i, flags, ended, &t);
+	t.seq = ++c->seq;
+	if (!(t.flags & TXN_REPLAY))
+		count(c, &t);
+	c->sink.txn(c->sink.ctx, &t);
+	struct open_msg *m = &c->msg[i];
+	for (uint32_t r = 0; r < m->n_rcpt; r++)
+		m->rcpt[r].changed = false;
+	m->reported = true;
+	m->dirty = false;
+	m->shown = true;
+	open_count(m);
+}
+
+void report_now(struct correlate *c, uint32_t m, uint32_t flags)
+{
+	open_set_due(c, m, OPEN_DUE_NOT);
+	if (c->msg[m].probe || (!c->msg[m].dirty && c->msg[m].reported))
+		return;
+	give(c, m, flags, false);
+}
+
+/* A message that never reached the queue and left nothing behind is none. */
+static bool worth_telling(const struct open_msg *m, uint32_t flags)
+{
+	if (m->probe)
+		return false;
+	if (m->list == OPEN_FRESH && !m->removed)
+		return (flags & TXN_TAIL_MISSING) && m->message_id.at != OPEN_NONE;
+	return true;
+}
+
+void report_end(struct correlate *c, uint32_t m, uint32_t flags)
+{
+	stitch_release(c, m);
+	struct open_msg *o = &c->msg[m];
+	/* the "removed" of a message whose outcomes were all told makes it complete: worth one more word */
+	if (worth_telling(o, flags) && (!o->reported || o->dirty || o->removed))
+		if (!(o->reported && !o->dirty && o->due == OPEN_DUE_LINGER))
+			give(c, m, flags, true);
+	open_free(c, m);
+}
+
+/* -- time -- */
+
+void report_timers(struct correlate *c)
+{
+	for (uint32_t m; (m = c->due[OPEN_DUE_REPORT].first) != OPEN_NONE && c->msg[m].due_us <= c->now_us;) {
+		if (c->msg[m].maybe_parent != OPEN_NONE || c->final_only)
+			open_set_due(c, m, OPEN_DUE_NOT);
+		else
+			report_now(c, m, 0);
+	}
+	for (uint32_t m; (m = c->due[OPEN_DUE_LINGER].first) != OPEN_NONE && c->msg[m].due_us <= c->now_us;) {
+		if (c->msg[m].maybe_parent != OPEN_NONE) /* the would-be parent decides */
+			open_set_due(c, m, OPEN_DUE_NOT);
+		else
+			report_end(c, m, 0);
+	}
+	for (uint32_t m; (m = c->list[OPEN_FRESH].first) != OPEN_NONE && c->msg[m].last_us + CORRELATE_FRESH_US <= c->now_us;)
+		report_end(c, m, 0);
+	for (uint32_t m; (m = c->list[OPEN_QUEUED].first) != OPEN_NONE && c->msg[m].last_us + CORRELATE_STALE_US <= c->now_us;)
+		report_end(c, m, TXN_TAIL_MISSING);
+}
+
+static size_t bytes(const struct correlate *c)
+{
+	return c->pool.bytes + c->live * sizeof *c->msg + c->live_keys * sizeof *c->key;
+}
+
+void report_limit(struct correlate *c)
+{
+	while (bytes(c) > c->max_bytes && c->live) {
+		uint32_t fresh = c->list[OPEN_FRESH].first, queued = c->list[OPEN_QUEUED].first;
+		bool take_fresh = queued == OPEN_NONE || (fresh != OPEN_NONE && c->msg[fresh].last_us < c->msg[queued].last_us);
+		c->evicted++;
+		report_end(c, take_fresh ? fresh : queued, TXN_TAIL_MISSING);
+	}
+}
+
+static void provisional(struct correlate *c, uint32_t i)
+{
+	struct txn t;
+	txn_of(c, i, TXN_PROVISIONAL, false, &t);
+	t.flags &= ~TXN_REPLAY;
+	c->sink.txn(c->sink.ctx, &t);
+	c->msg[i].shown = true;
+}
+
+void correlate_idle(struct correlate *c)
+{
+	for (unsigned l = 0; l < OPEN_LISTS; l++) {
+		for (uint32_t m = c->list[l].first, next; m != OPEN_NONE; m = next) {
+			next = c->msg[m].list_next;
+			if (c->final_only)
+				continue;
+			if (l == OPEN_QUEUED && !c->msg[m].shown && !c->msg[m].probe)
+				provisional(c, m);
+		}
+		while (c->final_only && c->list[l].first != OPEN_NONE) {
+			uint32_t m = c->list[l].first;
+			report_end(c, m, c->msg[m].removed ? 0 : TXN_TAIL_MISSING);
+		}
+	}
+}
+
+uint64_t correlate_seq(const struct correlate *c)
+{
+	return c->seq;
+}
+
+int64_t correlate_now(const struct correlate *c)
+{
+	return c->now_us;
+}
+
+void correlate_counters(const struct correlate *c, struct obs_counters *ret)
+{
+	ret->txns += c->txns;
+	ret->records += c->facts;
+	ret->head_missing += c->head_missing;
+	ret->tail_missing += c->tail_missing;
+	ret->evicted += c->evicted;
+	ret->open_messages += c->live;
+	ret->open_bytes += bytes(c);
+	if ((uint64_t)c->now_us > ret->last_event_us)
+		ret->last_event_us = (uint64_t)c->now_us;
+}

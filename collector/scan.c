@@ -1,0 +1,184 @@
+#include "collector/scan.h"
+
+#include "lib/prefix.h"
+
+bool scan_until(struct sv *s, char c, struct sv *ret)
+{
+	ptrdiff_t i = sv_chr(*s, c);
+	if (i < 0)
+		return false;
+	*ret = sv_take(*s, (size_t)i);
+	*s = sv_skip(*s, (size_t)i + 1);
+	return true;
+}
+
+bool scan_before(struct sv *s, struct sv end, struct sv *ret)
+{
+	ptrdiff_t i = sv_find(*s, end);
+	if (i < 0)
+		return false;
+	*ret = sv_take(*s, (size_t)i);
+	*s = sv_skip(*s, (size_t)i + end.n);
+	return true;
+}
+
+bool scan_int(struct sv *s, int64_t *ret)
+{
+	int64_t v = 0;
+	size_t i = 0;
+	for (; i < s->n && s->p[i] >= '0' && s->p[i] <= '9'; i++) {
+		if (i == 18)
+			return false;
+		v = v * 10 + (s->p[i] - '0');
+	}
+	if (!i)
+		return false;
+	*ret = v;
+	*s = sv_skip(*s, i);
+	return true;
+}
+
+struct sv scan_word(struct sv *s)
+{
+	size_t i = 0;
+	while (i < s->n && s->p[i] != ' ' && s->p[i] != ',' && s->p[i] != ';')
+		i++;
+	struct sv w = sv_take(*s, i);
+	*s = sv_skip(*s, i);
+	return w;
+}
+
+/* Index of the '>' that ends an address which holds quotes, or -1. */
+static ptrdiff_t angle_end_quoted(struct sv s)
+{
+	bool quoted = false;
+	for (size_t i = 0; i < s.n; i++) {
+		if (quoted && s.p[i] == '\\')
+			i++;
+		else if (s.p[i] == '"')
+			quoted = !quoted;
+		else if (!quoted && s.p[i] == '>')
+			return (ptrdiff_t)i;
+	}
+	return -1;
+}
+
+bool scan_angle(struct sv *s, struct sv *ret)
+{
+	if (!s->n || s->p[0] != '<')
+		return false;
+	struct sv t = sv_skip(*s, 1);
+	ptrdiff_t end = sv_chr(t, '>');
+	if (end < 0)
+		return false;
+	if (memchr(t.p, '"', (size_t)end)) {
+		ptrdiff_t far = angle_end_quoted(t);
+		end = far < 0 ? end : far;
+	}
+	*ret = sv_take(t, (size_t)end);
+	*s = sv_skip(t, (size_t)end + 1);
+	return true;
+}
+
+bool scan_balanced(struct sv a)
+{
+	bool quoted = false;
+	for (size_t i = 0; i < a.n; i++) {
+		if (quoted && a.p[i] == '\\')
+			i++;
+		else if (a.p[i] == '"')
+			quoted = !quoted;
+	}
+	return !quoted;
+}
+
+bool scan_peer(struct sv *s, struct scan_peer *ret)
+{
+	struct sv t = *s;
+	*ret = (struct scan_peer){ .port = RECORD_UNSET };
+	if (!scan_until(&t, '[', &ret->name) || ret->name.n > 255 || sv_chr(ret->name, ' ') >= 0 ||
+	    !scan_until(&t, ']', &ret->addr) || ret->addr.n > 128)
+		return false;
+	struct sv port = t;
+	if (scan_char(&port, ':') && scan_int(&port, &ret->port))
+		t = port;
+	*s = t;
+	return true;
+}
+
+/* Most addresses in logs are plain IPv4 in canonical form: say so without parsing them twice. */
+static bool canonical_v4(struct sv s)
+{
+	unsigned dots = 0, value = 0, digits = 0;
+	if (s.n < 7 || s.n > 15)
+		return false;
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned d = (unsigned)(s.p[i] - '0');
+		if (d <= 9) {
+			if (digits && !value)
+				return false;
+			value = value * 10 + d;
+			if (++digits > 3 || value > 255)
+				return false;
+		} else if (s.p[i] == '.' && digits) {
+			dots++;
+			value = digits = 0;
+		} else {
+			return false;
+		}
+	}
+	return dots == 3 && digits;
+}
+
+struct sv scan_ip(struct sv text)
+{
+	static _Thread_local char scratch[4][64];
+	static _Thread_local unsigned turn;
+	if (canonical_v4(text))
+		return text;
+	struct ipaddr a;
+	if (text.n > 60 || ipaddr_parse(text, &a) < 0)
+		return (struct sv){ 0 };
+	char *out = scratch[turn++ & 3];
+	return sv_make(out, ipaddr_text(&a, out));
+}
+
+bool scan_ip_is_loopback(struct sv ip)
+{
+	return sv_starts(ip, SV("127.")) || sv_eq(ip, SV("::1"));
+}
+
+void scan_set_client(struct record *r, const struct scan_peer *p)
+{
+	r->client_ip = scan_ip(p->addr);
+	if (p->name.n && !sv_eq(p->name, SV("unknown")))
+		r->client_name = p->name;
+	r->client_port = p->port;
+}
+
+void scan_set_relay(struct record *r, const struct scan_peer *p)
+{
+	r->relay_host = p->name;
+	r->relay_ip = scan_ip(p->addr);
+	r->relay_port = p->port;
+}
+
+bool scan_dsn(struct sv s, struct sv *ret)
+{
+	struct sv t = s;
+	int64_t class, subject, detail;
+	if (!scan_int(&t, &class) || !scan_char(&t, '.') || !scan_int(&t, &subject) || !scan_char(&t, '.') || !scan_int(&t, &detail))
+		return false;
+	if ((class != 2 && class != 4 && class != 5) || subject > 999 || detail > 999 || (t.n && t.p[0] != ' '))
+		return false;
+	*ret = sv_take(s, s.n - t.n);
+	return true;
+}
+
+bool scan_starts_any(struct sv s, const struct sv *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (sv_starts(s, v[i]))
+			return true;
+	return false;
+}

@@ -1,0 +1,182 @@
+#include "collector/stamp.h"
+
+#include "lib/times.h"
+
+#define FUTURE_SLACK_US (60 * US_PER_S) /* clocks of two hosts differ */
+
+void stamp_init(struct stamp *s, const struct zone *z, int year, int64_t now_us)
+{
+	*s = (struct stamp){ .zone = *z, .now_us = now_us, .year = year, .year_given = year != 0 };
+}
+
+static int two(const char *p)
+{
+	unsigned a = (unsigned)(p[0] - '0'), b = (unsigned)(p[1] - '0');
+	return a > 9 || b > 9 ? -1 : (int)(a * 10 + b);
+}
+
+static int month_named(const char *p)
+{
+	static const char names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	for (int m = 0; m < 12; m++)
+		if (memcmp(p, names + m * 3, 3) == 0)
+			return m + 1;
+	return 0;
+}
+
+/* "hh:mm:ss" → seconds of the day, or -1. */
+static int clock_of(const char *p)
+{
+	int h = two(p), m = two(p + 3), s = two(p + 6);
+	if (h < 0 || m < 0 || s < 0 || h > 23 || m > 59 || s > 60 || p[2] != ':' || p[5] != ':')
+		return -1;
+	return h * 3600 + m * 60 + s;
+}
+
+struct yearless { int month, day, second; };
+
+static int64_t in_year(struct stamp *s, const struct yearless *y, int year, int32_t *ret_offset_s)
+{
+	int64_t wall = times_days(year, (unsigned)y->month, (unsigned)y->day) * 86400 + y->second;
+	*ret_offset_s = zone_offset(&s->zone, wall);
+	return (wall - *ret_offset_s) * US_PER_S;
+}
+
+static int year_of(int64_t us)
+{
+	int64_t days = us / US_PER_DAY, year = 1970 + days / 366;
+	while (times_days(year + 1, 1, 1) <= days)
+		year++;
+	return (int)year;
+}
+
+static int64_t with_year(struct stamp *s, const struct yearless *y, int32_t *ret_offset_s)
+{
+	int64_t us;
+	if (!s->year) {
+		s->year = year_of(s->now_us) + 1;
+		while ((us = in_year(s, y, s->year, ret_offset_s)) > s->now_us + FUTURE_SLACK_US)
+			s->year--;
+	} else if (s->year_given) {
+		s->year_given = false;
+		us = in_year(s, y, s->year, ret_offset_s);
+	} else {
+		us = in_year(s, y, s->year, ret_offset_s);
+		if (us < s->last_us - 183 * US_PER_DAY)
+			us = in_year(s, y, ++s->year, ret_offset_s);
+		else if (us > s->last_us + 360 * US_PER_DAY) /* a late line of last year */
+			return in_year(s, y, s->year - 1, ret_offset_s);
+	}
+	s->last_us = us;
+	return us;
+}
+
+static bool memo_hit(const struct stamp *s, const char *p, size_t n)
+{
+	return s->memo_n == n && memcmp(s->memo, p, n) == 0;
+}
+
+static void memo_set(struct stamp *s, const char *p, size_t n, int64_t us, int32_t offset_s)
+{
+	memcpy(s->memo, p, n);
+	s->memo_n = n;
+	s->memo_us = us;
+	s->memo_offset_s = offset_s;
+}
+
+/* "Nov 24 00:00:00 ", "Nov  4 …" */
+static bool read_3164(struct stamp *s, struct sv *text, int64_t *ret_us, int32_t *ret_offset_s)
+{
+	const char *p = text->p;
+	if (text->n < 16 || p[3] != ' ' || p[6] != ' ' || p[15] != ' ')
+		return false;
+	if (!memo_hit(s, p, 15)) {
+		struct yearless y = { month_named(p), p[4] == ' ' ? p[5] - '0' : two(p + 4), clock_of(p + 7) };
+		if (!y.month || y.day < 1 || y.day > 31 || y.second < 0)
+			return false;
+		int32_t off;
+		int64_t us = with_year(s, &y, &off);
+		memo_set(s, p, 15, us, off);
+	}
+	*ret_us = s->memo_us;
+	*ret_offset_s = s->memo_offset_s;
+	*text = sv_skip(*text, 16);
+	return true;
+}
+
+/* The fraction after the seconds, in microseconds. */
+static int64_t fraction(struct sv *t)
+{
+	int64_t us = 0, unit = 100000;
+	if (!t->n || (t->p[0] != '.' && t->p[0] != ','))
+		return 0;
+	size_t i = 1;
+	for (; i < t->n && t->p[i] >= '0' && t->p[i] <= '9'; i++, unit /= 10)
+		us += unit * (t->p[i] - '0');
+	*t = sv_skip(*t, i);
+	return us;
+}
+
+/* "Z", "+01:00", "+0100"; false in *ret_said when there is none. */
+static bool zone_text(struct sv *t, int32_t *ret_offset_s, bool *ret_said)
+{
+	*ret_said = false;
+	if (!t->n || t->p[0] == ' ')
+		return true;
+	*ret_said = true;
+	*ret_offset_s = 0;
+	if (t->p[0] == 'Z' || t->p[0] == 'z') {
+		*t = sv_skip(*t, 1);
+		return true;
+	}
+	if (t->n < 5 || (t->p[0] != '+' && t->p[0] != '-'))
+		return false;
+	size_t colon = t->p[3] == ':';
+	if (t->n < 5 + colon)
+		return false;
+	int h = two(t->p + 1), m = two(t->p + 3 + colon);
+	if (h < 0 || h > 23 || m < 0 || m > 59)
+		return false;
+	*ret_offset_s = (t->p[0] == '-' ? -1 : 1) * (h * 3600 + m * 60);
+	*t = sv_skip(*t, 5 + colon);
+	return true;
+}
+
+/* Seconds as if the wall clock of "YYYY-MM-DDThh:mm:ss" were UTC; memoised, as lines of one second are many. */
+static bool wall_of(struct stamp *s, const char *p, int64_t *ret_wall)
+{
+	if (!memo_hit(s, p, 19)) {
+		int c = two(p), y = two(p + 2), m = two(p + 5), d = two(p + 8), sec = clock_of(p + 11);
+		if (c < 0 || y < 0 || m < 1 || m > 12 || d < 1 || d > 31 || sec < 0 || p[7] != '-' || (p[10] != 'T' && p[10] != ' '))
+			return false;
+		memo_set(s, p, 19, times_days(c * 100 + y, (unsigned)m, (unsigned)d) * 86400 + sec, 0);
+	}
+	*ret_wall = s->memo_us;
+	return true;
+}
+
+static bool read_iso(struct stamp *s, struct sv *text, int64_t *ret_us, int32_t *ret_offset_s)
+{
+	int64_t wall;
+	int32_t off = 0;
+	bool said;
+	if (text->n < 20 || text->p[4] != '-' || !wall_of(s, text->p, &wall))
+		return false;
+	struct sv t = sv_skip(*text, 19);
+	int64_t us = fraction(&t);
+	if (!zone_text(&t, &off, &said) || !t.n || t.p[0] != ' ')
+		return false;
+	if (!said)
+		off = zone_offset(&s->zone, wall);
+	*ret_us = (wall - off) * US_PER_S + us;
+	*ret_offset_s = off;
+	*text = sv_skip(t, 1);
+	return true;
+}
+
+bool stamp_read(struct stamp *s, struct sv *text, int64_t *ret_us, int32_t *ret_offset_s)
+{
+	if (text->n && text->p[0] >= '0' && text->p[0] <= '9')
+		return read_iso(s, text, ret_us, ret_offset_s);
+	return read_3164(s, text, ret_us, ret_offset_s);
+}

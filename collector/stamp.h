@@ -1,0 +1,27 @@
+/* stamp: the time at the start of a line. RFC 3164 ("Nov 24 00:00:00", no year, no zone) and RFC 3339/ISO 8601 with
+ * fraction and zone. A stamp without a year takes the one of the stamps before it (rolling over from December to
+ * January), the first one `year` when given, else the newest year that does not lie in the future of `now_us`. */
+#ifndef COLLECTOR_STAMP_H
+#define COLLECTOR_STAMP_H
+
+#include "collector/zone.h"
+
+struct stamp {
+	struct zone zone;
+	int64_t now_us;  /* what the future is measured by; asked only for the first year-less stamp */
+	int year;        /* of the last year-less stamp; 0 before the first */
+	bool year_given; /* the first stamp's year was said by the operator */
+	int64_t last_us; /* the last year-less stamp */
+	/* lines of one second share their stamp */
+	char memo[20];
+	size_t memo_n;
+	int64_t memo_us;
+	int32_t memo_offset_s;
+};
+
+/* year 0: not given. */
+void stamp_init(struct stamp *s, const struct zone *z, int year, int64_t now_us);
+/* Reads the stamp at the start of *text, which moves past it and the space after it. False: there is none. */
+bool stamp_read(struct stamp *s, struct sv *text, int64_t *ret_us, int32_t *ret_offset_s);
+
+#endif

@@ -1,0 +1,147 @@
+/* Content filters: a message that leaves through a loopback relay or a pipe and comes back under another queue id is
+ * one message. A copy is only a guess until the hand-over is seen, as mailing lists and forwarders also send a message
+ * with the same message-id again. */
+#include "collector/open.h"
+
+/* The newest open message with m's message-id that m may be a copy of. */
+static uint32_t original_of(const struct correlate *c, uint32_t m)
+{
+	const struct open_msg *o = &c->msg[m];
+	struct sv id = open_get(o, o->message_id);
+	uint32_t at = c->bucket[o->id_hash & c->bucket_mask];
+	for (unsigned tries = 0; at && tries < 32; tries++) {
+		const struct open_msg *p = &c->msg[at - 1];
+		if (at - 1 != m && p->id_hash == o->id_hash && p->host == o->host && sv_eq(open_get(p, p->message_id), id) &&
+		    p->maybe_parent == OPEN_NONE && o->first_child == OPEN_NONE)
+			return at - 1;
+		at = p->id_next == OPEN_NONE ? 0 : p->id_next + 1;
+	}
+	return OPEN_NONE;
+}
+
+static bool has_handed(const struct open_msg *m)
+{
+	for (uint32_t i = 0; i < m->n_rcpt; i++)
+		if (m->rcpt[i].handed)
+			return true;
+	return false;
+}
+
+/* The outcomes of the copy are the message's. */
+static void merge_rcpts(struct correlate *c, uint32_t from, uint32_t to)
+{
+	const struct open_msg *f = &c->msg[from];
+	for (uint32_t i = 0; i < f->n_rcpt; i++) {
+		const struct open_rcpt *r = &f->rcpt[i];
+		struct outcome o = {
+			.recipient = open_get(f, r->recipient), .orig = open_get(f, r->orig), .dsn = open_get(f, r->dsn),
+			.reply = open_get(f, r->reply), .relay_host = open_get(f, r->relay_host), .relay_ip = open_get(f, r->relay_ip),
+			.time_us = r->time_us, .attempts = r->attempts, .status = r->status, .local = r->local, .handed = r->handed,
+			.final_hop = true,
+		};
+		correlate_outcome(c, to, &o);
+	}
+	for (unsigned i = 1; i < TXN_LINES; i++)
+		if (f->lines[i].at != OPEN_NONE)
+			open_add_line(c, &c->msg[to], open_get(f, f->lines[i]), f->line_refused[i]);
+}
+
+void stitch_begun(struct correlate *c, uint32_t m)
+{
+	struct open_msg *o = &c->msg[m];
+	o->stitched = true;
+	for (uint32_t i = 0; i < o->n_rcpt; i++)
+		if (o->rcpt[i].handed && !o->rcpt[i].final_hop)
+			o->rcpt[i].status = TXN_PENDING;
+	open_count(o);
+}
+
+static void confirm(struct correlate *c, uint32_t to, uint32_t from)
+{
+	struct open_msg *t = &c->msg[to], *f = &c->msg[from];
+	stitch_release(c, from);
+	stitch_begun(c, to);
+	merge_rcpts(c, from, to);
+	if (f->first_us < t->first_us)
+		t->first_us = f->first_us;
+	if (f->last_us > t->last_us)
+		t->last_us = f->last_us;
+	if (f->list == OPEN_QUEUED)
+		open_touch(c, to, OPEN_QUEUED);
+	open_move_keys(c, from, to);
+	open_free(c, from);
+}
+
+void stitch_child(struct correlate *c, uint32_t m)
+{
+	struct open_msg *o = &c->msg[m];
+	if (!o->indexed || o->maybe_parent != OPEN_NONE || o->reported)
+		return;
+	uint32_t p = original_of(c, m);
+	if (p == OPEN_NONE)
+		return;
+	if (has_handed(&c->msg[p])) {
+		confirm(c, p, m);
+		correlate_removed(c, p);
+		return;
+	}
+	o->maybe_parent = p;
+	o->next_child = c->msg[p].first_child;
+	c->msg[p].first_child = m;
+}
+
+uint32_t stitch_named(struct correlate *c, uint32_t m, struct sv orig_queue_id)
+{
+	uint32_t k = open_find(c, c->msg[m].host, orig_queue_id);
+	if (k == OPEN_NONE || c->key[k].msg == m)
+		return m;
+	uint32_t to = c->key[k].msg;
+	confirm(c, to, m);
+	return to;
+}
+
+/* "… queued as QID" and "queued as QID)": the id, or an absent text. */
+static struct sv queued_as(struct sv reply)
+{
+	static const struct sv words = { "queued as ", 10 };
+	ptrdiff_t at = -1;
+	for (struct sv t = reply; (at = sv_find(t, words)) >= 0; t = sv_skip(t, (size_t)at + words.n))
+		reply = sv_skip(t, (size_t)at + words.n);
+	size_t n = 0;
+	while (n < reply.n && reply.p[n] != ' ' && reply.p[n] != ')' && reply.p[n] != '>' && reply.p[n] != ',')
+		n++;
+	return n >= 5 && n <= OPEN_ID_BYTES ? sv_take(reply, n) : (struct sv){ 0 };
+}
+
+void stitch_handed(struct correlate *c, uint32_t m, struct sv reply)
+{
+	while (c->msg[m].first_child != OPEN_NONE)
+		confirm(c, m, c->msg[m].first_child);
+	if (sv_find(reply, SV("queued as ")) < 0)
+		return;
+	struct sv id = queued_as(reply);
+	if (!id.p)
+		return;
+	uint32_t k = open_find(c, c->msg[m].host, id);
+	if (k == OPEN_NONE) {
+		(void)open_add_key(c, m, id); /* its lines may still come */
+		return;
+	}
+	uint32_t from = c->key[k].msg;
+	if (from != m && c->msg[from].first_key == k && (c->msg[from].loopback || !c->msg[from].head))
+		confirm(c, m, from);
+}
+
+void stitch_release(struct correlate *c, uint32_t m)
+{
+	while (c->msg[m].first_child != OPEN_NONE) {
+		uint32_t child = c->msg[m].first_child;
+		struct open_msg *o = &c->msg[child];
+		c->msg[m].first_child = o->next_child;
+		o->maybe_parent = o->next_child = OPEN_NONE;
+		if (o->removed)
+			open_set_due(c, child, OPEN_DUE_LINGER);
+		else if (o->dirty)
+			open_set_due(c, child, OPEN_DUE_REPORT);
+	}
+}

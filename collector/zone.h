@@ -1,0 +1,23 @@
+/* zone: the offset of stamps that do not say it themselves. */
+#ifndef COLLECTOR_ZONE_H
+#define COLLECTOR_ZONE_H
+
+#include "lib/err.h"
+#include "lib/sv.h"
+
+struct zone {
+	enum { ZONE_FIXED, ZONE_LOCAL, ZONE_NAMED } kind;
+	int32_t fixed_s;
+	char name[64];
+	/* the answer of last time: whole UTC-like hours share one */
+	int64_t memo_hour;
+	int32_t memo_s;
+	bool memo;
+};
+
+/* "local", "UTC", "+02:00", "Europe/Prague". -1 and e for another text. */
+int zone_init(struct zone *z, const char *text, struct err *e);
+/* Offset from UTC in seconds of that wall-clock time (seconds as if it were UTC). */
+int32_t zone_offset(struct zone *z, int64_t wall_s);
+
+#endif
