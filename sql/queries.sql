@@ -129,3 +129,137 @@ INSERT INTO notification (case_id, at_us, kind, recipient, language, status, err
 VALUES (:case_id, :at, :kind, :recipient, :language, :status, :error, :message_id, :done)
 -- name: notification_done
 UPDATE notification SET status = :status, error = :error, message_id = :message_id, done_us = :done, tries = tries + 1 WHERE id = :id
+-- web
+-- name: web_case_counts
+SELECT severity, state, count(*) AS cases FROM acase GROUP BY severity, state
+-- name: web_case_active
+SELECT c.id, c.severity, c.level, c.state, c.kind, c.principal_kind, c.principal_id, c.customer, c.score, c.messages, c.recipients,
+  c.opened_us, c.updated_us, c.sentence, c.utc_offset_s
+FROM acase c WHERE c.state IN ('open', 'acknowledged')
+ORDER BY c.state = 'acknowledged', CASE c.severity WHEN 'critical' THEN 3 WHEN 'high' THEN 2 WHEN 'medium' THEN 1 ELSE 0 END DESC, c.score DESC, c.id DESC
+LIMIT :limit
+-- name: web_cases
+SELECT c.id, c.severity, c.level, c.state, c.kind, c.principal_kind, c.principal_id, c.customer, c.score, c.peak_score, c.messages, c.recipients,
+  c.first_seen_us, c.opened_us, c.updated_us, c.closed_us, c.reopened, c.sentence,
+  (SELECT group_concat(name, ' ') FROM (SELECT name FROM case_detector d WHERE d.case_id = c.id AND d.score > 0 ORDER BY d.score DESC)) AS detectors,
+  c.utc_offset_s
+FROM acase c
+WHERE (:state = '' OR c.state = :state OR (:state = 'active' AND c.state IN ('open', 'acknowledged')))
+  AND (:severity = '' OR c.severity = :severity) AND (:kind = '' OR c.kind = :kind) AND (:customer = '' OR c.customer = :customer)
+  AND (:text = '' OR instr(lower(c.principal_id), lower(:text)) OR instr(lower(c.customer), lower(:text)) OR instr(lower(c.sentence), lower(:text))
+    OR c.id = CAST(:text AS INTEGER))
+ORDER BY
+  CASE :sort WHEN 'severity' THEN CASE c.severity WHEN 'critical' THEN 3 WHEN 'high' THEN 2 WHEN 'medium' THEN 1 ELSE 0 END * 1000000000 + c.score
+    WHEN 'score' THEN c.score WHEN 'opened' THEN c.opened_us WHEN 'updated' THEN c.updated_us WHEN 'messages' THEN c.messages
+    WHEN 'recipients' THEN c.recipients WHEN 'id' THEN c.id END * :direction,
+  CASE WHEN :direction > 0 THEN CASE :sort WHEN 'customer' THEN c.customer WHEN 'principal' THEN c.principal_id WHEN 'state' THEN c.state END END,
+  CASE WHEN :direction < 0 THEN CASE :sort WHEN 'customer' THEN c.customer WHEN 'principal' THEN c.principal_id WHEN 'state' THEN c.state END END DESC,
+  c.id DESC
+LIMIT :limit OFFSET :offset
+-- name: web_cases_count
+SELECT count(*) FROM acase c
+WHERE (:state = '' OR c.state = :state OR (:state = 'active' AND c.state IN ('open', 'acknowledged')))
+  AND (:severity = '' OR c.severity = :severity) AND (:kind = '' OR c.kind = :kind) AND (:customer = '' OR c.customer = :customer)
+  AND (:text = '' OR instr(lower(c.principal_id), lower(:text)) OR instr(lower(c.customer), lower(:text)) OR instr(lower(c.sentence), lower(:text))
+    OR c.id = CAST(:text AS INTEGER))
+-- name: web_case_kinds
+SELECT DISTINCT kind FROM acase WHERE kind <> '' ORDER BY kind
+-- name: web_case
+SELECT id, kind, runner_up, principal_kind, principal_id, customer, state, level, severity, score, peak_score, threshold, first_seen_us, opened_us,
+  updated_us, closed_us, reopened, messages, recipients, sentence, also AS also_json, counter_evidence, guards AS guards_json, utc_offset_s
+FROM acase WHERE id = :id
+-- name: web_case_detectors
+SELECT d.name, d.score, d.since_us, d.why, c.utc_offset_s FROM case_detector d JOIN acase c ON c.id = d.case_id
+WHERE d.case_id = :id AND d.score > 0 ORDER BY d.score DESC, d.name
+-- name: web_case_scores
+SELECT bucket_us, detector, score FROM case_score WHERE case_id = :id ORDER BY bucket_us, detector
+-- name: web_case_evidence
+SELECT e.seq, e.at_us, e.detector, e.line, c.utc_offset_s FROM case_evidence e JOIN acase c ON c.id = e.case_id WHERE e.case_id = :id ORDER BY e.at_us, e.seq
+-- name: web_case_sources
+SELECT s.ip, s.name, s.country, s.asn, s.first_us, s.last_us, s.messages, c.utc_offset_s FROM case_source s JOIN acase c ON c.id = s.case_id
+WHERE s.case_id = :id ORDER BY s.messages DESC, s.ip
+-- name: web_case_domains
+SELECT domain, recipients, refused FROM case_domain WHERE case_id = :id ORDER BY recipients DESC, domain
+-- name: web_case_events
+SELECT e.seq, e.at_us, e.actor, e.what, e.text, c.utc_offset_s FROM case_event e JOIN acase c ON c.id = e.case_id WHERE e.case_id = :id ORDER BY e.seq
+-- name: web_case_notifications
+SELECT n.id, n.at_us, n.kind, n.recipient, n.language, n.status, n.tries, n.error, n.message_id, n.done_us
+FROM notification n WHERE n.case_id = :id ORDER BY n.at_us, n.id
+-- name: web_case_neighbours
+SELECT (SELECT min(id) FROM acase WHERE id > :id) AS next, (SELECT max(id) FROM acase WHERE id < :id) AS previous
+-- name: web_volume_end
+SELECT coalesce(max(bucket_us), 0) FROM volume
+-- name: web_volume
+SELECT bucket_us / :step * :step AS bucket_us, sum(messages) AS messages, sum(recipients) AS recipients, sum(sent) AS sent, sum(deferred) AS deferred,
+  sum(bounced) AS bounced, sum(rejected) AS rejected, sum(auth_failed) AS auth_failed
+FROM volume WHERE bucket_us >= :since GROUP BY bucket_us / :step ORDER BY 1
+-- name: web_volume_total
+SELECT coalesce(sum(messages), 0) AS messages, coalesce(sum(recipients), 0) AS recipients, coalesce(sum(sent), 0) AS sent, coalesce(sum(deferred), 0) AS deferred,
+  coalesce(sum(bounced), 0) AS bounced, coalesce(sum(rejected), 0) AS rejected, coalesce(sum(auth_failed), 0) AS auth_failed
+FROM volume WHERE bucket_us >= :since
+-- name: web_top_senders
+SELECT h.kind, h.id, coalesce(p.customer, '') AS customer, coalesce(p.score, 0) AS score, p.case_id, h.messages, h.recipients, h.bounced, h.refused
+FROM (SELECT kind, id, sum(messages) AS messages, sum(recipients) AS recipients, sum(bounced) AS bounced, sum(refused) AS refused
+      FROM principal_hour WHERE hour_us >= :since GROUP BY kind, id ORDER BY sum(recipients) DESC, kind, id LIMIT :limit) h
+LEFT JOIN principal p ON p.kind = h.kind AND p.id = h.id ORDER BY h.recipients DESC, h.kind, h.id
+-- name: web_refusing
+SELECT receiver, sum(recipients) AS recipients, sum(sent) AS sent, sum(deferred) AS deferred, sum(bounced) AS bounced, sum(refused) AS refused
+FROM receiver_hour WHERE hour_us >= :since GROUP BY receiver HAVING sum(bounced) + sum(refused) + sum(deferred) > 0
+ORDER BY sum(bounced) + sum(refused) DESC, sum(deferred) DESC, receiver LIMIT :limit
+-- name: web_inputs
+SELECT source, coalesce(path, '') AS path, applied_seq, last_event_us, heard_us, counters AS counters_json FROM input ORDER BY source
+-- name: web_unrecognised
+SELECT source, program, shape, lines, sample FROM unrecognised ORDER BY lines DESC, program, shape LIMIT :limit
+-- name: web_principals
+SELECT kind, id, customer, score, messages, recipients, bounced, first_us, last_us, case_id FROM principal
+WHERE (:kind = '' OR kind = :kind) AND (:customer = '' OR customer = :customer)
+  AND (:text = '' OR instr(lower(id), lower(:text)) OR instr(lower(customer), lower(:text)))
+ORDER BY
+  CASE :sort WHEN 'score' THEN score WHEN 'messages' THEN messages WHEN 'recipients' THEN recipients WHEN 'bounced' THEN bounced
+    WHEN 'first' THEN first_us WHEN 'last' THEN last_us END * :direction,
+  CASE WHEN :direction > 0 THEN CASE :sort WHEN 'id' THEN id WHEN 'customer' THEN customer WHEN 'kind' THEN kind END END,
+  CASE WHEN :direction < 0 THEN CASE :sort WHEN 'id' THEN id WHEN 'customer' THEN customer WHEN 'kind' THEN kind END END DESC,
+  recipients DESC, kind, id
+LIMIT :limit OFFSET :offset
+-- name: web_principals_count
+SELECT count(*) FROM principal
+WHERE (:kind = '' OR kind = :kind) AND (:customer = '' OR customer = :customer)
+  AND (:text = '' OR instr(lower(id), lower(:text)) OR instr(lower(customer), lower(:text)))
+-- name: web_principal
+SELECT kind, id, customer, score, messages, recipients, bounced, first_us, last_us, case_id FROM principal WHERE kind = :kind AND id = :id
+-- name: web_principal_hours
+SELECT hour_us, messages, recipients, bounced, refused FROM principal_hour WHERE kind = :kind AND id = :id AND hour_us >= :since ORDER BY hour_us
+-- name: web_principal_cases
+SELECT id, severity, level, state, kind, score, peak_score, opened_us, closed_us, messages, recipients, sentence, utc_offset_s
+FROM acase WHERE principal_kind = :kind AND principal_id = :id ORDER BY id DESC
+-- name: web_segments
+SELECT count(*) AS segments, coalesce(sum(messages), 0) AS messages, coalesce(sum(recipients), 0) AS recipients, coalesce(sum(bytes), 0) AS bytes,
+  coalesce(min(first_us), 0) AS first_us, coalesce(max(last_us), 0) AS last_us FROM segment
+-- name: web_store_counts
+SELECT (SELECT count(*) FROM acase) AS cases, (SELECT count(*) FROM principal) AS principals, (SELECT count(*) FROM hot_message) AS newest_messages,
+  (SELECT count(*) FROM notification) AS notifications
+-- report
+-- name: case_json
+SELECT id, kind, runner_up, principal_kind, principal_id, customer, state, level, severity, score, peak_score, threshold, first_seen_us, opened_us,
+  updated_us, closed_us, reopened, messages, recipients, sentence, also, counter_evidence, guards, utc_offset_s
+FROM acase WHERE (:open_only = 0 OR state IN ('open', 'acknowledged')) AND updated_us >= :since ORDER BY id
+-- name: case_json_detectors
+SELECT name, score, since_us, why FROM case_detector WHERE case_id = :id ORDER BY score DESC, name
+-- name: case_json_evidence
+SELECT at_us, detector, line FROM case_evidence WHERE case_id = :id ORDER BY seq
+-- name: case_json_sources
+SELECT ip, country, asn, messages, first_us, last_us FROM case_source WHERE case_id = :id ORDER BY messages DESC, ip
+-- name: export_compromised
+SELECT c.id,
+  CASE c.principal_kind WHEN 'host' THEN c.principal_id ELSE coalesce((SELECT ip FROM case_source s WHERE s.case_id = c.id ORDER BY messages DESC, ip LIMIT 1), '') END,
+  CASE c.principal_kind WHEN 'host' THEN '' WHEN 'script' THEN 'uid ' || c.principal_id ELSE c.principal_id END,
+  c.customer, c.first_seen_us, c.updated_us,
+  (SELECT group_concat(name, ';') FROM (SELECT name FROM case_detector x WHERE x.case_id = c.id ORDER BY score DESC, name)),
+  c.score, c.messages, c.recipients,
+  coalesce((SELECT group_concat(country, ';') FROM (SELECT DISTINCT country FROM case_source s WHERE s.case_id = c.id AND country <> '' ORDER BY country)), ''),
+  coalesce((SELECT group_concat(asn, ';') FROM (SELECT DISTINCT asn FROM case_source s WHERE s.case_id = c.id AND asn <> 0 ORDER BY asn)), ''),
+  c.utc_offset_s
+FROM acase c WHERE c.kind <> 'list-hygiene' AND c.state <> 'false-positive' AND (c.state IN ('open', 'acknowledged') OR c.updated_us >= :since) ORDER BY c.id
+-- name: export_cases
+SELECT id, state, severity, level, kind, principal_kind, principal_id, customer, score, opened_us, updated_us, closed_us, messages, recipients,
+  sentence, utc_offset_s FROM acase WHERE updated_us >= :since ORDER BY id

@@ -1,0 +1,44 @@
+#include "ctl/common.h"
+
+#include <time.h>
+
+#include "analyzer/detector.h"
+#include "analyzer/store_ro.h"
+#include "lib/times.h"
+
+const char *common_default_conf(void)
+{
+	return SYSCONFDIR "/abusewatch.conf";
+}
+
+int common_open(const char *conf_path, struct conf **ret_conf, struct db *ret_db)
+{
+	size_t n;
+	struct err e;
+	const struct opt_table *const *tables = detector_option_tables(&n);
+	struct conf *c = conf_load_or_die(conf_path, tables, n);
+	if (store_ro_open(ret_db, c->store, &e) < 0) {
+		(void)command_fail("%s", e.text);
+		conf_free(c);
+		return -1;
+	}
+	*ret_conf = c;
+	return 0;
+}
+
+void common_close(struct conf *conf, struct db *db)
+{
+	db_close(db);
+	conf_free(conf);
+}
+
+int common_time(const char *text, int64_t *ret_us)
+{
+	if (times_parse(sv_cstr(text), ret_us) == 0)
+		return 0;
+	int64_t back = opt_duration_s(text);
+	if (back < 0)
+		return -1;
+	*ret_us = ((int64_t)time(NULL) - back) * US_PER_S;
+	return 0;
+}
