@@ -9,12 +9,12 @@
 #include "lib/opt.h"
 
 /* Groups of correlated detectors; docs/detectors.md B.3. */
-enum group { GROUP_VOLUME, GROUP_RECEIVERS, GROUP_ORIGIN, GROUP_PROTOCOL, GROUP_IDENTITY, GROUP_TOPOLOGY, GROUP_LISTING, GROUPS };
+enum evidence_group { GROUP_VOLUME, GROUP_RECEIVERS, GROUP_ORIGIN, GROUP_PROTOCOL, GROUP_IDENTITY, GROUP_TOPOLOGY, GROUP_LISTING, GROUPS };
 
 struct detector {
 	const char *name;
 	const char *title;           /* in a heading: "writes to strangers" */
-	enum group group;
+	enum evidence_group group;
 	unsigned kinds;              /* bit set of 1 << enum principal_kind */
 	size_t state_bytes;          /* multiple of 8, zero = nothing known */
 	const struct opt_table *options; /* the first member of the struct is `bool enabled` */

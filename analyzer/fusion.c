@@ -9,7 +9,7 @@ void fusion_groups(const int32_t *scores, int32_t *groups)
 	for (size_t g = 0; g < GROUPS; g++)
 		groups[g] = 0;
 	for (size_t d = 0; d < detector_count(); d++) {
-		enum group g = detector_registry[d]->group;
+		enum evidence_group g = detector_registry[d]->group;
 		if (scores[d] > groups[g]) {
 			second[g] = groups[g];
 			groups[g] = scores[d];

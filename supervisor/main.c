@@ -1,0 +1,161 @@
+/* abusewatchd: starts the other programs, starts them again when they die, tells them to reload and to end. It reads no
+ * mail data itself. */
+#include <errno.h>
+#include <getopt.h>
+#include <grp.h>
+#include <libgen.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "analyzer/detector.h"
+#include "lib/buf.h"
+#include "lib/msg.h"
+#include "lib/proc.h"
+#include "supervisor/children.h"
+
+/* Ending runs from the front of the flow to its end, so that what was read is still judged and stored. */
+static const struct child_spec collector = { "abusewatch-collector", 1 };
+static const struct child_spec mailer = { "abusewatch-mailer", 1 };
+static const struct child_spec web = { "abusewatch-web", 1 };
+static const struct child_spec analyzer = { "abusewatch-analyzer", 2 };
+
+struct supervisor {
+	uv_loop_t loop;
+	struct proc proc;
+	struct children *children;
+	const char *conf_path, *bin_dir;
+	bool debug, background;
+};
+
+static void usage(FILE *f)
+{
+	fputs("usage: abusewatchd -c CONF [-d] [-D] [-b DIR]\n"
+	      "  -c CONF   the config (abusewatch.conf(5))\n"
+	      "  -d        say more\n"
+	      "  -D        go to the background (log to syslog)\n"
+	      "  -b DIR    where the other programs are [beside this one]\n"
+	      "  --help    this text; --version\n"
+	      "Runs in the foreground unless -D; SIGHUP reloads, SIGTERM ends everything.\n", f);
+}
+
+/* The programs lie beside this one, in the build folder as in /usr/sbin. */
+static const char *own_dir(void)
+{
+	static char path[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+	if (n <= 0)
+		return BINDIR;
+	path[n] = 0;
+	return dirname(path);
+}
+
+static void options(struct supervisor *s, int argc, char **argv)
+{
+	static const struct option longs[] = { { "help", 0, 0, 'h' }, { "version", 0, 0, 'V' }, { 0 } };
+	int c;
+	s->conf_path = SYSCONFDIR "/abusewatch.conf";
+	s->bin_dir = own_dir();
+	while ((c = getopt_long(argc, argv, "c:dDb:hV", longs, NULL)) != -1)
+		switch (c) {
+		case 'c': s->conf_path = optarg; break;
+		case 'd': s->debug = true; break;
+		case 'D': s->background = true; break;
+		case 'b': s->bin_dir = optarg; break;
+		case 'h': usage(stdout); exit(0);
+		case 'V': puts("abusewatchd " VERSION); exit(0);
+		default: usage(stderr); exit(2);
+		}
+}
+
+/* As root: become the configured user, keeping the groups that may read logs. */
+static void drop_root(const struct conf *conf)
+{
+	static const char *const log_groups[] = { "adm", "systemd-journal" };
+	gid_t groups[3];
+	int n = 0;
+	if (geteuid() != 0 || !conf->user || !*conf->user)
+		return;
+	struct passwd *pw = getpwnam(conf->user);
+	if (!pw)
+		fatal("%s: there is no user \"%s\"; make it (adduser --system --group %s) or set another one", conf->path, conf->user, conf->user);
+	uid_t uid = pw->pw_uid;
+	gid_t gid = pw->pw_gid;
+	groups[n++] = gid;
+	for (size_t i = 0; i < sizeof log_groups / sizeof *log_groups; i++) {
+		struct group *g = getgrnam(log_groups[i]);
+		if (g)
+			groups[n++] = g->gr_gid;
+	}
+	if (chown(conf->state_dir, uid, gid) < 0)
+		msg_warn("%s: cannot give it to %s: %m", conf->state_dir, conf->user);
+	if (setgroups((size_t)n, groups) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
+		fatal("cannot become %s: %m", conf->user);
+}
+
+static void on_reload(void *ctx)
+{
+	struct supervisor *s = ctx;
+	msg_info("reload");
+	children_reload(s->children);
+}
+
+static void on_all_ended(void *ctx)
+{
+	struct supervisor *s = ctx;
+	uv_stop(&s->loop);
+}
+
+static void on_stop(void *ctx)
+{
+	struct supervisor *s = ctx;
+	msg_info("ending");
+	children_stop(s->children, on_all_ended, s);
+}
+
+static void prepare(struct supervisor *s, bool *ret_web)
+{
+	size_t n;
+	const struct opt_table *const *tables = detector_option_tables(&n);
+	static char absolute[PATH_MAX];
+	struct conf *conf = conf_load_or_die(s->conf_path, tables, n);
+	if (!realpath(s->conf_path, absolute))
+		fatal("%s: %m", s->conf_path);
+	s->conf_path = absolute;
+	if (mkdir(conf->state_dir, 0750) < 0 && errno != EEXIST)
+		fatal("%s: cannot make this folder: %m", conf->state_dir);
+	if (s->background) {
+		msg_to(MSG_SYSLOG);
+		if (daemon(0, 0) < 0)
+			fatal("cannot go to the background: %m");
+	}
+	drop_root(conf);
+	*ret_web = conf->web.enabled;
+	conf_free(conf);
+}
+
+int main(int argc, char **argv)
+{
+	static struct supervisor s;
+	bool with_web;
+	msg_init("abusewatchd");
+	options(&s, argc, argv);
+	if (s.debug)
+		msg_level(MSG_DEBUG);
+	prepare(&s, &with_web);
+	uv_loop_init(&s.loop);
+	proc_init(&s.proc, &s.loop, on_reload, on_stop, &s);
+	s.children = children_new(&s.loop, s.bin_dir, s.conf_path, s.debug);
+	children_add(s.children, &analyzer);
+	children_add(s.children, &collector);
+	children_add(s.children, &mailer);
+	if (with_web)
+		children_add(s.children, &web);
+	uv_run(&s.loop, UV_RUN_DEFAULT);
+	children_free(s.children);
+	msg_info("ended");
+	return 0;
+}
