@@ -263,3 +263,22 @@ FROM acase c WHERE c.kind <> 'list-hygiene' AND c.state <> 'false-positive' AND 
 -- name: export_cases
 SELECT id, state, severity, level, kind, principal_kind, principal_id, customer, score, opened_us, updated_us, closed_us, messages, recipients,
   sentence, utc_offset_s FROM acase WHERE updated_us >= :since ORDER BY id
+-- letters
+-- name: plan_cases
+SELECT id, opened_us, updated_us, customer, level, state = 'acknowledged' FROM acase WHERE state IN ('open', 'acknowledged') ORDER BY id
+-- name: plan_sent
+SELECT kind, status, coalesce(done_us, at_us) FROM notification WHERE case_id = :case_id AND status IN ('sent', 'failed') AND at_us >= :opened
+-- name: plan_level_rise
+SELECT 1 FROM case_event WHERE case_id = :case_id AND what = 'level'
+  AND seq > (SELECT coalesce(max(seq), 0) FROM case_event WHERE case_id = :case_id AND what = 'notified') LIMIT 1
+-- name: plan_asked
+SELECT n.id, n.case_id, n.recipient, c.customer FROM notification n JOIN acase c ON c.id = n.case_id WHERE n.status = 'queued' ORDER BY n.id
+-- name: letter_case
+SELECT kind, principal_kind, principal_id, customer, level, severity, sentence, also, first_seen_us, updated_us, messages, recipients, utc_offset_s
+FROM acase WHERE id = :id
+-- name: letter_evidence
+SELECT line FROM case_evidence WHERE case_id = :id ORDER BY seq LIMIT 10
+-- name: letter_sources
+SELECT ip, country, asn, messages FROM case_source WHERE case_id = :id ORDER BY messages DESC, ip LIMIT 10
+-- name: letter_count
+SELECT count(*) FROM notification WHERE case_id = :id AND status = 'sent'

@@ -1,0 +1,79 @@
+#include "report/deliver.h"
+
+#include <stdlib.h>
+
+#include "lib/control.h"
+#include "lib/msg.h"
+
+struct due_list { struct letter_due *v; size_t n; };
+
+static void collect(void *ctx, const struct letter_due *due)
+{
+	struct due_list *l = ctx;
+	l->v = xrealloc(l->v, (l->n + 1) * sizeof *l->v);
+	l->v[l->n++] = *due;
+}
+
+static void put(struct json_object *o, const char *key, const char *value)
+{
+	json_object_object_add(o, key, json_object_new_string(value));
+}
+
+static int record(const struct conf *conf, const struct letter_due *due, const char *status, const char *error, const char *message_id, struct err *e)
+{
+	struct json_object *o = json_object_new_object();
+	put(o, "do", "notification-result");
+	json_object_object_add(o, "id", json_object_new_int64(due->notification_id));
+	json_object_object_add(o, "case", json_object_new_int64(due->case_id));
+	put(o, "kind", due->kind);
+	put(o, "recipient", due->recipient);
+	put(o, "language", due->language);
+	put(o, "status", status);
+	put(o, "error", error);
+	put(o, "message_id", message_id);
+	struct json_object *answer = control_ask(conf_control_socket(conf).s, o, 5000, e);
+	json_object_put(o);
+	json_object_put(answer);
+	return answer ? 0 : -1;
+}
+
+/* The analyzer must be there before a letter goes out. */
+static int analyzer_listens(const struct conf *conf, struct err *e)
+{
+	struct json_object *o = json_object_new_object();
+	put(o, "do", "ping");
+	struct json_object *answer = control_ask(conf_control_socket(conf).s, o, 5000, e);
+	json_object_put(o);
+	json_object_put(answer);
+	return answer ? 0 : -1;
+}
+
+static int deliver_one(struct db *d, const struct conf *conf, const struct letter_due *due, int64_t now_us, struct err *e)
+{
+	struct letter l;
+	struct err why;
+	if (letter_write(d, conf, due, now_us, &l, &why) < 0) {
+		msg_error("case %lld: %s", (long long)due->case_id, why.text);
+		return record(conf, due, "failed", why.text, "", e);
+	}
+	int bad = letter_send(conf, due, &l, &why);
+	if (bad)
+		msg_error("case %lld: letter to %s: %s", (long long)due->case_id, due->recipient, why.text);
+	else
+		msg_info("case %lld: letter (%s) sent to %s", (long long)due->case_id, due->kind, due->recipient);
+	bad = record(conf, due, bad ? "failed" : "sent", bad ? why.text : "", l.message_id, e);
+	letter_fini(&l);
+	return bad;
+}
+
+int deliver_due(struct db *d, const struct conf *conf, int64_t now_us, struct err *e)
+{
+	struct due_list list = { 0 };
+	int bad = plan_letters(d, conf, now_us, collect, &list, e);
+	if (!bad && list.n)
+		bad = analyzer_listens(conf, e);
+	for (size_t i = 0; i < list.n && !bad; i++)
+		bad = deliver_one(d, conf, &list.v[i], now_us, e);
+	free(list.v);
+	return bad;
+}

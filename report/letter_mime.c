@@ -1,0 +1,58 @@
+#include <gmime/gmime.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "lib/times.h"
+#include "report/letter.h"
+
+static void add_headers(GMimeMessage *m, const struct conf *conf, const struct letter_due *due, const char *reply_to, int64_t now_us, struct letter *l)
+{
+	char number[24];
+	GDateTime *date = g_date_time_new_from_unix_utc(now_us / US_PER_S);
+	g_mime_message_add_mailbox(m, GMIME_ADDRESS_TYPE_FROM, conf->notify.operator_name, conf->notify.from);
+	g_mime_message_add_mailbox(m, GMIME_ADDRESS_TYPE_TO, NULL, due->recipient);
+	if (reply_to && *reply_to)
+		g_mime_message_add_mailbox(m, GMIME_ADDRESS_TYPE_REPLY_TO, NULL, reply_to);
+	g_mime_message_set_subject(m, buf_cstr(&l->subject), "utf-8");
+	g_mime_message_set_date(m, date);
+	g_mime_message_set_message_id(m, l->message_id);
+	/* RFC 3834: robots must not answer it. */
+	g_mime_object_set_header(GMIME_OBJECT(m), "Auto-Submitted", "auto-generated", NULL);
+	(void)snprintf(number, sizeof number, "%" PRId64, due->case_id);
+	g_mime_object_set_header(GMIME_OBJECT(m), "X-Abusewatch-Case", number, NULL);
+	g_date_time_unref(date);
+}
+
+static int to_bytes(GMimeMessage *m, struct buf *out, struct err *e)
+{
+	GMimeFormatOptions *format = g_mime_format_options_new();
+	GMimeStream *mem = g_mime_stream_mem_new();
+	g_mime_format_options_set_newline_format(format, GMIME_NEWLINE_FORMAT_DOS);
+	ssize_t n = g_mime_object_write_to_stream(GMIME_OBJECT(m), format, mem);
+	GByteArray *bytes = g_mime_stream_mem_get_byte_array(GMIME_STREAM_MEM(mem));
+	if (n > 0)
+		buf_add(out, bytes->data, bytes->len);
+	g_object_unref(mem);
+	g_mime_format_options_free(format);
+	return n > 0 ? 0 : err_set(e, "the letter could not be composed");
+}
+
+int letter_mime(const struct conf *conf, const struct letter_due *due, const char *reply_to, int64_t now_us, struct letter *l, struct err *e)
+{
+	static bool started;
+	if (!started)
+		g_mime_init();
+	started = true;
+	GMimeMessage *m = g_mime_message_new(TRUE);
+	GMimeTextPart *part = g_mime_text_part_new_with_subtype("plain");
+	add_headers(m, conf, due, reply_to, now_us, l);
+	g_mime_text_part_set_charset(part, "utf-8");
+	g_mime_text_part_set_text(part, buf_cstr(&l->body));
+	/* Log lines are long: quoted-printable keeps every relay happy. */
+	g_mime_part_set_content_encoding(GMIME_PART(part), GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE);
+	g_mime_message_set_mime_part(m, GMIME_OBJECT(part));
+	int bad = to_bytes(m, &l->message, e);
+	g_object_unref(part);
+	g_object_unref(m);
+	return bad;
+}

@@ -1,0 +1,113 @@
+/* abusewatch-mailer: sends the letters that are due, and tells the analyzer what became of them. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "analyzer/detector.h"
+#include "analyzer/store_ro.h"
+#include "lib/msg.h"
+#include "lib/proc.h"
+#include "lib/times.h"
+#include "report/deliver.h"
+
+#define LOOK_MS 2000
+
+struct mailer {
+	uv_loop_t loop;
+	uv_timer_t timer;
+	struct proc proc;
+	const char *conf_path;
+	struct conf *conf;
+};
+
+static int64_t wall_us(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t)t.tv_sec * US_PER_S + t.tv_nsec / 1000;
+}
+
+static void on_timer(uv_timer_t *t)
+{
+	struct mailer *m = t->data;
+	struct db db;
+	struct err e;
+	static bool complained;
+	if (!m->conf->notify.enabled)
+		return;
+	if (store_ro_open(&db, m->conf->store, &e) < 0) {
+		if (!complained)
+			msg_warn("%s; looking again", e.text);
+		complained = true;
+		return;
+	}
+	complained = false;
+	if (deliver_due(&db, m->conf, wall_us(), &e) < 0)
+		msg_error("%s", e.text);
+	db_close(&db);
+}
+
+static struct conf *load(const char *path)
+{
+	size_t n;
+	const struct opt_table *const *tables = detector_option_tables(&n);
+	return conf_load_or_die(path, tables, n);
+}
+
+static void on_reload(void *ctx)
+{
+	struct mailer *m = ctx;
+	size_t n;
+	const struct opt_table *const *tables = detector_option_tables(&n);
+	struct conf *c = conf_load(m->conf_path, tables, n, NULL, NULL);
+	if (!c) {
+		msg_error("reload: the config has mistakes (abusewatch check-config shows them); going on with the old one");
+		return;
+	}
+	conf_free(m->conf);
+	m->conf = c;
+}
+
+static void on_stop(void *ctx)
+{
+	struct mailer *m = ctx;
+	uv_stop(&m->loop);
+}
+
+static void usage(FILE *f)
+{
+	fputs("usage: abusewatch-mailer -c CONF [-d]\n"
+	      "  -c CONF   the config (abusewatch.conf(5))\n"
+	      "  -d        say more\n"
+	      "  --help    this text; --version\n"
+	      "Sends the letters that are due. Runs in the foreground; SIGHUP reloads, SIGTERM ends.\n"
+	      "What would be sent now: abusewatch notify --dry-run\n", f);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option longs[] = { { "help", 0, 0, 'h' }, { "version", 0, 0, 'V' }, { 0 } };
+	static struct mailer m = { .conf_path = SYSCONFDIR "/abusewatch.conf" };
+	int c;
+	msg_init("abusewatch-mailer");
+	while ((c = getopt_long(argc, argv, "c:dhV", longs, NULL)) != -1)
+		switch (c) {
+		case 'c': m.conf_path = optarg; break;
+		case 'd': msg_level(MSG_DEBUG); break;
+		case 'h': usage(stdout); return 0;
+		case 'V': puts("abusewatch-mailer " VERSION); return 0;
+		default: usage(stderr); return 2;
+		}
+	m.conf = load(m.conf_path);
+	uv_loop_init(&m.loop);
+	proc_init(&m.proc, &m.loop, on_reload, on_stop, &m);
+	uv_timer_init(&m.loop, &m.timer);
+	m.timer.data = &m;
+	uv_timer_start(&m.timer, on_timer, 500, LOOK_MS);
+	proc_ready(&m.proc);
+	msg_info(m.conf->notify.enabled ? "ready" : "ready; notify is off in the config, so no letter is sent");
+	uv_run(&m.loop, UV_RUN_DEFAULT);
+	conf_free(m.conf);
+	return 0;
+}

@@ -1,0 +1,131 @@
+#include "report/plan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "analyzer/acase.h"
+#include "lib/times.h"
+
+struct open_case {
+	int64_t id, opened_us, updated_us;
+	char customer[128];
+	int level;
+	bool acknowledged;
+};
+
+struct sent {           /* what went out, or was tried, for one case since it was opened */
+	int64_t last_us, last_failed_us, last_level_us;
+	bool to_customer, to_desk;
+};
+
+static const struct conf_customer *customer_row(const struct conf *conf, const char *name)
+{
+	for (size_t i = 0; *name && i < conf->n_customer; i++)
+		if (strcmp(conf->customer[i].customer, name) == 0)
+			return &conf->customer[i];
+	return NULL;
+}
+
+/* Who gets the customer's letter: the customer, or the desk when nobody is known. */
+static void address(const struct conf *conf, const struct open_case *c, struct letter_due *due)
+{
+	const struct conf_customer *row = customer_row(conf, c->customer);
+	bool known = row && row->contact && *row->contact;
+	(void)snprintf(due->recipient, sizeof due->recipient, "%s", known ? row->contact : conf->notify.desk ? conf->notify.desk : "");
+	(void)snprintf(due->language, sizeof due->language, "%s", known && row->language && *row->language ? row->language : conf->notify.default_language);
+}
+
+static struct sent what_was_sent(struct db *d, const struct open_case *c)
+{
+	struct sent s = { 0 };
+	sqlite3_stmt *st = db_query(d, Q_PLAN_SENT, "ii", c->id, c->opened_us);
+	while (sqlite3_step(st) == SQLITE_ROW) {
+		bool desk = sv_eq(db_text(st, 0), SV("desk"));
+		int64_t at = sqlite3_column_int64(st, 2);
+		if (sv_eq(db_text(st, 1), SV("sent"))) {
+			s.to_desk |= desk;
+			s.to_customer |= !desk;
+			if (!desk && at > s.last_us)
+				s.last_us = at;
+		} else if (at > s.last_failed_us) {
+			s.last_failed_us = at;
+		}
+	}
+	sqlite3_reset(st);
+	st = db_query(d, Q_PLAN_LEVEL_RISE, "i", c->id);
+	if (sqlite3_step(st) == SQLITE_ROW)
+		s.last_level_us = sqlite3_column_int64(st, 0); /* 1 when the level rose after the last letter */
+	sqlite3_reset(st);
+	return s;
+}
+
+static const char *customer_letter(const struct conf *conf, const struct open_case *c, const struct sent *s, int64_t now_us)
+{
+	int least = case_level_named(conf->notify.min_level);
+	if (c->level < least || now_us - s->last_failed_us < PLAN_RETRY_S * US_PER_S)
+		return NULL;
+	if (!s->to_customer)
+		return "open";
+	if (now_us - s->last_us < conf->notify.cooldown_s * US_PER_S)
+		return NULL;
+	if (s->last_level_us)
+		return "rise";
+	return c->updated_us > s->last_us ? "reminder" : NULL;
+}
+
+static void plan_case(struct db *d, const struct conf *conf, const struct open_case *c, int64_t now_us, plan_cb *cb, void *ctx)
+{
+	struct letter_due due = { .case_id = c->id };
+	struct sent s = what_was_sent(d, c);
+	if (now_us - c->updated_us > PLAN_STALE_S * US_PER_S)
+		return;
+	const char *kind = customer_letter(conf, c, &s, now_us);
+	if (kind) {
+		(void)snprintf(due.kind, sizeof due.kind, "%s", kind);
+		address(conf, c, &due);
+		if (*due.recipient)
+			cb(ctx, &due);
+	}
+	if (!c->acknowledged && !s.to_desk && conf->notify.desk && *conf->notify.desk && conf->notify.escalate_s > 0 &&
+	    now_us - c->opened_us >= conf->notify.escalate_s * US_PER_S && now_us - s.last_failed_us >= PLAN_RETRY_S * US_PER_S) {
+		(void)snprintf(due.kind, sizeof due.kind, "desk");
+		(void)snprintf(due.recipient, sizeof due.recipient, "%s", conf->notify.desk);
+		(void)snprintf(due.language, sizeof due.language, "%s", conf->notify.default_language);
+		cb(ctx, &due);
+	}
+}
+
+static void asked_for(struct db *d, const struct conf *conf, plan_cb *cb, void *ctx)
+{
+	sqlite3_stmt *st = db_query(d, Q_PLAN_ASKED, "");
+	while (sqlite3_step(st) == SQLITE_ROW) {
+		struct letter_due due = { .case_id = sqlite3_column_int64(st, 1), .notification_id = sqlite3_column_int64(st, 0), .kind = "asked" };
+		struct open_case c = { .id = due.case_id };
+		(void)snprintf(c.customer, sizeof c.customer, "%.*s", SVARG(db_text(st, 3)));
+		address(conf, &c, &due);
+		if (db_text(st, 2).n)
+			(void)snprintf(due.recipient, sizeof due.recipient, "%.*s", SVARG(db_text(st, 2)));
+		if (*due.recipient)
+			cb(ctx, &due);
+	}
+	sqlite3_reset(st);
+}
+
+int plan_letters(struct db *d, const struct conf *conf, int64_t now_us, plan_cb *cb, void *ctx, struct err *e)
+{
+	int rc;
+	sqlite3_stmt *st = db_query(d, Q_PLAN_CASES, "");
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		struct open_case c = { .id = sqlite3_column_int64(st, 0), .opened_us = sqlite3_column_int64(st, 1), .updated_us = sqlite3_column_int64(st, 2) };
+		const char *level = (const char *)sqlite3_column_text(st, 4);
+		(void)snprintf(c.customer, sizeof c.customer, "%.*s", SVARG(db_text(st, 3)));
+		c.level = level ? case_level_named(level) : 0;
+		c.acknowledged = sqlite3_column_int(st, 5) != 0;
+		plan_case(d, conf, &c, now_us, cb, ctx);
+	}
+	sqlite3_reset(st);
+	if (rc != SQLITE_DONE)
+		return err_set(e, "%s: %s", d->path, sqlite3_errmsg(d->h));
+	asked_for(d, conf, cb, ctx);
+	return 0;
+}
