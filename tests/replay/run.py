@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+"""run.py BIN FILE.scn …: replays scenarios through `abusewatch import` and compares the cases with what the scenario expects.
+
+A scenario is a text file. Lines:
+  config TEXT                  a line of abusewatch.conf (networks, detectors, …); the rest is filled in
+  customer A,B,C,D,E           a line of customers.csv
+  geo prefix,country,asn       a line of the geo CSV
+  mail start=T every=D count=N account=A|host=IP|uid=U ip=IP sender=S to=R[,R] [status=S] [reply=TEXT] [bad=K]
+                               N messages; {n} in a value is the number of the message, {n%7} its remainder, {n//3} a third of it.
+                               status: sent (default), bounced, deferred. bad=K: only every K-th is refused, the others are sent.
+  log LINE                     a log line as it is
+  expect case KIND=ID [kind=K] [level>=L] [before=T] [after=T] [detectors=a,b]
+  expect silent KIND=ID        no case about it
+  expect cases N               so many cases in all
+"""
+import json, os, re, subprocess, sys, tempfile
+from datetime import datetime, timedelta, timezone
+
+LEVELS = ["suspected", "likely", "confirmed"]
+UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def duration(text):
+    return timedelta(seconds=float(text[:-1]) * UNIT[text[-1]])
+
+
+def fill(text, n):
+    return re.sub(r"\{(n[^}]*)\}", lambda m: str(eval(m.group(1), {"__builtins__": {}}, {"n": n})), text)
+
+
+def words(line):
+    """key=value pairs; a value with spaces stands in quotes."""
+    return dict(re.findall(r'(\w+>?)="?((?<=")[^"]*|[^\s"]+)"?', line))
+
+
+def stamp(t):
+    return t.strftime("%b ") + f"{t.day:2d}" + t.strftime(" %H:%M:%S")
+
+
+class Log:
+    def __init__(self):
+        self.lines, self.serial = [], 0
+
+    def add(self, t, text):
+        self.lines.append((t, len(self.lines), f"{stamp(t)} mx1 postfix/{text}"))
+
+    def mail(self, t, w, n):
+        self.serial += 1
+        q = f"{0xA00000000 + self.serial * 7:X}"
+        sender = fill(w.get("sender", w.get("account", "www@isp.example")), n)
+        rcpts = [fill(r, n) for r in w["to"].split(",")]
+        bad = w.get("status", "sent") != "sent" and n % int(w.get("bad", "1")) == 0
+        if "uid" in w:
+            self.add(t, f"pickup[77]: {q}: uid={w['uid']} from=<{sender}>")
+        else:
+            ip = fill(w.get("ip", w.get("host", "")), n)
+            sasl = f", sasl_method=PLAIN, sasl_username={w['account']}" if "account" in w else ""
+            self.add(t, f"smtpd[11]: {q}: client=unknown[{ip}]{sasl}")
+        self.add(t, f"cleanup[12]: {q}: message-id=<{self.serial}@isp.example>")
+        self.add(t, f"qmgr[13]: {q}: from=<{sender}>, size={w.get('size', '1200')}, nrcpt={len(rcpts)} (queue active)")
+        for r in rcpts:
+            status = w["status"] if bad else "sent"
+            reply = w.get("reply", "550 5.1.1 User unknown") if bad else "250 2.0.0 Ok"
+            dsn = reply.split()[1] if bad else "2.0.0"
+            text = f"host mx.{r.split('@')[1]}[192.0.2.25] said: {reply} (in reply to RCPT TO command)" if bad else reply
+            self.add(t, f"smtp[14]: {q}: to=<{r}>, relay=mx.{r.split('@')[1]}[192.0.2.25]:25, delay=0.2, delays=0.1/0/0/0.1, "
+                        f"dsn={dsn}, status={status} ({text})")
+        if w.get("status") != "deferred" or not bad:
+            self.add(t, f"qmgr[13]: {q}: removed")
+
+    def text(self):
+        return "".join(l + "\n" for _, _, l in sorted(self.lines, key=lambda x: x[:2]))
+
+
+def load(path):
+    s = {"config": [], "customers": [], "geo": [], "expect": [], "log": Log()}
+    for raw in open(path, encoding="utf-8"):
+        line = raw.strip()
+        if not line or line.startswith("#"):
+            continue
+        verb, _, rest = line.partition(" ")
+        if verb == "config":
+            s["config"].append(rest)
+        elif verb == "customer":
+            s["customers"].append(rest)
+        elif verb == "geo":
+            s["geo"].append(rest)
+        elif verb == "expect":
+            s["expect"].append(rest)
+        elif verb == "log":
+            t = datetime.strptime("2026 " + rest[:15], "%Y %b %d %H:%M:%S")
+            s["log"].lines.append((t, len(s["log"].lines), rest))
+        elif verb == "mail":
+            w = words(rest)
+            t = datetime.fromisoformat(w["start"])
+            for n in range(int(w.get("count", "1"))):
+                s["log"].mail(t, w, n)
+                t += duration(w.get("every", "1h"))
+        else:
+            raise SystemExit(f"{path}: unknown verb {verb}")
+    return s
+
+
+def replay(binary, s, folder):
+    conf = os.path.join(folder, "test.conf")
+    with open(os.path.join(folder, "customers.csv"), "w") as f:
+        f.write("customer,contact,language,kind,value\n" + "".join(c + "\n" for c in s["customers"]))
+    with open(os.path.join(folder, "geo.csv"), "w") as f:
+        f.write("prefix,country,asn\n" + "".join(g + "\n" for g in s["geo"]))
+    with open(conf, "w") as f:
+        f.write('store = "t.db"\nlocal-domains = { "isp.example" }\ncustomers = "customers.csv"\ngeo = { "geo.csv" }\n')
+        f.write('source "mx1" { type = "file" path = "mail.log" mta = "postfix" timezone = "UTC" }\n')
+        f.write("".join(c + "\n" for c in s["config"]))
+        if not any(c.startswith("networks") for c in s["config"]):
+            f.write('networks = { "198.18.0.0/15" }\n')
+    with open(os.path.join(folder, "mail.log"), "w") as f:
+        f.write(s["log"].text())
+    run = subprocess.run([binary, "import", "-c", conf, os.path.join(folder, "mail.log")], capture_output=True, text=True)
+    if run.returncode:
+        return None, run.stderr.strip()
+    run = subprocess.run([binary, "cases", "-c", conf, "--format", "ndjson"], capture_output=True, text=True)
+    if run.returncode:
+        return None, run.stderr.strip()
+    return [json.loads(l) for l in run.stdout.splitlines()], ""
+
+
+def when(text):
+    t = datetime.fromisoformat(text)
+    return t if t.tzinfo else t.replace(tzinfo=timezone.utc)
+
+
+def check(expect, cases):
+    """None when it holds, else what is wrong."""
+    verb, _, rest = expect.partition(" ")
+    if verb == "cases":
+        return None if len(cases) == int(rest) else f"{len(cases)} cases instead of {rest}"
+    kind, _, ident = rest.split()[0].partition("=")
+    mine = [c for c in cases if c["principal"] == {"kind": kind, "id": ident}]
+    if verb == "silent":
+        return f"case {mine[0]['id']} about {ident}: {mine[0]['sentence']}" if mine else None
+    if not mine:
+        return f"no case about {ident}"
+    c, w = mine[0], words(rest)
+    if w.get("kind", c["kind"]) != c["kind"]:
+        if " kind=" in rest:
+            return f"kind {c['kind']}"
+    if "level>" in w and LEVELS.index(c["level"]) < LEVELS.index(w["level>"]):
+        return f"level {c['level']}"
+    if "before" in w and when(c["opened_at"]) > when(w["before"]):
+        return f"opened at {c['opened_at']}"
+    if "after" in w and when(c["opened_at"]) < when(w["after"]):
+        return f"opened at {c['opened_at']}"
+    missing = set(filter(None, w.get("detectors", "").split(","))) - {d["name"] for d in c["detectors"]}
+    if missing:
+        return f"without {', '.join(sorted(missing))}"
+    if not c["sentence"] or not c["evidence"]:
+        return "a case must have a sentence and evidence"
+    return None
+
+
+def main():
+    binary, bad = sys.argv[1], 0
+    for path in sys.argv[2:]:
+        name = os.path.basename(path)[:-4]
+        s = load(path)
+        with tempfile.TemporaryDirectory() as folder:
+            cases, error = replay(binary, s, folder)
+        wrong = [error] if cases is None else [f"{e}: {x}" for e in s["expect"] if (x := check(e, cases))]
+        if not s["expect"]:
+            wrong.append("expects nothing")
+        print(f"not ok replay {name} - {'; '.join(wrong)}" if wrong else f"ok replay {name}")
+        bad += bool(wrong)
+    return 1 if bad else 0
+
+
+sys.exit(main())
