@@ -9,7 +9,8 @@ struct merge_file {
 	char *path;
 	size_t order;
 	int64_t first_us;
-	uint64_t dev, inode;
+	uint64_t dev, inode, bytes;
+	bool packed;
 	struct buf head; /* the first bytes, for the fingerprint */
 	uint64_t start;  /* resume here */
 	bool done, active;
@@ -117,7 +118,9 @@ int merge_add(struct merge *m, const char *path, struct err *e)
 	if (stat(path, &st) == 0) {
 		f->dev = (uint64_t)st.st_dev;
 		f->inode = (uint64_t)st.st_ino;
+		f->bytes = (uint64_t)st.st_size;
 	}
+	f->packed = archive_reader_is_packed(r);
 	archive_reader_close(r);
 	return 0;
 }
@@ -125,11 +128,14 @@ int merge_add(struct merge *m, const char *path, struct err *e)
 void merge_resume(struct merge *m, const struct positions *p)
 {
 	for (size_t i = 0; i < m->n; i++) {
-		const struct position *at = positions_find(p, buf_sv(&m->v[i].head));
-		if (at) {
-			m->v[i].done = at->done;
-			m->v[i].start = m->v[i].taken = m->v[i].pending = at->offset;
-		}
+		struct merge_file *f = &m->v[i];
+		const struct position *at = positions_find(p, buf_sv(&f->head));
+		if (!at)
+			continue;
+		f->done = at->done && (f->packed || f->bytes <= at->offset); /* a live file may have grown since */
+		f->start = f->taken = f->pending = at->offset;
+		f->feed.stamp.year = at->year;
+		f->feed.stamp.last_us = at->stamp_us;
 	}
 }
 
@@ -139,7 +145,8 @@ void merge_positions(const struct merge *m, struct positions *ret)
 		const struct merge_file *f = &m->v[i];
 		if (!f->head.n || (!f->taken && !f->done))
 			continue;
-		struct position at = { f->dev, f->inode, fingerprint_of(buf_sv(&f->head)), f->taken, f->done };
+		struct position at = { f->dev, f->inode, fingerprint_of(buf_sv(&f->head)), f->taken, f->done,
+			f->feed.stamp.year, f->feed.stamp.last_us };
 		positions_set(ret, &at);
 	}
 }
@@ -259,7 +266,8 @@ int merge_run(struct merge *m, struct pipeline *p, merge_progress *cb, void *ctx
 			finish(m, f);
 		if (cb && m->done_bytes - told >= ARCHIVE_READER_BYTES) {
 			told = m->done_bytes;
-			cb(ctx, told, lines_of(m));
+			if (!cb(ctx, told, lines_of(m)))
+				break;
 		}
 	}
 	if (m->failed)
@@ -278,4 +286,12 @@ void merge_counters(const struct merge *m, struct obs_counters *ret)
 const char *merge_path(const struct merge *m)
 {
 	return m->path;
+}
+
+uint64_t merge_total(const struct merge *m)
+{
+	uint64_t n = 0;
+	for (size_t i = 0; i < m->n; i++)
+		n += m->v[i].bytes;
+	return n;
 }

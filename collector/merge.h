@@ -20,8 +20,10 @@ int merge_add(struct merge *m, const char *path, struct err *e);
 void merge_resume(struct merge *m, const struct positions *p);
 void merge_positions(const struct merge *m, struct positions *ret);
 
-/* Called between lines now and then (at least every ARCHIVE_READER_BYTES): bytes of files read, lines so far. */
-typedef void merge_progress(void *ctx, uint64_t done, uint64_t lines);
+/* Bytes of all files, as they lie on the disk. */
+uint64_t merge_total(const struct merge *m);
+/* Called between lines now and then (at least every ARCHIVE_READER_BYTES): bytes of files read, lines so far. False: stop. */
+typedef bool merge_progress(void *ctx, uint64_t done, uint64_t lines);
 /* Reads everything into p. -1 and e when a file is damaged: the others are read nevertheless, e is the first one's. */
 int merge_run(struct merge *m, struct pipeline *p, merge_progress *cb, void *ctx, struct err *e);
 /* Adds the files' totals. */

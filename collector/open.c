@@ -373,14 +373,27 @@ static void bucket_put(struct correlate *c, uint32_t m)
 	*b = m + 1;
 }
 
+static int by_id_order(const void *a, const void *b, void *ctx)
+{
+	const struct correlate *c = ctx;
+	uint64_t x = c->msg[*(const uint32_t *)a].id_order, y = c->msg[*(const uint32_t *)b].id_order;
+	return x < y ? -1 : x > y;
+}
+
+/* In the order of coming, so that chains look as if they had always been in this table. */
 static void bucket_resize(struct correlate *c, uint32_t size)
 {
+	uint32_t *all = xmalloc((size_t)c->n_msg * sizeof *all), n = 0;
+	for (uint32_t m = 0; m < c->n_msg; m++)
+		if (c->msg[m].used && c->msg[m].indexed)
+			all[n++] = m;
+	qsort_r(all, n, sizeof *all, by_id_order, c);
 	free(c->bucket);
 	c->bucket_mask = size - 1;
 	c->bucket = xcalloc(size, sizeof *c->bucket);
-	for (uint32_t m = 0; m < c->n_msg; m++)
-		if (c->msg[m].used && c->msg[m].indexed)
-			bucket_put(c, m);
+	for (uint32_t i = 0; i < n; i++)
+		bucket_put(c, all[i]);
+	free(all);
 }
 
 void open_index(struct correlate *c, uint32_t m)
@@ -392,6 +405,7 @@ void open_index(struct correlate *c, uint32_t m)
 	if (!id.n)
 		return;
 	o->id_hash = open_hash(c, id, o->host);
+	o->id_order = ++c->id_order;
 	o->indexed = true;
 	if (++c->indexed > c->bucket_mask)
 		bucket_resize(c, (c->bucket_mask + 1) * 2);
@@ -416,11 +430,26 @@ void open_unindex(struct correlate *c, uint32_t m)
 
 void open_rebuild(struct correlate *c)
 {
-	uint32_t slots = 1024;
+	uint32_t slots = 1024, buckets = 1024;
 	while (slots < c->live_keys * 2 + 2)
 		slots *= 2;
 	for (uint32_t k = 0; k < c->n_key; k++)
 		if (c->key[k].used)
 			c->key[k].hash = id_hash(c, c->key[k].id, c->key[k].host);
 	slot_resize(c, slots);
+	c->indexed = 0;
+	for (uint32_t m = 0; m < c->n_msg; m++) {
+		struct open_msg *o = &c->msg[m];
+		if (!o->used)
+			continue;
+		for (uint32_t i = 0; i < o->n_rcpt; i++)
+			o->rcpt[i].hash = (uint32_t)open_hash(c, open_get(o, o->rcpt[i].recipient), 0);
+		if (o->indexed) {
+			o->id_hash = open_hash(c, open_get(o, o->message_id), o->host);
+			c->indexed++;
+		}
+	}
+	while (buckets < c->indexed)
+		buckets *= 2;
+	bucket_resize(c, buckets);
 }

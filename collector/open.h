@@ -35,7 +35,7 @@ struct open_msg {
 	uint32_t maybe_parent, first_child, next_child; /* a guess that waits for proof */
 	int64_t first_us, last_us, due_us, uid, size, nrcpt;
 	int32_t utc_offset_s;
-	uint64_t id_hash;
+	uint64_t id_hash, id_order; /* order: of coming into the index */
 #define T(name) struct open_ref name;
 	OPEN_TEXTS(T)
 #undef T
@@ -53,6 +53,15 @@ struct open_msg {
 	bool head, sender_known, submission, bounce, forward, probe, loopback, piped, stitched;
 	bool removed, reported, dirty, shown, keeps_removed;
 };
+
+/* -- what a snapshot says of each. -- */
+/* Plain figures of a message: F(member). Signed ones travel zig-zag. */
+#define MSG_FIGURES(F)                                                                               \
+	F(first_us) F(last_us) F(due_us) F(uid) F(size) F(nrcpt) F(utc_offset_s) F(id_order) F(text_lost) \
+	F(indexed) F(head) F(sender_known) F(submission) F(bounce) F(forward) F(probe) F(loopback)        \
+	F(piped) F(stitched) F(removed) F(reported) F(dirty) F(shown) F(keeps_removed)
+#define RCPT_FIGURES(F) F(time_us) F(attempts) F(status) F(local) F(changed) F(handed) F(final_hop)
+#define RCPT_TEXTS(T) T(recipient) T(orig) T(dsn) T(reply) T(relay_host) T(relay_ip)
 
 /* A queue id on a host; a message that was re-injected has several. */
 struct open_key {
@@ -83,6 +92,7 @@ struct correlate {
 	uint32_t slot_mask;
 	uint32_t *bucket;    /* message-id → msg + 1, chained */
 	uint32_t bucket_mask, indexed;
+	uint64_t id_order;
 	struct open_host *host;
 	uint32_t n_host, cap_host, last_host;
 	struct open_ends list[OPEN_LISTS], due[OPEN_DUES];

@@ -238,3 +238,19 @@ void pipeline_add_feed(const struct feed *f, struct obs_counters *ret)
 	ret->bad_utf8 += f->frame.bad_utf8;
 	ret->bad_stamps += f->bad_stamps;
 }
+
+void pipeline_save(const struct pipeline *p, struct buf *out)
+{
+	wire_put_u(out, p->recognised);
+	wire_put_u(out, p->unrecognised);
+	wire_put_u(out, p->foreign);
+	correlate_save(p->correlate, out);
+}
+
+int pipeline_load(struct pipeline *p, struct wire *w)
+{
+	p->recognised = wire_get_u(w);
+	p->unrecognised = wire_get_u(w);
+	p->foreign = wire_get_u(w);
+	return correlate_load(p->correlate, w);
+}

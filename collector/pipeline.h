@@ -57,10 +57,8 @@ struct shapes *pipeline_shapes(struct pipeline *p);
 void pipeline_counters(const struct pipeline *p, struct obs_counters *ret);
 void pipeline_add_feed(const struct feed *f, struct obs_counters *ret);
 
-/* State ↔ bytes, for snapshots. */
+/* State ↔ bytes, for snapshots. Loading into a fresh pipeline with a correlator; -1 when the bytes are no such state. */
 void pipeline_save(const struct pipeline *p, struct buf *out);
 int pipeline_load(struct pipeline *p, struct wire *w);
-void feed_save(const struct feed *f, struct buf *out);
-int feed_load(struct feed *f, struct wire *w);
 
 #endif

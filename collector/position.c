@@ -42,7 +42,7 @@ static bool same(const struct position *a, const struct position *b)
 {
 	if (a->head.n == b->head.n && a->head.hash == b->head.hash && a->head.n)
 		return true;
-	return a->dev == b->dev && a->inode == b->inode && (a->head.n < POSITION_HEAD_BYTES && a->head.n <= b->head.n) && a->offset <= b->offset;
+	return !a->done && a->dev == b->dev && a->inode == b->inode && (a->head.n < POSITION_HEAD_BYTES && a->head.n <= b->head.n) && a->offset <= b->offset;
 }
 
 void positions_set(struct positions *p, const struct position *at)
@@ -81,6 +81,8 @@ void positions_save(const struct positions *p, struct buf *out)
 		wire_put_u(out, v->head.n);
 		wire_put_u(out, v->offset);
 		wire_put_u(out, v->done);
+		wire_put_i(out, v->year);
+		wire_put_i(out, v->stamp_us);
 	}
 }
 
@@ -97,6 +99,8 @@ int positions_load(struct positions *p, struct wire *w)
 		v.head.n = (uint32_t)wire_get_u(w);
 		v.offset = wire_get_u(w);
 		v.done = wire_get_u(w) != 0;
+		v.year = (int32_t)wire_get_i(w);
+		v.stamp_us = wire_get_i(w);
 		if (v.head.n > POSITION_HEAD_BYTES)
 			w->bad = true;
 		if (!w->bad)

@@ -22,6 +22,8 @@ struct position {
 	struct fingerprint head;
 	uint64_t offset; /* of the first byte not taken, in the unpacked file */
 	bool done;       /* read to its end */
+	int32_t year;     /* of its stamps without one, as of offset; 0 = none yet */
+	int64_t stamp_us; /* the last of them */
 };
 
 /* Oldest first; when there are too many the oldest finished ones are forgotten. */

@@ -9,8 +9,9 @@ static uint32_t original_of(const struct correlate *c, uint32_t m)
 	const struct open_msg *o = &c->msg[m];
 	struct sv id = open_get(o, o->message_id);
 	uint32_t at = c->bucket[o->id_hash & c->bucket_mask];
-	for (unsigned tries = 0; at && tries < 32; tries++) {
+	for (unsigned tries = 0; at && tries < 32;) {
 		const struct open_msg *p = &c->msg[at - 1];
+		tries += p->id_hash == o->id_hash;
 		if (at - 1 != m && p->id_hash == o->id_hash && p->host == o->host && sv_eq(open_get(p, p->message_id), id) &&
 		    p->maybe_parent == OPEN_NONE && o->first_child == OPEN_NONE)
 			return at - 1;

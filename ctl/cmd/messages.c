@@ -25,10 +25,11 @@ static void on_txn(void *ctx, const struct txn *t)
 	logs_out_add(m->out, buf_sv(&m->text));
 }
 
-static void on_progress(void *ctx, uint64_t done, uint64_t lines)
+static bool on_progress(void *ctx, uint64_t done, uint64_t lines)
 {
 	struct messages *m = ctx;
 	logs_progress_at(&m->progress, done, lines);
+	return true;
 }
 
 static void help(FILE *to)

@@ -1,0 +1,195 @@
+/* abusewatch-collector: follows the log files of the config and sends what they say to the analyzer. */
+#include <getopt.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <uv.h>
+
+#include "collector/stream.h"
+#include "lib/buf.h"
+#include "lib/msg.h"
+#include "lib/proc.h"
+
+#define GLOB_MS 5000 /* new files that a pattern fits are found so often */
+
+struct collector {
+	const char *conf_path, *only;
+	bool to_stdout;
+	struct conf *conf;
+	uv_loop_t *loop;
+	uv_timer_t timer;
+	struct proc proc;
+	struct stream **stream;
+	size_t n_stream, cap_stream;
+	bool stopping;
+};
+
+static void usage(FILE *to)
+{
+	fputs("usage: abusewatch-collector [-d] [-c CONF] [-s SOURCE] [--stdout]\n"
+	      "  -c CONF     the config [" SYSCONFDIR "/abusewatch.conf]\n"
+	      "  -s SOURCE   only this source (default: all)\n"
+	      "  -d          log debugging messages\n"
+	      "  --stdout    print messages as NDJSON instead of sending them; nothing is remembered\n", to);
+}
+
+static int options(struct collector *c, int argc, char **argv)
+{
+	static const struct option all[] = { { "stdout", 0, 0, 'o' }, { "help", 0, 0, 'h' }, { "config", 1, 0, 'c' }, { "source", 1, 0, 's' }, { 0, 0, 0, 0 } };
+	c->conf_path = SYSCONFDIR "/abusewatch.conf";
+	for (int opt; (opt = getopt_long(argc, argv, "c:s:dh", all, NULL)) != -1;) {
+		switch (opt) {
+		case 'c': c->conf_path = optarg; break;
+		case 's': c->only = optarg; break;
+		case 'd': msg_level(MSG_DEBUG); break;
+		case 'o': c->to_stdout = true; break;
+		case 'h': usage(stdout); exit(0);
+		default: usage(stderr); return -1;
+		}
+	}
+	if (optind < argc) {
+		usage(stderr);
+		return -1;
+	}
+	return 0;
+}
+
+static bool is_pattern(const char *path)
+{
+	return strpbrk(path, "*?[") != NULL;
+}
+
+/* Files that were rotated away belong to the file whose name they began with. */
+static bool is_rotated(const char *path)
+{
+	const char *dot = strrchr(path, '.'), *dash = strrchr(path, '-');
+	if (dot && (!strcmp(dot, ".gz") || !strcmp(dot, ".xz") || !strcmp(dot, ".zst") || !strcmp(dot, ".bz2")))
+		return true;
+	if (dot && dot[1] && strspn(dot + 1, "0123456789") == strlen(dot + 1))
+		return true;
+	return dash && strlen(dash + 1) >= 8 && strspn(dash + 1, "0123456789") == strlen(dash + 1);
+}
+
+static bool has_stream(const struct collector *c, const char *name)
+{
+	for (size_t i = 0; i < c->n_stream; i++)
+		if (!strcmp(stream_name(c->stream[i]), name))
+			return true;
+	return false;
+}
+
+static void add_stream(struct collector *c, const struct conf_source *s, const char *name, const char *path)
+{
+	struct err e;
+	if (has_stream(c, name))
+		return;
+	struct conf_path sock = conf_ingest_socket(c->conf);
+	struct stream_options o = { c->loop, name, path, s, c->to_stdout ? NULL : sock.s };
+	struct stream *st = stream_new(&o, &e);
+	if (!st) {
+		msg_error("%s:%d: %s", c->conf->path, s->line, e.text);
+		return;
+	}
+	msg_info("source %s: following %s", name, path);
+	if (c->n_stream == c->cap_stream) {
+		c->cap_stream = c->cap_stream ? c->cap_stream * 2 : 8;
+		c->stream = xrealloc(c->stream, c->cap_stream * sizeof *c->stream);
+	}
+	c->stream[c->n_stream++] = st;
+}
+
+/* Each file of a pattern is a stream of its own, "source:path": its reports' numbers depend on that file alone. */
+static void add_pattern(struct collector *c, const struct conf_source *s)
+{
+	glob_t g;
+	struct buf name = { 0 };
+	if (glob(s->path, 0, NULL, &g) == 0) {
+		for (size_t i = 0; i < g.gl_pathc; i++) {
+			if (is_rotated(g.gl_pathv[i]))
+				continue;
+			buf_clear(&name);
+			buf_printf(&name, "%s:%s", s->name, g.gl_pathv[i]);
+			add_stream(c, s, buf_cstr(&name), g.gl_pathv[i]);
+		}
+		globfree(&g);
+	}
+	buf_fini(&name);
+}
+
+static void add_sources(struct collector *c)
+{
+	for (size_t i = 0; i < c->conf->n_source; i++) {
+		const struct conf_source *s = &c->conf->source[i];
+		if (c->only && strcmp(c->only, s->name))
+			continue;
+		if (is_pattern(s->path))
+			add_pattern(c, s);
+		else
+			add_stream(c, s, s->name, s->path);
+	}
+}
+
+static void on_timer(uv_timer_t *t)
+{
+	add_sources(t->data);
+}
+
+static void stop_streams(struct collector *c)
+{
+	for (size_t i = 0; i < c->n_stream; i++)
+		stream_stop(c->stream[i]);
+	c->n_stream = 0;
+}
+
+static void ignore_mistake(void *ctx, const char *file, int line, const char *text)
+{
+	(void)ctx;
+	msg_error("%s:%d: %s", file, line, text);
+}
+
+static void on_reload(void *ctx)
+{
+	struct collector *c = ctx;
+	struct conf *fresh = conf_load(c->conf_path, NULL, 0, ignore_mistake, NULL);
+	if (!fresh) {
+		msg_error("the config has mistakes; going on with the old one");
+		return;
+	}
+	stop_streams(c);
+	conf_free(c->conf);
+	c->conf = fresh;
+	add_sources(c);
+}
+
+static void on_stop(void *ctx)
+{
+	struct collector *c = ctx;
+	if (c->stopping)
+		return;
+	c->stopping = true;
+	uv_close((uv_handle_t *)&c->timer, NULL);
+	stop_streams(c);
+	proc_fini(&c->proc);
+}
+
+int main(int argc, char **argv)
+{
+	static struct collector c;
+	msg_init("abusewatch-collector");
+	if (options(&c, argc, argv) < 0)
+		return 2;
+	c.conf = conf_load_or_die(c.conf_path, NULL, 0);
+	c.loop = uv_default_loop();
+	proc_init(&c.proc, c.loop, on_reload, on_stop, &c);
+	uv_timer_init(c.loop, &c.timer);
+	c.timer.data = &c;
+	uv_timer_start(&c.timer, on_timer, GLOB_MS, GLOB_MS);
+	add_sources(&c);
+	if (!c.n_stream && c.only)
+		msg_warn("%s: has no source \"%s\", or its pattern fits no file yet", c.conf_path, c.only);
+	proc_ready(&c.proc);
+	uv_run(c.loop, UV_RUN_DEFAULT);
+	conf_free(c.conf);
+	free(c.stream);
+	return 0;
+}

@@ -1,0 +1,157 @@
+#include "collector/siblings.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "collector/archive_reader.h"
+#include "lib/buf.h"
+
+void siblings_fini(struct siblings *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		free(s->v[i].path);
+	free(s->v);
+	*s = (struct siblings){ 0 };
+}
+
+/* The first bytes of a file, unpacked. */
+static bool head_of(const char *path, struct buf *ret)
+{
+	struct err e;
+	struct sv block;
+	struct archive_reader *r = archive_reader_open(path, &e);
+	buf_clear(ret);
+	while (r && ret->n < POSITION_HEAD_BYTES && archive_reader_next(r, &block, &e) > 0)
+		buf_add(ret, block.p, block.n < POSITION_HEAD_BYTES ? block.n : POSITION_HEAD_BYTES);
+	archive_reader_close(r);
+	return ret->n > 0;
+}
+
+/* ".1", "-20261122", ".2.gz": what programs that rotate logs append. */
+static bool is_rotation(const char *suffix)
+{
+	static const char *const packed[] = { ".gz", ".xz", ".zst" };
+	size_t n = strlen(suffix);
+	for (unsigned i = 0; i < 3; i++)
+		if (n > strlen(packed[i]) && !strcmp(suffix + n - strlen(packed[i]), packed[i]))
+			n -= strlen(packed[i]);
+	return n > 1 && strchr(".-", suffix[0]) && strspn(suffix + 1, "0123456789-.") == n - 1;
+}
+
+/* Calls cb for each rotated file beside path. */
+static void each(const char *path, void (*cb)(void *ctx, const char *file, const struct stat *st), void *ctx)
+{
+	const char *slash = strrchr(path, '/');
+	const char *base = slash ? slash + 1 : path;
+	struct sv dir = slash ? sv_make(path, (size_t)(slash - path) + (slash == path)) : SV(".");
+	char *dir_path = xsvdup(dir);
+	DIR *d = opendir(dir_path);
+	struct buf name = { 0 };
+	struct stat st;
+	for (struct dirent *e; d && (e = readdir(d));) {
+		size_t n = strlen(base);
+		if (strncmp(e->d_name, base, n) || !is_rotation(e->d_name + n))
+			continue;
+		buf_clear(&name);
+		buf_puts(&name, dir_path);
+		buf_addc(&name, '/');
+		buf_puts(&name, e->d_name);
+		if (stat(buf_cstr(&name), &st) == 0 && S_ISREG(st.st_mode))
+			cb(ctx, buf_cstr(&name), &st);
+	}
+	if (d)
+		closedir(d);
+	buf_fini(&name);
+	free(dir_path);
+}
+
+struct finding { const struct positions *read; struct siblings *out; struct buf head; int64_t last_us; };
+
+static int64_t mtime_us(const struct stat *st)
+{
+	return (int64_t)st->st_mtim.tv_sec * 1000000 + st->st_mtim.tv_nsec / 1000;
+}
+
+static void add(struct siblings *s, const struct sibling *one)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		struct sibling *v = &s->v[i];
+		if (v->head.hash == one->head.hash && v->head.n == one->head.n) { /* "x.1" and "x.1.gz": the plain one */
+			struct sibling *worse = strlen(v->path) > strlen(one->path) ? v : NULL;
+			if (worse) {
+				free(worse->path);
+				worse->path = xstrdup(one->path);
+			}
+			return;
+		}
+	}
+	if (s->n == s->cap) {
+		s->cap = s->cap ? s->cap * 2 : 8;
+		s->v = xrealloc(s->v, s->cap * sizeof *s->v);
+	}
+	s->v[s->n] = *one;
+	s->v[s->n++].path = xstrdup(one->path);
+}
+
+static void look(void *ctx, const char *file, const struct stat *st)
+{
+	struct finding *f = ctx;
+	if (!head_of(file, &f->head))
+		return;
+	const struct position *at = positions_find(f->read, buf_sv(&f->head));
+	if (at && (f->last_us == 0 || mtime_us(st) > f->last_us))
+		f->last_us = mtime_us(st);
+	if (at && at->done)
+		return;
+	struct sibling one = { (char *)(uintptr_t)file, mtime_us(st), fingerprint_of(buf_sv(&f->head)), at ? at->offset : 0, at != NULL };
+	add(f->out, &one);
+}
+
+static int by_time(const void *a, const void *b)
+{
+	const struct sibling *x = a, *y = b;
+	return x->mtime_us < y->mtime_us ? -1 : x->mtime_us > y->mtime_us ? 1 : strcmp(x->path, y->path);
+}
+
+void siblings_find(const char *path, const struct positions *read, bool live_known, struct siblings *ret)
+{
+	struct finding f = { .read = read, .out = ret };
+	each(path, look, &f);
+	buf_fini(&f.head);
+	if (ret->n)
+		qsort(ret->v, ret->n, sizeof *ret->v, by_time);
+	/* Of those we never saw only the newer ones are ours: older ones were there before we began. */
+	size_t kept = 0;
+	for (size_t i = 0; i < ret->n; i++) {
+		if (ret->v[i].known || (!live_known && f.last_us && ret->v[i].mtime_us > f.last_us))
+			ret->v[kept++] = ret->v[i];
+		else
+			free(ret->v[i].path);
+	}
+	ret->n = kept;
+}
+
+struct copying { const struct fingerprint *head; struct buf buf; char *path; };
+
+static void is_copy(void *ctx, const char *file, const struct stat *st)
+{
+	struct copying *c = ctx;
+	(void)st;
+	if (!head_of(file, &c->buf) || !fingerprint_fits(c->head, buf_sv(&c->buf)))
+		return;
+	if (c->path && strlen(c->path) <= strlen(file))
+		return;
+	free(c->path);
+	c->path = xstrdup(file);
+}
+
+bool siblings_copy(const char *path, const struct fingerprint *head, char **ret_path)
+{
+	struct copying c = { .head = head };
+	each(path, is_copy, &c);
+	buf_fini(&c.buf);
+	*ret_path = c.path;
+	return c.path != NULL;
+}

@@ -1,0 +1,21 @@
+/* snapshot: the whole state of one stream as bytes, and back. What is read again after loading it gives the same
+ * reports with the same numbers as if reading had never stopped. */
+#ifndef COLLECTOR_SNAPSHOT_H
+#define COLLECTOR_SNAPSHOT_H
+
+#include "collector/pipeline.h"
+#include "collector/position.h"
+
+struct snapshot {
+	struct positions positions;
+	struct obs_counters totals; /* of reading; the pipeline keeps its own */
+	struct buf again;           /* see struct feed */
+};
+
+void snapshot_fini(struct snapshot *s);
+void snapshot_save(const struct snapshot *s, const struct pipeline *p, struct buf *out);
+/* Into an empty snapshot and a fresh pipeline. An empty blob is the state at the beginning. -1 and e when the bytes
+ * are none of this version's: then both must be thrown away. */
+int snapshot_load(struct sv blob, struct snapshot *s, struct pipeline *p, struct err *e);
+
+#endif

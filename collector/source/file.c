@@ -1,0 +1,384 @@
+/* Follows one log file: inotify (through libuv) wakes it, a slow timer makes sure. Survives rotation by rename, by
+ * copy-and-truncate and by packing, and finds again what was rotated away while nobody watched. */
+#include "collector/source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "collector/archive_reader.h"
+#include "collector/siblings.h"
+#include "lib/buf.h"
+#include "lib/msg.h"
+
+#define BLOCK_BYTES (256u << 10)
+#define BLOCKS_PER_TURN 16   /* then the loop may do other things */
+#define POLL_MS 1000         /* file systems without inotify, renamed files */
+#define COALESCE_MS 10       /* wake at once when idle, gather under load */
+#define ROTATE_GRACE_MS 1000 /* writers keep the old file open until they are told */
+
+struct source_run {
+	struct source_events ev;
+	uv_loop_t *loop;
+	uv_fs_event_t watch;
+	uv_timer_t poll, cool;
+	uv_idle_t more;
+	unsigned handles; /* not closed yet */
+	char *path, *base;
+	char *block;
+	bool paused, closed, woken, working;
+
+	struct siblings old; /* to be read before the live file */
+	size_t old_at;
+	struct archive_reader *archive; /* of old.v[old_at], or of a truncated file's copy */
+	uint64_t archive_skip;
+	bool archive_is_copy;
+
+	int fd;
+	struct position at;     /* of what is being read: live file or archive */
+	uint8_t head[POSITION_HEAD_BYTES];
+	uint64_t rotated_ms;    /* when another file was first seen at path; 0: not */
+	struct positions resume;
+};
+
+static bool give(struct source_run *s, struct sv bytes)
+{
+	if (bytes.n) {
+		s->at.offset += bytes.n;
+		s->ev.bytes(s->ev.ctx, bytes);
+	}
+	return !s->closed && !s->paused;
+}
+
+/* -- the live file -- */
+
+/* The fingerprint covers up to POSITION_HEAD_BYTES, so it grows while the file is shorter than that. */
+static void refresh_head(struct source_run *s)
+{
+	if (s->at.head.n == POSITION_HEAD_BYTES)
+		return;
+	ssize_t n = pread(s->fd, s->head, sizeof s->head, 0);
+	if (n > (ssize_t)s->at.head.n)
+		s->at.head = fingerprint_of(sv_make((const char *)s->head, (size_t)n));
+}
+
+static bool head_changed(struct source_run *s)
+{
+	uint8_t now[POSITION_HEAD_BYTES];
+	if (!s->at.head.n)
+		return false;
+	ssize_t n = pread(s->fd, now, s->at.head.n, 0);
+	return n < (ssize_t)s->at.head.n || fingerprint_of(sv_make((const char *)now, (size_t)n)).hash != s->at.head.hash;
+}
+
+static bool open_live(struct source_run *s)
+{
+	struct stat st;
+	s->fd = open(s->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (s->fd < 0)
+		return false;
+	if (fstat(s->fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		close(s->fd);
+		s->fd = -1;
+		return false;
+	}
+	s->at = (struct position){ .dev = (uint64_t)st.st_dev, .inode = (uint64_t)st.st_ino };
+	s->rotated_ms = 0;
+	refresh_head(s);
+	const struct position *known = positions_find(&s->resume, sv_make((const char *)s->head, s->at.head.n));
+	if (known && known->offset <= (uint64_t)st.st_size)
+		s->at.offset = known->offset;
+	positions_fini(&s->resume); /* only the first file is one we may have read from */
+	if (s->at.offset)
+		(void)lseek(s->fd, (off_t)s->at.offset, SEEK_SET);
+	return true;
+}
+
+static void close_live(struct source_run *s)
+{
+	if (s->fd >= 0)
+		close(s->fd);
+	s->fd = -1;
+	s->at = (struct position){ 0 };
+}
+
+/* Emptied in place (copytruncate): a copy with the same first bytes may hold lines that we did not see. */
+static void truncated(struct source_run *s)
+{
+	char *copy = NULL;
+	struct err e;
+	if (siblings_copy(s->path, &s->at.head, &copy) && (s->archive = archive_reader_open(copy, &e))) {
+		s->archive_skip = s->at.offset;
+		s->archive_is_copy = true;
+		free(copy);
+		return;
+	}
+	free(copy);
+	s->ev.boundary(s->ev.ctx, SOURCE_TRUNCATED);
+	close_live(s);
+}
+
+/* At the end of the file: is it still the one at path? */
+static void check_rotation(struct source_run *s)
+{
+	struct stat st;
+	if (stat(s->path, &st) < 0 || ((uint64_t)st.st_ino == s->at.inode && (uint64_t)st.st_dev == s->at.dev)) {
+		s->rotated_ms = 0;
+		return;
+	}
+	uint64_t now = uv_now(s->loop);
+	if (!s->rotated_ms)
+		s->rotated_ms = now ? now : 1;
+	if (now - s->rotated_ms < ROTATE_GRACE_MS)
+		return;
+	s->ev.boundary(s->ev.ctx, SOURCE_ROTATED);
+	close_live(s);
+}
+
+/* One block. False: nothing more for now, or we were stopped. */
+static bool read_live(struct source_run *s)
+{
+	struct stat st;
+	if (s->fd < 0 && !open_live(s))
+		return false;
+	if (fstat(s->fd, &st) == 0 && ((uint64_t)st.st_size < s->at.offset || ((uint64_t)st.st_size != s->at.offset && head_changed(s)))) {
+		truncated(s);
+		return true;
+	}
+	ssize_t n = read(s->fd, s->block, BLOCK_BYTES);
+	if (n < 0 && errno == EINTR)
+		return true;
+	if (n < 0)
+		msg_warn("%s: cannot be read: %s", s->path, strerror(errno));
+	if (n > 0) {
+		refresh_head(s);
+		return give(s, sv_make(s->block, (size_t)n));
+	}
+	check_rotation(s);
+	return s->fd < 0 && !s->closed; /* switched: go on with the next file */
+}
+
+/* -- files that were rotated away -- */
+
+static void archive_done(struct source_run *s)
+{
+	archive_reader_close(s->archive);
+	s->archive = NULL;
+	if (s->archive_is_copy) {
+		s->archive_is_copy = false;
+		s->ev.boundary(s->ev.ctx, SOURCE_TRUNCATED);
+		close_live(s);
+		return;
+	}
+	s->ev.boundary(s->ev.ctx, SOURCE_ROTATED);
+	s->at = (struct position){ 0 };
+	s->old_at++;
+}
+
+static bool open_old(struct source_run *s)
+{
+	struct err e;
+	const struct sibling *o = &s->old.v[s->old_at];
+	struct stat st;
+	s->archive = archive_reader_open(o->path, &e);
+	if (!s->archive) {
+		msg_warn("%s; its lines are lost", e.text);
+		s->old_at++;
+		return false;
+	}
+	s->at = (struct position){ .head = o->head, .offset = o->offset };
+	if (stat(o->path, &st) == 0) {
+		s->at.dev = (uint64_t)st.st_dev;
+		s->at.inode = (uint64_t)st.st_ino;
+	}
+	s->archive_skip = o->offset;
+	return true;
+}
+
+static bool read_archive(struct source_run *s)
+{
+	struct sv block;
+	struct err e;
+	if (!s->archive && !open_old(s))
+		return true;
+	int got = archive_reader_next(s->archive, &block, &e);
+	if (got < 0)
+		msg_warn("%s", e.text);
+	if (got <= 0) {
+		archive_done(s);
+		return !s->closed;
+	}
+	size_t skip = s->archive_skip < block.n ? (size_t)s->archive_skip : block.n;
+	s->archive_skip -= skip;
+	return give(s, sv_skip(block, skip));
+}
+
+/* -- the loop -- */
+
+static void on_more(uv_idle_t *h);
+
+static void work(struct source_run *s)
+{
+	if (s->paused || s->closed || s->working)
+		return;
+	s->working = true;
+	bool more = true;
+	for (unsigned i = 0; more && i < BLOCKS_PER_TURN && !s->paused; i++)
+		more = s->archive || s->old_at < s->old.n ? read_archive(s) : read_live(s);
+	s->working = false;
+	if (s->closed)
+		return;
+	if (more && !s->paused) {
+		uv_idle_start(&s->more, on_more);
+		return;
+	}
+	uv_idle_stop(&s->more);
+	if (!s->paused)
+		s->ev.idle(s->ev.ctx);
+}
+
+static void on_more(uv_idle_t *h)
+{
+	work(h->data);
+}
+
+static void on_poll(uv_timer_t *h)
+{
+	work(h->data);
+}
+
+static void on_cool(uv_timer_t *h)
+{
+	struct source_run *s = h->data;
+	if (!s->woken)
+		return;
+	s->woken = false;
+	uv_timer_start(&s->cool, on_cool, COALESCE_MS, 0);
+	work(s);
+}
+
+static void on_event(uv_fs_event_t *h, const char *name, int events, int status)
+{
+	struct source_run *s = h->data;
+	(void)events;
+	if (status < 0 || (name && strcmp(name, s->base)))
+		return;
+	if (uv_is_active((uv_handle_t *)&s->cool)) {
+		s->woken = true;
+		return;
+	}
+	uv_timer_start(&s->cool, on_cool, COALESCE_MS, 0);
+	work(s);
+}
+
+static void start_watching(struct source_run *s)
+{
+	char *dir = xstrdup(s->path), *slash = strrchr(dir, '/');
+	if (slash)
+		slash[slash == dir] = 0;
+	uv_fs_event_init(s->loop, &s->watch);
+	uv_timer_init(s->loop, &s->poll);
+	uv_timer_init(s->loop, &s->cool);
+	uv_idle_init(s->loop, &s->more);
+	s->handles = 4;
+	s->watch.data = s->poll.data = s->cool.data = s->more.data = s;
+	int e = uv_fs_event_start(&s->watch, on_event, slash ? dir : ".", 0);
+	if (e < 0)
+		msg_info("%s: is not watched (%s), but looked at every %d ms", s->path, uv_strerror(e), POLL_MS);
+	uv_timer_start(&s->poll, on_poll, POLL_MS, POLL_MS);
+	uv_idle_start(&s->more, on_more);
+	free(dir);
+}
+
+/* Whether the file at path is one that was being read. */
+static bool is_known(const char *path, const struct positions *resume)
+{
+	uint8_t head[POSITION_HEAD_BYTES];
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	ssize_t n = fd < 0 ? 0 : pread(fd, head, sizeof head, 0);
+	if (fd >= 0)
+		close(fd);
+	const struct position *at = n > 0 ? positions_find(resume, sv_make((const char *)head, (size_t)n)) : NULL;
+	return at && !at->done;
+}
+
+static struct source_run *file_open(uv_loop_t *loop, const char *path, const struct positions *resume, const struct source_events *ev,
+                                    struct err *e)
+{
+	(void)e;
+	struct source_run *s = xcalloc(1, sizeof *s);
+	s->ev = *ev;
+	s->loop = loop;
+	s->fd = -1;
+	s->path = xstrdup(path);
+	const char *slash = strrchr(s->path, '/');
+	s->base = s->path + (slash ? slash - s->path + 1 : 0);
+	s->block = xmalloc(BLOCK_BYTES);
+	if (resume->n) {
+		siblings_find(path, resume, is_known(path, resume), &s->old);
+		for (size_t i = 0; i < resume->n; i++)
+			positions_set(&s->resume, &resume->v[i]);
+	}
+	start_watching(s);
+	return s;
+}
+
+static void file_pause(struct source_run *s, bool pause)
+{
+	if (s->paused == pause)
+		return;
+	s->paused = pause;
+	if (!pause && !s->closed)
+		uv_idle_start(&s->more, on_more);
+	else
+		uv_idle_stop(&s->more);
+}
+
+static bool file_position(const struct source_run *s, uint64_t unfinished, struct position *ret)
+{
+	if (!s->at.inode && !s->at.head.n)
+		return false;
+	*ret = s->at;
+	ret->offset -= unfinished < ret->offset ? unfinished : ret->offset;
+	return true;
+}
+
+static uint64_t file_lag(const struct source_run *s)
+{
+	struct stat st;
+	if (s->fd < 0 || fstat(s->fd, &st) < 0 || (uint64_t)st.st_size < s->at.offset)
+		return 0;
+	return (uint64_t)st.st_size - s->at.offset;
+}
+
+static void on_closed(uv_handle_t *h)
+{
+	struct source_run *s = h->data;
+	if (--s->handles)
+		return;
+	free(s->path);
+	free(s->block);
+	free(s);
+}
+
+static void file_close(struct source_run *s)
+{
+	s->closed = true;
+	archive_reader_close(s->archive);
+	s->archive = NULL;
+	if (s->fd >= 0)
+		close(s->fd);
+	s->fd = -1;
+	siblings_fini(&s->old);
+	positions_fini(&s->resume);
+	uv_close((uv_handle_t *)&s->watch, on_closed);
+	uv_close((uv_handle_t *)&s->poll, on_closed);
+	uv_close((uv_handle_t *)&s->cool, on_closed);
+	uv_close((uv_handle_t *)&s->more, on_closed);
+}
+
+const struct source source_file = {
+	.name = "file", .open = file_open, .pause = file_pause, .position = file_position, .lag = file_lag, .close = file_close,
+};
