@@ -1,0 +1,185 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "analyzer/archive.h"
+#include "analyzer/db.h"
+#include "lib/arena.h"
+#include "lib/buf.h"
+#include "lib/times.h"
+
+struct fixture { char dir[64], path[96]; struct db db; struct archive *a; };
+
+#define DAY0 (20000LL * US_PER_DAY)
+
+static struct txn message(int n, char text[8][64], struct txn_rcpt r[2])
+{
+	snprintf(text[0], 64, "Q%06X", n);
+	snprintf(text[1], 64, "<m%d@a.example>", n);
+	snprintf(text[2], 64, "sender%d@a.example", n % 10);
+	snprintf(text[3], 64, "rcpt%d@B.example", n);
+	snprintf(text[4], 64, "198.18.0.%d", n % 200);
+	r[0] = (struct txn_rcpt){ .recipient = sv_cstr(text[3]), .status = TXN_SENT, .dsn = SV("2.0.0"), .reply = SV("250 ok"), .time_us = DAY0 + n };
+	r[1] = (struct txn_rcpt){ .recipient = SV("both@c.example"), .status = TXN_BOUNCED, .dsn = SV("5.1.1"), .reply = SV("550 no") };
+	return (struct txn){ .host = SV("mx1"), .mta = SV("postfix"), .queue_id = sv_cstr(text[0]), .message_id = sv_cstr(text[1]),
+		             .sender = sv_cstr(text[2]), .sender_known = true, .client_ip = sv_cstr(text[4]), .uid = -1, .size = n, .nrcpt = 2,
+		             .first_us = DAY0 + n * US_PER_S, .last_us = DAY0 + n * US_PER_S, .rcpt = r, .n_rcpt = 2, .complete = true };
+}
+
+static void add(struct fixture *f, int from, int to)
+{
+	char text[8][64];
+	struct txn_rcpt r[2];
+	for (int n = from; n < to; n++) {
+		struct txn t = message(n, text, r);
+		assert_int_equal(archive_add(f->a, &t, NULL), 0);
+	}
+}
+
+static void commit(struct fixture *f)
+{
+	struct err e = { "" };
+	assert_int_equal(db_exec(&f->db, "BEGIN IMMEDIATE", &e), 0);
+	if (archive_flush(f->a, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(db_exec(&f->db, "COMMIT", &e), 0);
+	archive_end(f->a, true);
+}
+
+struct seen { size_t n; char first_qid[32]; int64_t size; size_t n_rcpt; char reply[32]; };
+
+static bool note(void *ctx, const struct txn *t)
+{
+	struct seen *s = ctx;
+	if (s->n++ == 0) {
+		snprintf(s->first_qid, sizeof s->first_qid, "%.*s", SVARG(t->queue_id));
+		s->size = t->size;
+		s->n_rcpt = t->n_rcpt;
+		snprintf(s->reply, sizeof s->reply, "%.*s", SVARG(t->rcpt[t->n_rcpt - 1].reply));
+	}
+	return true;
+}
+
+static struct seen find(struct fixture *f, enum archive_key k, struct sv v, bool substring)
+{
+	struct seen s = { 0 };
+	struct err e = { "" };
+	struct archive_query q = { .substring = substring };
+	q.key[k] = v;
+	if (archive_search(f->a, &q, note, &s, NULL, &e) < 0)
+		fail_msg("%s", e.text);
+	return s;
+}
+
+static void every_key_finds_in_rows_and_in_segments(void **state)
+{
+	struct fixture *f = *state;
+	for (int round = 0; round < 2; round++) {
+		add(f, round * 10000, round * 10000 + (round ? 9000 : 100)); /* rows first, then a segment takes all */
+		commit(f);
+		struct seen s = find(f, ARCHIVE_QUEUE_ID, SV("q000007"), false);
+		assert_int_equal(s.n, 1);
+		assert_int_equal(s.size, 7);
+		assert_int_equal(s.n_rcpt, 2);
+		assert_string_equal(s.reply, "550 no");
+		assert_int_equal(find(f, ARCHIVE_MESSAGE_ID, SV("m7@a.example"), false).n, 1);
+		assert_int_equal(find(f, ARCHIVE_RECIPIENT, SV("RCPT7@b.example"), false).n, 1);
+		assert_int_equal(find(f, ARCHIVE_RECIPIENT, SV("cpt77@"), true).n, 1);
+		assert_int_equal(find(f, ARCHIVE_RECIPIENT, SV("@b.example"), false).n, round ? 9100 : 100);
+		assert_int_equal(find(f, ARCHIVE_SENDER, SV("<sender3@a.example>"), false).n, round ? 910 : 10);
+		assert_int_equal(find(f, ARCHIVE_SENDER, SV("nobody@a.example"), false).n, 0);
+		assert_int_equal(find(f, ARCHIVE_CLIENT, SV("198.18.0.5"), false).n, round ? 46 : 1);
+		assert_int_equal(find(f, ARCHIVE_ACCOUNT, SV("x"), false).n, 0);
+	}
+}
+
+static void the_newest_report_of_a_message_is_shown_once(void **state)
+{
+	struct fixture *f = *state;
+	char text[8][64];
+	struct txn_rcpt r[2];
+	add(f, 0, 20);
+	commit(f);
+	struct txn t = message(5, text, r);
+	t.size = 4711;
+	assert_int_equal(archive_add(f->a, &t, NULL), 0);
+	commit(f);
+	struct seen s = find(f, ARCHIVE_QUEUE_ID, SV("Q000005"), false);
+	assert_int_equal(s.n, 1);
+	assert_int_equal(s.size, 4711);
+	add(f, 100, 10000);
+	commit(f);
+	s = find(f, ARCHIVE_QUEUE_ID, SV("Q000005"), false);
+	assert_int_equal(s.n, 1);
+	assert_int_equal(s.size, 4711);
+}
+
+static void a_rolled_back_commit_is_tried_again(void **state)
+{
+	struct fixture *f = *state;
+	add(f, 0, 5000);
+	assert_int_equal(db_exec(&f->db, "BEGIN IMMEDIATE", NULL), 0);
+	assert_int_equal(archive_flush(f->a, NULL), 0);
+	assert_int_equal(db_exec(&f->db, "ROLLBACK", NULL), 0);
+	archive_end(f->a, false);
+	assert_int_equal(find(f, ARCHIVE_RECIPIENT, SV("both@c.example"), false).n, 0);
+	commit(f);
+	assert_int_equal(find(f, ARCHIVE_RECIPIENT, SV("both@c.example"), false).n, 5000);
+}
+
+static void days_are_dropped(void **state)
+{
+	struct fixture *f = *state;
+	struct err e;
+	add(f, 0, 5000);
+	add(f, 90000, 95000); /* the next day */
+	commit(f);
+	assert_int_equal(find(f, ARCHIVE_RECIPIENT, SV("both@c.example"), false).n, 10000);
+	assert_int_equal(db_exec(&f->db, "BEGIN IMMEDIATE", NULL), 0);
+	assert_int_equal(archive_drop_before(f->a, 20001, &e), 0);
+	assert_int_equal(db_exec(&f->db, "COMMIT", NULL), 0);
+	archive_retained(f->a);
+	assert_int_equal(find(f, ARCHIVE_RECIPIENT, SV("both@c.example"), false).n, 5000);
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = xcalloc(1, sizeof *f);
+	snprintf(f->dir, sizeof f->dir, "/tmp/aw-archive-XXXXXX");
+	if (!mkdtemp(f->dir))
+		return -1;
+	snprintf(f->path, sizeof f->path, "%s/t.db", f->dir);
+	if (db_open(&f->db, f->path, NULL) < 0)
+		return -1;
+	f->a = archive_open(f->db.h, f->path, true, NULL);
+	*state = f;
+	return f->a ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+	char rm[128];
+	archive_free(f->a);
+	db_close(&f->db);
+	snprintf(rm, sizeof rm, "rm -rf %s", f->dir);
+	int bad = system(rm);
+	free(f);
+	return bad;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(every_key_finds_in_rows_and_in_segments, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_newest_report_of_a_message_is_shown_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_rolled_back_commit_is_tried_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(days_are_dropped, setup, teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
