@@ -77,9 +77,11 @@ $(B)/gen/tables.c: $(wildcard etc/*.tsv) $(B)/mk/embed
 $(B)/gen/letters.c: $(wildcard report/letters/*.mustache) $(B)/mk/embed
 	@mkdir -p $(@D)
 	$(B)/mk/embed embed_letters $(filter %.mustache,$^) >$@
-$(B)/gen/assets.c: $(wildcard web/tmpl/* web/static/*) $(B)/mk/embed
+# the charts' library comes from Debian's libjs-dygraphs (MIT)
+DYGRAPHS = $(addprefix /usr/share/javascript/dygraphs/,dygraph.min.js dygraph.min.css)
+$(B)/gen/assets.c: $(wildcard web/tmpl/* web/static/*) $(DYGRAPHS) $(B)/mk/embed
 	@mkdir -p $(@D)
-	$(B)/mk/embed embed_assets $(filter web/%,$^) >$@
+	$(B)/mk/embed embed_assets $(filter web/% $(DYGRAPHS),$^) >$@
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 

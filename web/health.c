@@ -1,0 +1,64 @@
+#include "web/health.h"
+
+#include <stdio.h>
+
+#include "lib/times.h"
+#include "web/rows.h"
+
+#define HEALTH_SILENT_S 300
+#define HEALTH_LAG_BYTES (8 << 20)
+
+static struct json_object *share_text(int64_t part, int64_t all)
+{
+	char text[24];
+	if (all <= 0)
+		return NULL;
+	double share = 100.0 * (double)part / (double)all;
+	/* 99.98 % must not read as 100 %: what is missing is what matters. */
+	if (share > 99.9 && share < 100)
+		share = (double)(int64_t)(share * 100) / 100;
+	(void)snprintf(text, sizeof text, part == all ? "%.0f" : share > 99.9 ? "%.2f" : "%.1f", share);
+	return json_object_new_double_s(share, text);
+}
+
+/* One word for how it is, and why. */
+static void judge(const struct call *c, struct json_object *in, int64_t heard_us, int64_t lag)
+{
+	int64_t silent_s = heard_us ? (c->now_us - heard_us) / US_PER_S : 0;
+	const char *state = "live";
+	if (!heard_us)
+		state = "finished";
+	else if (silent_s > HEALTH_SILENT_S)
+		state = "silent";
+	else if (lag > HEALTH_LAG_BYTES)
+		state = "behind";
+	json_put_text(in, "state", state);
+	json_put_bool(in, "trouble", strcmp(state, "silent") == 0 || strcmp(state, "behind") == 0);
+}
+
+static void improve(const struct call *c, struct json_object *in)
+{
+	static const char *const copied[] = { "lines", "bytes", "recognised", "unrecognised", "foreign", "lag_bytes", "open_messages", "cut_lines",
+		                              "bad_stamps", "head_missing", "tail_missing", "evicted", "rotations", "truncations", "txns", "records" };
+	struct json_object *counters = json_object_object_get(in, "counters");
+	for (size_t i = 0; i < sizeof copied / sizeof *copied; i++)
+		json_put_int(in, copied[i], counters ? json_int(counters, copied[i]) : 0);
+	json_object_object_del(in, "counters");
+	int64_t good = json_int(in, "recognised"), bad = json_int(in, "unrecognised"), heard_us = 0;
+	json_put(in, "recognised_percent", share_text(good, good + bad));
+	json_put(in, "unrecognised_percent", share_text(bad, good + bad));
+	(void)times_parse(sv_cstr(json_str(in, "heard_at")), &heard_us);
+	judge(c, in, heard_us, json_int(in, "lag_bytes"));
+}
+
+int health_add(struct call *c, struct json_object *out, struct err *e)
+{
+	struct db *d = &c->web->db;
+	struct json_object *all = rows_all(d, db_query(d, Q_WEB_INPUTS, ""), e);
+	if (!all)
+		return -1;
+	for (size_t i = 0; i < json_object_array_length(all); i++)
+		improve(c, json_object_array_get_idx(all, i));
+	json_put(out, "collectors", all);
+	return 0;
+}

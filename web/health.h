@@ -1,0 +1,10 @@
+/* health: what the collectors say about themselves, in words: how far behind, and how much of the log they understand. */
+#ifndef WEB_HEALTH_H
+#define WEB_HEALTH_H
+
+#include "web/call.h"
+
+/* Adds out.collectors[]. -1 and e on failure. */
+int health_add(struct call *c, struct json_object *out, struct err *e);
+
+#endif

@@ -1,0 +1,213 @@
+/* abusewatch-web: the dashboard. Reads the store, changes nothing; changes are asked of the analyzer. */
+#include <errno.h>
+#include <getopt.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "lib/msg.h"
+#include "lib/times.h"
+#include "web/http.h"
+#include "web/view.h"
+
+static struct {
+	struct web web;
+	struct http *http;
+	const char *conf_path;
+	uv_poll_t poll;
+	uv_timer_t timer;
+	uv_signal_t term, intr, hup;
+} prog;
+
+static const char usage_text[] =
+	"usage: abusewatch-web [-d] [-c CONF] [-l FD]\n"
+	"Serves the dashboard at the address that CONF names (web { listen = … }).\n"
+	"  -c, --config CONF  read this file [" SYSCONFDIR "/abusewatch.conf]\n"
+	"  -d, --debug        say more\n"
+	"  -l, --listen-fd FD use this open listening socket\n"
+	"  -h, --help         this text\n"
+	"Stops on TERM, reads CONF again on HUP. See abusewatch-web(8).\n";
+
+static void on_timer(uv_timer_t *t);
+
+static void run_http(void)
+{
+	unsigned ms;
+	http_run(prog.http, &ms);
+	uv_timer_start(&prog.timer, on_timer, ms, 0);
+}
+
+static void on_timer(uv_timer_t *t)
+{
+	(void)t;
+	run_http();
+}
+
+static void on_readable(uv_poll_t *p, int status, int events)
+{
+	(void)p;
+	(void)status;
+	(void)events;
+	run_http();
+}
+
+static void on_stop(uv_signal_t *s, int number)
+{
+	msg_info("stopping");
+	uv_stop(s->loop);
+	(void)number;
+}
+
+static void on_mistake(void *ctx, const char *file, int line, const char *text)
+{
+	(void)ctx;
+	msg_error("%s:%d: %s", file, line, text);
+}
+
+/* A new config takes effect at once, except for the listening address, which takes a restart. */
+static void on_reload(uv_signal_t *s, int number)
+{
+	(void)s;
+	(void)number;
+	struct conf *fresh = conf_load(prog.conf_path, NULL, 0, on_mistake, NULL);
+	if (!fresh) {
+		msg_error("the configuration has mistakes; going on with the old one");
+		return;
+	}
+	if (strcmp(fresh->web.listen, prog.web.conf->web.listen) != 0)
+		msg_warn("the listening address changed to %s; restart abusewatch-web for it", fresh->web.listen);
+	sessions_idle(prog.web.sessions, fresh->web.session_s);
+	if (prog.web.db_open) {
+		archive_free(prog.web.archive);
+		prog.web.archive = NULL;
+		db_close(&prog.web.db);
+		prog.web.db_open = false;
+	}
+	conf_free(prog.web.conf);
+	prog.web.conf = fresh;
+	msg_info("configuration read again");
+}
+
+static socklen_t address_of(const char *listen_at, struct sockaddr_storage *ret)
+{
+	const char *colon = strrchr(listen_at, ':');
+	struct ipaddr a;
+	unsigned port = colon ? (unsigned)strtoul(colon + 1, NULL, 10) : 0;
+	if (!colon || ipaddr_parse(sv_make(listen_at, (size_t)(colon - listen_at)), &a) < 0)
+		fatal("%s: web listen \"%s\" is not address:port", prog.conf_path, listen_at);
+	memset(ret, 0, sizeof *ret);
+	if (ipaddr_is_v4(&a)) {
+		struct sockaddr_in *in = (struct sockaddr_in *)ret;
+		in->sin_family = AF_INET;
+		in->sin_port = htons((uint16_t)port);
+		memcpy(&in->sin_addr, a.b + 12, 4);
+		return sizeof *in;
+	}
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ret;
+	in6->sin6_family = AF_INET6;
+	in6->sin6_port = htons((uint16_t)port);
+	memcpy(&in6->sin6_addr, a.b, 16);
+	return sizeof *in6;
+}
+
+static int open_listener(const char *listen_at)
+{
+	struct sockaddr_storage ss;
+	int on = 1;
+	socklen_t n = address_of(listen_at, &ss);
+	int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		fatal("socket: %s", strerror(errno));
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	if (bind(fd, (struct sockaddr *)&ss, n) != 0)
+		fatal("cannot listen at %s: %s; change web { listen = … } in %s or stop what uses the port", listen_at, strerror(errno), prog.conf_path);
+	if (listen(fd, 128) != 0)
+		fatal("listen: %s", strerror(errno));
+	return fd;
+}
+
+static void log_to(const struct conf *c, bool debug)
+{
+	if (strcmp(c->log_dest, "stderr") == 0)
+		msg_to(MSG_STDERR);
+	else if (strcmp(c->log_dest, "syslog") == 0)
+		msg_to(MSG_SYSLOG);
+	else if (strcmp(c->log_dest, "journal") == 0)
+		msg_to(MSG_JOURNAL);
+	msg_level(debug ? MSG_DEBUG : (enum msg_level)msg_level_named(c->log_level));
+}
+
+static void start_loop(uv_loop_t *loop)
+{
+	uv_timer_init(loop, &prog.timer);
+	uv_poll_init(loop, &prog.poll, http_fd(prog.http));
+	uv_poll_start(&prog.poll, UV_READABLE, on_readable);
+	uv_signal_init(loop, &prog.term);
+	uv_signal_init(loop, &prog.intr);
+	uv_signal_init(loop, &prog.hup);
+	uv_signal_start(&prog.term, on_stop, SIGTERM);
+	uv_signal_start(&prog.intr, on_stop, SIGINT);
+	uv_signal_start(&prog.hup, on_reload, SIGHUP);
+	run_http();
+	uv_run(loop, UV_RUN_DEFAULT);
+}
+
+static void serve(int fd)
+{
+	struct err e;
+	struct web *w = &prog.web;
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	w->started_us = (int64_t)now.tv_sec * US_PER_S;
+	w->sessions = sessions_new(w->conf->web.session_s);
+	asset_version(w->version);
+	prog.http = http_new(w, fd, &e);
+	if (!prog.http)
+		fatal("%s", e.text);
+	msg_info("the dashboard is at %s (listening at %s)", w->conf->web.base_url, w->conf->web.listen);
+	start_loop(uv_default_loop());
+	http_free(prog.http);
+	archive_free(w->archive);
+	if (w->db_open)
+		db_close(&w->db);
+	sessions_free(w->sessions);
+	conf_free(w->conf);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "config", required_argument, NULL, 'c' }, { "debug", no_argument, NULL, 'd' }, { "listen-fd", required_argument, NULL, 'l' },
+		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
+	};
+	bool debug = false;
+	int o, fd = -1;
+	prog.conf_path = SYSCONFDIR "/abusewatch.conf";
+	msg_init("abusewatch-web");
+	while ((o = getopt_long(argc, argv, "c:dl:h", longs, NULL)) != -1) {
+		if (o == 'c')
+			prog.conf_path = optarg;
+		else if (o == 'd')
+			debug = true;
+		else if (o == 'l')
+			fd = atoi(optarg);
+		else {
+			fputs(usage_text, o == 'h' ? stdout : stderr);
+			return o == 'h' ? 0 : 2;
+		}
+	}
+	if (optind < argc) {
+		fputs(usage_text, stderr);
+		return 2;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	tzset();
+	prog.web.conf = conf_load_or_die(prog.conf_path, NULL, 0);
+	log_to(prog.web.conf, debug);
+	serve(fd >= 0 ? fd : open_listener(prog.web.conf->web.listen));
+	return 0;
+}

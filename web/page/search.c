@@ -1,0 +1,131 @@
+/* Message trace: find messages by who sent them, who got them, or what they are called. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/times.h"
+#include "web/list.h"
+#include "web/message.h"
+#include "web/page.h"
+#include "web/rows.h"
+
+static const char *const fields[ARCHIVE_KEYS] = { "sender", "recipient", "account", "client", "queue_id", "message_id" };
+
+struct hits { struct json_object *all; };
+
+static bool on_hit(void *ctx, const struct txn *t)
+{
+	struct hits *h = ctx;
+	json_object_array_add(h->all, message_json(t));
+	return true;
+}
+
+static struct sv trimmed(const char *s)
+{
+	struct sv v = sv_cstr(s + strspn(s, " \t"));
+	while (v.n && (v.p[v.n - 1] == ' ' || v.p[v.n - 1] == '\t'))
+		v.n--;
+	return v;
+}
+
+/* A time as people and date fields write it: RFC 3339, "2026-11-23", "2026-11-23T19:47" — without a zone it is the site's. */
+static int read_time(const struct call *c, const char *field, bool end_of_day, int64_t *ret_us, struct err *e)
+{
+	struct sv s = trimmed(form_get(&c->query, field));
+	*ret_us = 0;
+	if (!s.n)
+		return 0;
+	if (times_parse(s, ret_us) < 0)
+		return err_set(e, "\"%.*s\" is not a time. Write 2026-11-23, 2026-11-23 19:47 or a full RFC 3339 time.", SVARG(s));
+	char last = s.p[s.n - 1];
+	bool zoned = s.n > 16 && (last == 'Z' || last == 'z' || s.p[s.n - 3] == ':') && (last == 'Z' || last == 'z' || s.p[s.n - 6] == '+' || s.p[s.n - 6] == '-');
+	if (!zoned)
+		*ret_us -= (int64_t)site_offset_s(*ret_us) * US_PER_S;
+	if (s.n <= 10 && end_of_day)
+		*ret_us += US_PER_DAY - 1;
+	return 0;
+}
+
+static bool read_query(const struct call *c, struct archive_query *q, struct json_object *filter)
+{
+	bool any = false;
+	for (size_t i = 0; i < ARCHIVE_KEYS; i++) {
+		const char *text = form_get(&c->query, fields[i]);
+		struct sv v = trimmed(text);
+		json_put(filter, fields[i], json_text(v));
+		if (!v.n)
+			continue;
+		any = true;
+		q->key[i] = i == ARCHIVE_SENDER && sv_eq(v, SV("<>")) ? SV("") : v;
+	}
+	json_put_text(filter, "since", form_get(&c->query, "since"));
+	json_put_text(filter, "until", form_get(&c->query, "until"));
+	q->substring = *form_get(&c->query, "substring") != 0;
+	json_put_bool(filter, "substring", q->substring);
+	return any || *form_get(&c->query, "since") || *form_get(&c->query, "until") || *form_get(&c->query, "all");
+}
+
+static int run(struct call *c, const struct archive_query *q, struct json_object *out, bool *ret_more, struct err *e)
+{
+	struct hits h = { json_object_new_array() };
+	struct archive *a = call_archive(c, e);
+	int64_t n = a ? archive_search(a, q, on_hit, &h, ret_more, e) : -1;
+	json_put(out, "messages", h.all);
+	return n < 0 ? -1 : 0;
+}
+
+/* Older ones are not counted, only known to exist: counting them would read the whole archive. */
+static void add_pages(const struct call *c, struct json_object *out, struct json_object *ui, const struct list *l, bool more)
+{
+	char number[24];
+	json_put_int(out, "page", l->page);
+	json_put_bool(out, "more", more);
+	json_put_bool(ui, "many", more || l->page > 1);
+	(void)snprintf(number, sizeof number, "%lld", (long long)l->page + 1);
+	char *next = list_url(c, "page", number);
+	(void)snprintf(number, sizeof number, "%lld", (long long)l->page - 1);
+	char *previous = list_url(c, "page", l->page > 2 ? number : NULL);
+	if (more)
+		json_put_text(ui, "next_url", next);
+	if (l->page > 1)
+		json_put_text(ui, "previous_url", previous);
+	free(next);
+	free(previous);
+}
+
+static int build(struct call *c, struct json_object *out, struct err *e)
+{
+	static const char *const columns[] = { "-time", NULL };
+	struct archive_query q = { .limit = 0 };
+	struct json_object *ui = json_object_new_object(), *filter = json_object_new_object();
+	struct list l = list_of(c, columns);
+	bool more = false, asked = read_query(c, &q, filter);
+	json_put(out, "ui", ui);
+	json_put(out, "filter", filter);
+	json_put_bool(ui, "asked", asked);
+	if (read_time(c, "since", false, &q.since_us, e) < 0 || read_time(c, "until", true, &q.until_us, e) < 0)
+		return 400;
+	q.limit = (size_t)l.limit;
+	q.offset = (size_t)l.offset;
+	if (asked && run(c, &q, out, &more, e) < 0)
+		return 500;
+	if (!asked)
+		json_put(out, "messages", json_object_new_array());
+	add_pages(c, out, ui, &l, more);
+	if (asked) {
+		struct buf b = { 0 };
+		form_query(&c->query, &b);
+		call_audit(c, "searched %s", buf_cstr(&b));
+		buf_fini(&b);
+	}
+	return 200;
+}
+
+static const struct page_column csv[] = {
+	{ "first", "first_at" }, { "last", "last_at" }, { "host", "host" }, { "queue_id", "queue_id" }, { "message_id", "message_id" },
+	{ "client_ip", "client_ip" }, { "account", "account" }, { "sender", "sender" }, { "recipients", "recipient_count" },
+	{ "outcome", "summary" }, { "size", "size" }, { NULL, NULL },
+};
+
+const struct page page_search = {
+	.path = "/search", .title = "Search messages", .template = "search", .nav = "search", .csv_rows = "messages", .csv = csv, .build = build,
+};
