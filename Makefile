@@ -52,17 +52,22 @@ $(B)/gen/%.o: $(B)/gen/%.c
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 # --- generated: registries of the folders, SQL, embedded files ------------------------------------------------------
-REGISTRY = @mkdir -p $(@D); sh mk/registry.sh
-$(B)/gen/sources.c: $(wildcard collector/source/*.c) mk/registry.sh
-	$(REGISTRY) source source collector/source.h $(filter %.c,$^) >$@
-$(B)/gen/formats.c: $(wildcard collector/mta/*.c collector/postfix/*.c) mk/registry.sh
-	$(REGISTRY) mta mta collector/mta.h $(filter %.c,$^) >$@
-$(B)/gen/detectors.c: $(wildcard analyzer/detect/*.c) mk/registry.sh
-	$(REGISTRY) detector detector analyzer/detector.h $(filter %.c,$^) >$@
-$(B)/gen/pages.c: $(wildcard web/page/*.c) mk/registry.sh
-	$(REGISTRY) page page web/page.h $(filter %.c,$^) >$@
-$(B)/gen/commands.c: $(wildcard ctl/cmd/*.c) mk/registry.sh
-	$(REGISTRY) command command ctl/command.h $(filter %.c,$^) >$@
+# Made anew each time and kept when nothing changed, so that a removed file leaves the registry too.
+define REGISTRY
+@mkdir -p $(@D)
+@sh mk/registry.sh $(1) $(filter %.c,$^) >$@.new
+@cmp -s $@.new $@ && rm -f $@.new || mv $@.new $@
+endef
+$(B)/gen/sources.c: $(wildcard collector/source/*.c) mk/registry.sh FORCE
+	$(call REGISTRY,source source collector/source.h)
+$(B)/gen/formats.c: $(wildcard collector/mta/*.c) mk/registry.sh FORCE
+	$(call REGISTRY,mta mta collector/mta.h)
+$(B)/gen/detectors.c: $(wildcard analyzer/detect/*.c) mk/registry.sh FORCE
+	$(call REGISTRY,detector detector analyzer/detector.h)
+$(B)/gen/pages.c: $(wildcard web/page/*.c) mk/registry.sh FORCE
+	$(call REGISTRY,page page web/page.h)
+$(B)/gen/commands.c: $(wildcard ctl/cmd/*.c) mk/registry.sh FORCE
+	$(call REGISTRY,command command ctl/command.h)
 
 $(B)/mk/%: mk/%.c
 	@mkdir -p $(@D)
@@ -110,5 +115,6 @@ lint: all
 clean:
 	rm -rf build config.mk abusewatch-*.tar.gz
 
-.PHONY: all check demo install uninstall dist lint fuzz clean
+FORCE:
+.PHONY: FORCE all check demo install uninstall dist lint fuzz clean
 .SECONDARY:
