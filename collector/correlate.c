@@ -339,7 +339,7 @@ static void forwarded(struct correlate *c, uint32_t m, struct sv reply)
 static bool lingers(const struct correlate *c, uint32_t m)
 {
 	const struct open_msg *o = &c->msg[m];
-	bool gap = o->nrcpt > 0 && o->n_known < (uint64_t)o->nrcpt;
+	bool gap = open_outcomes(o) < o->nrcpt;
 	bool orphan = !o->head && o->sender_known && o->sender.n == 0; /* its "notification:" line is about to come */
 	if (o->keys_open || gap || orphan || o->maybe_parent != OPEN_NONE)
 		return true;
@@ -367,7 +367,7 @@ void correlate_removed(struct correlate *c, uint32_t m)
 		return;
 	}
 	bool may_be_copy = c->msg[m].maybe_parent != OPEN_NONE;
-	bool gap = c->msg[m].nrcpt > 0 && c->msg[m].n_known < (uint64_t)c->msg[m].nrcpt;
+	bool gap = open_outcomes(&c->msg[m]) < c->msg[m].nrcpt;
 	if (!c->final_only && !may_be_copy && !gap)
 		report_now(c, m, 0); /* do not make detectors wait for what is unlikely */
 	open_set_due(c, m, OPEN_DUE_LINGER);

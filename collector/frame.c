@@ -17,11 +17,15 @@ void frame_reset(struct frame *f)
 /* One pass over a big block is so cheap that lines need not be looked at one by one when it finds nothing. */
 void frame_feed(struct frame *f, struct sv in)
 {
-	unsigned char any = 0;
-	bool zero = in.n && memchr(in.p, 0, in.n);
-	for (size_t i = 0; i < in.n; i++)
-		any |= (unsigned char)in.p[i];
-	f->odd = zero || any >= 0x80;
+	uint64_t any = 0, w[4];
+	size_t i = 0;
+	for (; i + sizeof w <= in.n; i += sizeof w) {
+		memcpy(w, in.p + i, sizeof w);
+		any |= w[0] | w[1] | w[2] | w[3];
+	}
+	for (; i < in.n; i++)
+		any |= (uint64_t)(unsigned char)in.p[i];
+	f->odd = (any & 0x8080808080808080u) || (in.n && memchr(in.p, 0, in.n));
 }
 
 static void count_odd(struct frame *f, struct sv line)

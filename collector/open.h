@@ -136,6 +136,8 @@ struct open_rcpt *open_rcpt_add(struct correlate *c, struct open_msg *m, struct 
 /* Keeps a raw line as evidence of an outcome. */
 void open_add_line(struct correlate *c, struct open_msg *m, struct sv line, bool refused);
 void open_count(struct open_msg *m); /* n_known, n_waiting anew */
+/* Outcome lines so far: an address that was given twice counts twice in nrcpt, but is one recipient here. */
+int64_t open_outcomes(const struct open_msg *m);
 
 /* -- report.c -- */
 void report_now(struct correlate *c, uint32_t m, uint32_t flags);

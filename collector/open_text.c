@@ -122,3 +122,11 @@ void open_count(struct open_msg *m)
 		m->n_waiting += (r->status == TXN_PENDING || r->status == TXN_DEFERRED) && !r->changed;
 	}
 }
+
+int64_t open_outcomes(const struct open_msg *m)
+{
+	int64_t n = 0;
+	for (uint32_t i = 0; i < m->n_rcpt; i++)
+		n += m->rcpt[i].attempts;
+	return n;
+}

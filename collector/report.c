@@ -93,7 +93,7 @@ static void txn_of(struct correlate *c, uint32_t i, uint32_t flags, bool ended, 
 		t->flags |= TXN_REINJECTED;
 	if (m->reported)
 		t->flags |= TXN_REPLAY;
-	if (m->removed && !m->stitched && m->nrcpt > 0 && t->n_rcpt < (uint64_t)m->nrcpt)
+	if (m->removed && !m->stitched && open_outcomes(m) < m->nrcpt)
 		t->flags |= TXN_GAP;
 	bool gone = (m->removed || m->keeps_removed) && !(flags & TXN_TAIL_MISSING);
 	t->complete = gone && all_final(t) && !(t->flags & TXN_GAP) && (ended || !m->stitched || !m->keys_open);

@@ -179,7 +179,8 @@ static bool sasl_line(struct sv s, struct record *r)
 	}
 	scan_set_client(r, &p);
 	r->kind = RECORD_AUTH_FAIL;
-	(void)scan_lit(&s, SV(": "));
+	if (!scan_lit(&s, SV(": ")))
+		(void)scan_char(&s, ':');
 	if (scan_before(&s, SV(", sasl_username="), &why)) {
 		if (!sv_eq(s, SV("(unavailable)")))
 			r->account = s;

@@ -49,6 +49,7 @@ void postfix_set_reply(struct record *r, struct sv reply)
 		(void)scan_dsn(reply, &r->dsn);
 }
 
+/* One "name=<value>" (or "proto=word") of the tail, if it comes next. False: it is there, but not as Postfix writes it. */
 static bool part(struct sv *s, struct sv name, struct sv *ret, bool *any)
 {
 	struct sv t = *s;
@@ -59,7 +60,7 @@ static bool part(struct sv *s, struct sv name, struct sv *ret, bool *any)
 	}
 	if (!scan_lit(&t, name))
 		return true;
-	if (name.p[name.n - 2] == 'o') { /* proto= */
+	if (name.p[0] == 'p') { /* proto= */
 		*ret = scan_word(&t);
 		if (sv_chr(*ret, '<') >= 0)
 			return false;
