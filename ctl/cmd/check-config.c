@@ -1,0 +1,133 @@
+/* abusewatch check-config: every mistake in the config, with its line and what to do. */
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyzer/detector.h"
+#include "collector/mta.h"
+#include "collector/source.h"
+#include "ctl/common.h"
+#include "lib/embed.h"
+
+#define CHECK_TABLES 256
+
+extern const struct embed embed_letters[];
+const struct command command_check_config;
+
+static void help(FILE *f)
+{
+	fputs("usage: abusewatch check-config [-c CONF]\n"
+	      "       abusewatch check-config --options\n"
+	      "  -c CONF      the config to check (abusewatch.conf(5))\n"
+	      "  --options    list the detectors with their options, limits, defaults and reasons\n"
+	      "Every mistake goes to standard error as FILE:LINE: what, and what to do. Exit status 1 when there is one.\n", f);
+}
+
+/* Names that are known words in the config, besides the detectors' option tables. */
+struct words { struct opt_table v[CHECK_TABLES]; const struct opt_table *all[CHECK_TABLES]; size_t n, n_all; };
+
+static void add_word(struct words *w, const char *section, const char *title)
+{
+	if (w->n == CHECK_TABLES || w->n_all == CHECK_TABLES)
+		return;
+	w->v[w->n] = (struct opt_table){ .section = section, .title = title };
+	w->all[w->n_all++] = &w->v[w->n++];
+}
+
+/* customer.de.mustache → "de" */
+static void add_language(struct words *w, const char *letter)
+{
+	static char code[16][8];
+	static size_t n;
+	const char *dot = strchr(letter, '.'), *end = dot ? strchr(dot + 1, '.') : NULL;
+	if (!end || end - dot > 7 || n == 16)
+		return;
+	memcpy(code[n], dot + 1, (size_t)(end - dot - 1));
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(code[i], code[n]) == 0)
+			return;
+	add_word(w, "language", code[n++]);
+}
+
+static void collect(struct words *w)
+{
+	size_t n;
+	const struct opt_table *const *tables = detector_option_tables(&n);
+	for (size_t i = 0; i < n && w->n_all < CHECK_TABLES; i++)
+		w->all[w->n_all++] = tables[i];
+	for (const struct mta *const *m = mta_registry; *m; m++)
+		add_word(w, "mta", (*m)->name);
+	for (const struct embed *l = embed_letters; l->name; l++)
+		add_language(w, l->name);
+}
+
+static void print_row(const struct opt_row *r)
+{
+	static const char *const types[] = { "whole number", "number", "true or false", "text", "duration" };
+	bool unit = r->unit && *r->unit && r->type != OPT_TIME_S; /* durations carry theirs */
+	printf("  %-18s %s, default %s%s%s", r->name, types[r->type], r->fallback, unit ? " " : "", unit ? r->unit : "");
+	if (r->min != 0 || r->max != 0)
+		printf(", %.10g to %.10g%s", r->min, r->max, r->type == OPT_TIME_S ? " s" : "");
+	printf("\n  %-18s %s\n", "", r->why);
+}
+
+static int print_options(void)
+{
+	size_t n;
+	const struct opt_table *const *tables = detector_option_tables(&n);
+	for (size_t i = 0; i < n; i++) {
+		printf("%sdetector \"%s\"\n", i ? "\n" : "", tables[i]->title);
+		for (const struct opt_row *r = tables[i]->rows; r->name; r++)
+			print_row(r);
+	}
+	return COMMAND_DONE;
+}
+
+struct tally { size_t n; };
+
+static void tell(void *ctx, const char *file, int line, const char *text)
+{
+	struct tally *t = ctx;
+	t->n++;
+	if (line)
+		fprintf(stderr, "abusewatch: %s:%d: %s\n", file, line, text);
+	else
+		fprintf(stderr, "abusewatch: %s: %s\n", file, text);
+}
+
+static int check(const char *path)
+{
+	struct words *w = calloc(1, sizeof *w);
+	struct tally t = { 0 };
+	if (!w)
+		return command_fail("out of memory");
+	collect(w);
+	struct conf *c = conf_load(path, w->all, w->n_all, tell, &t);
+	if (c)
+		printf("%s: no mistakes; %zu source%s, %zu rows of customers\n", path, c->n_source, c->n_source == 1 ? "" : "s", c->n_customer);
+	else
+		fprintf(stderr, "abusewatch: %s: %zu mistake%s\n", path, t.n, t.n == 1 ? "" : "s");
+	conf_free(c);
+	free(w);
+	return t.n ? COMMAND_FAILED : COMMAND_DONE;
+}
+
+static int run(int argc, char **argv)
+{
+	static const struct option longs[] = { { "config", required_argument, NULL, 'c' }, { "options", no_argument, NULL, 'o' }, { NULL, 0, NULL, 0 } };
+	const char *path = common_default_conf();
+	int o;
+	optind = 1;
+	while ((o = getopt_long(argc, argv, "c:", longs, NULL)) != -1) {
+		if (o == 'o')
+			return print_options();
+		if (o != 'c')
+			return command_misuse(&command_check_config, "wrong option");
+		path = optarg;
+	}
+	if (optind < argc)
+		return command_misuse(&command_check_config, "\"%s\" is not expected here; name the config with -c", argv[optind]);
+	return check(path);
+}
+
+const struct command command_check_config = { "check-config", "every mistake in the config, with its line", help, run };
