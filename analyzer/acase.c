@@ -59,6 +59,7 @@ void acase_free(struct acase *c)
 	free(c->principal_id);
 	free(c->owned_customer);
 	free(c->detector_score);
+	case_text_free(c->text);
 	free(c);
 }
 
@@ -91,18 +92,19 @@ void acase_point(struct acase *c, int64_t at_us, size_t detector, int32_t score)
 
 /* --- texts -------------------------------------------------------------------------------------------------------- */
 
-void case_text_fini(struct case_text *t)
+void case_text_free(struct case_text *t)
 {
+	if (!t)
+		return;
 	buf_fini(&t->sentence);
 	buf_fini(&t->also_json);
 	buf_fini(&t->counter_evidence);
 	buf_fini(&t->guards_json);
-}
-
-void acase_why(const struct judge *j, const struct acase *c, size_t d, struct buf *out)
-{
-	if (c->principal)
-		detector_registry[d]->why(j, c->principal, judge_slab(j, c->principal, d), judge_options(j, d), out);
+	for (size_t d = 0; d < detector_count(); d++)
+		buf_fini(&t->why[d]);
+	free(t->why);
+	free(t->since_us);
+	free(t);
 }
 
 static size_t dominant(const struct acase *c)
@@ -138,10 +140,9 @@ static void json_list_item(struct buf *list, struct sv text)
 	jsonw_text(list, text);
 }
 
-static void also_sentences(const struct judge *j, const struct acase *c, size_t first, struct buf *out)
+static void also_sentences(const struct acase *c, const struct case_text *t, size_t first, struct buf *out)
 {
 	bool done[64] = { false };
-	struct buf one = { 0 };
 	buf_addc(out, '[');
 	for (;;) {
 		size_t best = SIZE_MAX;
@@ -152,12 +153,9 @@ static void also_sentences(const struct judge *j, const struct acase *c, size_t 
 		if (best == SIZE_MAX)
 			break;
 		done[best] = true;
-		buf_clear(&one);
-		acase_why(j, c, best, &one);
-		json_list_item(out, buf_sv(&one));
+		json_list_item(out, buf_sv(&t->why[best]));
 	}
 	buf_addc(out, ']');
-	buf_fini(&one);
 }
 
 static void guard_list(const struct judge *j, const struct acase *c, struct buf *out)
@@ -167,6 +165,8 @@ static void guard_list(const struct judge *j, const struct acase *c, struct buf 
 	for (size_t d = 0; d < detector_count(); d++)
 		if (detector_registry[d]->guards && (detector_registry[d]->kinds >> c->principal_kind & 1))
 			detector_registry[d]->guards(j, c->principal, judge_slab(j, c->principal, d), judge_options(j, d), &all);
+	if (fusion_volume_cap(j, c->principal, c->updated_us) < 16 * NAT)
+		buf_printf(&all, "known for less than %d days: volume and strangers alone cannot open a case; ", (int)j->limits.ready_days);
 	struct sv rest = buf_sv(&all);
 	for (ptrdiff_t at; (at = sv_find(rest, SV("; "))) >= 0; rest = sv_skip(rest, (size_t)at + 2))
 		json_list_item(out, sv_take(rest, (size_t)at));
@@ -174,14 +174,25 @@ static void guard_list(const struct judge *j, const struct acase *c, struct buf 
 	buf_fini(&all);
 }
 
-void acase_text(const struct judge *j, const struct acase *c, struct case_text *t)
+static void render(const struct judge *j, struct acase *c)
 {
-	*t = (struct case_text){ 0 };
 	size_t first = dominant(c);
-	acase_why(j, c, first, &t->sentence);
-	also_sentences(j, c, first, &t->also_json);
+	struct case_text *t = xcalloc(1, sizeof *t);
+	t->why = xcalloc(detector_count(), sizeof *t->why);
+	t->since_us = xcalloc(detector_count(), sizeof *t->since_us);
+	for (size_t d = 0; d < detector_count(); d++) {
+		const void *slab = judge_slab(j, c->principal, d);
+		if (!c->detector_score[d])
+			continue;
+		detector_registry[d]->why(j, c->principal, slab, judge_options(j, d), &t->why[d]);
+		t->since_us[d] = detector_registry[d]->since(slab);
+	}
+	buf_addsv(&t->sentence, buf_sv(&t->why[first]));
+	also_sentences(c, t, first, &t->also_json);
 	counter_evidence(c, &t->counter_evidence);
 	guard_list(j, c, &t->guards_json);
+	case_text_free(c->text);
+	c->text = t;
 }
 
 /* --- life --------------------------------------------------------------------------------------------------------- */
@@ -234,11 +245,11 @@ static enum case_severity severity_of(const struct acase *c)
 	return points <= 2 ? CASE_MEDIUM : points <= 4 ? CASE_HIGH : CASE_CRITICAL;
 }
 
-static void classify(struct acase *c)
+static void classify(const struct judge *j, struct acase *c)
 {
 	int32_t groups[GROUPS];
 	enum case_kind was = c->kind;
-	fusion_groups(c->detector_score, groups);
+	fusion_groups(c->detector_score, fusion_volume_cap(j, c->principal, c->updated_us), groups);
 	c->kind = kind_of(c, groups);
 	/* A case that once was a break-in does not turn into a matter of hygiene because one sign fades. */
 	if (was == CASE_STOLEN_ACCOUNT || was == CASE_SCRIPT || was == CASE_INFECTED_HOST)
@@ -271,6 +282,7 @@ static struct acase *open_case(struct judge *j, struct principal *p, int32_t tot
 	(void)snprintf(text, sizeof text, "score %.1f, threshold %.1f", (double)total / NAT, (double)j->limits.open / NAT);
 	if (c) {
 		c->reopened++;
+		c->peak_score = 0;
 		c->state = CASE_OPEN;
 		c->closed_us = 0;
 		take_over(j, c, p, at_us);
@@ -308,16 +320,19 @@ void acase_update(struct judge *j, struct principal *p, const int32_t *scores, i
 	if (rose)
 		c->positive_us = at_us;
 	c->below_us = total >= j->limits.close_below ? 0 : c->below_us ? c->below_us : at_us;
-	for (size_t d = 0; d < detector_count(); d++) {
-		c->detector_score[d] = scores[d];
+	for (size_t d = 0; d < detector_count(); d++)
 		if (scores[d])
 			acase_point(c, at_us, d, scores[d]);
-	}
 	if (p->suspicion) {
 		c->messages = p->suspicion->messages;
 		c->recipients = p->suspicion->recipients;
 	}
-	classify(c);
+	/* What is said stays in the words of the strongest moment; faded evidence makes sentences without sense. */
+	if (total >= c->peak_score - NAT) {
+		memcpy(c->detector_score, scores, detector_count() * sizeof *scores);
+		classify(j, c);
+		render(j, c);
+	}
 	c->dirty = true;
 }
 
@@ -340,7 +355,6 @@ void acase_close_quiet(struct judge *j, int64_t now_us)
 		judge_touch(j, c->principal);
 		c->score = total;
 		c->dirty = true;
-		memcpy(c->detector_score, scores, detector_count() * sizeof *scores);
 		if (total >= j->limits.close_below)
 			c->below_us = 0;
 		else if (!c->below_us)

@@ -32,6 +32,15 @@ struct case_event { struct case_event *next; int64_t at_us; char *actor, *what, 
 struct case_point { int64_t bucket_us; size_t detector; int32_t score; };
 #define CASE_POINTS 64
 
+/* What the case says, in the words of the moment when the evidence was strongest: rendered while an event is judged, so that
+ * it does not depend on when the store is written. */
+struct case_text {
+	struct buf sentence, also_json, counter_evidence, guards_json;
+	struct buf *why;            /* by registry index; empty when that detector is silent */
+	int64_t *since_us;
+};
+void case_text_free(struct case_text *t);
+
 struct acase {
 	int64_t id;
 	bool dirty, fresh;          /* fresh: not in the store yet */
@@ -50,7 +59,8 @@ struct acase {
 	uint32_t reopened, lines;
 	uint64_t messages, recipients;
 	int32_t utc_offset_s;
-	int32_t *detector_score;    /* of the last event, by registry index */
+	int32_t *detector_score;    /* of the last event near the peak, by registry index */
+	struct case_text *text;     /* rendered then, not in the store yet; NULL when nothing new is to be said */
 	struct case_event *events, **events_tail; /* not in the store yet */
 	struct case_point point[CASE_POINTS];
 	size_t n_points;
@@ -71,11 +81,5 @@ void acase_close_quiet(struct judge *j, int64_t now_us);
 /* People's actions. what: "acknowledged" "note" "false-positive" "closed" "reopened"; -1 and e when it makes no sense now. */
 int acase_act(struct judge *j, struct acase *c, const char *what, const char *actor, const char *text, int64_t wall_us, struct err *e);
 
-/* What the case says, rendered from the detectors' state; see struct case_text. */
-struct case_text { struct buf sentence, also_json, counter_evidence, guards_json; };
-void acase_text(const struct judge *j, const struct acase *c, struct case_text *ret_text);
-void case_text_fini(struct case_text *t);
-/* One detector's sentence for this case. */
-void acase_why(const struct judge *j, const struct acase *c, size_t detector, struct buf *out);
 
 #endif

@@ -3,7 +3,14 @@
 /* nats; the origin group's cap is the detector's own (14 once ten networks are in use, else 10) */
 static const int32_t group_cap[GROUPS] = { 16, 14, 14, 16, 12, 25, 12 };
 
-void fusion_groups(const int32_t *scores, int32_t *groups)
+int32_t fusion_volume_cap(const struct judge *j, const struct principal *p, int64_t now_us)
+{
+	int32_t whole = group_cap[GROUP_VOLUME] * NAT;
+	bool ready = now_us - p->first_us >= j->limits.ready_days * US_PER_DAY;
+	return ready || j->limits.unready_cap > whole ? whole : j->limits.unready_cap;
+}
+
+void fusion_groups(const int32_t *scores, int32_t volume_cap, int32_t *groups)
 {
 	int32_t second[GROUPS] = { 0 };
 	for (size_t g = 0; g < GROUPS; g++)
@@ -19,8 +26,9 @@ void fusion_groups(const int32_t *scores, int32_t *groups)
 	}
 	for (size_t g = 0; g < GROUPS; g++) {
 		groups[g] += second[g] / 2;
-		if (groups[g] > group_cap[g] * NAT)
-			groups[g] = group_cap[g] * NAT;
+		int32_t cap = g == GROUP_VOLUME ? volume_cap : group_cap[g] * NAT;
+		if (groups[g] > cap)
+			groups[g] = cap;
 	}
 }
 
@@ -45,14 +53,14 @@ static void each(const struct judge *j, const struct principal *p, int64_t now_u
 
 int32_t fusion_score(const struct judge *j, const struct principal *p, int64_t now_us, int32_t *scores)
 {
-	int32_t groups[GROUPS];
+	int32_t groups[GROUPS], cap = fusion_volume_cap(j, p, now_us);
 	each(j, p, now_us, scores, 0, NULL);
-	fusion_groups(scores, groups);
+	fusion_groups(scores, cap, groups);
 	int32_t total = sum(groups);
 	if (total == 0)
 		return 0;
 	/* Guards look at what the other groups say, so a second round with that known. */
 	each(j, p, now_us, scores, total, groups);
-	fusion_groups(scores, groups);
+	fusion_groups(scores, cap, groups);
 	return sum(groups);
 }

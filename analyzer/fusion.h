@@ -5,8 +5,10 @@
 
 #include "analyzer/detector.h"
 
-/* Capped evidence of each group from scores by registry index. */
-void fusion_groups(const int32_t *scores, int32_t *ret_groups);
+/* Capped evidence of each group from scores by registry index. volume_cap: of the volume group, see fusion_volume_cap(). */
+void fusion_groups(const int32_t *scores, int32_t volume_cap, int32_t *ret_groups);
+/* What the volume group may give for this principal now: less while there is no history to compare with. */
+int32_t fusion_volume_cap(const struct judge *j, const struct principal *p, int64_t now_us);
 /* S of p now; ret_scores (detector_count() of them) gets each detector's evidence. Lets the evidence decay to now. */
 int32_t fusion_score(const struct judge *j, const struct principal *p, int64_t now_us, int32_t *ret_scores);
 

@@ -19,8 +19,8 @@
 
 struct fusion_options {
 	bool enabled;
-	double open, likely, confirmed, close_below;
-	int64_t quiet_s, reopen_s, contacts_bytes;
+	double open, likely, confirmed, close_below, unready_cap;
+	int64_t quiet_s, reopen_s, contacts_bytes, ready_days;
 };
 
 static const struct opt_row fusion_rows[] = {
@@ -32,6 +32,10 @@ static const struct opt_row fusion_rows[] = {
 	{ "close-below", OPT_REAL, offsetof(struct fusion_options, close_below), "4", 0, 64, "nats", "a case closes by itself after 24 hours below this, when also quiet" },
 	{ "quiet", OPT_TIME_S, offsetof(struct fusion_options, quiet_s), "72h", 3600, 31536000, "s", "and without new evidence for so long" },
 	{ "reopen", OPT_TIME_S, offsetof(struct fusion_options, reopen_s), "14d", 0, 31536000, "s", "new evidence within this time after closing re-opens the same case" },
+	{ "ready-days", OPT_INT, offsetof(struct fusion_options, ready_days), "14", 0, 365, "days",
+	  "a principal known for less has no history to compare with" },
+	{ "unready-cap", OPT_REAL, offsetof(struct fusion_options, unready_cap), "10", 0, 64, "nats",
+	  "until then volume and strangers give at most this together, so that they need a second kind of sign to open a case" },
 	{ "contacts-bytes", OPT_INT, offsetof(struct fusion_options, contacts_bytes), "8388608", 65536, 4294967296.0, "bytes",
 	  "memory of each of the two generations of the contact filter; 8 MiB remember some 5 million pairs" },
 	{ 0 },
@@ -76,7 +80,7 @@ static void load_limits(struct judge *j)
 {
 	struct fusion_options *f = options_new(j->conf, &judge_option_table);
 	j->limits = (struct judge_limits){ NATS(f->open), NATS(f->likely), NATS(f->confirmed), NATS(f->close_below),
-		                           f->quiet_s, f->reopen_s, f->contacts_bytes };
+		                           f->quiet_s, f->reopen_s, f->ready_days, NATS(f->unready_cap), f->contacts_bytes };
 	free(f);
 }
 
@@ -311,6 +315,18 @@ static void view_network(struct judge *j, struct message_view *m)
 	m->geo = enrich_geo(j->enrich, &m->ip);
 }
 
+/* A job that mails the same dead address every hour is a nuisance, not a dirty list. */
+#define WAS_BAD 0x6261646eu
+
+static bool seen_bad_before(struct judge *j, const struct principal *p, uint64_t rcpt_hash)
+{
+	uint64_t pair = hash_mix(hash_mix(p->key, rcpt_hash), WAS_BAD);
+	if (contacts_known(&j->contacts, pair))
+		return true;
+	contacts_add(&j->contacts, pair);
+	return false;
+}
+
 static void view_recipients(struct judge *j, const struct principal *p, struct message_view *m)
 {
 	const struct txn *t = m->txn;
@@ -326,6 +342,8 @@ static void view_recipients(struct judge *j, const struct principal *p, struct m
 		v->outcome = outcome_of(r);
 		v->changed = r->changed;
 		v->known = contacts_known(&j->contacts, hash_mix(p->key, v->hash));
+		if (r->changed && v->outcome == OUTCOME_BAD)
+			v->repeated = seen_bad_before(j, p, v->hash);
 		if (r->changed && (v->outcome == OUTCOME_GOOD || v->outcome == OUTCOME_BAD))
 			v->void_receiver = outage_note(&j->outage_memory, v->domain_hash, p->key, v->outcome == OUTCOME_BAD, m->at_us);
 	}
@@ -463,7 +481,7 @@ static void count_principal(struct judge *j, struct principal *p, const struct m
 static void remember_recipients(struct judge *j, const struct principal *p, const struct message_view *m)
 {
 	for (size_t i = 0; i < m->n_listed; i++)
-		if (m->rcpt[i].outcome != OUTCOME_BAD && !m->rcpt[i].known)
+		if (!m->rcpt[i].known)
 			contacts_add(&j->contacts, hash_mix(p->key, m->rcpt[i].hash));
 }
 

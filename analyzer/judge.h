@@ -42,6 +42,7 @@ struct rcpt_view {
 	uint8_t class;        /* enum reply_class */
 	bool known;           /* the principal wrote to it, or heard from it, before this message */
 	bool changed;         /* this outcome is new */
+	bool repeated;        /* the same unknown recipient was counted for this principal before */
 	bool void_receiver;   /* the receiver refuses nearly everybody at the moment: its verdict says nothing */
 };
 
@@ -73,7 +74,8 @@ struct site_state { /* global, kept in the store as one piece of memory */
 
 struct judge_limits { /* from the config's detector "fusion" section */
 	int64_t open, likely, confirmed, close_below; /* 1/4096 nat */
-	int64_t quiet_s, reopen_s;
+	int64_t quiet_s, reopen_s, ready_days;
+	int32_t unready_cap;
 	int64_t contacts_bytes;
 };
 

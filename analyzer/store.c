@@ -278,6 +278,8 @@ static void clean_case(struct acase *c)
 	forget_events(c);
 	if (c->principal && c->principal->suspicion)
 		c->lines = c->principal->suspicion->lines_added;
+	case_text_free(c->text);
+	c->text = NULL;
 	c->dirty = c->fresh = false;
 }
 

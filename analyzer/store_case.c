@@ -7,41 +7,26 @@
 
 /* --- writing ------------------------------------------------------------------------------------------------------ */
 
-static int write_row(struct store *s, const struct judge *j, const struct acase *c, struct err *e)
+static int write_row(struct store *s, const struct acase *c, struct err *e)
 {
-	struct case_text t = { 0 };
-	int bad;
-	if (c->principal && acase_is_open(c)) {
-		acase_text(j, c, &t);
-		bad = db_run(&s->db, e, Q_CASE_PUT, "isssssssiiiiiiiiiiittttiiii", c->id, case_kind_name(c->kind), case_kind_name(c->runner_up),
-		             principal_kind_name(c->principal_kind), c->principal_id, c->customer, case_state_name(c->state),
-		             case_level_name(c->level), (int64_t)c->severity, (int64_t)c->score, (int64_t)c->peak_score,
-		             (int64_t)c->threshold, c->first_seen_us, c->opened_us, c->updated_us, c->closed_us, (int64_t)c->reopened,
-		             (int64_t)c->messages, (int64_t)c->recipients, buf_sv(&t.sentence), buf_sv(&t.also_json),
-		             buf_sv(&t.counter_evidence), buf_sv(&t.guards_json), (int64_t)c->utc_offset_s, c->positive_us, c->below_us,
-		             (int64_t)c->lines);
-	} else {
-		/* Closed: the texts stay as they were when evidence still stood behind them. */
-		bad = db_run(&s->db, e, Q_CASE_STATE, "siiiiii", case_state_name(c->state), c->closed_us, (int64_t)c->score,
-		             c->positive_us, c->below_us, (int64_t)c->reopened, c->id);
-	}
-	case_text_fini(&t);
-	return bad;
+	return db_run(&s->db, e, Q_CASE_PUT, "isssssssiiiiiiiiiiiiiii", c->id, case_kind_name(c->kind), case_kind_name(c->runner_up),
+	              principal_kind_name(c->principal_kind), c->principal_id, c->customer, case_state_name(c->state), case_level_name(c->level),
+	              (int64_t)c->severity, (int64_t)c->score, (int64_t)c->peak_score, (int64_t)c->threshold, c->first_seen_us, c->opened_us,
+	              c->updated_us, c->closed_us, (int64_t)c->reopened, (int64_t)c->messages, (int64_t)c->recipients,
+	              (int64_t)c->utc_offset_s, c->positive_us, c->below_us, (int64_t)c->lines);
 }
 
-static int write_detectors(struct store *s, const struct judge *j, const struct acase *c, struct err *e)
+static int write_text(struct store *s, const struct acase *c, struct err *e)
 {
-	struct buf why = { 0 };
-	int bad = 0;
-	for (size_t d = 0; d < detector_count() && !bad; d++) {
-		if (!c->detector_score[d])
-			continue;
-		buf_clear(&why);
-		acase_why(j, c, d, &why);
-		bad = db_run(&s->db, e, Q_CASE_DETECTOR_PUT, "isiit", c->id, detector_registry[d]->name, (int64_t)c->detector_score[d],
-		             detector_registry[d]->since(judge_slab(j, c->principal, d)), buf_sv(&why));
-	}
-	buf_fini(&why);
+	const struct case_text *t = c->text;
+	if (!t)
+		return 0;
+	int bad = db_run(&s->db, e, Q_CASE_TEXT, "tttti", buf_sv(&t->sentence), buf_sv(&t->also_json), buf_sv(&t->counter_evidence),
+	                 buf_sv(&t->guards_json), c->id);
+	for (size_t d = 0; d < detector_count() && !bad; d++)
+		if (c->detector_score[d])
+			bad = db_run(&s->db, e, Q_CASE_DETECTOR_PUT, "isiit", c->id, detector_registry[d]->name, (int64_t)c->detector_score[d],
+			             t->since_us[d], buf_sv(&t->why[d]));
 	return bad;
 }
 
@@ -78,18 +63,19 @@ static int write_places(struct store *s, const struct acase *c, struct err *e)
 
 int store_case_write(struct store *s, const struct judge *j, struct acase *c, struct err *e)
 {
-	int bad = 0;
-	uint32_t lines = c->principal && c->principal->suspicion ? c->principal->suspicion->lines_added : c->lines;
 	uint32_t written = c->lines;
-	c->lines = lines;
-	bad = write_row(s, j, c, e);
-	c->lines = written;
-	if (!bad && c->principal && acase_is_open(c)) {
-		bad = write_detectors(s, j, c, e) || write_lines(s, c, e) || write_places(s, c, e);
-		for (size_t i = 0; i < c->n_points && !bad; i++)
-			bad = db_run(&s->db, e, Q_CASE_SCORE_PUT, "iisi", c->id, c->point[i].bucket_us,
-			             detector_registry[c->point[i].detector]->name, (int64_t)c->point[i].score);
-	}
+	(void)j;
+	if (c->principal && c->principal->suspicion)
+		c->lines = c->principal->suspicion->lines_added;
+	int bad = write_row(s, c, e);
+	c->lines = written; /* until the commit has succeeded */
+	if (!bad)
+		bad = write_text(s, c, e);
+	if (!bad && c->principal)
+		bad = write_lines(s, c, e) || write_places(s, c, e);
+	for (size_t i = 0; i < c->n_points && !bad; i++)
+		bad = db_run(&s->db, e, Q_CASE_SCORE_PUT, "iisi", c->id, c->point[i].bucket_us, detector_registry[c->point[i].detector]->name,
+		             (int64_t)c->point[i].score);
 	for (const struct case_event *x = c->events; x && !bad; x = x->next)
 		bad = db_run(&s->db, e, Q_CASE_EVENT_ADD, "iisss", c->id, x->at_us, x->actor, x->what, x->text);
 	return bad ? -1 : 0;

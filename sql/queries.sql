@@ -73,15 +73,18 @@ DELETE FROM principal_hour WHERE hour_us < :before
 -- name: receiver_hour_drop
 DELETE FROM receiver_hour WHERE hour_us < :before
 -- name: case_put
-INSERT OR REPLACE INTO acase (id, kind, runner_up, principal_kind, principal_id, customer, state, level, severity, score, peak_score, threshold,
-  first_seen_us, opened_us, updated_us, closed_us, reopened, messages, recipients, sentence, also, counter_evidence, guards, utc_offset_s,
-  positive_us, below_us, lines)
+INSERT INTO acase (id, kind, runner_up, principal_kind, principal_id, customer, state, level, severity, score, peak_score, threshold,
+  first_seen_us, opened_us, updated_us, closed_us, reopened, messages, recipients, utc_offset_s, positive_us, below_us, lines, sentence)
 VALUES (:id, :kind, :runner_up, :principal_kind, :principal_id, :customer, :state, :level,
   CASE :severity WHEN 0 THEN 'low' WHEN 1 THEN 'medium' WHEN 2 THEN 'high' ELSE 'critical' END, :score, :peak, :threshold,
-  :first_seen, :opened, :updated, nullif(:closed, 0), :reopened, :messages, :recipients, :sentence, :also, :counter, :guards, :offset,
-  :positive, :below, :lines)
--- name: case_state
-UPDATE acase SET state = :state, closed_us = nullif(:closed, 0), score = :score, positive_us = :positive, below_us = :below, reopened = :reopened WHERE id = :id
+  :first_seen, :opened, :updated, nullif(:closed, 0), :reopened, :messages, :recipients, :offset, :positive, :below, :lines, '')
+ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, runner_up = excluded.runner_up, customer = excluded.customer, state = excluded.state,
+  level = excluded.level, severity = excluded.severity, score = excluded.score, peak_score = excluded.peak_score, threshold = excluded.threshold,
+  first_seen_us = excluded.first_seen_us, updated_us = excluded.updated_us, closed_us = excluded.closed_us, reopened = excluded.reopened,
+  messages = excluded.messages, recipients = excluded.recipients, utc_offset_s = excluded.utc_offset_s,
+  positive_us = excluded.positive_us, below_us = excluded.below_us, lines = excluded.lines
+-- name: case_text
+UPDATE acase SET sentence = :sentence, also = :also, counter_evidence = :counter, guards = :guards WHERE id = :id
 -- name: case_get
 SELECT id, kind, runner_up, principal_kind, principal_id, customer, state, level,
   CASE severity WHEN 'low' THEN 0 WHEN 'medium' THEN 1 WHEN 'high' THEN 2 ELSE 3 END, score, peak_score, threshold, first_seen_us, opened_us,

@@ -28,7 +28,7 @@ struct state {
 	uint32_t bad, all;      /* since walk.since_us; the recipients that did not count are in all too */
 	uint32_t day;
 	struct { uint32_t domain; uint16_t n, pad; } today[SLOTS];
-	uint32_t capped, voided; /* recipients not counted because of a guard, today */
+	uint32_t capped, voided, again, pad; /* recipients not counted because of a guard, today */
 };
 
 /* Whether another bad recipient of this domain still counts today. */
@@ -38,7 +38,7 @@ static bool domain_counts(struct state *s, uint64_t hash, int64_t at_us, int64_t
 	if (s->day != day) {
 		memset(s->today, 0, sizeof s->today);
 		s->day = day;
-		s->capped = s->voided = 0;
+		s->capped = s->voided = s->again = 0;
 	}
 	size_t least = 0;
 	for (size_t i = 0; i < SLOTS; i++) {
@@ -74,6 +74,10 @@ static void message(struct judge *j, struct principal *p, void *state, const voi
 		good += r->outcome == OUTCOME_GOOD;
 		if (r->outcome != OUTCOME_BAD)
 			continue;
+		if (r->repeated) {
+			s->again++;
+			continue;
+		}
 		if (r->void_receiver)
 			s->voided++;
 		else if (domain_counts(s, r->domain_hash, m->at_us, o->per_domain))
@@ -142,6 +146,8 @@ static void guards(const struct judge *j, const struct principal *p, const void 
 	(void)j, (void)p;
 	if (s->capped)
 		buf_printf(out, "%u unknown recipients not counted: more than %d a day in one domain; ", s->capped, (int)o->per_domain);
+	if (s->again)
+		buf_printf(out, "%u refusals not counted: the same unknown recipient again; ", s->again);
 	if (s->voided)
 		buf_printf(out, "%u unknown recipients not counted: the receiver refused nearly everybody; ", s->voided);
 }
