@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "lib/msg.h"
+#include "lib/proc.h"
 #include "lib/times.h"
 #include "web/http.h"
 #include "web/view.h"
@@ -20,7 +21,7 @@ static struct {
 	const char *conf_path;
 	uv_poll_t poll;
 	uv_timer_t timer;
-	uv_signal_t term, intr, hup;
+	struct proc proc;
 } prog;
 
 static const char usage_text[] =
@@ -55,11 +56,11 @@ static void on_readable(uv_poll_t *p, int status, int events)
 	run_http();
 }
 
-static void on_stop(uv_signal_t *s, int number)
+static void on_stop(void *ctx)
 {
+	(void)ctx;
 	msg_info("stopping");
-	uv_stop(s->loop);
-	(void)number;
+	uv_stop(uv_default_loop());
 }
 
 static void on_mistake(void *ctx, const char *file, int line, const char *text)
@@ -69,10 +70,9 @@ static void on_mistake(void *ctx, const char *file, int line, const char *text)
 }
 
 /* A new config takes effect at once, except for the listening address, which takes a restart. */
-static void on_reload(uv_signal_t *s, int number)
+static void on_reload(void *ctx)
 {
-	(void)s;
-	(void)number;
+	(void)ctx;
 	struct conf *fresh = conf_load(prog.conf_path, NULL, 0, on_mistake, NULL);
 	if (!fresh) {
 		msg_error("the configuration has mistakes; going on with the old one");
@@ -146,14 +146,11 @@ static void start_loop(uv_loop_t *loop)
 	uv_timer_init(loop, &prog.timer);
 	uv_poll_init(loop, &prog.poll, http_fd(prog.http));
 	uv_poll_start(&prog.poll, UV_READABLE, on_readable);
-	uv_signal_init(loop, &prog.term);
-	uv_signal_init(loop, &prog.intr);
-	uv_signal_init(loop, &prog.hup);
-	uv_signal_start(&prog.term, on_stop, SIGTERM);
-	uv_signal_start(&prog.intr, on_stop, SIGINT);
-	uv_signal_start(&prog.hup, on_reload, SIGHUP);
+	proc_init(&prog.proc, loop, on_reload, on_stop, NULL);
+	proc_ready(&prog.proc);
 	run_http();
 	uv_run(loop, UV_RUN_DEFAULT);
+	proc_fini(&prog.proc);
 }
 
 static void serve(int fd)
@@ -204,7 +201,6 @@ int main(int argc, char **argv)
 		fputs(usage_text, stderr);
 		return 2;
 	}
-	signal(SIGPIPE, SIG_IGN);
 	tzset();
 	prog.web.conf = conf_load_or_die(prog.conf_path, NULL, 0);
 	log_to(prog.web.conf, debug);
