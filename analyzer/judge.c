@@ -34,7 +34,7 @@ static const struct opt_row fusion_rows[] = {
 	{ "reopen", OPT_TIME_S, offsetof(struct fusion_options, reopen_s), "14d", 0, 31536000, "s", "new evidence within this time after closing re-opens the same case" },
 	{ "ready-days", OPT_INT, offsetof(struct fusion_options, ready_days), "14", 0, 365, "days",
 	  "a principal known for less has no history to compare with" },
-	{ "unready-cap", OPT_REAL, offsetof(struct fusion_options, unready_cap), "10", 0, 64, "nats",
+	{ "unready-cap", OPT_REAL, offsetof(struct fusion_options, unready_cap), "8", 0, 64, "nats",
 	  "until then volume and strangers give at most this together, so that they need a second kind of sign to open a case" },
 	{ "contacts-bytes", OPT_INT, offsetof(struct fusion_options, contacts_bytes), "8388608", 65536, 4294967296.0, "bytes",
 	  "memory of each of the two generations of the contact filter; 8 MiB remember some 5 million pairs" },
