@@ -175,7 +175,7 @@ FROM acase WHERE id = :id
 SELECT d.name, d.score, d.since_us, d.why, c.utc_offset_s FROM case_detector d JOIN acase c ON c.id = d.case_id
 WHERE d.case_id = :id AND d.score > 0 ORDER BY d.score DESC, d.name
 -- name: web_case_scores
-SELECT bucket_us, detector, score FROM case_score WHERE case_id = :id ORDER BY bucket_us, detector
+SELECT s.bucket_us, s.detector, s.score, c.utc_offset_s FROM case_score s JOIN acase c ON c.id = s.case_id WHERE s.case_id = :id ORDER BY s.bucket_us, s.detector
 -- name: web_case_evidence
 SELECT e.seq, e.at_us, e.detector, e.line, c.utc_offset_s FROM case_evidence e JOIN acase c ON c.id = e.case_id WHERE e.case_id = :id ORDER BY e.at_us, e.seq
 -- name: web_case_sources
@@ -186,8 +186,8 @@ SELECT domain, recipients, refused FROM case_domain WHERE case_id = :id ORDER BY
 -- name: web_case_events
 SELECT e.seq, e.at_us, e.actor, e.what, e.text, c.utc_offset_s FROM case_event e JOIN acase c ON c.id = e.case_id WHERE e.case_id = :id ORDER BY e.seq
 -- name: web_case_notifications
-SELECT n.id, n.at_us, n.kind, n.recipient, n.language, n.status, n.tries, n.error, n.message_id, n.done_us
-FROM notification n WHERE n.case_id = :id ORDER BY n.at_us, n.id
+SELECT n.id, n.at_us, n.kind, n.recipient, n.language, n.status, n.tries, n.error, n.message_id, n.done_us, c.utc_offset_s
+FROM notification n JOIN acase c ON c.id = n.case_id WHERE n.case_id = :id ORDER BY n.at_us, n.id
 -- name: web_case_neighbours
 SELECT (SELECT min(id) FROM acase WHERE id > :id) AS next, (SELECT max(id) FROM acase WHERE id < :id) AS previous
 -- name: web_volume_end
@@ -233,8 +233,8 @@ SELECT kind, id, customer, score, messages, recipients, bounced, first_us, last_
 -- name: web_principal_hours
 SELECT hour_us, messages, recipients, bounced, refused FROM principal_hour WHERE kind = :kind AND id = :id AND hour_us >= :since ORDER BY hour_us
 -- name: web_principal_cases
-SELECT id, severity, level, state, kind, score, peak_score, opened_us, closed_us, messages, recipients, sentence, utc_offset_s
-FROM acase WHERE principal_kind = :kind AND principal_id = :id ORDER BY id DESC
+SELECT id, severity, level, state, kind, principal_kind, principal_id, customer, score, peak_score, opened_us, updated_us, closed_us, messages, recipients,
+  sentence, utc_offset_s FROM acase WHERE principal_kind = :kind AND principal_id = :id ORDER BY id DESC
 -- name: web_segments
 SELECT count(*) AS segments, coalesce(sum(messages), 0) AS messages, coalesce(sum(recipients), 0) AS recipients, coalesce(sum(bytes), 0) AS bytes,
   coalesce(min(first_us), 0) AS first_us, coalesce(max(last_us), 0) AS last_us FROM segment

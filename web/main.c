@@ -162,6 +162,7 @@ static void serve(int fd)
 	w->started_us = (int64_t)now.tv_sec * US_PER_S;
 	w->sessions = sessions_new(w->conf->web.session_s);
 	asset_version(w->version);
+	view_check();
 	prog.http = http_new(w, fd, &e);
 	if (!prog.http)
 		fatal("%s", e.text);

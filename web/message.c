@@ -90,6 +90,7 @@ struct json_object *message_json(const struct txn *t)
 	put_sv(o, "helo", t->helo);
 	put_sv(o, "account", t->account);
 	put_sv(o, "auth_method", t->auth_method);
+	json_put_bool(o, "other_account", !sv_absent(t->account) && !sv_eq(t->account, t->sender)); /* worth a second look */
 	if (t->sender_known)
 		put_sv(o, "sender", t->sender);
 	json_put_bool(o, "sender_known", t->sender_known);

@@ -72,6 +72,21 @@ static struct sv partial(void *ctx, const char *name)
 	return a ? sv_make((const char *)a->bytes, a->n) : (struct sv){ 0 };
 }
 
+void view_check(void)
+{
+	struct json_object *nothing = json_object_new_object();
+	for (const struct embed *a = embed_assets; a->name; a++) {
+		struct view_ctx v = { 0, "error" };
+		struct mustache_options opt = { true, partial, filter_apply, &v };
+		struct buf out = { 0 };
+		struct err e;
+		if (sv_ends(sv_cstr(a->name), SV(".html")) && mustache_render(sv_make((const char *)a->bytes, a->n), nothing, &opt, &out, &e) < 0)
+			panic("template %s: %s", a->name, e.text);
+		buf_fini(&out);
+	}
+	json_object_put(nothing);
+}
+
 /* The URL of this page in another format. */
 static void put_alternates(struct call *c, struct json_object *shell)
 {

@@ -11,6 +11,8 @@ void asset_version(char out[17]);
 /* Answers with a static file; 404 when there is none. */
 void asset_answer(struct call *c, const char *name);
 
+/* Aborts when a built-in template is malformed: better at the start than at the first click. */
+void view_check(void);
 /* Renders web/tmpl/<template>.html with o inside the layout, as the answer's body. o is borrowed. */
 void view_html(struct call *c, int status, const char *template, const char *title, const char *nav, struct json_object *o);
 /* The object without "ui", or its rows. */

@@ -191,7 +191,7 @@ def seed_cases(db):
 
 def seed_messages(db):
     seq = 0
-    for k in range(140):
+    for k in reversed(range(140)):
         at = now - k * 97 * S
         queue = "4Vb%02dX%03dQz" % (k % 60, k)
         who = random.choice(PEOPLE)[1] if k % 3 else "anna@brevik.example"

@@ -7,6 +7,12 @@
 #include "web/page.h"
 #include "web/rows.h"
 
+/* The apostrophe is for spreadsheets; JSON and pages show the value itself, and CSV gets it again. */
+static struct sv plain(struct sv cell)
+{
+	return cell.n > 1 && cell.p[0] == '\'' && strchr("=+-@\t\r", cell.p[1]) ? sv_skip(cell, 1) : cell;
+}
+
 static struct json_object *read_rows(struct sv text)
 {
 	struct json_object *all = json_object_new_array();
@@ -21,7 +27,7 @@ static struct json_object *read_rows(struct sv text)
 	while (csv_next(&r, &row)) {
 		struct json_object *o = json_object_new_object();
 		for (size_t i = 0; i < row.n && i < n; i++)
-			json_put(o, name[i], json_text(row.v[i]));
+			json_put(o, name[i], json_text(plain(row.v[i])));
 		json_object_array_add(all, o);
 	}
 	for (size_t i = 0; i < n; i++)

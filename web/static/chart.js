@@ -26,6 +26,11 @@
 		return [0, 1, 2, 3, 4, 5].map(function (i) { return css("--k" + i); });
 	}
 
+	// The pages show times in the log's own zone, whatever zone the reader sits in; so do the charts.
+	function wall(rfc3339) {
+		return new Date(rfc3339.slice(0, 19) + "Z");
+	}
+
 	// Buckets without mail are zero, not a straight line to the next one.
 	function fill(rows, stepMs, width) {
 		var out = [];
@@ -44,13 +49,13 @@
 	var kinds = {
 		volume: function (data) {
 			var rows = data.volume.map(function (v) {
-				return [new Date(v.bucket_at), v.sent, v.deferred, v.bounced, v.rejected];
+				return [wall(v.bucket_at), v.sent, v.deferred, v.bounced, v.rejected];
 			});
 			return { rows: fill(rows, data.step_s * 1000, 4), labels: ["time", "delivered", "deferred", "bounced", "rejected"], fill: true };
 		},
 		hours: function (data) {
 			var rows = data.hours.map(function (v) {
-				return [new Date(v.hour_at), v.recipients, v.messages, v.bounced, v.refused];
+				return [wall(v.hour_at), v.recipients, v.messages, v.bounced, v.refused];
 			});
 			return { rows: fill(rows, 3600000, 4), labels: ["time", "recipients", "messages", "bounced", "refused"], fill: true };
 		},
@@ -61,7 +66,7 @@
 					names.push(s.detector);
 			});
 			data.scores.forEach(function (s) {
-				var t = new Date(s.bucket_at).getTime();
+				var t = wall(s.bucket_at).getTime();
 				at[t] = at[t] || new Array(names.length).fill(null);
 				at[t][names.indexOf(s.detector)] = s.score;
 			});
@@ -117,7 +122,7 @@
 			fillGraph: !!d.fill, fillAlpha: 0.12, strokeWidth: 1.4, drawPoints: !!d.points, pointSize: 2.2,
 			connectSeparatedPoints: !!d.points, includeZero: true, valueRange: d.points ? [0, top * 1.12] : null,
 			axisLabelFontSize: 11, axes: { y: { axisLabelWidth: 44, pixelsPerLabel: 28 }, x: { pixelsPerLabel: 80 } },
-			highlightCircleSize: 3, labelsKMB: true, animatedZooms: false, xRangePad: 4,
+			highlightCircleSize: 3, labelsKMB: true, animatedZooms: false, labelsUTC: true, xRangePad: 4,
 			underlayCallback: underlay(el)
 		}, looks()));
 		charts.push(el.graph);
