@@ -1,0 +1,44 @@
+#!/bin/sh
+# The dashboard in a real browser, over an invented store. Needs node, npm and chromium.
+set -u
+: "${TOP:=$(pwd)}" "${OUT:=$TOP/build/check}"
+bin=${BIN:-$TOP/build/bin}
+for p in node npm chromium; do
+	command -v $p >/dev/null 2>&1 || { echo "skip web - $p is not installed"; exit 0; }
+done
+cd "$TOP/tests/web" || exit 1
+if [ ! -d node_modules/playwright-core ]; then
+	npm ci --no-audit --no-fund >&2 || { echo "skip web - npm cannot fetch playwright-core"; exit 0; }
+fi
+work=$(mktemp -d)
+daemon=
+trap '[ -z "$daemon" ] || kill "$daemon" 2>/dev/null; rm -rf "$work"' EXIT
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+cat >"$work/abusewatch.conf" <<CONF
+store = "aw.db"
+networks = { "198.18.0.0/15" }
+local-domains = { "isp.example" }
+customer "C1001" { contact = "it@brevik.example" domains = { "brevik.example" } }
+web { listen = "127.0.0.1:$port" }
+source "mx1" { path = "mail.log" mta = "postfix" }
+CONF
+python3 seed.py "$work/aw.db" >&2 || { echo "not ok web: seed - the invented store cannot be written"; exit 1; }
+"$bin/abusewatch-web" -c "$work/abusewatch.conf" 2>"$work/web.log" &
+daemon=$!
+i=0
+until curl -fs -o /dev/null "http://127.0.0.1:$port/login"; do
+	i=$((i + 1)); [ $i -lt 50 ] || { cat "$work/web.log" >&2; echo "not ok web: start - abusewatch-web does not answer"; exit 1; }
+	sleep 0.1
+done
+mkdir -p "$OUT/screens"
+BIN=$bin CONF=$work/abusewatch.conf STORE=$work/aw.db BASE=http://127.0.0.1:$port SCREENS=$OUT/screens node dashboard.mjs
+status=$?
+cat "$work/web.log" >&2
+grep -q 'audit: user ann from 127.0.0.1 viewed case 7' "$work/web.log" && echo "ok web: who looked is in the log" || echo "not ok web: who looked is in the log"
+if kill -0 "$daemon" 2>/dev/null && kill "$daemon" && wait "$daemon"; then
+	echo "ok web: clean stop on TERM"
+else
+	echo "not ok web: clean stop on TERM"
+fi
+daemon=
+exit $status
