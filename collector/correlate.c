@@ -99,7 +99,7 @@ static void accepted(struct correlate *c, const struct record *r, struct sv line
 	open_set(c, o, &o->auth_method, sv_take(r->auth_method, 64));
 	open_set(c, o, &o->lines[0], sv_take(line, TXN_LINE_BYTES));
 	o->submission = r->account.p || is_submission(r->program);
-	o->loopback = !r->account.p && is_loopback(r->client_ip);
+	o->loopback = r->orig_queue_id.p || (!r->account.p && is_loopback(r->client_ip));
 	if (r->uid != RECORD_UNSET) {
 		o->uid = r->uid;
 		o->piped = true;
@@ -173,7 +173,7 @@ static void rcpt_apply(struct correlate *c, struct open_msg *m, struct open_rcpt
 	open_set(c, m, &r->relay_host, sv_take(o->relay_host, NAME_MAX_BYTES));
 	open_set(c, m, &r->relay_ip, o->relay_ip);
 	r->time_us = o->time_us;
-	r->attempts += o->attempts;
+	r->attempts = r->handed && o->final_hop ? o->attempts : r->attempts + o->attempts; /* to a filter is not yet an attempt */
 	r->status = o->status;
 	r->local = o->local;
 	r->handed = o->handed;
@@ -295,15 +295,15 @@ static void expired(struct correlate *c, const struct record *r, struct sv line)
 
 static uint32_t child_of(struct correlate *c, const struct record *r, struct sv queue_id, uint32_t parent)
 {
+	char id[OPEN_ID_BYTES];
+	if (!open_id(queue_id, id))
+		return OPEN_NONE;
 	struct record child = { .host = r->host, .queue_id = queue_id, .time_us = r->time_us, .mta = r->mta, .utc_offset_s = r->utc_offset_s };
 	uint32_t k, m = find_or_new(c, &child, &k);
 	if (!is_primary(c, m, k) || m == parent)
 		return OPEN_NONE;
 	struct sv parent_id = parent == OPEN_NONE ? r->queue_id : open_queue_id(c, parent);
-	char id[OPEN_ID_BYTES]; /* the text may move when the key table grows; it does not here, but it is cheap to be sure */
-	if (!open_id(parent_id, id))
-		return OPEN_NONE;
-	open_set(c, &c->msg[m], &c->msg[m].parent, sv_make(id, parent_id.n));
+	open_set(c, &c->msg[m], &c->msg[m].parent, parent_id);
 	c->msg[m].head = true;
 	return m;
 }

@@ -2,7 +2,9 @@
 
 struct sv open_get(const struct open_msg *m, struct open_ref ref)
 {
-	return ref.at == OPEN_NONE ? (struct sv){ 0 } : sv_make(m->text + ref.at, ref.n);
+	if (ref.at == OPEN_NONE)
+		return (struct sv){ 0 };
+	return sv_make(ref.n ? m->text + ref.at : "", ref.n);
 }
 
 /* Copies one text to the new place while the old one still stands. */
@@ -10,7 +12,8 @@ static void move(char *to, uint32_t *n, const char *from, struct open_ref *ref)
 {
 	if (ref->at == OPEN_NONE)
 		return;
-	memcpy(to + *n, from + ref->at, ref->n);
+	if (ref->n)
+		memcpy(to + *n, from + ref->at, ref->n);
 	ref->at = *n;
 	*n += ref->n;
 }
@@ -51,7 +54,8 @@ void open_set(struct correlate *c, struct open_msg *m, struct open_ref *ref, str
 		return;
 	}
 	if (ref->at != OPEN_NONE && s.n <= ref->n) {
-		memcpy(m->text + ref->at, s.p, s.n);
+		if (s.n)
+			memcpy(m->text + ref->at, s.p, s.n);
 		m->text_lost += ref->n - (uint32_t)s.n;
 		ref->n = (uint32_t)s.n;
 		return;

@@ -62,7 +62,7 @@ static void load_text(struct correlate *c, struct wire *w, struct open_msg *m)
 		w->bad = true;
 		return;
 	}
-	if (!cap)
+	if (!cap || !text.p)
 		return;
 	m->text = pool_alloc(&c->pool, (size_t)cap, &m->text_cap);
 	memcpy(m->text, text.p, text.n);

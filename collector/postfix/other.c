@@ -46,11 +46,9 @@ static bool spf(struct sv s, struct record *r)
 		postfix_set_reply(r, s);
 		r->status = code >= 500 ? SV("reject") : SV("defer");
 	} else {
-		(void)scan_lit(&t, SV("prepend "));
-		(void)scan_lit(&t, SV("PREPEND "));
-		(void)scan_lit(&t, SV("header_type: "));
-		(void)scan_lit(&t, SV("Policy action="));
-		result = scan_lit(&t, SV("Received-SPF: ")) ? scan_word(&t) : scan_word(&t);
+		if (!scan_before(&t, SV("Received-SPF: "), &skipped) && !scan_before(&t, SV("action="), &skipped))
+			(void)scan_lit(&t, SV("prepend "));
+		result = scan_word(&t);
 		if (result.n && result.n < 24)
 			r->status = result.p[result.n - 1] == ':' ? sv_take(result, result.n - 1) : result;
 	}

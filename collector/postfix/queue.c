@@ -10,6 +10,7 @@ static bool from_line(struct sv s, struct record *r)
 		r->kind = RECORD_EXPIRE;
 		if (!scan_until(&s, ',', &r->status))
 			r->status = s;
+		(void)scan_char(&s, ' ');
 		r->reason = s;
 		return true;
 	}

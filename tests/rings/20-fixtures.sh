@@ -1,0 +1,61 @@
+#!/bin/sh
+# Log files → the records (.expect) and messages (.txns) that they must give, byte for byte; the same packed, from
+# standard input and in other output formats; and the laboratory's logs against what its script did, where they are.
+set -u
+. "$TOP/tests/rings/lib.sh"
+for log in "$TOP"/tests/mta/*/*.log; do
+	base=${log%.log}
+	name=$(basename "$(dirname "$log")")-$(basename "$base")
+	got=$OUT/$name
+	"$aw" parse --year 2026 --timezone UTC "$log" >"$got.records"
+	same "records $name" "$base.expect" "$got.records"
+	"$aw" messages --year 2026 --timezone UTC "$log" >"$got.messages"
+	same "messages $name" "$base.txns" "$got.messages"
+	"$aw" messages --year 2026 --timezone UTC - <"$log" >"$got.stdin"
+	same "stdin $name" "$base.txns" "$got.stdin"
+	for pack in gzip xz zstd; do
+		if ! command -v $pack >/dev/null; then
+			echo "skip $pack $name - $pack is not installed"
+			continue
+		fi
+		$pack -c <"$log" >"$got.$pack"
+		"$aw" parse --year 2026 --timezone UTC "$got.$pack" >"$got.unpacked"
+		same "$pack $name" "$base.expect" "$got.unpacked"
+	done
+done
+
+log=$TOP/tests/mta/postfix/daemons.log
+python3 - "$aw" "$log" <<'PY'
+import csv, io, json, subprocess, sys
+aw, log = sys.argv[1:]
+def run(*a):
+    return subprocess.run([aw, *a], capture_output=True)
+def check(name, good):
+    print("ok" if good else "not ok", name, "" if good else "- see tests/rings/20-fixtures.sh", sep=" ")
+opts = ["--year", "2026", "--timezone", "UTC"]
+nd = [json.loads(l) for l in run("parse", *opts, "--format", "ndjson", log).stdout.splitlines()]
+check("json is the same as ndjson", json.loads(run("parse", *opts, "--format", "json", log).stdout) == nd)
+rows = list(csv.DictReader(io.StringIO(run("parse", *opts, "--format", "csv", log).stdout.decode())))
+check("csv has a row per record", len(rows) == len(nd) and [r["queue_id"] for r in rows] == [r.get("queue_id", "") for r in nd])
+cov = [json.loads(l) for l in run("parse", "--coverage", "--format", "ndjson", log).stdout.splitlines()]
+mail = [l for l in open(log) if " CRON[" not in l and " sshd[" not in l]
+check("coverage counts every line of a mail program", sum(c["lines"] for c in cov) == len(mail) and all(c["recognised"] for c in cov))
+bad = run("parse", "--unrecognised", log.replace("daemons", "hostile")).stdout.splitlines()
+check("unrecognised lines are shown as they are", len(bad) == 2 and "no Postfix writes" in json.loads(bad[0])["line"])
+for args in (["parse"], ["parse", "--mta", "nosuch", log], ["parse", "--year", "x", log], ["parse", "--timezone", "Mars/X", log],
+             ["messages", "--coverage", log], ["parse", "--format", "xml", log], ["nosuch"], []):
+    r = run(*args)
+    check("wrong use: " + " ".join(args[:3]), r.returncode == 2 and (r.stderr.startswith(b"abusewatch: ") or b"usage" in r.stderr))
+r = run("parse", "/nonexistent/file")
+check("a missing file is exit 1 and named", r.returncode == 1 and b"/nonexistent/file" in r.stderr)
+for c in ("parse", "messages"):
+    r = run(c, "--help")
+    check(c + " --help", r.returncode == 0 and b"usage: abusewatch " + c.encode() in r.stdout)
+PY
+python3 "$TOP/tests/mta/overlap.py" "$aw" "$OUT"
+lab=${LAB:-/work/shared/data/lab}
+if [ -d "$lab" ]; then
+	python3 "$TOP/tests/mta/lab.py" "$aw" "$lab"
+else
+	echo "skip laboratory logs - $lab is not there"
+fi

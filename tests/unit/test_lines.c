@@ -1,0 +1,250 @@
+/* Bytes → lines → stamps and headers. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "collector/pipeline.h"
+#include "lib/times.h"
+
+static int64_t us(const char *t)
+{
+	int64_t v;
+	assert_int_equal(times_parse(sv_cstr(t), &v), 0);
+	return v;
+}
+
+static void assert_sv(struct sv got, const char *want)
+{
+	assert_int_equal(got.n, strlen(want));
+	assert_memory_equal(got.p, want, got.n);
+}
+
+/* -- frame -- */
+
+static void lines_of_blocks(void **state)
+{
+	struct frame f = { 0 };
+	struct sv line, in = SV("one\ntwo\r\n\nthr");
+	(void)state;
+	frame_feed(&f, in);
+	assert_true(frame_next(&f, &in, &line));
+	assert_sv(line, "one");
+	assert_true(frame_next(&f, &in, &line));
+	assert_sv(line, "two");
+	assert_true(frame_next(&f, &in, &line));
+	assert_sv(line, "");
+	assert_false(frame_next(&f, &in, &line));
+	assert_int_equal(f.rest_bytes, 3);
+	in = SV("ee\nlast");
+	frame_feed(&f, in);
+	assert_true(frame_next(&f, &in, &line));
+	assert_sv(line, "three");
+	assert_false(frame_next(&f, &in, &line));
+	assert_true(frame_last(&f, &line));
+	assert_sv(line, "last");
+	assert_false(frame_last(&f, &line));
+	assert_int_equal(f.lines, 5);
+	assert_int_equal(f.bytes, 4 + 5 + 1 + 6 + 4);
+	frame_fini(&f);
+}
+
+static void long_lines_are_cut(void **state)
+{
+	struct frame f = { 0 };
+	size_t n = FRAME_LINE_MAX * 3;
+	char *text = malloc(n + 3);
+	struct sv line;
+	(void)state;
+	memset(text, 'x', n);
+	memcpy(text + n, "\na\n", 3);
+	for (size_t step = 7000; step <= n + 3; step += n - 7000) { /* in pieces and at once */
+		struct sv all = sv_make(text, n + 3);
+		uint64_t cut = f.cut_lines;
+		unsigned lines = 0;
+		while (all.n) {
+			struct sv in = sv_take(all, step);
+			all = sv_skip(all, in.n);
+			frame_feed(&f, in);
+			while (frame_next(&f, &in, &line)) {
+				if (lines++ == 0)
+					assert_int_equal(line.n, FRAME_LINE_MAX);
+				else
+					assert_sv(line, "a");
+			}
+		}
+		assert_int_equal(lines, 2);
+		assert_int_equal(f.cut_lines, cut + 1);
+	}
+	free(text);
+	frame_fini(&f);
+}
+
+static void odd_bytes_are_counted(void **state)
+{
+	struct frame f = { 0 };
+	struct sv line, in = sv_make("a\0b\0\n\xc3\xa9\n\xff x \xfe\nplain\n", 20);
+	(void)state;
+	frame_feed(&f, in);
+	while (frame_next(&f, &in, &line))
+		;
+	assert_int_equal(f.nul_bytes, 2);
+	assert_int_equal(f.bad_utf8, 1);
+	assert_int_equal(f.lines, 4);
+	frame_fini(&f);
+}
+
+/* -- stamp -- */
+
+struct one { const char *text, *want; };
+
+static int64_t stamp(struct stamp *s, const char *text)
+{
+	struct sv t = sv_cstr(text);
+	int64_t v;
+	int32_t off;
+	assert_true(stamp_read(s, &t, &v, &off));
+	assert_sv(t, "x");
+	return v;
+}
+
+static struct stamp stamp_in(const char *zone, int year, const char *now)
+{
+	struct stamp s;
+	struct zone z;
+	struct err e;
+	assert_int_equal(zone_init(&z, zone, &e), 0);
+	stamp_init(&s, &z, year, us(now));
+	return s;
+}
+
+static void stamps_with_everything(void **state)
+{
+	static const struct one all[] = {
+		{ "2026-11-22T02:01:01.947541+00:00 x", "2026-11-22T02:01:01.947541Z" },
+		{ "2026-11-22T02:01:01.5Z x", "2026-11-22T02:01:01.5Z" },
+		{ "2026-11-22T02:01:01+0130 x", "2026-11-22T00:31:01Z" },
+		{ "2026-11-22T02:01:01-05:00 x", "2026-11-22T07:01:01Z" },
+		{ "2026-11-22T02:01:01 x", "2026-11-22T00:01:01Z" }, /* the zone of the source */
+		{ "2026-11-22 02:01:01,250 x", "2026-11-22T00:01:01.25Z" },
+	};
+	struct stamp s = stamp_in("+02:00", 0, "2026-11-23");
+	(void)state;
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		assert_int_equal(stamp(&s, all[i].text), us(all[i].want));
+}
+
+static void years_that_are_not_said(void **state)
+{
+	struct stamp s = stamp_in("UTC", 0, "2026-11-23T20:00:00Z");
+	(void)state;
+	assert_int_equal(stamp(&s, "Nov 24 00:00:00 x"), us("2025-11-24")); /* tomorrow: so last year's */
+	assert_int_equal(stamp(&s, "Dec 31 23:59:59 x"), us("2025-12-31T23:59:59Z"));
+	assert_int_equal(stamp(&s, "Jan  1 00:00:01 x"), us("2026-01-01T00:00:01Z"));
+	assert_int_equal(stamp(&s, "Dec 31 23:59:58 x"), us("2025-12-31T23:59:58Z")); /* a late line */
+	assert_int_equal(stamp(&s, "Jan  1 00:00:02 x"), us("2026-01-01T00:00:02Z"));
+	s = stamp_in("UTC", 0, "2026-11-23T20:00:00Z");
+	assert_int_equal(stamp(&s, "Nov 23 19:59:59 x"), us("2026-11-23T19:59:59Z"));
+	s = stamp_in("UTC", 2019, "2026-11-23");
+	assert_int_equal(stamp(&s, "Dec 31 10:00:00 x"), us("2019-12-31T10:00:00Z"));
+	assert_int_equal(stamp(&s, "Jan  2 10:00:00 x"), us("2020-01-02T10:00:00Z"));
+	assert_int_equal(stamp(&s, "Feb 29 10:00:00 x"), us("2020-02-29T10:00:00Z"));
+}
+
+static void named_zones(void **state)
+{
+	struct stamp s = stamp_in("Europe/Prague", 2026, "2026-11-23");
+	struct zone z;
+	struct err e;
+	(void)state;
+	assert_int_equal(stamp(&s, "Jul  1 12:00:00 x"), us("2026-07-01T10:00:00Z"));
+	assert_int_equal(stamp(&s, "Dec  1 12:00:00 x"), us("2026-12-01T11:00:00Z"));
+	assert_int_equal(zone_init(&z, "Mars/Olympus", &e), -1);
+	assert_int_equal(zone_init(&z, "../../etc/passwd", &e), -1);
+	assert_int_equal(zone_init(&z, "+99:00", &e), -1);
+}
+
+static void no_stamps(void **state)
+{
+	static const char *const all[] = {
+		"", "x", "Nov", "Nov 24 00:00:00", "Nov 24 00:00:60x", "Foo 24 00:00:00 x", "Nov 99 00:00:00 x", "Nov 24 25:00:00 x",
+		"2026-13-01T00:00:00Z x", "2026-11-22T02:01:01+ x", "2026-11-22T02:01:01", "2026-11-22T02:01:01Zx", "20261122T020101Z x",
+	};
+	struct stamp s = stamp_in("UTC", 0, "2026-11-23");
+	(void)state;
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		struct sv t = sv_cstr(all[i]);
+		int64_t v;
+		int32_t off;
+		assert_false(stamp_read(&s, &t, &v, &off));
+		assert_sv(t, all[i]);
+	}
+}
+
+/* -- header -- */
+
+static void headers(void **state)
+{
+	static const struct { const char *line, *host, *program; int64_t pid; const char *text; } all[] = {
+		{ "Nov 22 02:01:01 mx postfix/smtpd[12]: connect", "mx", "postfix/smtpd", 12, "connect" },
+		{ "Nov 22 02:01:01 mx postfix/a/smtpd[12]: x: y", "mx", "postfix/a/smtpd", 12, "x: y" },
+		{ "Nov 22 02:01:01 mx kernel: boo", "mx", "kernel", RECORD_UNSET, "boo" },
+		{ "Nov 22 02:01:01 mx no colon here", "mx", "", RECORD_UNSET, "no colon here" },
+		{ "<22>Nov 22 02:01:01 mx a[1]: t", "mx", "a", 1, "t" },
+		{ "Nov 22 02:01:01 <mail.info> mx a[1]: t", "mx", "a", 1, "t" },
+		{ "<22>1 2026-11-22T02:01:01Z mx postfix/smtpd 12 - -  connect", "mx", "postfix/smtpd", 12, "connect" },
+		{ "<22>1 2026-11-22T02:01:01Z mx a - ID [x y=\"]\\\"\"][z] \xef\xbb\xbft", "mx", "a", RECORD_UNSET, "t" },
+		{ "2026-11-22T02:01:01Z mx a[1]: t", "mx", "a", 1, "t" },
+	};
+	struct stamp s = stamp_in("UTC", 2026, "2026-11-23");
+	(void)state;
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		struct logline l;
+		assert_true(syslog_read(&s, sv_cstr(all[i].line), &l));
+		assert_int_equal(l.time_us, us("2026-11-22T02:01:01Z"));
+		assert_sv(l.host, all[i].host);
+		assert_sv(l.program, all[i].program);
+		assert_int_equal(l.pid, all[i].pid);
+		assert_sv(l.text, all[i].text);
+	}
+}
+
+static void repeats(void **state)
+{
+	struct feed f;
+	struct zone z = { .kind = ZONE_FIXED };
+	struct logline l;
+	unsigned n;
+	(void)state;
+	feed_init(&f, &z, 2026, 0);
+	assert_true(feed_line(&f, SV("Nov 22 02:01:01 mx a[1]: hello"), &l, &n));
+	assert_int_equal(n, 1);
+	assert_true(feed_line(&f, SV("Nov 22 02:01:05 mx last message repeated 4 times"), &l, &n));
+	assert_int_equal(n, 4);
+	assert_sv(l.text, "hello");
+	assert_sv(l.program, "a");
+	assert_int_equal(l.time_us, us("2026-11-22T02:01:05Z"));
+	assert_true(feed_line(&f, SV("Nov 22 02:01:06 mx b[1]: message repeated 3 times: [ well [x]]"), &l, &n));
+	assert_int_equal(n, 3);
+	assert_sv(l.text, "well [x]");
+	assert_true(feed_line(&f, SV("Nov 22 02:01:06 mx b[1]: message repeated 999999999 times: [ x]"), &l, &n));
+	assert_int_equal(n, 10000);
+	assert_true(feed_line(&f, SV("Nov 22 02:01:06 mx b[1]: message repeated x times: [ x]"), &l, &n));
+	assert_int_equal(n, 1);
+	assert_false(feed_line(&f, SV("no stamp"), &l, &n));
+	assert_int_equal(f.bad_stamps, 1);
+	feed_fini(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lines_of_blocks), cmocka_unit_test(long_lines_are_cut), cmocka_unit_test(odd_bytes_are_counted),
+		cmocka_unit_test(stamps_with_everything), cmocka_unit_test(years_that_are_not_said), cmocka_unit_test(named_zones),
+		cmocka_unit_test(no_stamps), cmocka_unit_test(headers), cmocka_unit_test(repeats),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,419 @@
+/* Lines → messages: how they interleave, where reading stops and resumes, and what memory there is must not matter. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "collector/emit.h"
+#include "lib/times.h"
+
+/* -- a log made here: 400 messages of many kinds, their lines shuffled into one another -- */
+
+static uint32_t rnd_state;
+static uint32_t rnd(uint32_t n)
+{
+	rnd_state = rnd_state * 1664525u + 1013904223u;
+	return (rnd_state >> 8) % n;
+}
+
+#define MESSAGES 400
+#define LINES_MAX 40
+
+struct script { struct buf line[LINES_MAX]; int64_t at_s[LINES_MAX]; unsigned n, next; };
+
+static void say(struct script *s, int64_t at_s, const char *program, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+static void say(struct script *s, int64_t at_s, const char *program, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+	assert_true(s->n < LINES_MAX);
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	s->at_s[s->n] = at_s;
+	buf_clear(&s->line[s->n]);
+	times_rfc3339(at_s * US_PER_S, 0, &s->line[s->n]);
+	buf_printf(&s->line[s->n++], " mx postfix/%s[9]: %s\n", program, text);
+}
+
+static const char *const to_line = "%s: to=<r%u@d%u.example>, relay=mx.d%u.example[203.0.113.%u]:25, delay=1, delays=0/0/0/1, dsn=%s, status=%s (%s)";
+
+static void deliver(struct script *s, int64_t t, const char *qid, unsigned rcpt, const char *dsn, const char *status, const char *reply)
+{
+	say(s, t, "smtp", to_line, qid, rcpt, rcpt, rcpt, rcpt % 250, dsn, status, reply);
+}
+
+static void head(struct script *s, int64_t t, const char *qid, unsigned m, unsigned nrcpt)
+{
+	say(s, t, "submission/smtpd", "%s: client=c%u.example[198.51.100.%u], sasl_method=PLAIN, sasl_username=u%u", qid, m, m % 250, m % 40);
+	say(s, t, "cleanup", "%s: message-id=<m%u@x.example>", qid, m);
+	say(s, t, "qmgr", "%s: from=<s%u@x.example>, size=%u, nrcpt=%u (queue active)", qid, m, 1000 + m, nrcpt);
+}
+
+static void plain_message(struct script *s, int64_t t, const char *qid, unsigned m)
+{
+	unsigned n = 1 + rnd(6);
+	head(s, t, qid, m, n);
+	bool deferred = false;
+	for (unsigned i = 0; i < n; i++) {
+		unsigned how = rnd(4);
+		deferred |= how == 3;
+		deliver(s, t + 1 + rnd(50), qid, m * 8 + i, how == 2 ? "5.1.1" : how == 3 ? "4.2.0" : "2.0.0",
+		        how == 2 ? "bounced" : how == 3 ? "deferred" : "sent", how == 2 ? "550 unknown user" : "250 ok");
+	}
+	if (deferred) {
+		say(s, t + 600, "qmgr", "%s: from=<s%u@x.example>, size=%u, nrcpt=%u (queue active)", qid, m, 1000 + m, n);
+		for (unsigned i = 0; i < n; i++)
+			if (strstr(buf_cstr(&s->line[3 + i]), "deferred"))
+				deliver(s, t + 601, qid, m * 8 + i, "2.0.0", "sent", "250 ok");
+	}
+	say(s, t + 602, "qmgr", "%s: removed", qid);
+}
+
+static void filtered_message(struct script *s, int64_t t, const char *qid, unsigned m)
+{
+	char copy[16];
+	(void)snprintf(copy, sizeof copy, "F%s", qid + 1);
+	head(s, t, qid, m, 1);
+	say(s, t, "smtpd", "%s: client=localhost[127.0.0.1]", copy);
+	say(s, t, "cleanup", "%s: message-id=<m%u@x.example>", copy, m);
+	say(s, t, "qmgr", "%s: from=<s%u@x.example>, size=%u, nrcpt=1 (queue active)", copy, m, 1400 + m);
+	say(s, t + 1, "smtp", "%s: to=<r%u@d.example>, relay=127.0.0.1[127.0.0.1]:10024, delay=1, delays=0/0/0/1, dsn=2.0.0, "
+	    "status=sent (250 2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 Ok: queued as %s)", qid, m * 8, copy);
+	say(s, t + 1, "qmgr", "%s: removed", qid);
+	deliver(s, t + 2, copy, m * 8, "2.0.0", "sent", "250 ok");
+	say(s, t + 2, "qmgr", "%s: removed", copy);
+}
+
+static void make_scripts(struct script *v, uint32_t seed)
+{
+	rnd_state = seed;
+	for (unsigned m = 0; m < MESSAGES; m++) {
+		char qid[16];
+		(void)snprintf(qid, sizeof qid, "A%09X", (m % 100) * 7919); /* ids are used again */
+		v[m].n = v[m].next = 0;
+		int64_t t = 1795312800 + (int64_t)(m / 100) * 2000 + rnd(600);
+		if (m % 9 == 4)
+			filtered_message(&v[m], t, qid, m);
+		else
+			plain_message(&v[m], t, qid, m);
+	}
+}
+
+/* Lines of one second in any order, but those of one message in theirs. */
+static void shuffle(struct script *v, uint32_t seed, struct buf *out)
+{
+	rnd_state = seed;
+	buf_clear(out);
+	for (unsigned m = 0; m < MESSAGES; m++)
+		v[m].next = 0;
+	for (;;) {
+		int64_t least = INT64_MAX;
+		unsigned n = 0, pick = 0;
+		for (unsigned m = 0; m < MESSAGES; m++) {
+			if (v[m].next == v[m].n)
+				continue;
+			int64_t at = v[m].at_s[v[m].next];
+			if (at < least) {
+				least = at;
+				n = 0;
+			}
+			if (at == least && rnd(++n) == 0)
+				pick = m;
+		}
+		if (least == INT64_MAX)
+			return;
+		buf_addsv(out, buf_sv(&v[pick].line[v[pick].next++]));
+	}
+}
+
+static void free_scripts(struct script *v)
+{
+	for (unsigned m = 0; m < MESSAGES; m++)
+		for (unsigned i = 0; i < LINES_MAX; i++)
+			buf_fini(&v[m].line[i]);
+	free(v);
+}
+
+/* -- running it -- */
+
+struct run {
+	struct pipeline *p;
+	struct feed f;
+	struct buf out; /* reports as text */
+	uint64_t last_seq;
+	unsigned txns;
+};
+
+static void on_txn(void *ctx, const struct txn *t)
+{
+	struct run *r = ctx;
+	r->txns++;
+	buf_printf(&r->out, "%llu %lld %u ", (unsigned long long)t->seq, (long long)t->at_us, t->flags);
+	for (size_t i = 0; i < t->n_rcpt; i++)
+		buf_addc(&r->out, t->rcpt[i].changed ? '1' : '0');
+	txn_json(t, &r->out);
+}
+
+static void on_fact(void *ctx, uint64_t seq, const struct record *rec, struct sv line)
+{
+	struct run *r = ctx;
+	buf_printf(&r->out, "%llu fact %.*s\n", (unsigned long long)seq, SVARG(line));
+	(void)rec;
+}
+
+static struct pipeline_options options(bool final_only, size_t bytes)
+{
+	return (struct pipeline_options){ .correlate = true, .final_only = final_only, .max_open_bytes = bytes };
+}
+
+static void start(struct run *r, bool final_only, size_t bytes)
+{
+	struct zone z = { .kind = ZONE_FIXED };
+	struct pipeline_options o = options(final_only, bytes);
+	struct pipeline_sink s = { .ctx = r, .txn = on_txn, .fact = on_fact };
+	r->p = pipeline_new(&o, &s);
+	feed_init(&r->f, &z, 2026, 0);
+}
+
+static void stop(struct run *r)
+{
+	pipeline_free(r->p);
+	feed_fini(&r->f);
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The messages of a log, each once, sorted by text. */
+static struct buf messages_of(struct sv log)
+{
+	struct run r = { 0 };
+	struct buf sorted = { 0 };
+	char *line[MESSAGES * 4];
+	size_t n = 0;
+	start(&r, true, 0);
+	pipeline_bytes(r.p, &r.f, log);
+	pipeline_idle(r.p);
+	stop(&r);
+	for (char *p = strtok((char *)(uintptr_t)buf_cstr(&r.out), "\n"); p; p = strtok(NULL, "\n"))
+		line[n++] = strchr(p, '{');
+	qsort(line, n, sizeof *line, by_text);
+	for (size_t i = 0; i < n; i++)
+		buf_printf(&sorted, "%s\n", line[i]);
+	assert_int_equal(n, MESSAGES);
+	buf_fini(&r.out);
+	return sorted;
+}
+
+static void interleaving_does_not_matter(void **state)
+{
+	struct script *v = xcalloc(MESSAGES, sizeof *v);
+	struct buf log = { 0 }, want, got;
+	(void)state;
+	make_scripts(v, 1);
+	shuffle(v, 1, &log);
+	want = messages_of(buf_sv(&log));
+	for (uint32_t seed = 2; seed < 8; seed++) {
+		shuffle(v, seed, &log);
+		got = messages_of(buf_sv(&log));
+		assert_string_equal(buf_cstr(&got), buf_cstr(&want));
+		buf_fini(&got);
+	}
+	buf_fini(&want);
+	buf_fini(&log);
+	free_scripts(v);
+}
+
+/* Reads log, at every 1/cuts-th chance through a snapshot into a fresh pipeline. */
+static void run_through(struct run *r, struct sv log, unsigned cuts, size_t bytes)
+{
+	start(r, false, bytes);
+	while (log.n) {
+		struct sv part = sv_take(log, cuts ? 1 + rnd((uint32_t)log.n / 4 + 2000) : log.n);
+		ptrdiff_t nl = sv_rchr(part, '\n');
+		part = sv_take(part, nl < 0 ? (size_t)sv_chr(log, '\n') + 1 : (size_t)nl + 1);
+		if (part.n > log.n || nl < 0)
+			part = sv_take(log, (size_t)sv_chr(log, '\n') + 1);
+		log = sv_skip(log, part.n);
+		pipeline_bytes(r->p, &r->f, part);
+		if (!cuts || rnd(cuts))
+			continue;
+		struct snapshot s = { 0 }, t = { 0 };
+		struct buf blob = { 0 };
+		struct err e;
+		snapshot_save(&s, r->p, &blob);
+		stop(r);
+		start(r, false, bytes);
+		assert_int_equal(snapshot_load(buf_sv(&blob), &t, r->p, &e), 0);
+		snapshot_fini(&t);
+		buf_fini(&blob);
+	}
+}
+
+static void resuming_changes_nothing(void **state)
+{
+	struct script *v = xcalloc(MESSAGES, sizeof *v);
+	struct buf log = { 0 };
+	(void)state;
+	make_scripts(v, 3);
+	shuffle(v, 3, &log);
+	for (unsigned memory = 0; memory < 2; memory++) { /* with room, and with so little that messages are evicted */
+		struct run whole = { 0 };
+		run_through(&whole, buf_sv(&log), 0, memory ? 60000 : 0);
+		assert_true(whole.txns > 300);
+		for (uint32_t seed = 1; seed <= 25; seed++) {
+			struct run r = { 0 };
+			rnd_state = seed;
+			run_through(&r, buf_sv(&log), 1 + seed % 3, memory ? 60000 : 0);
+			assert_int_equal(r.out.n, whole.out.n);
+			assert_memory_equal(r.out.p, whole.out.p, r.out.n);
+			stop(&r);
+			buf_fini(&r.out);
+		}
+		stop(&whole);
+		buf_fini(&whole.out);
+	}
+	buf_fini(&log);
+	free_scripts(v);
+}
+
+static void memory_is_bounded(void **state)
+{
+	struct run r = { 0 };
+	struct obs_counters c = { 0 };
+	struct buf line = { 0 };
+	size_t limit = 512u << 10;
+	(void)state;
+	start(&r, false, limit);
+	for (unsigned i = 0; i < 20000; i++) { /* nothing ever ends */
+		buf_clear(&line);
+		buf_printf(&line, "2026-11-22T10:00:00Z mx postfix/smtpd[1]: B%09X: client=x[192.0.2.1]\n"
+		           "2026-11-22T10:00:00Z mx postfix/qmgr[1]: B%09X: from=<a@b.example>, size=1, nrcpt=50 (queue active)\n", i, i);
+		pipeline_bytes(r.p, &r.f, buf_sv(&line));
+	}
+	pipeline_counters(r.p, &c);
+	assert_true(c.open_bytes <= limit);
+	assert_true(c.evicted > 15000);
+	assert_int_equal(c.tail_missing, c.evicted);
+	assert_int_equal(c.evicted + c.open_messages, 20000);
+	stop(&r);
+	buf_fini(&line);
+	buf_fini(&r.out);
+}
+
+/* -- when a message is reported -- */
+
+static unsigned count(const struct buf *b, const char *what)
+{
+	unsigned n = 0;
+	for (const char *p = b->p; b->n && (p = memmem(p, (size_t)(b->p + b->n - p), what, strlen(what))); p++)
+		n++;
+	return n;
+}
+
+static void feed_text(struct run *r, const char *text)
+{
+	pipeline_bytes(r->p, &r->f, sv_cstr(text));
+}
+
+#define AT(t) "2026-11-22T10:" t "Z mx postfix/"
+#define OUT(t, rcpt, status) AT(t) "smtp[1]: C000000001: to=<" rcpt "@d.example>, relay=mx.d.example[203.0.113.1]:25, delay=1, delays=0/0/0/1, dsn=4.0.0, status=" status " (x)\n"
+
+static void reports_when_it_should(void **state)
+{
+	struct run r = { 0 };
+	(void)state;
+	start(&r, false, 0);
+	feed_text(&r, AT("00:00") "smtpd[1]: C000000001: client=x[192.0.2.1]\n"
+	              AT("00:00") "cleanup[1]: C000000001: message-id=<i@x>\n"
+	              AT("00:00") "qmgr[1]: C000000001: from=<a@b.example>, size=1, nrcpt=2 (queue active)\n" OUT("00:01", "one", "sent"));
+	assert_int_equal(r.txns, 0);
+	feed_text(&r, OUT("00:02", "two", "deferred"));
+	assert_int_equal(r.txns, 1); /* all known, one deferred: at once */
+	assert_int_equal(count(&r.out, " 0 11{"), 1);
+	feed_text(&r, OUT("10:02", "two", "deferred"));
+	assert_int_equal(r.txns, 2); /* a replay in which only the second is new */
+	assert_int_equal(count(&r.out, " 16 01{"), 1);
+	assert_int_equal(count(&r.out, "\"attempts\":2"), 1);
+	feed_text(&r, OUT("20:02", "two", "sent"));
+	assert_int_equal(r.txns, 2); /* "removed" is about to come */
+	feed_text(&r, AT("20:02") "qmgr[1]: C000000001: removed\n");
+	assert_int_equal(r.txns, 3);
+	assert_int_equal(count(&r.out, "\"complete\":true"), 1);
+	/* one of three is slow: the first two are reported after 30 s of event time */
+	feed_text(&r, AT("30:00") "smtpd[1]: C000000001: client=x[192.0.2.1]\n"
+	              AT("30:00") "qmgr[1]: C000000001: from=<a@b.example>, size=1, nrcpt=3 (queue active)\n"
+	              OUT("30:01", "one", "sent") OUT("30:02", "two", "bounced"));
+	assert_int_equal(r.txns, 3);
+	feed_text(&r, AT("30:30") "anvil[1]: statistics: max cache size 1 at x\n");
+	assert_int_equal(r.txns, 3);
+	feed_text(&r, AT("30:31") "anvil[1]: statistics: max cache size 1 at x\n");
+	assert_int_equal(r.txns, 4);
+	pipeline_idle(r.p);
+	assert_int_equal(r.txns, 4);
+	/* provisional, and a fact in between has a number of its own */
+	feed_text(&r, AT("31:00") "smtpd[1]: warning: x[192.0.2.1]: SASL LOGIN authentication failed: no\n"
+	              AT("31:00") "qmgr[1]: C000000002: from=<a@b.example>, size=1, nrcpt=3 (queue active)\n");
+	assert_int_equal(count(&r.out, "5 fact "), 1);
+	pipeline_idle(r.p);
+	assert_int_equal(r.txns, 5);
+	assert_int_equal(count(&r.out, "0 1795343460000000 9 {"), 1);
+	pipeline_idle(r.p);
+	assert_int_equal(r.txns, 5);
+	stop(&r);
+	buf_fini(&r.out);
+}
+
+static void hostile_snapshots_are_refused(void **state)
+{
+	struct script *v = xcalloc(MESSAGES, sizeof *v);
+	struct buf log = { 0 }, blob = { 0 };
+	struct run r = { 0 };
+	struct snapshot s = { 0 };
+	struct pipeline_options o = options(false, 0);
+	struct pipeline_sink none = { 0 };
+	struct err e;
+	(void)state;
+	make_scripts(v, 5);
+	shuffle(v, 5, &log);
+	start(&r, false, 0);
+	pipeline_bytes(r.p, &r.f, sv_take(buf_sv(&log), 20000));
+	snapshot_save(&s, r.p, &blob);
+	for (size_t i = 1; i < blob.n; i += 1 + i / 40) {
+		struct snapshot t = { 0 };
+		struct pipeline *p = pipeline_new(&o, &none);
+		assert_int_equal(snapshot_load(sv_make(blob.p, i), &t, p, &e), -1);
+		pipeline_free(p);
+		snapshot_fini(&t);
+		t = (struct snapshot){ 0 };
+		p = pipeline_new(&o, &none);
+		blob.p[i] = (char)(blob.p[i] ^ 0x15);
+		if (snapshot_load(buf_sv(&blob), &t, p, &e) == 0)
+			pipeline_idle(p); /* it may be meaningful, but must be harmless */
+		blob.p[i] = (char)(blob.p[i] ^ 0x15);
+		pipeline_free(p);
+		snapshot_fini(&t);
+	}
+	stop(&r);
+	buf_fini(&r.out);
+	buf_fini(&blob);
+	buf_fini(&log);
+	free_scripts(v);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(interleaving_does_not_matter), cmocka_unit_test(resuming_changes_nothing),
+		cmocka_unit_test(memory_is_bounded), cmocka_unit_test(reports_when_it_should),
+		cmocka_unit_test(hostile_snapshots_are_refused),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
