@@ -9,8 +9,9 @@ BIN = $(PROGRAMS:%=$(B)/bin/%)
 
 all: $(BIN)
 
-config.mk:
-	./configure
+# A newer configure runs again with the words it was given before.
+config.mk: configure
+	@args=$$(sed -n 's/^# written by .\/configure *//p' config.mk 2>/dev/null); echo "./configure $$args"; ./configure $$args
 
 # --- what belongs where: a folder is a library; main.c of a folder is its program ------------------------------------
 objects = $(patsubst %.c,$(B)/%.o,$(filter-out %/main.c,$(wildcard $(1))))

@@ -7,7 +7,7 @@
 #include "lib/times.h"
 
 struct open_case {
-	int64_t id, opened_us, updated_us;
+	int64_t id, opened_us, evidence_us;
 	char customer[128];
 	int level;
 	bool acknowledged;
@@ -70,14 +70,14 @@ static const char *customer_letter(const struct conf *conf, const struct open_ca
 		return NULL;
 	if (s->last_level_us)
 		return "rise";
-	return c->updated_us > s->last_us ? "reminder" : NULL;
+	return c->evidence_us > s->last_us ? "reminder" : NULL;
 }
 
 static void plan_case(struct db *d, const struct conf *conf, const struct open_case *c, int64_t now_us, plan_cb *cb, void *ctx)
 {
 	struct letter_due due = { .case_id = c->id };
 	struct sent s = what_was_sent(d, c);
-	if (now_us - c->updated_us > PLAN_STALE_S * US_PER_S)
+	if (now_us - c->evidence_us > PLAN_STALE_S * US_PER_S)
 		return;
 	const char *kind = customer_letter(conf, c, &s, now_us);
 	if (kind) {
@@ -116,7 +116,7 @@ int plan_letters(struct db *d, const struct conf *conf, int64_t now_us, plan_cb 
 	int rc;
 	sqlite3_stmt *st = db_query(d, Q_PLAN_CASES, "");
 	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-		struct open_case c = { .id = sqlite3_column_int64(st, 0), .opened_us = sqlite3_column_int64(st, 1), .updated_us = sqlite3_column_int64(st, 2) };
+		struct open_case c = { .id = sqlite3_column_int64(st, 0), .opened_us = sqlite3_column_int64(st, 1), .evidence_us = sqlite3_column_int64(st, 2) };
 		const char *level = (const char *)sqlite3_column_text(st, 4);
 		(void)snprintf(c.customer, sizeof c.customer, "%.*s", SVARG(db_text(st, 3)));
 		c.level = level ? case_level_named(level) : 0;

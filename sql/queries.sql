@@ -256,7 +256,7 @@ SELECT ip, country, asn, messages, first_us, last_us FROM case_source WHERE case
 SELECT c.id,
   CASE c.principal_kind WHEN 'host' THEN c.principal_id ELSE coalesce((SELECT ip FROM case_source s WHERE s.case_id = c.id ORDER BY messages DESC, ip LIMIT 1), '') END,
   CASE c.principal_kind WHEN 'host' THEN '' WHEN 'script' THEN 'uid ' || c.principal_id ELSE c.principal_id END,
-  c.customer, c.first_seen_us, c.updated_us,
+  c.customer, c.first_seen_us, c.positive_us,
   (SELECT group_concat(name, ';') FROM (SELECT name FROM case_detector x WHERE x.case_id = c.id ORDER BY score DESC, name)),
   c.score, c.messages, c.recipients,
   coalesce((SELECT group_concat(country, ';') FROM (SELECT DISTINCT country FROM case_source s WHERE s.case_id = c.id AND country <> '' ORDER BY country)), ''),
@@ -268,7 +268,7 @@ SELECT id, state, severity, level, kind, principal_kind, principal_id, customer,
   sentence, utc_offset_s FROM acase WHERE updated_us >= :since ORDER BY id
 -- letters
 -- name: plan_cases
-SELECT id, opened_us, updated_us, customer, level, state = 'acknowledged' FROM acase WHERE state IN ('open', 'acknowledged') ORDER BY id
+SELECT id, opened_us, positive_us, customer, level, state = 'acknowledged' FROM acase WHERE state IN ('open', 'acknowledged') ORDER BY id
 -- name: plan_sent
 SELECT kind, status, coalesce(done_us, at_us) FROM notification WHERE case_id = :case_id AND status IN ('sent', 'failed') AND at_us >= :opened
 -- name: plan_level_rise
@@ -277,7 +277,7 @@ SELECT 1 FROM case_event WHERE case_id = :case_id AND what = 'level'
 -- name: plan_asked
 SELECT n.id, n.case_id, n.recipient, c.customer FROM notification n JOIN acase c ON c.id = n.case_id WHERE n.status = 'queued' ORDER BY n.id
 -- name: letter_case
-SELECT kind, principal_kind, principal_id, customer, level, severity, sentence, also, first_seen_us, updated_us, messages, recipients, utc_offset_s
+SELECT kind, principal_kind, principal_id, customer, level, severity, sentence, also, first_seen_us, positive_us, messages, recipients, utc_offset_s
 FROM acase WHERE id = :id
 -- name: letter_evidence
 SELECT line FROM case_evidence WHERE case_id = :id ORDER BY seq LIMIT 10
