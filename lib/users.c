@@ -69,6 +69,15 @@ bool users_check(const char *path, const char *name, const char *password)
 	return crypto_pwhash_str_verify(known ? hash : users_nobody, password, strlen(password)) == 0 && known;
 }
 
+bool users_mark(const char *path, const char *name, unsigned char ret_mark[16])
+{
+	char hash[crypto_pwhash_STRBYTES];
+	if (!users_name_ok(name) || !find_user(path, name, hash))
+		return false;
+	crypto_generichash(ret_mark, 16, (const unsigned char *)hash, strlen(hash), NULL, 0);
+	return true;
+}
+
 size_t users_list(const char *path, struct buf *out)
 {
 	char line[512];

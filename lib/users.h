@@ -16,6 +16,8 @@ bool users_name_ok(const char *name);
 bool users_check(const char *path, const char *name, const char *password);
 /* Whether the name is there. */
 bool users_has(const char *path, const char *name);
+/* A short hash that changes with the password; false when there is no such user. */
+bool users_mark(const char *path, const char *name, unsigned char ret_mark[16]);
 /* Adds the user or changes the password. -1 and e. */
 int users_set(const char *path, const char *name, const char *password, struct err *e);
 /* Removes the user; -1 and e when there is none. */

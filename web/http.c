@@ -14,6 +14,7 @@
 
 #define HTTP_CONNECTIONS 256
 #define HTTP_CONNECTION_BYTES 32768 /* request line and headers; more is refused by the library */
+#define HTTP_CONNECTIONS_EACH 64 /* of one address */
 #define HTTP_IDLE_S 30
 
 struct http {
@@ -209,6 +210,7 @@ static void prepare(struct http *h, struct MHD_Connection *con, struct exchange 
 	take_cookie(con, "aw_session", c->session_token);
 	take_cookie(con, "aw_login", c->login_token);
 	c->live = MHD_lookup_connection_value(con, MHD_HEADER_KIND, "X-Live") != NULL;
+	sessions_check_users(h->web->sessions, h->web->conf->web.users_file);
 	if (c->session_token[0])
 		c->session = session_find(h->web->sessions, c->session_token, c->now_us, !c->live);
 }
@@ -274,6 +276,7 @@ struct http *http_new(struct web *w, int fd, struct err *e)
 	                             MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
 	                             MHD_OPTION_URI_LOG_CALLBACK, on_uri, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_done, NULL,
 	                             MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS,
+	                             MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_EACH,
 	                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_CONNECTION_BYTES,
 	                             MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_S, MHD_OPTION_END);
 	if (h->daemon)

@@ -43,16 +43,17 @@ static void show_form(struct call *c, int status, const char *problem)
 	json_object_put(o);
 }
 
-static void begin(struct call *c, const char *user, const char *how)
+static void begin(struct call *c, const char *user, bool by_password)
 {
 	char token[SESSION_TOKEN_HEX];
 	const char *next = form_get(strcmp(c->method, "POST") == 0 ? &c->body : &c->query, "next");
 	if (c->session)
 		session_end(c->web->sessions, c->session_token);
-	session_begin(c->web->sessions, user, c->now_us, token);
+	struct session *s = session_begin(c->web->sessions, user, c->now_us, token);
+	s->by_password = by_password && users_mark(c->web->conf->web.users_file, user, s->mark);
 	call_cookie(c, "aw_session", token, -1);
 	call_cookie(c, "aw_login", "", 0);
-	msg_info("audit: user %s from %s logged in %s", user, c->client, how);
+	msg_info("audit: user %s from %s logged in with %s", user, c->client, by_password ? "a password" : "a one-time link");
 	call_redirect(c, login_next_ok(next) ? next : "/");
 }
 
@@ -90,7 +91,7 @@ static void login_post(struct call *c)
 		return;
 	if (users_check(c->web->conf->web.users_file, user, password)) {
 		throttle_clear(c->web->sessions, user_key);
-		begin(c, user, "with a password");
+		begin(c, user, true);
 		return;
 	}
 	throttle_fail(c->web->sessions, user_key, c->now_us);
@@ -106,7 +107,7 @@ static void login_token(struct call *c)
 	if (too_many(c, NULL, addr_key))
 		return;
 	if (login_token_use(c->web->conf->state_dir, form_get(&c->query, "token"), c->now_us / US_PER_S, user) == 0) {
-		begin(c, user, "with a one-time link");
+		begin(c, user, false);
 		return;
 	}
 	throttle_fail(c->web->sessions, addr_key, c->now_us);

@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "lib/msg.h"
 #include "lib/times.h"
@@ -19,6 +20,8 @@ struct sessions {
 	int64_t idle_us;
 	unsigned char csrf_key[crypto_generichash_KEYBYTES], hash_key[crypto_shorthash_KEYBYTES];
 	struct throttle throttle[THROTTLE_SLOTS];
+	ino_t users_ino;
+	struct timespec users_time;
 };
 
 struct sessions *sessions_new(int64_t idle_s)
@@ -84,7 +87,7 @@ void session_random(char ret_token[SESSION_TOKEN_HEX])
 	sodium_bin2hex(ret_token, SESSION_TOKEN_HEX, noise, sizeof noise);
 }
 
-void session_begin(struct sessions *s, const char *user, int64_t now_us, char ret_token[SESSION_TOKEN_HEX])
+struct session *session_begin(struct sessions *s, const char *user, int64_t now_us, char ret_token[SESSION_TOKEN_HEX])
 {
 	make_room(s, now_us);
 	struct session *x = &s->v[s->n++];
@@ -93,6 +96,7 @@ void session_begin(struct sessions *s, const char *user, int64_t now_us, char re
 	memcpy(x->user, user, n);
 	session_random(ret_token);
 	hash_token(ret_token, x->hash);
+	return x;
 }
 
 struct session *session_find(struct sessions *s, const char *token, int64_t now_us, bool touch)
@@ -126,10 +130,19 @@ void session_end(struct sessions *s, const char *token)
 		}
 }
 
-void session_end_user(struct sessions *s, const char *user)
+void sessions_check_users(struct sessions *s, const char *users_file)
 {
+	struct stat st;
+	unsigned char mark[16];
+	if (stat(users_file, &st) != 0)
+		memset(&st, 0, sizeof st);
+	if (st.st_ino == s->users_ino && st.st_mtim.tv_sec == s->users_time.tv_sec && st.st_mtim.tv_nsec == s->users_time.tv_nsec)
+		return;
+	s->users_ino = st.st_ino;
+	s->users_time = st.st_mtim;
 	for (size_t i = 0; i < s->n;) {
-		if (strcmp(s->v[i].user, user) == 0)
+		const struct session *x = &s->v[i];
+		if (x->by_password && (!users_mark(users_file, x->user, mark) || memcmp(mark, x->mark, sizeof mark) != 0))
 			drop(s, i);
 		else
 			i++;

@@ -11,6 +11,8 @@ struct session {
 	unsigned char hash[32];
 	char user[USERS_NAME_MAX + 1];
 	int64_t used_us, begun_us;
+	bool by_password;  /* else by a one-time link */
+	unsigned char mark[16]; /* of the password it began with */
 	char flash[400];   /* shown once on the next page */
 	bool flash_bad;
 };
@@ -19,13 +21,13 @@ struct sessions;
 struct sessions *sessions_new(int64_t idle_s);
 void sessions_free(struct sessions *s);
 void sessions_idle(struct sessions *s, int64_t idle_s);
-/* Begins one; the cookie's value goes to ret_token. */
-void session_begin(struct sessions *s, const char *user, int64_t now_us, char ret_token[SESSION_TOKEN_HEX]);
+/* Begins one; the cookie's value goes to ret_token. Returns it, borrowed. */
+struct session *session_begin(struct sessions *s, const char *user, int64_t now_us, char ret_token[SESSION_TOKEN_HEX]);
 /* The session of a cookie, kept alive by this use when touch; NULL when there is none or it went idle. Borrowed. */
 struct session *session_find(struct sessions *s, const char *token, int64_t now_us, bool touch);
 void session_end(struct sessions *s, const char *token);
-/* Ends those of a user who no longer exists. */
-void session_end_user(struct sessions *s, const char *user);
+/* When the users' file changed: ends the sessions of users who are gone or have another password now. */
+void sessions_check_users(struct sessions *s, const char *users_file);
 
 /* A token for forms, bound to a cookie (of a session, or of the login page). */
 void csrf_make(struct sessions *s, const char *cookie, char ret_token[SESSION_TOKEN_HEX]);

@@ -26,7 +26,12 @@ static void test_users(void **state)
 	assert_true(users_check(file, "ann", "correct horse"));
 	assert_false(users_check(file, "ann", "battery staple"));
 	assert_false(users_check(file, "an", "correct horse"));
+	unsigned char before[16], after[16];
+	assert_true(users_mark(file, "ann", before));
 	assert_int_equal(users_set(file, "ann", "another one", &e), 0);
+	assert_true(users_mark(file, "ann", after));
+	assert_memory_not_equal(before, after, 16);
+	assert_false(users_mark(file, "nobody", after));
 	assert_false(users_check(file, "ann", "correct horse"));
 	assert_true(users_check(file, "ann", "another one"));
 	assert_int_equal(users_list(file, &b), 2);

@@ -378,6 +378,23 @@ await test("it works without scripts, too", async () => {
 	want(await p.locator("p.flash.bad").count() === 1, "no answer to a form");
 	await other.close();
 });
+await test("a changed password and a deleted user end their sessions", async () => {
+	const command = (...args) => execFileSync(`${BIN}/abusewatch`, ["user", "-c", CONF, ...args], { input: "another password\n" });
+	command("add", "carl");
+	const other = await browser.newContext();
+	const p = await other.newPage();
+	await login(p, "carl", "another password");
+	same((await p.goto(BASE + "/cases")).status(), 200, "carl");
+	command("passwd", "carl");
+	await p.goto(BASE + "/cases");
+	want(p.url().includes("/login"), "the old password still counts");
+	await login(p, "carl", "another password");
+	command("delete", "carl");
+	await p.goto(BASE + "/cases");
+	want(p.url().includes("/login"), "a deleted user is still there");
+	await other.close();
+	same((await api.get(BASE + "/cases")).status(), 200, "ann");
+});
 await test("logging out ends the session", async () => {
 	await page.goto(BASE + "/");
 	const cookie = (await context.cookies()).find((c) => c.name === "aw_session").value;

@@ -137,6 +137,8 @@
 	}
 	// What the reader is in the middle of using (a chart that is zoomed, a half-written note) stays as it is.
 	function takeOver(fresh) {
+		var active = document.activeElement, href = active && active.closest("[data-region]") && active.getAttribute("href");
+		var scrolled = all(".tall[id]").map(function (el) { return [el.id, el.scrollTop, el.scrollLeft]; });
 		var old = keys(document), selected = row && row.dataset.key, focused = document.activeElement && document.activeElement.closest("tr[data-key]");
 		all("[data-region]").forEach(function (region) {
 			var next = $("[data-region='" + region.dataset.region + "']", fresh);
@@ -159,8 +161,26 @@
 					toast("New: " + tr.dataset.label, linkOf(tr).href);
 			}
 		});
+		scrolled.forEach(function (s) {
+			var el = document.getElementById(s[0]);
+			if (el)
+				el.scrollTo(s[2], s[1]);
+		});
+		if (href && !focused)
+			all("a").some(function (a) {
+				if (a.getAttribute("href") !== href)
+					return false;
+				a.focus({ preventScroll: true });
+				return true;
+			});
 		live = $("[data-live]");
 		showLive(true);
+	}
+	// How much is open can be read from the tab.
+	var title = document.title;
+	function showCount(data) {
+		if (data.open_cases !== undefined)
+			document.title = (data.open_cases ? "(" + data.open_cases + ") " : "") + title;
 	}
 	function showLive(ok) {
 		if (!live)
@@ -186,6 +206,7 @@
 			showLive(true);
 			return;
 		}
+		showCount(JSON.parse(text));
 		if (first)
 			charts.drawAll(JSON.parse(text));
 		if (!first && busy())
