@@ -1,5 +1,6 @@
 #include "web/message.h"
 
+#include "lib/times.h"
 #include "web/form.h"
 #include "web/rows.h"
 
@@ -85,6 +86,8 @@ struct json_object *message_json(const struct txn *t)
 	put_sv(o, "message_id", t->message_id);
 	json_put(o, "first_at", json_time_at(t->first_us, t->utc_offset_s));
 	json_put(o, "last_at", json_time_at(t->last_us, t->utc_offset_s));
+	json_put_int(o, "took_s", (t->last_us - t->first_us) / US_PER_S);
+	json_put_bool(o, "slow", t->last_us - t->first_us > 60 * US_PER_S);
 	put_sv(o, "client_ip", t->client_ip);
 	put_sv(o, "client_name", t->client_name);
 	put_sv(o, "helo", t->helo);

@@ -123,7 +123,7 @@ static int build(struct call *c, struct json_object *out, struct err *e)
 static const struct page_column csv[] = {
 	{ "first", "first_at" }, { "last", "last_at" }, { "host", "host" }, { "queue_id", "queue_id" }, { "message_id", "message_id" },
 	{ "client_ip", "client_ip" }, { "account", "account" }, { "sender", "sender" }, { "recipients", "recipient_count" },
-	{ "outcome", "summary" }, { "size", "size" }, { NULL, NULL },
+	{ "outcome", "summary" }, { "size", "size" }, { "took_s", "took_s" }, { NULL, NULL },
 };
 
 const struct page page_search = {
