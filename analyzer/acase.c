@@ -224,10 +224,12 @@ static enum case_level level_of(const struct judge *j, int32_t total)
 	return total >= j->limits.likely ? CASE_LIKELY : CASE_SUSPECTED;
 }
 
-static enum case_kind kind_of(const struct acase *c, const int32_t *groups)
+static enum case_kind kind_of(const struct judge *j, const struct acase *c, const int32_t *groups)
 {
-	/* Refused recipients alone, without a jump in volume, strangers or origin, are bad list hygiene, not a break-in. */
-	if (groups[GROUP_RECEIVERS] > 0 && groups[GROUP_VOLUME] < 3 * NAT && groups[GROUP_ORIGIN] < 2 * NAT)
+	bool has_history = c->updated_us - c->principal->first_us >= j->limits.ready_days * US_PER_DAY;
+	/* Refused recipients alone, without a jump in volume, strangers or origin, are bad list hygiene, not a break-in. Who
+	 * has no history cannot be said to have no jump. */
+	if (has_history && groups[GROUP_RECEIVERS] > 0 && groups[GROUP_VOLUME] < 3 * NAT && groups[GROUP_ORIGIN] < 2 * NAT)
 		return CASE_LIST_HYGIENE;
 	switch (c->principal_kind) {
 	case PRINCIPAL_ACCOUNT: return CASE_STOLEN_ACCOUNT;
@@ -250,7 +252,7 @@ static void classify(const struct judge *j, struct acase *c)
 	int32_t groups[GROUPS];
 	enum case_kind was = c->kind;
 	fusion_groups(c->detector_score, fusion_volume_cap(j, c->principal, c->updated_us), groups);
-	c->kind = kind_of(c, groups);
+	c->kind = kind_of(j, c, groups);
 	/* A case that once was a break-in does not turn into a matter of hygiene because one sign fades. */
 	if (was == CASE_STOLEN_ACCOUNT || was == CASE_SCRIPT || was == CASE_INFECTED_HOST)
 		c->kind = c->fresh && c->updated_us == c->opened_us ? c->kind : was;

@@ -14,6 +14,13 @@ struct phrase_text phrase_time(const struct principal *p, int64_t us)
 	return t;
 }
 
+struct phrase_name phrase_name(const struct principal *p)
+{
+	struct phrase_name n;
+	(void)snprintf(n.s, sizeof n.s, "%s%s", p->kind == PRINCIPAL_SCRIPT ? "uid " : "", p->id);
+	return n;
+}
+
 bool phrase_is_expansion(const struct judge *j, struct sv sender)
 {
 	struct sv domain = sv_domain(sender);

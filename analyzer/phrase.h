@@ -5,6 +5,10 @@
 #include "analyzer/judge.h"
 
 struct phrase_text { char s[64]; };
+struct phrase_name { char s[328]; };
+
+/* How a sentence calls the principal: the address, or "uid 1003". */
+struct phrase_name phrase_name(const struct principal *p);
 
 /* "23 Nov 19:47", in the zone of the principal's log. */
 struct phrase_text phrase_time(const struct principal *p, int64_t us);

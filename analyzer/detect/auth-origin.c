@@ -209,12 +209,12 @@ static void why(const struct judge *j, const struct principal *p, const void *st
 	const struct state *s = state;
 	(void)j, (void)opt;
 	if (s->shown_nets >= 3 && s->spread.s > 0)
-		buf_printf(out, "%s logged in from %u networks within one hour", p->id, s->shown_nets);
+		buf_printf(out, "%s logged in from %u networks within one hour", phrase_name(p).s, s->shown_nets);
 	else if (s->new_places)
-		buf_printf(out, "%s logged in from %u place%s never used before, since %s", p->id, s->new_places, s->new_places == 1 ? "" : "s",
+		buf_printf(out, "%s logged in from %u place%s never used before, since %s", phrase_name(p).s, s->new_places, s->new_places == 1 ? "" : "s",
 		           phrase_time(p, since(s)).s);
 	else
-		buf_printf(out, "%s logged in in a way never used before, since %s", p->id, phrase_time(p, since(s)).s);
+		buf_printf(out, "%s logged in in a way never used before, since %s", phrase_name(p).s, phrase_time(p, since(s)).s);
 	list_countries(s, out);
 	if (s->shown_nets >= 3 && s->spread.s > 0 && s->new_places)
 		buf_printf(out, ", %u of the places never used before", s->new_places);

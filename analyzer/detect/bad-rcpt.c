@@ -135,7 +135,7 @@ static void why(const struct judge *j, const struct principal *p, const void *st
 	int32_t down = fixed_ln_ratio((uint64_t)(THETA_ONE - t0), (uint64_t)(THETA_ONE - t1));
 	(void)j;
 	buf_printf(out, "%u of %u recipients of %s since %s do not exist (%u %%, limit %d %%) - typical of a bought or harvested list.",
-	           s->bad, s->all, p->id, phrase_time(p, s->walk.since_us).s, s->all ? s->bad * 100 / s->all : 0,
+	           s->bad, s->all, phrase_name(p).s, phrase_time(p, s->walk.since_us).s, s->all ? s->bad * 100 / s->all : 0,
 	           (int)(100 * (int64_t)down / (up + down)));
 }
 

@@ -148,7 +148,7 @@ static void why(const struct judge *j, const struct principal *p, const void *st
 	(void)j, (void)opt;
 	unsigned share = s->all_messages ? s->messages * 100 / s->all_messages : 0;
 	buf_printf(out, "%s wrote %u message%s to %u address%s it had never contacted before, %u %% of its mail since %s (normally at most %d %%).",
-	           p->id, s->messages, s->messages == 1 ? "" : "s", s->strangers, s->strangers == 1 ? "" : "es", share,
+	           phrase_name(p).s, s->messages, s->messages == 1 ? "" : "s", s->strangers, s->strangers == 1 ? "" : "es", share,
 	           phrase_time(p, s->walk.since_us).s, (int)(s->theta0 * 100 / THETA_ONE));
 }
 

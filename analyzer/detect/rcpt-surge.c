@@ -177,7 +177,7 @@ static void why(const struct judge *j, const struct principal *p, const void *st
 	const struct state *s = state;
 	const char *unit = s->shown_day ? "day" : "hour";
 	(void)j, (void)opt;
-	buf_printf(out, "%s sent to %u recipients within one %s (from %s on); ", p->id, s->shown_n, unit, phrase_time(p, s->walk.since_us).s);
+	buf_printf(out, "%s sent to %u recipients within one %s (from %s on); ", phrase_name(p).s, s->shown_n, unit, phrase_time(p, s->walk.since_us).s);
 	if (s->shown_active >= 5)
 		buf_printf(out, "in %u earlier active %ss it never exceeded %u, and ", s->shown_active, unit, s->shown_max);
 	buf_printf(out, "only 1 in %llu comparable %ss is that large.", (unsigned long long)one_in(s->shown_ln), unit);
