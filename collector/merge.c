@@ -129,7 +129,7 @@ void merge_resume(struct merge *m, const struct positions *p)
 {
 	for (size_t i = 0; i < m->n; i++) {
 		struct merge_file *f = &m->v[i];
-		const struct position *at = positions_find(p, buf_sv(&f->head));
+		const struct position *at = positions_find(p, buf_sv(&f->head), f->dev, f->inode);
 		if (!at)
 			continue;
 		f->done = at->done && (f->packed || f->bytes <= at->offset); /* a live file may have grown since */

@@ -18,7 +18,8 @@ static uint64_t mix(uint64_t a, uint64_t b)
 static uint64_t load(const char *p, size_t n)
 {
 	uint64_t v = 0;
-	memcpy(&v, p, n < 8 ? n : 8);
+	if (n)
+		memcpy(&v, p, n < 8 ? n : 8);
 	return v;
 }
 

@@ -40,9 +40,10 @@ static void forget_one(struct positions *p)
 /* A file that has grown has a longer head: the same file all the same. */
 static bool same(const struct position *a, const struct position *b)
 {
-	if (a->head.n == b->head.n && a->head.hash == b->head.hash && a->head.n)
+	bool inode_fits = a->dev == b->dev && a->inode == b->inode;
+	if (a->head.n == b->head.n && a->head.hash == b->head.hash && (a->head.n >= POSITION_HEAD_ENOUGH || (a->head.n && inode_fits)))
 		return true;
-	return !a->done && a->dev == b->dev && a->inode == b->inode && (a->head.n < POSITION_HEAD_BYTES && a->head.n <= b->head.n) && a->offset <= b->offset;
+	return !a->done && inode_fits && (a->head.n < POSITION_HEAD_BYTES && a->head.n <= b->head.n) && a->offset <= b->offset;
 }
 
 void positions_set(struct positions *p, const struct position *at)
@@ -62,11 +63,14 @@ void positions_set(struct positions *p, const struct position *at)
 	p->v[p->n++] = *at;
 }
 
-const struct position *positions_find(const struct positions *p, struct sv head)
+const struct position *positions_find(const struct positions *p, struct sv head, uint64_t dev, uint64_t inode)
 {
-	for (size_t i = p->n; i-- > 0;)
-		if (fingerprint_fits(&p->v[i].head, head))
-			return &p->v[i];
+	for (size_t i = p->n; i-- > 0;) {
+		const struct position *v = &p->v[i];
+		bool inode_fits = v->dev == dev && v->inode == inode;
+		if ((v->head.n >= POSITION_HEAD_ENOUGH || inode_fits) && fingerprint_fits(&v->head, head))
+			return v;
+	}
 	return NULL;
 }
 

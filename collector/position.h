@@ -7,6 +7,7 @@
 #include "lib/sv.h"
 
 #define POSITION_HEAD_BYTES 1024u
+#define POSITION_HEAD_ENOUGH 128u /* bytes that make a file known without its inode */
 #define POSITIONS_MAX 4096u
 
 struct buf;
@@ -36,7 +37,9 @@ bool fingerprint_fits(const struct fingerprint *f, struct sv head);
 void positions_fini(struct positions *p);
 /* Adds or replaces the entry with the same first bytes. */
 void positions_set(struct positions *p, const struct position *at);
-const struct position *positions_find(const struct positions *p, struct sv head);
+/* The newest entry of the file that begins with head. A few first bytes are no proof (many logs begin alike): then it
+ * must be the same inode, too. */
+const struct position *positions_find(const struct positions *p, struct sv head, uint64_t dev, uint64_t inode);
 void positions_save(const struct positions *p, struct buf *out);
 int positions_load(struct positions *p, struct wire *w);
 

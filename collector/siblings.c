@@ -37,7 +37,7 @@ static bool is_rotation(const char *suffix)
 	for (unsigned i = 0; i < 3; i++)
 		if (n > strlen(packed[i]) && !strcmp(suffix + n - strlen(packed[i]), packed[i]))
 			n -= strlen(packed[i]);
-	return n > 1 && strchr(".-", suffix[0]) && strspn(suffix + 1, "0123456789-.") == n - 1;
+	return n > 1 && strchr(".-", suffix[0]) && strspn(suffix + 1, "0123456789-.") >= n - 1;
 }
 
 /* Calls cb for each rotated file beside path. */
@@ -100,7 +100,7 @@ static void look(void *ctx, const char *file, const struct stat *st)
 	struct finding *f = ctx;
 	if (!head_of(file, &f->head))
 		return;
-	const struct position *at = positions_find(f->read, buf_sv(&f->head));
+	const struct position *at = positions_find(f->read, buf_sv(&f->head), (uint64_t)st->st_dev, (uint64_t)st->st_ino);
 	if (at && (f->last_us == 0 || mtime_us(st) > f->last_us))
 		f->last_us = mtime_us(st);
 	if (at && at->done)

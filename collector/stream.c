@@ -40,6 +40,7 @@ struct stream {
 	struct obs_counters base; /* totals before this run */
 	struct source_run *run;
 	uint64_t since_snapshot; /* bytes read */
+	uint32_t told_head_n;    /* how much of the file's beginning the analyzer knows */
 	size_t in_flight;
 };
 
@@ -141,9 +142,24 @@ static void send_out(struct stream *s)
 
 /* -- the source's events -- */
 
+/* Before the first byte is used the analyzer must know which file it was: after a crash the file may have been rotated
+ * away. And again as soon as the file is long enough to be known by its first bytes. */
+static bool file_is_news(struct stream *s, size_t unused, struct position *at)
+{
+	if (!s->kind->position(s->run, s->feed.frame.rest_bytes + unused, at) || at->head.n == s->told_head_n)
+		return false;
+	return !s->saved.positions.n || (at->head.n == POSITION_HEAD_BYTES && s->told_head_n);
+}
+
 static void on_bytes(void *ctx, struct sv bytes)
 {
 	struct stream *s = ctx;
+	struct position at;
+	if (s->told_head_n != POSITION_HEAD_BYTES && s->socket && file_is_news(s, bytes.n, &at)) {
+		s->told_head_n = at.head.n;
+		positions_set(&s->saved.positions, &at);
+		snapshot_state(s);
+	}
 	pipeline_bytes(s->pipeline, &s->feed, bytes);
 	s->since_snapshot += bytes.n;
 	if (s->since_snapshot >= EMIT_SNAPSHOT_BYTES)
@@ -162,6 +178,7 @@ static void on_boundary(void *ctx, enum source_boundary b)
 	else
 		s->saved.totals.truncations++;
 	take_position(s, true);
+	s->told_head_n = 1; /* the next file follows from this one, but not for long */
 	snapshot_state(s);
 }
 
@@ -209,6 +226,7 @@ static void reset(struct stream *s)
 	buf_clear(&s->emit.out);
 	buf_clear(&s->in);
 	s->since_snapshot = 0;
+	s->told_head_n = 0;
 }
 
 /* The year-less stamps go on where the newest position left them. */
@@ -222,6 +240,7 @@ static void restore_feed(struct stream *s)
 	}
 	buf_addsv(&s->feed.again, buf_sv(&s->saved.again));
 	s->base = s->saved.totals;
+	s->told_head_n = p->n ? p->v[p->n - 1].head.n : 0;
 }
 
 static int begin(struct stream *s, struct sv blob, struct err *e)

@@ -40,7 +40,7 @@ struct source_run {
 	struct position at;     /* of what is being read: live file or archive */
 	uint8_t head[POSITION_HEAD_BYTES];
 	uint64_t rotated_ms;    /* when another file was first seen at path; 0: not */
-	struct positions resume;
+	struct positions seen;  /* files we know, with those that are finished */
 };
 
 static bool give(struct source_run *s, struct sv bytes)
@@ -87,21 +87,29 @@ static bool open_live(struct source_run *s)
 	s->at = (struct position){ .dev = (uint64_t)st.st_dev, .inode = (uint64_t)st.st_ino };
 	s->rotated_ms = 0;
 	refresh_head(s);
-	const struct position *known = positions_find(&s->resume, sv_make((const char *)s->head, s->at.head.n));
+	const struct position *known = positions_find(&s->seen, sv_make((const char *)s->head, s->at.head.n), s->at.dev, s->at.inode);
 	if (known && known->offset <= (uint64_t)st.st_size)
 		s->at.offset = known->offset;
-	positions_fini(&s->resume); /* only the first file is one we may have read from */
 	if (s->at.offset)
 		(void)lseek(s->fd, (off_t)s->at.offset, SEEK_SET);
 	return true;
 }
 
-static void close_live(struct source_run *s)
+/* The file at hand is finished: tells, and looks what was rotated away after it while we were busy with it. */
+static void finished(struct source_run *s, enum source_boundary b)
 {
+	s->at.done = true;
+	positions_set(&s->seen, &s->at);
+	s->ev.boundary(s->ev.ctx, b);
 	if (s->fd >= 0)
 		close(s->fd);
 	s->fd = -1;
 	s->at = (struct position){ 0 };
+	if (s->closed || s->old_at < s->old.n)
+		return;
+	siblings_fini(&s->old);
+	s->old_at = 0;
+	siblings_find(s->path, &s->seen, false, &s->old);
 }
 
 /* Emptied in place (copytruncate): a copy with the same first bytes may hold lines that we did not see. */
@@ -116,8 +124,7 @@ static void truncated(struct source_run *s)
 		return;
 	}
 	free(copy);
-	s->ev.boundary(s->ev.ctx, SOURCE_TRUNCATED);
-	close_live(s);
+	finished(s, SOURCE_TRUNCATED);
 }
 
 /* At the end of the file: is it still the one at path? */
@@ -133,8 +140,7 @@ static void check_rotation(struct source_run *s)
 		s->rotated_ms = now ? now : 1;
 	if (now - s->rotated_ms < ROTATE_GRACE_MS)
 		return;
-	s->ev.boundary(s->ev.ctx, SOURCE_ROTATED);
-	close_live(s);
+	finished(s, SOURCE_ROTATED);
 }
 
 /* One block. False: nothing more for now, or we were stopped. */
@@ -166,15 +172,11 @@ static void archive_done(struct source_run *s)
 {
 	archive_reader_close(s->archive);
 	s->archive = NULL;
-	if (s->archive_is_copy) {
-		s->archive_is_copy = false;
-		s->ev.boundary(s->ev.ctx, SOURCE_TRUNCATED);
-		close_live(s);
-		return;
-	}
-	s->ev.boundary(s->ev.ctx, SOURCE_ROTATED);
-	s->at = (struct position){ 0 };
-	s->old_at++;
+	bool is_copy = s->archive_is_copy;
+	s->archive_is_copy = false;
+	if (!is_copy)
+		s->old_at++;
+	finished(s, is_copy ? SOURCE_TRUNCATED : SOURCE_ROTATED);
 }
 
 static bool open_old(struct source_run *s)
@@ -185,6 +187,8 @@ static bool open_old(struct source_run *s)
 	s->archive = archive_reader_open(o->path, &e);
 	if (!s->archive) {
 		msg_warn("%s; its lines are lost", e.text);
+		struct position lost = { .head = o->head, .done = true };
+		positions_set(&s->seen, &lost);
 		s->old_at++;
 		return false;
 	}
@@ -295,12 +299,13 @@ static void start_watching(struct source_run *s)
 /* Whether the file at path is one that was being read. */
 static bool is_known(const char *path, const struct positions *resume)
 {
+	struct stat st = { 0 };
 	uint8_t head[POSITION_HEAD_BYTES];
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	ssize_t n = fd < 0 ? 0 : pread(fd, head, sizeof head, 0);
+	ssize_t n = fd < 0 || fstat(fd, &st) < 0 ? 0 : pread(fd, head, sizeof head, 0);
 	if (fd >= 0)
 		close(fd);
-	const struct position *at = n > 0 ? positions_find(resume, sv_make((const char *)head, (size_t)n)) : NULL;
+	const struct position *at = n > 0 ? positions_find(resume, sv_make((const char *)head, (size_t)n), (uint64_t)st.st_dev, (uint64_t)st.st_ino) : NULL;
 	return at && !at->done;
 }
 
@@ -319,7 +324,7 @@ static struct source_run *file_open(uv_loop_t *loop, const char *path, const str
 	if (resume->n) {
 		siblings_find(path, resume, is_known(path, resume), &s->old);
 		for (size_t i = 0; i < resume->n; i++)
-			positions_set(&s->resume, &resume->v[i]);
+			positions_set(&s->seen, &resume->v[i]);
 	}
 	start_watching(s);
 	return s;
@@ -372,7 +377,7 @@ static void file_close(struct source_run *s)
 		close(s->fd);
 	s->fd = -1;
 	siblings_fini(&s->old);
-	positions_fini(&s->resume);
+	positions_fini(&s->seen);
 	uv_close((uv_handle_t *)&s->watch, on_closed);
 	uv_close((uv_handle_t *)&s->poll, on_closed);
 	uv_close((uv_handle_t *)&s->cool, on_closed);
