@@ -38,7 +38,9 @@ static void ask(struct call *c, const struct action *a, int64_t id, const char *
 	json_put_text(rq, "actor", c->session->user);
 	json_put_text(rq, "text", text);
 	struct json_object *rs = control_ask(conf_control_socket(c->web->conf).s, rq, ACTION_WAIT_MS, &e);
-	if (rs)
+	if (rs && strcmp(a->name, "notify") == 0 && !c->web->conf->notify.enabled)
+		call_flash(c, false, "A letter is asked for, but sending is switched off in the configuration (notify { enabled }).");
+	else if (rs)
 		call_flash(c, false, "%s", a->done);
 	else
 		call_flash(c, true, "Nothing was changed: %s", e.text);

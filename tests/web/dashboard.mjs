@@ -199,6 +199,11 @@ await test("unknown addresses say so", async () => {
 	same((await api.fetch(BASE + "/cases", { method: "DELETE" })).status(), 405, "DELETE");
 });
 
+await test("health says how far behind and how well understood", async () => {
+	const [one, two] = (await (await api.get(BASE + "/about.json")).json()).collectors;
+	same([one.state, one.recognised_percent, one.unrecognised], ["live", 99.98, 214], "mx1");
+	same([two.state, two.lag_bytes, two.recognised_percent], ["behind", 44000000, 100], "mx2");
+});
 await test("filters, sorting and pages of cases", async () => {
 	const ids = async (q) => (await (await api.get(BASE + "/cases.json?" + q)).json()).cases.map((c) => c.id);
 	same(await ids("state=active&severity=critical"), [7], "critical");
