@@ -6,3 +6,17 @@ $(B)/tests/unit/%: $(B)/tests/unit/%.o $(TEST_LIBS)
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS) -o $@ $< $(TEST_LIBS) -lcmocka $(LIBS_WEB) $(LIBS_MAIL) $(LIBS_STORE) $(LIBS_ARCHIVE) $(LIBS_BASE)
 .PHONY: unit
+
+# Fuzz targets: clang's libFuzzer with both sanitizers, in build/fuzz. `make fuzz` builds and gives each 60 seconds.
+FUZZ = $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_CFLAGS = -std=c17 -D_GNU_SOURCE -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $(filter -DWITH_%,$(CFLAGS))
+FUZZ_SOURCES = $(wildcard lib/arena.c lib/buf.c lib/err.c lib/jsonw.c lib/msg.c lib/obs.c lib/prefix.c lib/record.c lib/reply_class.c lib/times.c lib/txn.c) \
+	$(filter-out collector/main.c collector/stream.c collector/import.c,$(wildcard collector/*.c)) $(wildcard collector/mta/*.c collector/postfix/*.c)
+fuzz-build: $(FUZZ)
+build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_SOURCES) $(B)/gen/formats.c
+	@mkdir -p $(@D)
+	@echo "  FUZZ $@"
+	@clang $(FUZZ_CFLAGS) $(CPPFLAGS) -o $@ $^ $(LIBS_ARCHIVE)
+fuzz: fuzz-build
+	@OUT=build/fuzz TOP=. sh tests/rings/60-fuzz.sh
+.PHONY: fuzz-build

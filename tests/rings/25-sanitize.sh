@@ -1,0 +1,28 @@
+#!/bin/sh
+# The parsers built with AddressSanitizer and UndefinedBehaviorSanitizer over every fixture, and the unit tests of lines and messages.
+set -u
+cd "$TOP" || exit 1
+export CONFIG_MK="$OUT/asan.mk" BUILD_DIR="$OUT/asan"
+./configure --with-sanitizers >&2 || { echo "not ok sanitize - configure failed"; exit 0; }
+units="test_lines test_wire test_messages"
+make -s -j"$(nproc)" CONFIG="$CONFIG_MK" "$BUILD_DIR/bin/abusewatch" $(for u in $units; do echo "$BUILD_DIR/tests/unit/$u"; done) >&2 ||
+	{ echo "not ok sanitize - does not build, see the log"; exit 0; }
+export BUILD="$BUILD_DIR" ASAN_OPTIONS=detect_leaks=1 LAB="${LAB:-/nonexistent}"
+. "$TOP/tests/rings/lib.sh"
+for log in tests/mta/*/*.log; do
+	name=$(basename "$log" .log)
+	for command in parse messages; do
+		if "$aw" $command --year 2026 --timezone UTC "$log" >/dev/null 2>"$OUT/sanitize-$name.log"; then
+			echo "ok sanitized $command $name"
+		else
+			echo "not ok sanitized $command $name - see sanitize-$name.log"
+		fi
+	done
+done
+for u in $units; do
+	if "$BUILD_DIR/tests/unit/$u" >"$OUT/sanitize-$u.log" 2>&1; then
+		echo "ok sanitized $u"
+	else
+		echo "not ok sanitized $u - see sanitize-$u.log"
+	fi
+done
