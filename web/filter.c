@@ -106,13 +106,44 @@ static void put_badge(const char *class, struct sv t, struct buf *out)
 	buf_puts(out, "</span>");
 }
 
-/* Long words (addresses, log lines) may break after these characters, without changing what is copied. */
+/* Characters that nobody sees but that turn the text around them (a file called exe.fdp) or move the cursor. */
+static unsigned hidden_character(struct sv t, size_t *ret_n)
+{
+	unsigned char a = (unsigned char)t.p[0], b = t.n > 2 ? (unsigned char)t.p[1] : 0, c = t.n > 2 ? (unsigned char)t.p[2] : 0;
+	unsigned u = a == 0xe2 && (b == 0x80 || b == 0x81) ? 0x2000u | (b & 1u) << 6 | (c & 0x3fu) : 0;
+	*ret_n = 1;
+	if ((a < 32 && a != '\n' && a != '\t') || a == 127)
+		return a;
+	*ret_n = 3;
+	return (u >= 0x200b && u <= 0x200f) || (u >= 0x202a && u <= 0x202e) || (u >= 0x2066 && u <= 0x2069) ? u : 0;
+}
+
+/* Text of logs. Long words (addresses, lines) may break after some characters, without changing what is copied. */
 static void put_breakable(struct sv t, struct buf *out)
 {
-	for (size_t i = 0; i < t.n; i++) {
-		mustache_escape(out, sv_make(t.p + i, 1));
-		if (strchr("@.-_/,=", t.p[i]))
+	for (size_t n; t.n; t = sv_skip(t, n)) {
+		unsigned u = hidden_character(t, &n);
+		if (u) {
+			buf_printf(out, "<span class=\"hidden-char\">U+%04X</span>", u);
+			continue;
+		}
+		n = 1;
+		mustache_escape(out, sv_take(t, 1));
+		if (strchr("@.-_/,=", t.p[0]))
 			buf_puts(out, "<wbr>");
+	}
+}
+
+/* "a;b;c": whole words only, each on a line of its own when there is no room. */
+static void put_list(struct sv t, struct buf *out)
+{
+	while (t.n) {
+		ptrdiff_t semicolon = sv_chr(t, ';');
+		struct sv one = semicolon < 0 ? t : sv_take(t, (size_t)semicolon);
+		t = semicolon < 0 ? sv_take(t, 0) : sv_skip(t, (size_t)semicolon + 1);
+		buf_puts(out, "<span class=\"item\">");
+		mustache_escape(out, one);
+		buf_puts(out, "</span> ");
 	}
 }
 
@@ -152,6 +183,8 @@ bool filter_apply(void *ctx, const char *name, struct json_object *v, struct buf
 		put_badge(name, t, out);
 	else if (strcmp(name, "wrap") == 0)
 		put_breakable(t, out);
+	else if (strcmp(name, "list") == 0)
+		put_list(t, out);
 	else if (strcmp(name, "dash") == 0)
 		put_dash(v, out);
 	else if (strcmp(name, "kind") == 0)

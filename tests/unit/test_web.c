@@ -163,6 +163,8 @@ static void test_filters(void **state)
 	shows("sev", "\"\\\"><b>\"", "<span class=\"badge sev &quot;&gt;&lt;b&gt;\">&quot;&gt;&lt;b&gt;</span>");
 	shows("state", "\"false-positive\"", "<span class=\"badge state false-positive\">false alarm</span>");
 	shows("wrap", "\"a@b<c\"", "a@<wbr>b&lt;c");
+	shows("wrap", "\"a\\u202ebc\\u0007\\u20ac\"", "a<span class=\"hidden-char\">U+202E</span>bc<span class=\"hidden-char\">U+0007</span>\xe2\x82\xac");
+	shows("list", "\"a;<b>\"", "<span class=\"item\">a</span> <span class=\"item\">&lt;b&gt;</span> ");
 	shows("url", "\"a b/<c>\"", "a%20b%2F%3Cc%3E");
 }
 

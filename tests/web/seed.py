@@ -117,7 +117,7 @@ def seed_case(db, number, c):
     opened = now - c["minutes"] * 60 * S
     insert(db, "acase", id=number, kind=c["kind"], runner_up=c.get("runner_up", ""), principal_kind=c["who"][0], principal_id=c["who"][1],
            customer=c.get("customer", ""), state=c.get("state", "open"), level=c["level"], severity=c["severity"], score=int(c["score"] * NAT),
-           peak_score=int((c["score"] + 1.5) * NAT), threshold=12 * NAT, first_seen_us=opened - 400 * S, opened_us=opened, updated_us=opened + c.get("lasts", 1500) * S,
+           peak_score=int((c["score"] + 1.5) * NAT), threshold=12 * NAT, first_seen_us=opened - 400 * S, opened_us=opened, updated_us=opened + c.get("lasts", 1500) * S, positive_us=opened + 900 * S,
            closed_us=opened + 3 * HOUR if c.get("state") in ("closed", "false-positive") else None, messages=c["messages"], recipients=c["recipients"],
            sentence=c["sentence"], also=json.dumps(c.get("also", [])), counter_evidence=c.get("counter", ""), guards=json.dumps(c.get("guards", [])), utc_offset_s=3600)
     names = c["detectors"]
