@@ -59,6 +59,7 @@ void acase_free(struct acase *c)
 	free(c->principal_id);
 	free(c->owned_customer);
 	free(c->detector_score);
+	free(c->point);
 	case_text_free(c->text);
 	free(c);
 }
@@ -75,17 +76,15 @@ void acase_event(struct acase *c, int64_t at_us, const char *actor, const char *
 void acase_point(struct acase *c, int64_t at_us, size_t detector, int32_t score)
 {
 	int64_t bucket = at_us - at_us % (300 * US_PER_S);
-	for (size_t i = c->n_points; i-- > 0;)
-		if (c->point[i].bucket_us == bucket && c->point[i].detector == detector) {
+	for (size_t i = c->n_points; i-- > 0 && c->point[i].bucket_us == bucket;)
+		if (c->point[i].detector == detector) {
 			if (score > c->point[i].score)
 				c->point[i].score = score;
 			return;
 		}
-	if (c->n_points == CASE_POINTS) { /* a long batch: the oldest half is thinned to every second */
-		size_t kept = 0;
-		for (size_t i = 0; i < CASE_POINTS; i += 2)
-			c->point[kept++] = c->point[i];
-		c->n_points = kept;
+	if (c->n_points == c->cap_points) {
+		c->cap_points = c->cap_points ? c->cap_points * 2 : 16;
+		c->point = xrealloc(c->point, c->cap_points * sizeof *c->point);
 	}
 	c->point[c->n_points++] = (struct case_point){ bucket, detector, score };
 }

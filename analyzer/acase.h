@@ -30,7 +30,6 @@ int case_kind_named(const char *name);
 
 struct case_event { struct case_event *next; int64_t at_us; char *actor, *what, *text; };
 struct case_point { int64_t bucket_us; size_t detector; int32_t score; };
-#define CASE_POINTS 64
 
 /* What the case says, in the words of the moment when the evidence was strongest: rendered while an event is judged, so that
  * it does not depend on when the store is written. */
@@ -62,8 +61,8 @@ struct acase {
 	int32_t *detector_score;    /* of the last event near the peak, by registry index */
 	struct case_text *text;     /* rendered then, not in the store yet; NULL when nothing new is to be said */
 	struct case_event *events, **events_tail; /* not in the store yet */
-	struct case_point point[CASE_POINTS];
-	size_t n_points;
+	struct case_point *point;   /* not in the store yet */
+	size_t n_points, cap_points;
 };
 
 struct acase *acase_new(int64_t id, enum principal_kind kind, const char *principal_id);
