@@ -68,7 +68,7 @@ static void save_keys(const struct correlate *c, const struct open_msg *m, struc
 	for (uint32_t k = m->first_key; k != OPEN_NONE; k = c->key[k].next) {
 		const struct open_key *key = &c->key[k];
 		wire_put_sv(out, open_key_text(key));
-		wire_put_u(out, key->seen | key->head << 1 | key->removed << 2);
+		wire_put_u(out, (key->seen ? 1u : 0u) | (key->head ? 2u : 0u) | (key->removed ? 4u : 0u));
 	}
 }
 

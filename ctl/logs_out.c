@@ -31,7 +31,8 @@ struct logs_out *logs_out_new(int format, const char *const *columns, size_t n)
 
 static void flush(struct logs_out *o)
 {
-	(void)fwrite(o->buf.p, 1, o->buf.n, stdout);
+	if (o->buf.n)
+		(void)fwrite(o->buf.p, 1, o->buf.n, stdout);
 	buf_clear(&o->buf);
 }
 
