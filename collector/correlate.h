@@ -19,7 +19,7 @@
 #define CORRELATE_FRESH_US (3600LL * 1000000)          /* never reached the queue: forgotten */
 #define CORRELATE_STALE_US (6LL * 86400 * 1000000)     /* longer than mail stays in a queue: reported as it is */
 #define CORRELATE_RCPT_MAX 65536u
-#define CORRELATE_OPEN_BYTES_MAX (56u << 20)           /* a snapshot of it must fit one frame */
+#define CORRELATE_SAVED_BYTES_MAX (56u << 20)          /* what a snapshot may take: it must fit one frame */
 
 struct correlate;
 
@@ -31,6 +31,8 @@ struct correlate_sink {
 	void (*fact)(void *ctx, uint64_t seq, const struct record *r, struct sv line);
 };
 
+/* max_open_bytes: memory for open messages, 0 = no limit of its own. Unless final_only there is a limit by the size of a
+ * snapshot, too. Beyond either the oldest messages are reported as they are and counted as evicted. */
 struct correlate *correlate_new(const struct correlate_sink *sink, size_t max_open_bytes, bool final_only);
 void correlate_free(struct correlate *c);
 

@@ -42,7 +42,7 @@ void emit_state(struct emit *e, struct pipeline *p, const struct snapshot *s, ui
 	buf_clear(&e->blob);
 	snapshot_save(s, p, &e->blob);
 	if (e->blob.n + 64 > OBS_FRAME_MAX) {
-		msg_warn("the state of a source takes %zu MB, too much to be saved; lower its max-open-bytes", e->blob.n >> 20);
+		msg_warn("the state of a source takes %zu MB, too much to be saved; lower its max-open", e->blob.n >> 20);
 		return;
 	}
 	obs_put_snapshot(&e->out, pipeline_seq(p), buf_sv(&e->blob));

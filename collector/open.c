@@ -45,9 +45,8 @@ struct correlate *correlate_new(const struct correlate_sink *sink, size_t max_op
 {
 	struct correlate *c = xcalloc(1, sizeof *c);
 	c->sink = *sink;
-	c->max_bytes = max_open_bytes && max_open_bytes < CORRELATE_OPEN_BYTES_MAX ? max_open_bytes : CORRELATE_OPEN_BYTES_MAX;
-	if (final_only && max_open_bytes)
-		c->max_bytes = max_open_bytes; /* nothing has to fit a frame */
+	c->max_bytes = max_open_bytes ? max_open_bytes : SIZE_MAX;
+	c->max_saved = final_only ? SIZE_MAX : CORRELATE_SAVED_BYTES_MAX;
 	c->final_only = final_only;
 	c->free_msg = c->free_key = OPEN_NONE;
 	if (getrandom(c->seed, sizeof c->seed, 0) != sizeof c->seed)
@@ -356,6 +355,8 @@ void open_free(struct correlate *c, uint32_t m)
 	open_unindex(c, m);
 	pool_free(&c->pool, o->text, o->text_cap);
 	pool_free(&c->pool, o->rcpt, o->rcpt_cap);
+	c->text_bytes -= o->text_n;
+	c->rcpts -= o->n_rcpt;
 	o->used = false;
 	o->list_next = c->free_msg;
 	c->free_msg = m;

@@ -78,7 +78,8 @@ struct open_ends { uint32_t first, last; };
 
 struct correlate {
 	struct correlate_sink sink;
-	size_t max_bytes;
+	size_t max_bytes, max_saved;
+	size_t text_bytes, rcpts; /* of all messages: what a snapshot's size is estimated by */
 	bool final_only, keeps_removed; /* the latter: of the format of the line at hand */
 	uint64_t seed[4];
 	int64_t now_us;

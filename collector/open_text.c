@@ -38,6 +38,7 @@ static void grow(struct correlate *c, struct open_msg *m, size_t n)
 			move(to, &at, m->text, all[j]);
 	}
 	pool_free(&c->pool, m->text, m->text_cap);
+	c->text_bytes -= m->text_n - at;
 	m->text = to;
 	m->text_cap = cap;
 	m->text_n = at;
@@ -70,6 +71,7 @@ void open_set(struct correlate *c, struct open_msg *m, struct open_ref *ref, str
 	if (s.n)
 		memcpy(m->text + m->text_n, s.p, s.n);
 	m->text_n += (uint32_t)s.n;
+	c->text_bytes += s.n;
 }
 
 struct open_rcpt *open_rcpt_find(struct correlate *c, struct open_msg *m, struct sv recipient)
@@ -95,6 +97,7 @@ struct open_rcpt *open_rcpt_add(struct correlate *c, struct open_msg *m, struct 
 		m->rcpt_cap = cap;
 	}
 	struct open_rcpt *r = &m->rcpt[m->n_rcpt++];
+	c->rcpts++;
 	memset(r, 0, sizeof *r);
 	r->hash = (uint32_t)open_hash(c, recipient, 0);
 	r->recipient.at = r->orig.at = r->dsn.at = r->reply.at = r->relay_host.at = r->relay_ip.at = OPEN_NONE;

@@ -179,9 +179,15 @@ static size_t bytes(const struct correlate *c)
 	return c->pool.bytes + c->live * sizeof *c->msg + c->live_keys * sizeof *c->key;
 }
 
+/* What a snapshot takes, rather too much than too little. */
+static size_t saved_bytes(const struct correlate *c)
+{
+	return c->text_bytes + c->rcpts * 80 + c->live * 300 + c->live_keys * 30;
+}
+
 void report_limit(struct correlate *c)
 {
-	while (bytes(c) > c->max_bytes && c->live) {
+	while ((bytes(c) > c->max_bytes || saved_bytes(c) > c->max_saved) && c->live) {
 		uint32_t fresh = c->list[OPEN_FRESH].first, queued = c->list[OPEN_QUEUED].first;
 		bool take_fresh = queued == OPEN_NONE || (fresh != OPEN_NONE && c->msg[fresh].last_us < c->msg[queued].last_us);
 		c->evicted++;

@@ -67,6 +67,7 @@ static void load_text(struct correlate *c, struct wire *w, struct open_msg *m)
 	m->text = pool_alloc(&c->pool, (size_t)cap, &m->text_cap);
 	memcpy(m->text, text.p, text.n);
 	m->text_n = (uint32_t)text.n;
+	c->text_bytes += text.n;
 }
 
 static void load_rcpts(struct correlate *c, struct wire *w, struct open_msg *m)
@@ -80,6 +81,7 @@ static void load_rcpts(struct correlate *c, struct wire *w, struct open_msg *m)
 		m->rcpt = pool_alloc(&c->pool, (size_t)cap, &m->rcpt_cap);
 	for (uint64_t i = 0; i < n && !w->bad; i++)
 		load_rcpt(w, m, &m->rcpt[m->n_rcpt++]);
+	c->rcpts += m->n_rcpt;
 }
 
 static void load_refs(struct wire *w, struct open_msg *m)
