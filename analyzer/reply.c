@@ -206,20 +206,24 @@ static struct sv normalise(struct sv s, char *out)
 static bool token_is_variable(struct sv t)
 {
 	size_t digit = 0, alpha = 0, dot = 0, colon = 0;
+	if (t.n < 6)
+		return false;
 	for (size_t i = 0; i < t.n; i++) {
 		unsigned char c = (unsigned char)t.p[i];
 		if (c == '@')
 			return true;
-		if (c == '_')
-			return false; /* receivers' code tokens: ofr004_416 */
-		digit += isdigit(c) != 0;
-		alpha += isalpha(c) != 0;
+		if (c == '_' || c == '/')
+			return false; /* receivers' code tokens (ofr004_416) and addresses of pages: the table knows some */
+		bool is_digit = c >= '0' && c <= '9';
+		digit += is_digit;
+		alpha += !is_digit && c >= 'a' && c <= 'z';
 		dot += c == '.';
 		colon += c == ':';
 	}
 	if ((dot == 3 && digit >= 4 && alpha == 0) || colon >= 2)
 		return true; /* an address */
-	return digit >= 3 && digit + alpha >= 10 && dot == 0;
+	/* An id of one message: letters and digits well mixed. "(as16012611)", a reason, is not. */
+	return alpha >= 1 && digit >= 4 && digit + alpha >= 10 && !sv_starts(t, SV("(as")) && !sv_starts(t, SV("as"));
 }
 
 /* Addresses, IPs and ids become one sign: what is left repeats. */
@@ -233,8 +237,10 @@ static uint64_t template_hash(const struct hash_key *k, struct sv s, struct sv d
 		if (token_is_variable(word)) {
 			mask[n++] = '#';
 		} else {
-			memcpy(mask + n, word.p, word.n);
-			n += word.n;
+			/* Pages' addresses end in what was looked up there. */
+			bool page = word.n > 24 && sv_find(word, SV("://")) >= 0;
+			for (size_t i = 0; i < word.n; i++)
+				mask[n++] = page && word.p[i] >= '0' && word.p[i] <= '9' ? '#' : word.p[i];
 		}
 		mask[n++] = ' ';
 		s = sv_skip(s, word.n + 1);

@@ -10,9 +10,6 @@
 #include "analyzer/segment.h"
 #include "analyzer/segment_int.h"
 #include "lib/buf.h"
-#include "lib/hash.h"
-
-static const struct hash_key segment_key;
 
 struct segment {
 	char *path;
@@ -185,7 +182,7 @@ static int want_exact(struct segment *s, struct sv key, bool bracketed, struct w
 	text[0] = '<';
 	memcpy(text + 1, key.p, key.n);
 	text[key.n + 1] = '>';
-	uint64_t h = hash_folded(&segment_key, bracketed ? sv_make(text, key.n + 2) : key);
+	uint64_t h = segment_hash(bracketed ? sv_make(text, key.n + 2) : key);
 	uint32_t lo = 0, hi = s->h.strings;
 	while (lo < hi) {
 		uint32_t mid = lo + (hi - lo) / 2;

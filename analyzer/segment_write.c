@@ -13,7 +13,8 @@
 
 static const struct hash_key segment_key; /* zero: hashes in a file must not depend on the site */
 
-struct word { uint64_t hash; struct sv text; uint32_t number; };
+struct word { uint64_t hash; struct sv text; };
+struct rank { uint64_t hash; uint32_t number; };
 
 struct writer {
 	struct buf column[SECTIONS];
@@ -21,6 +22,8 @@ struct writer {
 	uint32_t n_words, cap_words;
 	uint32_t *slot; /* 1 + index of word */
 	size_t cap;
+	struct sv last_text[SECTIONS]; /* of the row before, and its number */
+	uint32_t last[SECTIONS];
 	uint32_t messages, recipients;
 	struct segment_stats stats;
 };
@@ -45,7 +48,7 @@ static uint32_t intern(struct writer *w, struct sv s)
 		return 0;
 	if ((size_t)w->n_words * 2 >= w->cap)
 		grow_slots(w);
-	uint64_t h = hash_folded(&segment_key, s);
+	uint64_t h = segment_hash(s);
 	size_t at = (size_t)h & (w->cap - 1);
 	for (; w->slot[at]; at = (at + 1) & (w->cap - 1)) {
 		struct word *x = &w->word[w->slot[at] - 1];
@@ -56,22 +59,35 @@ static uint32_t intern(struct writer *w, struct sv s)
 		w->cap_words = w->cap_words ? w->cap_words * 2 : 8192;
 		w->word = xrealloc(w->word, w->cap_words * sizeof *w->word);
 	}
-	w->word[w->n_words] = (struct word){ h, s, w->n_words };
+	w->word[w->n_words] = (struct word){ h, s };
 	w->slot[at] = ++w->n_words;
 	return w->n_words;
 }
 
+static inline void put(struct buf *b, const void *v, size_t n)
+{
+	if (b->cap - b->n < n)
+		buf_reserve(b, n > 65536 ? n : 65536);
+	memcpy(b->p + b->n, v, n); /* n is a constant wherever this is inlined */
+	b->n += n;
+}
+
 static void put_text(struct writer *w, enum section c, struct sv s)
 {
-	uint32_t v = intern(w, s);
-	buf_add(&w->column[c], &v, sizeof v);
+	/* Hosts, statuses and relays repeat from row to row. */
+	if (!w->last[c] || !sv_eq(w->last_text[c], s) || sv_absent(s) != sv_absent(w->last_text[c])) {
+		w->last_text[c] = s;
+		w->last[c] = intern(w, s);
+	}
+	uint32_t v = sv_absent(s) ? 0 : w->last[c];
+	put(&w->column[c], &v, sizeof v);
 }
 
 static void add_message(struct writer *w, const struct txn *t)
 {
 	buf_add(&w->column[SECTION_RCPT], &w->recipients, sizeof w->recipients);
 #define M_TEXT(name) put_text(w, SECTION_M_##name, t->name);
-#define M_INT(name, type) { type v = t->name; buf_add(&w->column[SECTION_M_##name], &v, sizeof v); }
+#define M_INT(name, type) { type v = t->name; put(&w->column[SECTION_M_##name], &v, sizeof v); }
 #define R_TEXT(name)
 #define R_INT(name, type)
 #include "analyzer/segment_cols.def"
@@ -84,7 +100,7 @@ static void add_message(struct writer *w, const struct txn *t)
 #define M_TEXT(name)
 #define M_INT(name, type)
 #define R_TEXT(name) put_text(w, SECTION_R_##name, r->name);
-#define R_INT(name, type) { type v = r->name; buf_add(&w->column[SECTION_R_##name], &v, sizeof v); }
+#define R_INT(name, type) { type v = r->name; put(&w->column[SECTION_R_##name], &v, sizeof v); }
 #include "analyzer/segment_cols.def"
 #undef M_TEXT
 #undef M_INT
@@ -99,12 +115,38 @@ static void add_message(struct writer *w, const struct txn *t)
 		w->stats.last_us = t->last_us;
 }
 
-static int by_hash(const void *a, const void *b)
+/* LSD radix sort by hash, 16 bits a round; three rounds order 48 bits, the rest is settled by insertion. */
+static struct rank *ranked(const struct writer *w)
 {
-	const struct word *x = a, *y = b;
-	if (x->hash != y->hash)
-		return x->hash < y->hash ? -1 : 1;
-	return x->number < y->number ? -1 : x->number > y->number;
+	uint32_t *count = xmalloc(65536 * sizeof *count);
+	struct rank *a = xmalloc((w->n_words + 1u) * sizeof *a), *b = xmalloc((w->n_words + 1u) * sizeof *b);
+	for (uint32_t i = 0; i < w->n_words; i++)
+		a[i] = (struct rank){ w->word[i].hash, i };
+	for (unsigned shift = 16; shift < 64; shift += 16) {
+		uint32_t sum = 0;
+		memset(count, 0, 65536 * sizeof *count);
+		for (uint32_t i = 0; i < w->n_words; i++)
+			count[a[i].hash >> shift & 0xffff]++;
+		for (uint32_t k = 0; k < 65536; k++) {
+			uint32_t n = count[k];
+			count[k] = sum;
+			sum += n;
+		}
+		for (uint32_t i = 0; i < w->n_words; i++)
+			b[count[a[i].hash >> shift & 0xffff]++] = a[i];
+		struct rank *t = a;
+		a = b;
+		b = t;
+	}
+	for (uint32_t i = 1; i < w->n_words; i++)
+		for (uint32_t k = i; k > 0 && a[k - 1].hash > a[k].hash; k--) {
+			struct rank t = a[k];
+			a[k] = a[k - 1];
+			a[k - 1] = t;
+		}
+	free(b);
+	free(count);
+	return a;
 }
 
 static void renumber(struct buf *column, const uint32_t *new_number)
@@ -122,14 +164,16 @@ static void renumber(struct buf *column, const uint32_t *new_number)
 static void dictionary(struct writer *w)
 {
 	uint32_t *new_number = xmalloc(w->n_words * sizeof *new_number), offset = 0;
-	qsort(w->word, w->n_words, sizeof *w->word, by_hash);
+	struct rank *order = ranked(w);
 	for (uint32_t i = 0; i < w->n_words; i++) {
-		new_number[w->word[i].number] = i;
-		buf_add(&w->column[SECTION_HASH], &w->word[i].hash, sizeof(uint64_t));
+		struct sv text = w->word[order[i].number].text;
+		new_number[order[i].number] = i;
+		buf_add(&w->column[SECTION_HASH], &order[i].hash, sizeof(uint64_t));
 		buf_add(&w->column[SECTION_OFFSET], &offset, sizeof offset);
-		buf_addsv(&w->column[SECTION_TEXT], w->word[i].text);
-		offset += (uint32_t)w->word[i].text.n;
+		buf_addsv(&w->column[SECTION_TEXT], text);
+		offset += (uint32_t)text.n;
 	}
+	free(order);
 	buf_add(&w->column[SECTION_OFFSET], &offset, sizeof offset);
 	buf_add(&w->column[SECTION_RCPT], &w->recipients, sizeof w->recipients);
 #define M_TEXT(name) renumber(&w->column[SECTION_M_##name], new_number);

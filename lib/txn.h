@@ -21,7 +21,7 @@ enum txn_origin { TXN_SMTP, TXN_SUBMISSION, TXN_LOCAL, TXN_SCRIPT, TXN_BOUNCE, T
 #define TXN_REPLAY 16u      /* an update of a txn that was reported before (see changed) */
 #define TXN_REINJECTED 32u  /* passed a content filter and was stitched back into one message */
 
-#define TXN_LINES 4         /* raw log lines kept as evidence, at most TXN_LINE_BYTES each */
+#define TXN_LINES 2         /* raw log lines kept as evidence, at most TXN_LINE_BYTES each */
 #define TXN_LINE_BYTES 480
 
 struct txn_rcpt {

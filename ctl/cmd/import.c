@@ -2,6 +2,7 @@
  * (hostile text, and the second core); judging and storing in this one. */
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
@@ -175,6 +176,9 @@ static int import(const char *conf_path, char **files, size_t n_files)
 	im.committed_ms = im.started_ms;
 	im.ingest.wall_us = wall_us;
 	signal(SIGPIPE, SIG_IGN);
+	/* Large buffers come and go with every segment: keep their pages instead of asking the kernel each time. */
+	mallopt(M_MMAP_THRESHOLD, 1 << 30);
+	mallopt(M_TRIM_THRESHOLD, 1 << 30);
 	if (analyzer_runs(conf)) {
 		conf_free(conf);
 		return command_fail("an analyzer is running on this store; stop it first, or let a collector follow the files");
@@ -182,6 +186,9 @@ static int import(const char *conf_path, char **files, size_t n_files)
 	struct enrich *enrich = enrich_new(conf, &e);
 	im.ingest.judge = enrich ? judge_new(conf, enrich, &e) : NULL;
 	im.ingest.store = im.ingest.judge ? store_open(conf->store, im.ingest.judge, &e) : NULL;
+	/* One checkpoint at the end instead of one after every commit. */
+	if (im.ingest.store)
+		(void)db_exec(&im.ingest.store->db, "PRAGMA wal_autocheckpoint = 0", NULL);
 	int bad = im.ingest.store ? import_into(&im, conf, files, n_files, &e) : -1;
 	if (bad && e.text[0])
 		(void)command_fail("%s", e.text);
