@@ -149,6 +149,14 @@ int rows_add(struct json_object *out, const char *key, struct db *d, sqlite3_stm
 	return 0;
 }
 
+void json_merge(struct json_object *out, struct json_object *row)
+{
+	struct json_object_iterator i = json_object_iter_begin(row), end = json_object_iter_end(row);
+	for (; !json_object_iter_equal(&i, &end); json_object_iter_next(&i))
+		json_put(out, json_object_iter_peek_name(&i), json_object_get(json_object_iter_peek_value(&i)));
+	json_object_put(row);
+}
+
 int64_t json_int(struct json_object *o, const char *key)
 {
 	struct json_object *v;

@@ -15,6 +15,8 @@ struct json_object *rows_one(struct db *d, sqlite3_stmt *st, struct err *e);
 /* Runs the query and adds all rows as out[key]. -1 and e on failure. */
 int rows_add(struct json_object *out, const char *key, struct db *d, sqlite3_stmt *st, struct err *e);
 
+/* Moves row's members into out; row is gone afterwards. */
+void json_merge(struct json_object *out, struct json_object *row);
 /* Valid UTF-8 out of anything. */
 struct json_object *json_text(struct sv s);
 /* RFC 3339 in the site's zone; null for 0. */

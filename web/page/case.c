@@ -91,9 +91,7 @@ static int build(struct call *c, struct json_object *out, struct err *e)
 		err_set(e, "There is no case %lld. Cases are forgotten %lld days after they were closed.", (long long)id, (long long)c->web->conf->keep_cases_days);
 		return 404;
 	}
-	json_object_object_foreach(row, key, v)
-		json_put(out, key, json_object_get(v));
-	json_object_put(row);
+	json_merge(out, row);
 	if (add_lists(d, out, id, e) < 0)
 		return 500;
 	add_contact(c, out);

@@ -69,9 +69,7 @@ static int build(struct call *c, struct json_object *out, struct err *e)
 		err_set(e, "This message is not in the archive (any more). Messages are kept for %lld days.", (long long)c->web->conf->keep_messages_days);
 		return 404;
 	}
-	json_object_object_foreach(w.hit, key, v)
-		json_put(out, key, json_object_get(v));
-	json_object_put(w.hit);
+	json_merge(out, w.hit);
 	add_timeline(out);
 	struct json_object *ui = json_object_new_object();
 	char title[96];

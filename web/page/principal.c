@@ -30,9 +30,7 @@ static int build(struct call *c, struct json_object *out, struct err *e)
 		err_set(e, "Nothing is known about %s %.200s.", kind, id);
 		return 404;
 	}
-	json_object_object_foreach(row, key, v)
-		json_put(out, key, json_object_get(v));
-	json_object_put(row);
+	json_merge(out, row);
 	(void)times_parse(sv_cstr(json_str(out, "last_at")), &last_us);
 	int64_t since = last_us - PRINCIPAL_HOURS * US_PER_HOUR;
 	if (rows_add(out, "hours", d, db_query(d, Q_WEB_PRINCIPAL_HOURS, "ssi", kind, id, since), e) < 0 ||
