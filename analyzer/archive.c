@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -16,10 +17,25 @@
 #include "lib/times.h"
 
 #define ARCHIVE_DIRECT 4096 /* so many messages in one commit go straight into segments */
+#define ARCHIVE_BULK 16384  /* so many, long before the commit, are packed by a second thread meanwhile */
 #define ARCHIVE_SEAL 8192   /* so many rows are turned into segments */
 
 struct body { size_t offset; uint32_t n; int32_t day; int64_t last_us; };
 struct name_list { char **v; size_t n, cap; };
+
+/* A segment file that is written but not in the catalog yet. */
+struct written { char name[64]; int64_t day; struct segment_stats stats; };
+
+/* Messages on their way into segments: given to a thread while the next ones are judged. Touches no database. */
+struct batch {
+	struct archive *archive;
+	struct buf bytes;
+	struct body *body;
+	size_t n;
+	pthread_t thread;
+	bool running, failed;
+	struct err err;
+};
 
 struct archive {
 	sqlite3 *db;
@@ -30,7 +46,12 @@ struct archive {
 	size_t n, cap;
 	int64_t hot;               /* rows in hot_message, committed or not */
 	int64_t hot_before;        /* the same at the last commit */
-	struct name_list fresh, doomed; /* files made in, and to be removed after, this transaction */
+	struct batch batch;
+	struct written *written;   /* by batches since the last commit, in order of report */
+	size_t n_written, cap_written;
+	size_t kept_written;       /* how many of them stood before this commit began */
+	int64_t next_id;           /* number in the name of the next file */
+	struct name_list doomed;   /* files to be removed after this transaction */
 	struct segment **cache;    /* open segments, by catalog id modulo the size */
 	int64_t *cache_id;
 };
@@ -87,6 +108,9 @@ static int finish(struct archive *a, sqlite3_stmt *st, struct err *e)
 	return rc == SQLITE_DONE || rc == SQLITE_ROW ? 0 : -1;
 }
 
+static int batch_wait(struct archive *a, struct err *e);
+static void batch_start(struct archive *a);
+
 /* --- opening ------------------------------------------------------------------------------------------------------ */
 
 /* Files that no committed transaction knows: left by a process that was killed. */
@@ -108,16 +132,16 @@ static void sweep(struct archive *a)
 	closedir(dir);
 }
 
-static int count_hot(struct archive *a, struct err *e)
+static int64_t one_number(struct archive *a, enum query q, struct err *e)
 {
-	sqlite3_stmt *st = prepare(a, Q_HOT_COUNT, e);
-	if (!st || sqlite3_step(st) != SQLITE_ROW) {
-		sqlite3_finalize(st);
-		return -1;
-	}
-	a->hot = a->hot_before = sqlite3_column_int64(st, 0);
+	sqlite3_stmt *st = prepare(a, q, e);
+	int64_t v = -1;
+	if (st && sqlite3_step(st) == SQLITE_ROW)
+		v = sqlite3_column_int64(st, 0);
+	else
+		(void)err_set(e, "message archive: %s", sqlite3_errmsg(a->db));
 	sqlite3_finalize(st);
-	return 0;
+	return v;
 }
 
 struct archive *archive_open(sqlite3 *db, const char *store_path, bool writable, struct err *e)
@@ -138,7 +162,9 @@ struct archive *archive_open(sqlite3 *db, const char *store_path, bool writable,
 		archive_free(a);
 		return NULL;
 	}
-	if (count_hot(a, e) < 0) {
+	a->hot = a->hot_before = one_number(a, Q_HOT_COUNT, e);
+	a->next_id = one_number(a, Q_SEGMENT_NEXT, e);
+	if (a->hot < 0 || a->next_id < 0) {
 		archive_free(a);
 		return NULL;
 	}
@@ -150,11 +176,13 @@ void archive_free(struct archive *a)
 {
 	if (!a)
 		return;
+	(void)batch_wait(a, NULL);
+	buf_fini(&a->batch.bytes);
+	free(a->batch.body);
+	free(a->written);
 	for (size_t i = 0; i < ARCHIVE_CACHE; i++)
 		segment_free(a->cache[i]);
-	list_clear(&a->fresh);
 	list_clear(&a->doomed);
-	free(a->fresh.v);
 	free(a->doomed.v);
 	free(a->cache);
 	free(a->cache_id);
@@ -178,6 +206,8 @@ int archive_add(struct archive *a, const struct txn *t, struct err *e)
 	size_t at = a->bytes.n;
 	txn_encode(&lean, &a->bytes);
 	a->body[a->n++] = (struct body){ at, (uint32_t)(a->bytes.n - at), (int32_t)(t->last_us / US_PER_DAY), t->last_us };
+	if (a->n >= ARCHIVE_BULK)
+		batch_start(a);
 	return 0;
 }
 
@@ -196,45 +226,113 @@ static int catalog(struct archive *a, const char *name, int64_t day, const struc
 	return finish(a, st, e);
 }
 
-static int write_segment(struct archive *a, const struct sv *bodies, size_t n, int64_t day, struct err *e)
+/* One file, not in the catalog yet. In the batch's thread or in the caller's, never in both. */
+static int write_file(struct archive *a, const struct sv *bodies, size_t n, int64_t day, struct err *e)
 {
-	struct segment_stats stats;
 	struct buf path = { 0 };
-	char name[64];
-	sqlite3_stmt *st = prepare(a, Q_SEGMENT_NEXT, e);
-	int64_t id = st && sqlite3_step(st) == SQLITE_ROW ? sqlite3_column_int64(st, 0) : 0;
-	sqlite3_finalize(st);
-	(void)snprintf(name, sizeof name, "%" PRId64 "-%08" PRId64 ".seg", day, id);
-	list_add(&a->fresh, name);
-	file_path(a, name, &path);
-	int bad = segment_write(buf_cstr(&path), bodies, n, &stats, e);
-	if (!bad)
-		bad = catalog(a, name, day, &stats, e);
+	if (a->n_written == a->cap_written) {
+		a->cap_written = a->cap_written ? a->cap_written * 2 : 16;
+		a->written = xrealloc(a->written, a->cap_written * sizeof *a->written);
+	}
+	struct written *w = &a->written[a->n_written];
+	w->day = day;
+	(void)snprintf(w->name, sizeof w->name, "%" PRId64 "-%08" PRId64 ".seg", day, a->next_id++);
+	file_path(a, w->name, &path);
+	int bad = segment_write(buf_cstr(&path), bodies, n, &w->stats, e);
+	a->n_written += !bad;
 	buf_fini(&path);
 	return bad;
 }
 
-/* Writes bodies (in order of report) as segments, a run of one day at a time. */
+/* Writes bodies (in order of report) as files of one day each. */
 static int write_by_day(struct archive *a, const struct sv *bodies, const int32_t *days, size_t n, struct err *e)
 {
-	size_t kept = 0;
 	struct sv *one = xmalloc((n ? n : 1) * sizeof *one);
 	bool *done = xcalloc(n ? n : 1, sizeof *done);
 	int bad = 0;
 	for (size_t first = 0; first < n && !bad; first++) {
-		if (done[first])
-			continue;
-		kept = 0;
-		for (size_t i = first; i < n && kept < SEGMENT_MESSAGES; i++)
-			if (!done[i] && days[i] == days[first]) {
+		size_t kept = 0;
+		for (size_t i = first; !done[first] && i < n && kept < SEGMENT_MESSAGES; i++)
+			if (days[i] == days[first] && (i == first || !done[i])) {
 				one[kept++] = bodies[i];
-				done[i] = true;
+				done[i] = i != first;
 			}
-		bad = write_segment(a, one, kept, days[first], e);
+		if (kept)
+			bad = write_file(a, one, kept, days[first], e);
 	}
 	free(one);
 	free(done);
 	return bad;
+}
+
+static void forget_written(struct archive *a, size_t from)
+{
+	for (size_t i = from; i < a->n_written; i++)
+		remove_file(a, a->written[i].name);
+	a->n_written = from;
+}
+
+static int write_bodies(struct archive *a, const struct buf *bytes, const struct body *body, size_t n, struct err *e)
+{
+	size_t before = a->n_written;
+	struct sv *bodies = xmalloc((n ? n : 1) * sizeof *bodies);
+	int32_t *days = xmalloc((n ? n : 1) * sizeof *days);
+	for (size_t i = 0; i < n; i++) {
+		bodies[i] = sv_make(bytes->p + body[i].offset, body[i].n);
+		days[i] = body[i].day;
+	}
+	int bad = write_by_day(a, bodies, days, n, e);
+	if (bad)
+		forget_written(a, before);
+	free(bodies);
+	free(days);
+	return bad;
+}
+
+/* --- batches ------------------------------------------------------------------------------------------------------ */
+
+static void *batch_main(void *arg)
+{
+	struct batch *b = arg;
+	b->failed = write_bodies(b->archive, &b->bytes, b->body, b->n, &b->err) < 0;
+	return NULL;
+}
+
+/* Waits for the batch under way. When it failed (a full disk) it is tried again here, so that nothing is lost: -1 and e
+ * when it still fails; the batch then stays for the next call. */
+static int batch_wait(struct archive *a, struct err *e)
+{
+	struct batch *b = &a->batch;
+	if (b->running)
+		pthread_join(b->thread, NULL);
+	b->running = false;
+	if (b->failed) {
+		if (write_bodies(a, &b->bytes, b->body, b->n, e) < 0)
+			return -1;
+		b->failed = false;
+	}
+	b->n = 0;
+	return 0;
+}
+
+/* Hands what waits to the second thread. Does nothing when that is not possible now: the commit will do it. */
+static void batch_start(struct archive *a)
+{
+	struct batch *b = &a->batch;
+	/* The older rows of the tail must come before; they are sealed at the commit. */
+	if (a->hot || batch_wait(a, NULL) < 0)
+		return;
+	struct buf bytes = b->bytes;
+	struct body *body = b->body;
+	*b = (struct batch){ .archive = a, .bytes = a->bytes, .body = a->body, .n = a->n };
+	a->bytes = bytes;
+	buf_clear(&a->bytes);
+	a->body = body;
+	a->body = xrealloc(a->body, a->cap * sizeof *a->body);
+	a->n = 0;
+	b->running = pthread_create(&b->thread, NULL, batch_main, b) == 0;
+	if (!b->running)
+		(void)batch_main(b);
 }
 
 struct hot_rows { struct buf bytes; struct body *body; size_t n; };
@@ -259,30 +357,36 @@ static int load_hot(struct archive *a, struct hot_rows *h, struct err *e)
 	return rc == SQLITE_DONE ? 0 : -1;
 }
 
-/* Turns all rows of the tail, and what waits in memory, into segments. */
-static int seal(struct archive *a, struct err *e)
+static int catalog_written(struct archive *a, struct err *e)
+{
+	for (size_t i = 0; i < a->n_written; i++)
+		if (catalog(a, a->written[i].name, a->written[i].day, &a->written[i].stats, e) < 0)
+			return -1;
+	return 0;
+}
+
+/* Turns the rows of the tail into segments. */
+static int seal_rows(struct archive *a, struct err *e)
 {
 	struct hot_rows h = { 0 };
 	int bad = a->hot ? load_hot(a, &h, e) : 0;
-	size_t n = h.n + a->n;
-	struct sv *bodies = xmalloc((n ? n : 1) * sizeof *bodies);
-	int32_t *days = xmalloc((n ? n : 1) * sizeof *days);
-	for (size_t i = 0; i < n; i++) {
-		const struct body *b = i < h.n ? &h.body[i] : &a->body[i - h.n];
-		bodies[i] = sv_make((i < h.n ? h.bytes.p : a->bytes.p) + b->offset, b->n);
-		days[i] = b->day;
-	}
-	if (!bad)
-		bad = write_by_day(a, bodies, days, n, e);
+	if (!bad && h.n)
+		bad = write_bodies(a, &h.bytes, h.body, h.n, e);
 	if (!bad && a->hot)
 		bad = finish(a, prepare(a, Q_HOT_CLEAR, e), e);
 	if (!bad)
 		a->hot = 0;
-	free(bodies);
-	free(days);
 	free(h.body);
 	buf_fini(&h.bytes);
 	return bad;
+}
+
+/* Everything into segments: what batches wrote, rows of the tail, what waits in memory; in order of report. */
+static int seal(struct archive *a, struct err *e)
+{
+	if (seal_rows(a, e) < 0 || write_bodies(a, &a->bytes, a->body, a->n, e) < 0)
+		return -1;
+	return catalog_written(a, e);
 }
 
 static int write_rows(struct archive *a, struct err *e)
@@ -305,24 +409,29 @@ static int write_rows(struct archive *a, struct err *e)
 
 int archive_flush(struct archive *a, struct err *e)
 {
-	if (a->n == 0)
+	int bad = batch_wait(a, e);
+	a->kept_written = a->n_written;
+	if (bad)
+		return -1;
+	if (a->n == 0 && a->n_written == 0)
 		return 0;
-	if (a->n >= ARCHIVE_DIRECT || a->hot + (int64_t)a->n >= ARCHIVE_SEAL)
+	if (a->n_written || a->n >= ARCHIVE_DIRECT || a->hot + (int64_t)a->n >= ARCHIVE_SEAL)
 		return seal(a, e);
 	return write_rows(a, e);
 }
 
 void archive_end(struct archive *a, bool ok)
 {
-	struct name_list *gone = ok ? &a->doomed : &a->fresh;
-	for (size_t i = 0; i < gone->n; i++)
-		remove_file(a, gone->v[i]);
-	list_clear(&a->fresh);
-	list_clear(&a->doomed);
 	if (!ok) {
 		a->hot = a->hot_before;
+		list_clear(&a->doomed);
+		forget_written(a, a->kept_written); /* files of batches stay */
 		return; /* what was added waits for the next try */
 	}
+	for (size_t i = 0; i < a->doomed.n; i++)
+		remove_file(a, a->doomed.v[i]);
+	list_clear(&a->doomed);
+	a->n_written = 0;
 	a->hot_before = a->hot;
 	buf_clear(&a->bytes);
 	a->n = 0;

@@ -358,9 +358,9 @@ static uint8_t method_bit(const struct judge *j, struct sv method)
 static struct sv best_line(const struct txn *t)
 {
 	/* A refused outcome says more than how it came in; the accept line says more than a delivery. */
-	for (size_t i = 1; i < t->n_lines; i++)
-		if (sv_find(t->lines[i], SV("status=bounced")) >= 0)
-			return t->lines[i];
+	for (size_t i = 0; i < t->n_rcpt && t->n_lines > 1; i++)
+		if (t->rcpt[i].changed && t->rcpt[i].status >= TXN_BOUNCED)
+			return t->lines[1];
 	return t->n_lines ? t->lines[0] : (struct sv){ 0 };
 }
 

@@ -189,12 +189,12 @@ static struct sv normalise(struct sv s, char *out)
 			continue;
 		}
 		char c = s.p[0];
-		if (isspace((unsigned char)c) || c == 0) {
+		if ((unsigned char)c <= ' ') {
 			if (n && out[n - 1] != ' ')
 				out[n++] = ' ';
 			start = true;
 		} else {
-			out[n++] = (char)tolower((unsigned char)c);
+			out[n++] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
 			start = false;
 		}
 		s = sv_skip(s, 1);

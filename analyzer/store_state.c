@@ -30,7 +30,7 @@ void store_state_encode(const struct judge *j, const struct principal *p, struct
 static void take_slab(const struct judge *j, struct principal *p, struct sv name, struct sv slab)
 {
 	for (size_t d = 0; d < detector_count(); d++)
-		if (sv_eq(name, sv_cstr(detector_registry[d]->name)) && slab.n == detector_registry[d]->state_bytes)
+		if (sv_eq(name, sv_cstr(detector_registry[d]->name)) && slab.n && slab.n == detector_registry[d]->state_bytes)
 			memcpy(p->state + j->slab[d], slab.p, slab.n);
 }
 

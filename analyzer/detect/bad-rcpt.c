@@ -87,7 +87,7 @@ static void message(struct judge *j, struct principal *p, void *state, const voi
 		bad++;
 	}
 	/* One message counts as few trials, with the same share of bad ones: its recipients are not independent. */
-	if (counted > o->per_message) {
+	if (counted && counted > o->per_message) {
 		good = good * o->per_message / counted;
 		counted = o->per_message;
 	}
