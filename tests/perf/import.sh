@@ -21,7 +21,7 @@ once() { # once NAME COMMAND… → appends "seconds KiB" to $work/NAME
 import os, resource, subprocess, sys, time
 out, cmd = sys.argv[1], sys.argv[2:]
 t = time.perf_counter()
-p = subprocess.Popen(cmd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+p = subprocess.Popen(cmd, stdout=open(os.path.dirname(out) + "/out", "wb"), stderr=subprocess.DEVNULL)  # grep stops early when it writes to /dev/null
 _, status, usage = os.wait4(p.pid, 0)
 t = time.perf_counter() - t
 if status:
