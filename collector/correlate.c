@@ -107,7 +107,7 @@ static void accepted(struct correlate *c, const struct record *r, struct sv line
 			open_set(c, o, &o->sender, sv_take(r->sender, ADDRESS_MAX));
 	}
 	if (r->orig_queue_id.p)
-		m = stitch_named(c, m, r->orig_queue_id);
+		(void)stitch_named(c, m, r->orig_queue_id);
 	else if (c->msg[m].loopback || c->msg[m].piped)
 		stitch_child(c, m);
 }

@@ -107,7 +107,7 @@ static int resume(struct import *im, struct err *e)
 		}
 		in.n += (size_t)n;
 	}
-	struct obs_resume r;
+	struct obs_resume r = { 0 };
 	if (got > 0)
 		got = type != OBS_RESUME ? err_set(e, "an unexpected frame of type %d", (int)type) : obs_get_resume(payload, &r, e);
 	if (got >= 0)

@@ -1,16 +1,26 @@
 #include "collector/zone.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
+/* -1 when t does not begin with two digits. */
+static int two_digits(const char *t)
+{
+	return isdigit((unsigned char)t[0]) && isdigit((unsigned char)t[1]) ? (t[0] - '0') * 10 + t[1] - '0' : -1;
+}
+
 static bool fixed(const char *t, int32_t *ret_s)
 {
-	int h, m = 0;
-	if ((t[0] != '+' && t[0] != '-') || (sscanf(t + 1, "%2d:%2d", &h, &m) < 2 && sscanf(t + 1, "%2d%2d", &h, &m) < 1))
+	int h = -1, m = 0;
+	if (t[0] == '+' || t[0] == '-')
+		h = two_digits(t + 1);
+	if (h < 0 || h > 14)
 		return false;
-	if (h < 0 || h > 14 || m < 0 || m > 59)
+	const char *rest = t + 3 + (t[3] == ':');
+	if (*rest && ((m = two_digits(rest)) < 0 || m > 59 || rest[2]))
 		return false;
 	*ret_s = (t[0] == '-' ? -1 : 1) * (h * 3600 + m * 60);
 	return true;

@@ -164,6 +164,7 @@ static void check_owners(struct inventory *inv)
 			conf_mistake(&inv->s, inv->path, inv->line[order[i]], "%s %s already belongs to %s (line %d); keep one owner",
 			             kind_names[a->kind], b->value, a->customer, inv->line[order[i - 1]]);
 	}
+	sort_inv = NULL;
 	free(order);
 }
 

@@ -52,7 +52,7 @@ static void defuse(char *s)
 			*s = '?';
 }
 
-static void msg_v(enum msg_level level, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static void msg_v(enum msg_level level, const char *fmt, va_list ap)
 {
 	char text[2048], stamp[40] = "";
 	if (level > msg_state.most)

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -199,8 +200,11 @@ int login_token_make(const char *state_dir, const char *user, int64_t now_s, int
 		return err_set(e, "libsodium does not start");
 	buf_printf(&path, "%s/login", state_dir);
 	if (mkdir(buf_cstr(&path), 0700) == 0) { /* made by root for a service account: hand it over */
-		if (geteuid() == 0 && stat(state_dir, &st) == 0 && chown(path.p, st.st_uid, st.st_gid) != 0)
-			return err_set(e, "cannot hand %s over: %s", path.p, strerror(errno));
+		if (geteuid() == 0 && stat(state_dir, &st) == 0 && chown(path.p, st.st_uid, st.st_gid) != 0) {
+			err_set(e, "cannot hand %s over: %s", path.p, strerror(errno));
+			buf_fini(&path);
+			return -1;
+		}
 	} else if (errno != EEXIST) {
 		err_set(e, "cannot make %s: %s", path.p, strerror(errno));
 		buf_fini(&path);
@@ -210,7 +214,7 @@ int login_token_make(const char *state_dir, const char *user, int64_t now_s, int
 	sodium_bin2base64(ret->s, sizeof ret->s, noise, sizeof noise, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 	buf_clear(&path);
 	token_path(state_dir, ret->s, &path);
-	buf_printf(&text, "%lld %s\n", (long long)(now_s + valid_s), user);
+	buf_printf(&text, "%" PRId64 " %s\n", now_s + valid_s, user);
 	int r = replace_file(buf_cstr(&path), buf_sv(&text), e);
 	if (r == 0 && geteuid() == 0 && stat(state_dir, &st) == 0 && chown(path.p, st.st_uid, st.st_gid) != 0)
 		r = err_set(e, "cannot hand %s over: %s", path.p, strerror(errno));
@@ -222,18 +226,22 @@ int login_token_make(const char *state_dir, const char *user, int64_t now_s, int
 int login_token_use(const char *state_dir, const char *token, int64_t now_s, char ret_user[USERS_NAME_MAX + 1])
 {
 	struct buf path = { 0 };
-	char user[64] = "";
-	long long until = 0;
+	char line[128] = "", *user = line, *end = NULL;
 	if (sodium_init() < 0 || strlen(token) > sizeof(struct login_token))
 		return -1;
 	token_path(state_dir, token, &path);
 	FILE *f = fopen(buf_cstr(&path), "re");
-	int items = f ? fscanf(f, "%lld %63s", &until, user) : 0;
-	if (f)
+	if (f) {
+		if (!fgets(line, sizeof line, f))
+			line[0] = 0;
 		fclose(f);
+	}
 	int gone = f ? unlink(path.p) : -1; /* whoever removes it has used it: two at once cannot both */
 	buf_fini(&path);
-	if (gone != 0 || items != 2 || until < now_s || !users_name_ok(user))
+	long long until = strtoll(line, &user, 10);
+	if ((end = strchr(user, '\n')))
+		*end = 0;
+	if (gone != 0 || *user++ != ' ' || until < now_s || !users_name_ok(user))
 		return -1;
 	memcpy(ret_user, user, strlen(user) + 1);
 	return 0;

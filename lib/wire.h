@@ -21,7 +21,7 @@ static inline void wire_put_u(struct buf *b, uint64_t v)
 }
 static inline void wire_put_i(struct buf *b, int64_t v)
 {
-	wire_put_u(b, ((uint64_t)v << 1) ^ (uint64_t)(v >> 63));
+	wire_put_u(b, ((uint64_t)v << 1) ^ (v < 0 ? UINT64_MAX : 0));
 }
 /* Absent and empty text stay apart: length + 1, 0 = absent. */
 static inline void wire_put_sv(struct buf *b, struct sv s)

@@ -6,7 +6,7 @@ build="gcc make pkg-config libuv1-dev libconfuse-dev libjson-c-dev libsqlite3-de
 demo="gzip procps python3"
 tests="clang libclang-rt-14-dev libcmocka-dev sqlite3 python3 curl jq postfix sasl2-bin libsasl2-modules libsasl2-modules-db chromium nodejs npm
  libmaxmind-db-writer-perl iproute2 xz-utils zstd"
-lint="clang-tidy cppcheck mandoc shellcheck universal-ctags"
+lint="clang-tidy cppcheck mandoc shellcheck universal-ctags jq"
 case ${1:-} in
 build) want=$build ;;
 demo) want="$build $demo" ;;

@@ -74,7 +74,7 @@ static int wait_for(pid_t pid, int *ret_status)
 static int by_sendmail(const struct conf *conf, const char *recipient, const struct letter *l, struct err *e)
 {
 	struct buf text = { 0 };
-	pid_t pid;
+	pid_t pid = -1;
 	int fd = -1, status = 0;
 	if (spawn_sendmail(conf, recipient, &pid, &fd, e) < 0)
 		return -1;

@@ -100,13 +100,14 @@ int main(int argc, char **argv)
 		default: usage(stderr); return 2;
 		}
 	m.conf = load(m.conf_path);
+	bool enabled = m.conf->notify.enabled;
 	uv_loop_init(&m.loop);
 	proc_init(&m.proc, &m.loop, on_reload, on_stop, &m);
 	uv_timer_init(&m.loop, &m.timer);
 	m.timer.data = &m;
 	uv_timer_start(&m.timer, on_timer, 500, LOOK_MS);
 	proc_ready(&m.proc);
-	msg_info(m.conf->notify.enabled ? "ready" : "ready; notify is off in the config, so no letter is sent");
+	msg_info(enabled ? "ready" : "ready; notify is off in the config, so no letter is sent");
 	uv_run(&m.loop, UV_RUN_DEFAULT);
 	conf_free(m.conf);
 	return 0;

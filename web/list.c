@@ -14,7 +14,7 @@ struct list list_of(const struct call *c, const char *const *columns)
 {
 	const char *want = form_get(&c->query, "sort"), *dir = form_get(&c->query, "dir");
 	const char *hit = columns[0];
-	for (size_t i = 0; columns[i]; i++)
+	for (size_t i = 1; columns[i]; i++)
 		if (strcmp(bare(columns[i]), want) == 0)
 			hit = columns[i];
 	struct list l = { .sort = bare(hit), .direction = *hit == '-' ? -1 : 1 };

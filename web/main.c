@@ -192,7 +192,7 @@ int main(int argc, char **argv)
 		else if (o == 'd')
 			debug = true;
 		else if (o == 'l')
-			fd = atoi(optarg);
+			fd = (int)strtol(optarg, NULL, 10);
 		else {
 			fputs(usage_text, o == 'h' ? stdout : stderr);
 			return o == 'h' ? 0 : 2;

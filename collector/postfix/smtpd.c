@@ -112,7 +112,7 @@ static bool action_where(struct sv s, struct record *r)
 static bool is_action(struct sv w, struct record *r)
 {
 	static const struct { struct sv name; enum record_kind kind; } known[] = {
-#define A(n, k) { { n, sizeof n - 1 }, RECORD_##k }
+#define A(n, k) { { (n), sizeof(n) - 1 }, RECORD_##k }
 		A("reject", REJECT), A("milter-reject", REJECT), A("proxy-reject", REJECT), A("reject_warning", WARNING),
 		A("warn", WARNING), A("warning", WARNING), A("hold", POLICY), A("discard", POLICY), A("redirect", POLICY),
 		A("filter", POLICY), A("prepend", POLICY), A("bcc", POLICY), A("delay", POLICY), A("info", OTHER),

@@ -1,4 +1,5 @@
 # lib.sh: what rings share. Sourced, not run.
+# shellcheck shell=sh disable=SC2034
 aw=${BUILD:-$TOP/build}/bin/abusewatch
 
 # same NAME WANT-FILE GOT-FILE

@@ -196,7 +196,7 @@ static struct buf messages_of(struct sv log)
 {
 	struct run r = { 0 };
 	struct buf sorted = { 0 };
-	char *line[MESSAGES * 4];
+	char *line[MESSAGES * 4] = { 0 };
 	size_t n = 0;
 	start(&r, true, 0);
 	pipeline_bytes(r.p, &r.f, log);
