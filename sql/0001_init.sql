@@ -42,11 +42,11 @@ CREATE TABLE principal (
   score INTEGER NOT NULL DEFAULT 0, first_us INTEGER NOT NULL, last_us INTEGER NOT NULL,
   messages INTEGER NOT NULL DEFAULT 0, recipients INTEGER NOT NULL DEFAULT 0,
   bounced INTEGER NOT NULL DEFAULT 0, case_id INTEGER, state BLOB NOT NULL,
-  PRIMARY KEY (kind, id)) WITHOUT ROWID;
+  PRIMARY KEY (kind, id)); -- with rowid: a row of a kilobyte would spill into a page of its own otherwise
 CREATE INDEX principal_score ON principal (score);
 CREATE INDEX principal_customer ON principal (customer);
 -- Global memory of the analyzer in pieces: contact filters (pages), population histograms, watermarks.
-CREATE TABLE memory (key TEXT NOT NULL, page INTEGER NOT NULL, bytes INTEGER NOT NULL, value BLOB NOT NULL, PRIMARY KEY (key, page)) WITHOUT ROWID;
+CREATE TABLE memory (key TEXT NOT NULL, page INTEGER NOT NULL, bytes INTEGER NOT NULL, value BLOB NOT NULL, PRIMARY KEY (key, page));
 
 CREATE TABLE acase (
   id INTEGER PRIMARY KEY, kind TEXT NOT NULL,  -- stolen-account script-compromise infected-host list-hygiene …

@@ -44,7 +44,8 @@ ON CONFLICT (source, program, shape) DO UPDATE SET lines = excluded.lines, sampl
 -- name: memory_all
 SELECT key, page, value, bytes FROM memory
 -- name: memory_put
-INSERT OR REPLACE INTO memory (key, page, bytes, value) VALUES (:key, :page, :bytes, :value)
+INSERT INTO memory (key, page, bytes, value) VALUES (:key, :page, :bytes, :value)
+ON CONFLICT (key, page) DO UPDATE SET bytes = excluded.bytes, value = excluded.value
 -- name: principal_get
 SELECT score, first_us, last_us, messages, recipients, bounced, state FROM principal WHERE kind = :kind AND id = :id
 -- name: principal_put
