@@ -185,7 +185,7 @@ static ssize_t step_xz(struct archive_reader *r, struct err *e)
 	r->lzma.avail_out = ARCHIVE_READER_BYTES;
 	lzma_ret s = lzma_code(&r->lzma, r->ended && r->in_at == r->in_n ? LZMA_FINISH : LZMA_RUN);
 	r->in_at = r->in_n - r->lzma.avail_in;
-	r->streaming = s != LZMA_STREAM_END && !r->ended;
+	r->streaming = s != LZMA_STREAM_END;
 	if (s != LZMA_OK && s != LZMA_STREAM_END && s != LZMA_BUF_ERROR)
 		return damaged(r, "xz", e);
 	return (ssize_t)(ARCHIVE_READER_BYTES - r->lzma.avail_out);
