@@ -151,25 +151,41 @@ static int load_geo_csv(struct enrich *e, const char *path, struct err *err)
 	return 0;
 }
 
+static int load_geo_file(struct enrich *e, const char *path, struct err *err)
+{
+	size_t n = strlen(path);
+	if (n > 4 && strcmp(path + n - 4, ".csv") == 0)
+		return load_geo_csv(e, path, err);
+	if (e->n_mmdb == GEO_FILES_MAX)
+		return err_set(err, "%s: more than %d geo files", path, GEO_FILES_MAX);
+	int bad = MMDB_open(path, MMDB_MODE_MMAP, &e->mmdb[e->n_mmdb]);
+	if (bad != MMDB_SUCCESS)
+		return err_set(err, "%s: %s; fetch it again, or remove it from geo", path, MMDB_strerror(bad));
+	e->n_mmdb++;
+	return 0;
+}
+
 static int load_geo(struct enrich *e, struct err *err)
 {
-	for (size_t i = 0; i < e->conf->geo.n; i++) {
-		const char *path = e->conf->geo.v[i];
-		size_t n = strlen(path);
-		if (n > 4 && strcmp(path + n - 4, ".csv") == 0) {
-			if (load_geo_csv(e, path, err) < 0)
-				return -1;
-			continue;
-		}
-		if (e->n_mmdb == GEO_FILES_MAX)
-			return err_set(err, "%s: more than %d geo files", path, GEO_FILES_MAX);
-		int bad = MMDB_open(path, MMDB_MODE_MMAP, &e->mmdb[e->n_mmdb]);
-		if (bad != MMDB_SUCCESS)
-			return err_set(err, "%s: %s", path, MMDB_strerror(bad));
-		e->n_mmdb++;
-	}
+	for (size_t i = 0; i < e->conf->geo.n; i++)
+		if (load_geo_file(e, e->conf->geo.v[i], err) < 0)
+			return -1;
 	prefix_table_seal(&e->geo_csv);
 	return 0;
+}
+
+size_t enrich_check_geo(const struct conf *conf, void (*tell)(void *ctx, const char *text), void *ctx)
+{
+	struct enrich *e = xcalloc(1, sizeof *e);
+	struct err err;
+	size_t n = 0;
+	for (size_t i = 0; i < conf->geo.n; i++)
+		if (load_geo_file(e, conf->geo.v[i], &err) < 0) {
+			tell(ctx, err.text);
+			n++;
+		}
+	enrich_free(e);
+	return n;
 }
 
 struct enrich *enrich_new(const struct conf *conf, struct err *err)

@@ -20,6 +20,8 @@ struct geo {
  * cannot be read. conf must outlive it. */
 struct enrich *enrich_new(const struct conf *conf, struct err *e);
 void enrich_free(struct enrich *e);
+/* Opens each file of conf.geo and tells about every one that is broken, "FILE: what, and what to do". Returns their number. */
+size_t enrich_check_geo(const struct conf *conf, void (*tell)(void *ctx, const char *text), void *ctx);
 
 /* The customer's name for a principal, borrowed; "" when it is nobody's. An account falls back to its domain. */
 const char *enrich_customer(const struct enrich *e, enum principal_kind kind, struct sv id);

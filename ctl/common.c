@@ -1,5 +1,7 @@
 #include "ctl/common.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "analyzer/detector.h"
@@ -41,4 +43,12 @@ int common_time(const char *text, int64_t *ret_us)
 		return -1;
 	*ret_us = ((int64_t)time(NULL) - back) * US_PER_S;
 	return 0;
+}
+
+int common_count(const char *text, int64_t *ret)
+{
+	char *end;
+	errno = 0;
+	*ret = strtoll(text, &end, 10);
+	return *text < '0' || *text > '9' || *end || errno ? -1 : 0;
 }

@@ -59,5 +59,6 @@ int main(int argc, char **argv)
 			return finish(COMMAND_DONE);
 		}
 	}
+	argv[1] = (char[]){ "abusewatch" }; /* getopt begins its sentences with it */
 	return finish(c->run(argc - 1, argv + 1));
 }

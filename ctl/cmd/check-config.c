@@ -4,12 +4,15 @@
 #include <string.h>
 
 #include "analyzer/detector.h"
+#include "analyzer/enrich.h"
 #include "collector/mta.h"
 #include "collector/source.h"
 #include "ctl/common.h"
+#include "lib/buf.h"
 #include "lib/embed.h"
 
 #define CHECK_TABLES 256
+#define MISTAKES_SHOWN 200
 
 extern const struct embed embed_letters[];
 const struct command command_check_config;
@@ -85,14 +88,36 @@ static int print_options(void)
 
 struct tally { size_t n; };
 
+/* What stands in a file that is no config may be anything: nothing of it may reach a terminal as it is, nor fill it. */
+static void say(struct tally *t, struct buf *line)
+{
+	if (++t->n > MISTAKES_SHOWN)
+		return;
+	for (size_t i = 0; i < line->n; i++)
+		if ((unsigned char)line->p[i] < 32 || line->p[i] == 0x7f)
+			line->p[i] = '?';
+	fprintf(stderr, "abusewatch: %s\n", buf_cstr(line));
+	if (t->n == MISTAKES_SHOWN)
+		fputs("abusewatch: the others are not shown\n", stderr);
+}
+
 static void tell(void *ctx, const char *file, int line, const char *text)
 {
-	struct tally *t = ctx;
-	t->n++;
+	struct buf b = { 0 };
 	if (line)
-		fprintf(stderr, "abusewatch: %s:%d: %s\n", file, line, text);
+		buf_printf(&b, "%s:%d: %s", file, line, text);
 	else
-		fprintf(stderr, "abusewatch: %s: %s\n", file, text);
+		buf_printf(&b, "%s: %s", file, text);
+	say(ctx, &b);
+	buf_fini(&b);
+}
+
+static void tell_geo(void *ctx, const char *text)
+{
+	struct buf b = { 0 };
+	buf_puts(&b, text);
+	say(ctx, &b);
+	buf_fini(&b);
 }
 
 static int check(const char *path)
@@ -104,6 +129,8 @@ static int check(const char *path)
 	collect(w);
 	struct conf *c = conf_load(path, w->all, w->n_all, tell, &t);
 	if (c)
+		(void)enrich_check_geo(c, tell_geo, &t);
+	if (!t.n)
 		printf("%s: no mistakes; %zu source%s, %zu rows of customers\n", path, c->n_source, c->n_source == 1 ? "" : "s", c->n_customer);
 	else
 		fprintf(stderr, "abusewatch: %s: %zu mistake%s\n", path, t.n, t.n == 1 ? "" : "s");

@@ -2,27 +2,28 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "analyzer/reply.h"
 #include "collector/merge.h"
 #include "ctl/logs.h"
+#include "ctl/txn_out.h"
 
 #define OPEN_BYTES ((size_t)2 << 30) /* nothing has to be saved: let memory be the limit */
 
-static const char *const columns[] = {
-	"first_time", "host", "queue_id", "origin", "client_ip", "account", "sender", "size", "nrcpt", "complete", "recipients",
-};
-
 struct messages {
-	struct logs_out *out;
-	struct buf text;
+	struct txn_out out;
+	struct reply_table *replies;
 	struct logs_progress progress;
 };
 
 static void on_txn(void *ctx, const struct txn *t)
 {
 	struct messages *m = ctx;
-	buf_clear(&m->text);
-	txn_json(t, &m->text);
-	logs_out_add(m->out, buf_sv(&m->text));
+	for (size_t i = 0; i < t->n_rcpt; i++) {
+		struct txn_rcpt *r = &t->rcpt[i];
+		if (r->status != TXN_SENT && r->status != TXN_PENDING)
+			r->reply_class = reply_classify(m->replies, r->reply, r->dsn).class;
+	}
+	(void)txn_out_add(&m->out, t); /* main() looks whether standard output is well */
 }
 
 static bool on_progress(void *ctx, uint64_t done, uint64_t lines)
@@ -50,7 +51,10 @@ static int run(int argc, char **argv)
 	int status = logs_options(&command_messages, argc, argv, false, &o);
 	if (status)
 		return status;
-	struct messages m = { .out = logs_out_new(o.format, columns, sizeof columns / sizeof *columns) };
+	struct messages m = { .replies = reply_table_new(&e) };
+	if (!m.replies)
+		return command_fail("%s", e.text);
+	txn_out_begin(&m.out, (enum command_format)o.format);
 	struct pipeline_sink sink = { .ctx = &m, .txn = on_txn };
 	struct pipeline_options po = { .mta = o.mta, .max_open_bytes = OPEN_BYTES, .final_only = true, .correlate = true };
 	struct pipeline *pl = pipeline_new(&po, &sink);
@@ -63,9 +67,13 @@ static int run(int argc, char **argv)
 		status = command_fail("%s", e.text);
 	logs_progress_end(&m.progress);
 	pipeline_idle(pl);
+	struct obs_counters counters = { 0 };
+	merge_counters(mg, &counters);
+	if (counters.bad_stamps)
+		fprintf(stderr, "abusewatch: %llu lines do not start with a time and were skipped\n", (unsigned long long)counters.bad_stamps);
 	merge_free(mg);
 	pipeline_free(pl);
-	logs_out_free(m.out);
-	buf_fini(&m.text);
+	txn_out_end(&m.out);
+	reply_table_free(m.replies);
 	return status;
 }

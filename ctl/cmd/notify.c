@@ -1,6 +1,6 @@
 /* abusewatch notify: the letters that are due, shown or sent. */
 #include <getopt.h>
-#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "ctl/common.h"
@@ -34,7 +34,7 @@ static void print_letter(void *ctx, const struct letter_due *due)
 	letter_fini(&l);
 }
 
-struct choice { const char *conf; bool dry_run; long long case_id; const char *kind, *language; };
+struct choice { const char *conf; bool dry_run; int64_t case_id; const char *kind, *language; };
 
 static int work(const struct choice *w, struct db *db, const struct conf *conf)
 {
@@ -67,8 +67,15 @@ static int run(int argc, char **argv)
 		switch (c) {
 		case 'c': w.conf = optarg; break;
 		case 'n': w.dry_run = true; break;
-		case 'i': w.case_id = strtoll(optarg, NULL, 10); break;
-		case 'k': w.kind = optarg; break;
+		case 'i':
+			if (common_count(optarg, &w.case_id) < 0 || !w.case_id)
+				return command_misuse(&command_notify, "--case %s: not the number of a case", optarg);
+			break;
+		case 'k':
+			if (strcmp(optarg, "customer") != 0 && strcmp(optarg, "desk") != 0)
+				return command_misuse(&command_notify, "--kind %s: want customer or desk", optarg);
+			w.kind = optarg;
+			break;
 		case 'l': w.language = optarg; break;
 		case 'h': help(stdout); return COMMAND_DONE;
 		default: return command_misuse(&command_notify, "unknown option");

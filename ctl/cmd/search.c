@@ -1,12 +1,9 @@
 /* abusewatch search: message trace. */
 #include <getopt.h>
-#include <stdlib.h>
 
 #include "analyzer/archive.h"
 #include "ctl/common.h"
-#include "lib/buf.h"
-#include "lib/csv.h"
-#include "lib/times.h"
+#include "ctl/txn_out.h"
 
 static void help(FILE *f)
 {
@@ -20,84 +17,29 @@ static void help(FILE *f)
 	      "All that is given must match.\n", f);
 }
 
-struct printer { enum command_format format; bool first; struct buf out; };
-
-static void table_row(const struct txn *t, struct buf *out)
-{
-	buf_printf(out, "%s  %-12.*s %.*s <%.*s>%s%.*s\n", times_text(t->first_us, t->utc_offset_s).s, SVARG(t->queue_id), SVARG(t->client_ip),
-	           SVARG(t->sender), t->account.n ? " account " : "", SVARG(t->account));
-	for (size_t i = 0; i < t->n_rcpt; i++)
-		buf_printf(out, "    %-8s %.*s %.*s\n", txn_status_name((enum txn_status)t->rcpt[i].status), SVARG(t->rcpt[i].recipient), SVARG(t->rcpt[i].reply));
-}
-
-static void csv_rows(const struct txn *t, struct buf *out)
-{
-	for (size_t i = 0; i < t->n_rcpt; i++) {
-		const struct txn_rcpt *r = &t->rcpt[i];
-		csv_put(out, true, sv_cstr(times_text(t->first_us, t->utc_offset_s).s));
-		csv_put(out, false, t->host);
-		csv_put(out, false, t->queue_id);
-		csv_put(out, false, t->client_ip);
-		csv_put(out, false, t->account);
-		csv_put(out, false, t->sender);
-		csv_put(out, false, r->recipient);
-		csv_put(out, false, sv_cstr(txn_status_name((enum txn_status)r->status)));
-		csv_put(out, false, r->dsn);
-		csv_put(out, false, r->relay_host);
-		csv_put(out, false, r->reply);
-		csv_end_row(out);
-	}
-}
-
-/* Control characters of a log line must not reach a terminal. */
-static void defuse(struct buf *b)
-{
-	for (size_t i = 0; i < b->n; i++)
-		if ((unsigned char)b->p[i] < 32 && b->p[i] != '\n')
-			b->p[i] = '?';
-}
-
 static bool print(void *ctx, const struct txn *t)
 {
-	struct printer *p = ctx;
-	buf_clear(&p->out);
-	if (p->format == FORMAT_JSON && !p->first)
-		buf_addc(&p->out, ',');
-	switch (p->format) {
-	case FORMAT_TABLE:
-		table_row(t, &p->out);
-		defuse(&p->out);
-		break;
-	case FORMAT_CSV: csv_rows(t, &p->out); break;
-	default: txn_json(t, &p->out); break;
-	}
-	p->first = false;
-	return fwrite(p->out.p, 1, p->out.n, stdout) == p->out.n;
+	return txn_out_add(ctx, t);
 }
 
 static int search(const char *conf_path, const struct archive_query *q, enum command_format format)
 {
-	struct printer p = { .format = format, .first = true };
+	struct txn_out out;
 	struct conf *conf;
 	struct db db;
 	struct err e;
 	bool more = false;
 	if (common_open(conf_path, &conf, &db) < 0)
 		return COMMAND_FAILED;
-	if (format == FORMAT_CSV)
-		puts("time,host,queue_id,client_ip,account,sender,recipient,status,dsn,relay,reply\r");
-	if (format == FORMAT_JSON)
-		puts("[");
+	txn_out_begin(&out, format);
 	struct archive *a = archive_open(db.h, conf->store, false, &e);
-	int64_t n = a ? archive_search(a, q, print, &p, &more, &e) : -1;
-	if (format == FORMAT_JSON)
-		puts("]");
+	int64_t n = a ? archive_search(a, q, print, &out, &more, &e) : -1;
+	txn_out_end(&out);
 	if (n < 0)
 		(void)command_fail("%s", e.text);
 	if (format == FORMAT_TABLE)
 		printf("%lld message%s%s\n", (long long)(n < 0 ? 0 : n), n == 1 ? "" : "s", more ? "; there are older ones (--limit)" : "");
 	archive_free(a);
-	buf_fini(&p.out);
 	common_close(conf, &db);
 	return n < 0 ? COMMAND_FAILED : COMMAND_DONE;
 }
@@ -115,6 +57,7 @@ static int run(int argc, char **argv)
 	const char *conf_path = common_default_conf();
 	struct archive_query q = { .limit = 100 };
 	int format = (int)command_default_format(), c;
+	int64_t limit;
 	while ((c = getopt_long(argc, argv, "c:", longs, NULL)) != -1) {
 		if (c >= 256) {
 			q.key[c - 256] = sv_cstr(optarg);
@@ -128,7 +71,11 @@ static int run(int argc, char **argv)
 				return command_misuse(&command_search, "%s: not a time (2026-11-23T10:00:00+00:00, 2026-11-23, 2h, 7d)", optarg);
 			break;
 		case 'b': q.substring = true; break;
-		case 'l': q.limit = (size_t)strtoul(optarg, NULL, 10); break;
+		case 'l':
+			if (common_count(optarg, &limit) < 0)
+				return command_misuse(&command_search, "--limit %s: not a whole number", optarg);
+			q.limit = (size_t)limit;
+			break;
 		case 'f':
 			if ((format = command_format_named(optarg)) < 0)
 				return command_misuse(&command_search, "--format %s: want table, ndjson, json or csv", optarg);

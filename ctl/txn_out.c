@@ -1,0 +1,77 @@
+#include "ctl/txn_out.h"
+
+#include <stdio.h>
+
+#include "lib/csv.h"
+#include "lib/reply_class.h"
+#include "lib/times.h"
+
+void txn_out_begin(struct txn_out *o, enum command_format format)
+{
+	*o = (struct txn_out){ .format = format, .first = true };
+	if (format == FORMAT_CSV)
+		puts("time,host,queue_id,client_ip,account,sender,recipient,status,dsn,relay,reply,reply_class\r");
+	if (format == FORMAT_JSON)
+		puts("[");
+}
+
+/* The time is that of the last line: both commands print in its order. */
+static void table_row(const struct txn *t, struct buf *out)
+{
+	buf_printf(out, "%s  %-12.*s %.*s <%.*s>%s%.*s\n", times_text(t->last_us, t->utc_offset_s).s, SVARG(t->queue_id), SVARG(t->client_ip),
+	           SVARG(t->sender), t->account.n ? " account " : "", SVARG(t->account));
+	for (size_t i = 0; i < t->n_rcpt; i++)
+		buf_printf(out, "    %-8s %.*s %.*s\n", txn_status_name((enum txn_status)t->rcpt[i].status), SVARG(t->rcpt[i].recipient), SVARG(t->rcpt[i].reply));
+}
+
+static void csv_rows(const struct txn *t, struct buf *out)
+{
+	for (size_t i = 0; i < t->n_rcpt; i++) {
+		const struct txn_rcpt *r = &t->rcpt[i];
+		csv_put(out, true, sv_cstr(times_text(t->first_us, t->utc_offset_s).s));
+		csv_put(out, false, t->host);
+		csv_put(out, false, t->queue_id);
+		csv_put(out, false, t->client_ip);
+		csv_put(out, false, t->account);
+		csv_put(out, false, t->sender);
+		csv_put(out, false, r->recipient);
+		csv_put(out, false, sv_cstr(txn_status_name((enum txn_status)r->status)));
+		csv_put(out, false, r->dsn);
+		csv_put(out, false, r->relay_host);
+		csv_put(out, false, r->reply);
+		csv_put(out, false, sv_cstr(r->reply_class ? reply_class_name(r->reply_class) : ""));
+		csv_end_row(out);
+	}
+}
+
+/* Control characters of a log line must not reach a terminal. */
+static void defuse(struct buf *b)
+{
+	for (size_t i = 0; i < b->n; i++)
+		if (((unsigned char)b->p[i] < 32 && b->p[i] != '\n') || b->p[i] == 0x7f)
+			b->p[i] = '?';
+}
+
+bool txn_out_add(struct txn_out *o, const struct txn *t)
+{
+	buf_clear(&o->text);
+	if (o->format == FORMAT_JSON && !o->first)
+		buf_addc(&o->text, ',');
+	switch (o->format) {
+	case FORMAT_TABLE:
+		table_row(t, &o->text);
+		defuse(&o->text);
+		break;
+	case FORMAT_CSV: csv_rows(t, &o->text); break;
+	default: txn_json(t, &o->text); break;
+	}
+	o->first = false;
+	return fwrite(o->text.p, 1, o->text.n, stdout) == o->text.n;
+}
+
+void txn_out_end(struct txn_out *o)
+{
+	if (o->format == FORMAT_JSON)
+		puts("]");
+	buf_fini(&o->text);
+}

@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""commands.py ABUSEWATCH LOG: every command with wrong options, damaged files, broken configs and stores, hostile names."""
+import csv, gzip, io, json, lzma, os, sqlite3, subprocess, sys, tempfile
+
+aw, log = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+os.chdir(tempfile.mkdtemp())
+OPTS = ["--year", "2026", "--timezone", "UTC"]
+
+
+def run(*a):
+    return subprocess.run([aw, *a], capture_output=True, timeout=60)
+
+
+def check(name, good, why=""):
+    print("ok commands: " + name if good else "not ok commands: %s - %s" % (name, why or "see tests/mta/commands.py"))
+
+
+def write(name, data):
+    with open(name, "wb") as f:
+        f.write(data if isinstance(data, bytes) else data.encode())
+
+
+def ended(r, status, *words):
+    """The exit status, and every line on stderr begins with the program's name."""
+    err = r.stderr.decode(errors="replace")
+    return r.returncode == status and all(l.startswith("abusewatch: ") for l in err.splitlines()) and all(w in err for w in words)
+
+
+def options():
+    for c in "parse messages import cases search export notify check-config user login-link".split():
+        check(c + " --help", run(c, "--help").returncode == 0)
+        for bad in ("--nonsense", "-Q", "-c" if c not in ("parse", "messages") else "--mta"):
+            check("%s %s is wrong use" % (c, bad), ended(run(c, bad), 2, "--help"))
+    write("aw.conf", 'store = "aw.db"\nnetworks = { "198.18.0.0/15" }\nsource "mx1" { path = "mail.log" }\n')
+    for a in (["notify", "--case", "x"], ["notify", "--case", "0"], ["notify", "--kind", "x"], ["search", "--limit", "x"], ["search", "--limit", "-1"],
+              ["cases", "--since", "x"], ["cases", "--format", "x"], ["export", "x"], ["export"]):
+        check(" ".join(a) + " is wrong use", ended(run(a[0], "-c", "aw.conf", *a[1:]), 2))
+
+
+def damaged():
+    text = open(log, "rb").read()
+    packed = {"gz": gzip.compress(text), "xz": lzma.compress(text)}
+    for kind, data in packed.items():
+        write("cut." + kind, data[:len(data) * 2 // 3])
+        for c in ("parse", "messages"):
+            check("%s of a cut .%s says so" % (c, kind), ended(run(c, "cut." + kind), 1, "in the middle"))
+    write("noise", bytes(range(256)) * 40)
+    for c in ("parse", "messages"):
+        check(c + " of no log says so", ended(run(c, "noise"), 0, "do not start with a time"))
+
+
+def configs():
+    for name, data in (("short.mmdb", b"\xab\xcd\xefMaxMind.com"), ("empty.mmdb", b"")):
+        write(name, data)
+    write("geo.conf", 'geo = { "short.mmdb", "empty.mmdb" }\n')
+    r = run("check-config", "-c", "geo.conf")
+    check("check-config tells about all broken MaxMind files", ended(r, 1, "short.mmdb: ", "empty.mmdb: ", "2 mistakes"), r.stderr.decode())
+    write("noise.conf", bytes(range(1, 256)) * 400)
+    r = run("check-config", "-c", "noise.conf")
+    check("check-config of noise is short and harmless", r.returncode == 1 and r.stderr.count(b"\n") < 210 and b"\x1b" not in r.stderr)
+
+
+def classes():
+    rows = [x for l in run("messages", *OPTS, log).stdout.splitlines() for x in json.loads(l)["recipients"]]
+    check("messages say what a refusal means", all(("reply_class" in x) == (x["status"] not in ("sent", "pending")) for x in rows) and
+          any(x.get("reply_class") == "unknown-user" for x in rows))
+    table = list(csv.DictReader(io.StringIO(run("messages", "--format", "csv", *OPTS, log).stdout.decode(), newline="")))
+    check("messages as csv: a row a recipient", [x["recipient"] for x in table] == [x["recipient"] for x in rows])
+
+
+def stores():
+    check("import creates the store", run("import", "-c", "aw.conf", log).returncode == 0 and os.path.exists("aw.db"))
+    db = sqlite3.connect("aw.db")
+    db.execute("pragma user_version = 99")
+    db.close()
+    for a in (["cases"], ["search"], ["export", "cases"], ["notify", "--dry-run"], ["import", log]):
+        check(a[0] + " leaves a newer store alone", ended(run(a[0], "-c", "aw.conf", *a[1:]), 1, "newer"))
+
+
+options()
+damaged()
+configs()
+classes()
+stores()
