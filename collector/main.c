@@ -179,6 +179,7 @@ int main(int argc, char **argv)
 	if (options(&c, argc, argv) < 0)
 		return 2;
 	c.conf = conf_load_or_die(c.conf_path, NULL, 0);
+	conf_log(c.conf);
 	c.loop = uv_default_loop();
 	proc_init(&c.proc, c.loop, on_reload, on_stop, &c);
 	uv_timer_init(c.loop, &c.timer);

@@ -36,6 +36,11 @@ void msg_level(enum msg_level most)
 	msg_state.most = most;
 }
 
+enum msg_level msg_level_now(void)
+{
+	return msg_state.most;
+}
+
 int msg_level_named(const char *name)
 {
 	for (int i = 0; i <= MSG_DEBUG; i++)

@@ -12,6 +12,7 @@ enum msg_dest { MSG_STDERR, MSG_SYSLOG, MSG_JOURNAL };
 void msg_init(const char *program);
 void msg_to(enum msg_dest dest);
 void msg_level(enum msg_level most);
+enum msg_level msg_level_now(void);
 /* "error", "warn", "info", "debug" → level; -1 for another word. */
 int msg_level_named(const char *name);
 

@@ -100,6 +100,7 @@ int main(int argc, char **argv)
 		default: usage(stderr); return 2;
 		}
 	m.conf = load(m.conf_path);
+	conf_log(m.conf);
 	bool enabled = m.conf->notify.enabled;
 	uv_loop_init(&m.loop);
 	proc_init(&m.proc, &m.loop, on_reload, on_stop, &m);

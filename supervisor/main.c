@@ -122,6 +122,7 @@ static void prepare(struct supervisor *s, bool *ret_web)
 	const struct opt_table *const *tables = detector_option_tables(&n);
 	static char absolute[PATH_MAX];
 	struct conf *conf = conf_load_or_die(s->conf_path, tables, n);
+	conf_log(conf);
 	if (!realpath(s->conf_path, absolute))
 		fatal("%s: %m", s->conf_path);
 	s->conf_path = absolute;

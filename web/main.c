@@ -130,17 +130,6 @@ static int open_listener(const char *listen_at)
 	return fd;
 }
 
-static void log_to(const struct conf *c, bool debug)
-{
-	if (strcmp(c->log_dest, "stderr") == 0)
-		msg_to(MSG_STDERR);
-	else if (strcmp(c->log_dest, "syslog") == 0)
-		msg_to(MSG_SYSLOG);
-	else if (strcmp(c->log_dest, "journal") == 0)
-		msg_to(MSG_JOURNAL);
-	msg_level(debug ? MSG_DEBUG : (enum msg_level)msg_level_named(c->log_level));
-}
-
 static void start_loop(uv_loop_t *loop)
 {
 	uv_timer_init(loop, &prog.timer);
@@ -182,7 +171,6 @@ int main(int argc, char **argv)
 		{ "config", required_argument, NULL, 'c' }, { "debug", no_argument, NULL, 'd' }, { "listen-fd", required_argument, NULL, 'l' },
 		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
 	};
-	bool debug = false;
 	int o, fd = -1;
 	prog.conf_path = SYSCONFDIR "/abusewatch.conf";
 	msg_init("abusewatch-web");
@@ -190,7 +178,7 @@ int main(int argc, char **argv)
 		if (o == 'c')
 			prog.conf_path = optarg;
 		else if (o == 'd')
-			debug = true;
+			msg_level(MSG_DEBUG);
 		else if (o == 'l')
 			fd = (int)strtol(optarg, NULL, 10);
 		else {
@@ -204,7 +192,7 @@ int main(int argc, char **argv)
 	}
 	tzset();
 	prog.web.conf = conf_load_or_die(prog.conf_path, NULL, 0);
-	log_to(prog.web.conf, debug);
+	conf_log(prog.web.conf);
 	serve(fd >= 0 ? fd : open_listener(prog.web.conf->web.listen));
 	return 0;
 }
