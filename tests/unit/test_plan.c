@@ -1,0 +1,211 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "lib/buf.h"
+#include "lib/times.h"
+#include "report/letter.h"
+#include "report/plan.h"
+
+#define NOW (20000LL * US_PER_DAY)
+#define HOUR US_PER_HOUR
+
+struct fixture {
+	char dir[64], path[96];
+	struct db db;
+	struct conf conf;
+	struct conf_customer customer;
+	struct letter_due due[8];
+	size_t n;
+};
+
+static void sql(struct fixture *f, const char *text)
+{
+	struct err e;
+	if (db_exec(&f->db, text, &e) < 0)
+		fail_msg("%s", e.text);
+}
+
+static void add_case(struct fixture *f, int id, const char *customer, const char *level, int64_t opened_us)
+{
+	char text[1024];
+	snprintf(text, sizeof text,
+	         "INSERT INTO acase (id, kind, principal_kind, principal_id, customer, state, level, severity, score, peak_score, threshold, first_seen_us,"
+	         " opened_us, updated_us, positive_us, sentence) VALUES (%d, 'stolen-account', 'account', 'ann@isp.example', '%s', 'open', '%s', 'high', 1, 1, 1,"
+	         " %lld, %lld, %lld, %lld, 'ann@isp.example wrote to strangers.')",
+	         id, customer, level, (long long)opened_us, (long long)opened_us, (long long)opened_us, (long long)opened_us);
+	sql(f, text);
+}
+
+static void add_sent(struct fixture *f, int case_id, const char *kind, const char *status, int64_t at_us)
+{
+	char text[512];
+	snprintf(text, sizeof text,
+	         "INSERT INTO notification (case_id, at_us, kind, recipient, status, done_us) VALUES (%d, %lld, '%s', 'x@y.example', '%s', %lld);"
+	         "INSERT INTO case_event (case_id, seq, at_us, actor, what) SELECT %d, coalesce(max(seq), 0) + 1, 0, 'abusewatch', 'notified' FROM case_event WHERE case_id = %d",
+	         case_id, (long long)at_us, kind, status, (long long)at_us, case_id, case_id);
+	sql(f, text);
+}
+
+static void note(void *ctx, const struct letter_due *due)
+{
+	struct fixture *f = ctx;
+	if (f->n < 8)
+		f->due[f->n] = *due;
+	f->n++;
+}
+
+static size_t plan(struct fixture *f, int64_t now_us)
+{
+	f->n = 0;
+	assert_int_equal(plan_letters(&f->db, &f->conf, now_us, note, f, NULL), 0);
+	return f->n;
+}
+
+static void the_customer_hears_of_a_case_once(void **state)
+{
+	struct fixture *f = *state;
+	add_case(f, 1, "C1", "likely", NOW);
+	assert_int_equal(plan(f, NOW + US_PER_S), 1);
+	assert_string_equal(f->due[0].kind, "open");
+	assert_string_equal(f->due[0].recipient, "owner@known.example");
+	assert_string_equal(f->due[0].language, "de");
+	add_sent(f, 1, "open", "sent", NOW + US_PER_S);
+	assert_int_equal(plan(f, NOW + 2 * US_PER_S), 0);
+}
+
+static void below_the_level_nobody_is_told(void **state)
+{
+	struct fixture *f = *state;
+	add_case(f, 1, "C1", "suspected", NOW);
+	assert_int_equal(plan(f, NOW + US_PER_S), 0);
+}
+
+static void without_a_contact_the_desk_gets_it(void **state)
+{
+	struct fixture *f = *state;
+	add_case(f, 1, "", "likely", NOW);
+	assert_int_equal(plan(f, NOW + US_PER_S), 1);
+	assert_string_equal(f->due[0].recipient, "desk@isp.example");
+}
+
+static void one_letter_a_day_while_it_goes_on(void **state)
+{
+	struct fixture *f = *state;
+	add_case(f, 1, "C1", "likely", NOW);
+	sql(f, "UPDATE acase SET state = 'acknowledged'");
+	add_sent(f, 1, "open", "sent", NOW);
+	sql(f, "UPDATE acase SET positive_us = positive_us + 23 * 3600000000");
+	assert_int_equal(plan(f, NOW + 23 * HOUR), 0);
+	assert_int_equal(plan(f, NOW + 25 * HOUR), 1);
+	assert_string_equal(f->due[0].kind, "reminder");
+	sql(f, "INSERT INTO case_event (case_id, seq, at_us, actor, what) VALUES (1, 99, 0, 'abusewatch', 'level')");
+	assert_int_equal(plan(f, NOW + 25 * HOUR), 1);
+	assert_string_equal(f->due[0].kind, "rise");
+}
+
+static void old_cases_write_no_letters(void **state)
+{
+	struct fixture *f = *state;
+	add_case(f, 1, "C1", "confirmed", NOW);
+	assert_int_equal(plan(f, NOW + 25 * HOUR), 0);
+}
+
+static void a_failure_waits_before_the_next_try(void **state)
+{
+	struct fixture *f = *state;
+	add_case(f, 1, "C1", "likely", NOW);
+	add_sent(f, 1, "open", "failed", NOW + US_PER_S);
+	assert_int_equal(plan(f, NOW + 60 * US_PER_S), 0);
+	assert_int_equal(plan(f, NOW + 700 * US_PER_S), 1);
+}
+
+static void the_desk_is_told_when_nobody_takes_it(void **state)
+{
+	struct fixture *f = *state;
+	add_case(f, 1, "C1", "likely", NOW);
+	add_sent(f, 1, "open", "sent", NOW);
+	assert_int_equal(plan(f, NOW + 3 * HOUR), 0);
+	assert_int_equal(plan(f, NOW + 5 * HOUR), 1);
+	assert_string_equal(f->due[0].kind, "desk");
+	add_sent(f, 1, "desk", "sent", NOW + 5 * HOUR);
+	assert_int_equal(plan(f, NOW + 6 * HOUR), 0);
+}
+
+static void what_a_clerk_asked_for_is_sent_at_once(void **state)
+{
+	struct fixture *f = *state;
+	add_case(f, 1, "C1", "suspected", NOW);
+	sql(f, "INSERT INTO notification (case_id, at_us, kind, recipient, status) VALUES (1, 0, 'asked', '', 'queued')");
+	assert_int_equal(plan(f, NOW + US_PER_S), 1);
+	assert_string_equal(f->due[0].kind, "asked");
+	assert_string_equal(f->due[0].recipient, "owner@known.example");
+	assert_true(f->due[0].notification_id > 0);
+}
+
+static void letters_are_well_formed(void **state)
+{
+	struct fixture *f = *state;
+	struct letter l;
+	struct err e = { "" };
+	add_case(f, 1, "C1", "likely", NOW);
+	sql(f, "INSERT INTO case_evidence (case_id, seq, at_us, detector, line) VALUES (1, 0, 0, 'new-rcpt', 'a line' || char(10) || '.' || char(10) || 'Bcc: x' || char(27))");
+	assert_int_equal(plan(f, NOW + US_PER_S), 1);
+	if (letter_write(&f->db, &f->conf, &f->due[0], NOW, &l, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_non_null(strstr(buf_cstr(&l.body), "a line?.?Bcc: x?")); /* hostile bytes cannot make lines of their own */
+	assert_non_null(strstr(buf_cstr(&l.body), "abuse+1@isp.example"));
+	assert_non_null(strstr(buf_cstr(&l.subject), "Fall 1"));
+	assert_null(strstr(buf_cstr(&l.body), "{{"));
+	assert_null(strstr(buf_cstr(&l.body), "\n\n\n"));
+	assert_non_null(strstr(buf_cstr(&l.message), "Auto-Submitted: auto-generated\r\n"));
+	assert_non_null(strstr(buf_cstr(&l.message), "Message-Id: <case-1.open.0@isp.example>\r\n"));
+	letter_fini(&l);
+}
+
+static int setup(void **state)
+{
+	static char contact[] = "owner@known.example", language[] = "de", name[] = "C1", value[] = "ann@isp.example", from[] = "abuse@isp.example",
+	            reply[] = "abuse+%c@isp.example", desk[] = "desk@isp.example", level[] = "likely", en[] = "en", op[] = "Example ISP", url[] = "http://x.example",
+	            none[] = "";
+	struct fixture *f = xcalloc(1, sizeof *f);
+	snprintf(f->dir, sizeof f->dir, "/tmp/aw-plan-XXXXXX");
+	if (!mkdtemp(f->dir))
+		return -1;
+	snprintf(f->path, sizeof f->path, "%s/t.db", f->dir);
+	f->customer = (struct conf_customer){ name, contact, language, value, CUSTOMER_ACCOUNT };
+	f->conf = (struct conf){ .customer = &f->customer, .n_customer = 1 };
+	f->conf.notify = (struct conf_notify){ .from = from, .reply_to = reply, .desk = desk, .min_level = level, .default_language = en, .operator_name = op,
+		                               .letters_dir = none, .cooldown_s = 86400, .escalate_s = 4 * 3600 };
+	f->conf.web.base_url = url;
+	*state = f;
+	return db_open(&f->db, f->path, NULL);
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+	char rm[128];
+	db_close(&f->db);
+	snprintf(rm, sizeof rm, "rm -rf %s", f->dir);
+	int bad = system(rm);
+	free(f);
+	return bad;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(the_customer_hears_of_a_case_once),  TEST(below_the_level_nobody_is_told),      TEST(without_a_contact_the_desk_gets_it),
+		TEST(one_letter_a_day_while_it_goes_on),  TEST(old_cases_write_no_letters),          TEST(a_failure_waits_before_the_next_try),
+		TEST(the_desk_is_told_when_nobody_takes_it), TEST(what_a_clerk_asked_for_is_sent_at_once), TEST(letters_are_well_formed),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
