@@ -9,7 +9,7 @@ A scenario is a text file. Lines:
                                N messages; {n} in a value is the number of the message, {n%7} its remainder, {n//3} a third of it.
                                status: sent (default), bounced, deferred. bad=K: only every K-th is refused, the others are sent.
   log LINE                     a log line as it is
-  expect case KIND=ID [kind=K] [level>=L] [before=T] [after=T] [detectors=a,b]
+  expect case KIND=ID [kind=K] [customer=C] [level>=L] [before=T] [after=T] [detectors=a,b]
   expect silent KIND=ID        no case about it
   expect cases N               so many cases in all
 """
@@ -141,15 +141,16 @@ def check(expect, cases):
     if not mine:
         return f"no case about {ident}"
     c, w = mine[0], words(rest)
-    if w.get("kind", c["kind"]) != c["kind"]:
-        if " kind=" in rest:
-            return f"kind {c['kind']}"
+    if "kind" in w and w["kind"] != c["kind"]:
+        return f"kind {c['kind']}"
     if "level>" in w and LEVELS.index(c["level"]) < LEVELS.index(w["level>"]):
         return f"level {c['level']}"
     if "before" in w and when(c["opened_at"]) > when(w["before"]):
         return f"opened at {c['opened_at']}"
     if "after" in w and when(c["opened_at"]) < when(w["after"]):
         return f"opened at {c['opened_at']}"
+    if "customer" in w and c["customer"] != w["customer"]:
+        return f"customer {c['customer'] or 'unknown'}"
     missing = set(filter(None, w.get("detectors", "").split(","))) - {d["name"] for d in c["detectors"]}
     if missing:
         return f"without {', '.join(sorted(missing))}"
