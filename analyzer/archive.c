@@ -294,6 +294,7 @@ static int write_bodies(struct archive *a, const struct buf *bytes, const struct
 static void *batch_main(void *arg)
 {
 	struct batch *b = arg;
+	(void)pthread_setname_np(pthread_self(), "aw-pack");
 	b->failed = write_bodies(b->archive, &b->bytes, b->body, b->n, &b->err) < 0;
 	return NULL;
 }

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -127,6 +128,7 @@ static pid_t start_reader(const struct conf *conf, char **files, size_t n, int *
 		return err_set(e, "fork: %m");
 	if (pid == 0) {
 		struct err why;
+		(void)prctl(PR_SET_NAME, "aw-read");
 		close(pair[0]);
 		int bad = collector_import(conf, files, n, pair[1], &why);
 		if (bad)
