@@ -4,6 +4,9 @@
 #include <json-c/json.h>
 #include <stdlib.h>
 
+#include "lib/csv.h"
+#include "lib/plain.h"
+
 #define OUT_BYTES (256u << 10)
 
 struct logs_out {
@@ -36,29 +39,11 @@ static void flush(struct logs_out *o)
 	buf_clear(&o->buf);
 }
 
-/* RFC 4180, and no cell that a spreadsheet would run as a formula. */
-static void csv_cell(struct buf *b, const char *s)
+static void table_cell(struct buf *b, bool first, const char *s)
 {
-	bool formula = *s && strchr("=+-@\t\r", *s);
-	if (!formula && !strpbrk(s, ",\"\r\n")) {
-		buf_puts(b, s);
-		return;
-	}
-	buf_addc(b, '"');
-	if (formula)
-		buf_addc(b, '\'');
-	for (; *s; s++) {
-		if (*s == '"')
-			buf_addc(b, '"');
-		buf_addc(b, *s);
-	}
-	buf_addc(b, '"');
-}
-
-static void table_cell(struct buf *b, const char *s)
-{
-	for (; *s; s++)
-		buf_addc(b, (unsigned char)*s < 0x20 || *s == 0x7f ? '?' : *s);
+	if (!first)
+		buf_addc(b, '\t');
+	plain_show(b, sv_cstr(s), "");
 }
 
 static void row(struct logs_out *o, struct sv ndjson)
@@ -69,9 +54,10 @@ static void row(struct logs_out *o, struct sv ndjson)
 		struct json_object *v = NULL;
 		(void)json_object_object_get_ex(obj, o->columns[i], &v);
 		const char *text = v ? json_object_get_string(v) : "";
-		if (i)
-			buf_addc(&o->buf, o->format == FORMAT_CSV ? ',' : '\t');
-		(o->format == FORMAT_CSV ? csv_cell : table_cell)(&o->buf, text);
+		if (o->format == FORMAT_CSV)
+			csv_put(&o->buf, i == 0, sv_cstr(text));
+		else
+			table_cell(&o->buf, i == 0, text);
 	}
 	buf_puts(&o->buf, o->format == FORMAT_CSV ? "\r\n" : "\n");
 	json_object_put(obj);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "lib/csv.h"
+#include "lib/plain.h"
 #include "lib/reply_class.h"
 #include "lib/times.h"
 
@@ -44,12 +45,13 @@ static void csv_rows(const struct txn *t, struct buf *out)
 	}
 }
 
-/* Control characters of a log line must not reach a terminal. */
-static void defuse(struct buf *b)
+/* As a terminal may have it. */
+static void table_rows(const struct txn *t, struct buf *out)
 {
-	for (size_t i = 0; i < b->n; i++)
-		if (((unsigned char)b->p[i] < 32 && b->p[i] != '\n') || b->p[i] == 0x7f)
-			b->p[i] = '?';
+	struct buf raw = { 0 };
+	table_row(t, &raw);
+	plain_show(out, buf_sv(&raw), "\n");
+	buf_fini(&raw);
 }
 
 bool txn_out_add(struct txn_out *o, const struct txn *t)
@@ -58,10 +60,7 @@ bool txn_out_add(struct txn_out *o, const struct txn *t)
 	if (o->format == FORMAT_JSON && !o->first)
 		buf_addc(&o->text, ',');
 	switch (o->format) {
-	case FORMAT_TABLE:
-		table_row(t, &o->text);
-		defuse(&o->text);
-		break;
+	case FORMAT_TABLE: table_rows(t, &o->text); break;
 	case FORMAT_CSV: csv_rows(t, &o->text); break;
 	default: txn_json(t, &o->text); break;
 	}

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "lib/buf.h"
+#include "lib/plain.h"
 
 /* -12 and +3.5e4 are numbers to a spreadsheet, not formulas; +31 20 123 and -1+cmd are not plain numbers. */
 static bool plain_number(struct sv s)
@@ -43,11 +44,13 @@ void csv_put(struct buf *out, bool first, struct sv cell)
 		buf_addc(out, '"');
 	if (runs_as_formula(cell))
 		buf_addc(out, '\'');
-	for (size_t i = 0; i < cell.n; i++) {
-		if (cell.p[i] == '"')
+	while (cell.n) {
+		ptrdiff_t quote = sv_chr(cell, '"');
+		size_t n = quote < 0 ? cell.n : (size_t)quote + 1;
+		plain_put(out, sv_take(cell, n), "\n\r\t");
+		if (quote >= 0)
 			buf_addc(out, '"');
-		if (cell.p[i])
-			buf_addc(out, cell.p[i]);
+		cell = sv_skip(cell, n);
 	}
 	if (quotes)
 		buf_addc(out, '"');

@@ -8,7 +8,7 @@
 struct buf;
 
 /* Appends one cell, with a comma before it unless first. Cells that start with = + - @ TAB or CR get a leading
- * apostrophe, except plain numbers such as -3.5. NUL bytes are left out. */
+ * apostrophe, except plain numbers such as -3.5. What is no UTF-8, and control characters but line breaks, becomes U+FFFD. */
 void csv_put(struct buf *out, bool first, struct sv cell);
 void csv_end_row(struct buf *out);
 

@@ -45,7 +45,11 @@ void mustache_escape(struct buf *out, struct sv s)
 		case '>': buf_puts(out, "&gt;"); break;
 		case '"': buf_puts(out, "&quot;"); break;
 		case '\'': buf_puts(out, "&#39;"); break;
-		default: buf_addc(out, s.p[i]);
+		default:
+			if (((unsigned char)s.p[i] < 32 && !strchr("\t\n\r", s.p[i])) || s.p[i] == 0x7f)
+				buf_puts(out, "\xef\xbf\xbd"); /* HTML has no place for it, not even as an entity */
+			else
+				buf_addc(out, s.p[i]);
 		}
 	}
 }

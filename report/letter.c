@@ -6,15 +6,31 @@
 
 #include "lib/embed.h"
 #include "lib/mustache.h"
+#include "lib/plain.h"
 #include "lib/times.h"
 
 extern const struct embed embed_letters[];
 
 /* --- what the template sees --------------------------------------------------------------------------------------- */
 
+/* What a log says can be any bytes; a letter is text. */
 static struct json_object *text(struct sv s)
 {
-	return json_object_new_string_len(s.p ? s.p : "", (int)s.n);
+	struct buf plain = { 0 };
+	plain_show(&plain, s, "");
+	struct json_object *o = json_object_new_string_len(buf_cstr(&plain), (int)plain.n);
+	buf_fini(&plain);
+	return o;
+}
+
+/* The texts of a JSON list. */
+static struct json_object *texts(const char *json)
+{
+	struct json_object *given = json_tokener_parse(json ? json : "[]"), *list = json_object_new_array();
+	for (size_t i = 0; json_object_is_type(given, json_type_array) && i < json_object_array_length(given); i++)
+		json_object_array_add(list, text(sv_cstr(json_object_get_string(json_object_array_get_idx(given, i)))));
+	json_object_put(given);
+	return list;
 }
 
 static void add_list(struct json_object *view, const char *key, struct json_object *list)
@@ -31,16 +47,8 @@ static struct json_object *evidence(struct db *d, int64_t id)
 {
 	struct json_object *list = json_object_new_array();
 	sqlite3_stmt *st = db_query(d, Q_LETTER_EVIDENCE, "i", id);
-	while (sqlite3_step(st) == SQLITE_ROW) {
-		/* Bytes of a log line can be anything; a letter is text. */
-		struct sv line = db_text(st, 0);
-		char *clean = xsvdup(line);
-		for (char *p = clean; *p; p++)
-			if ((unsigned char)*p < 32 || (unsigned char)*p > 126)
-				*p = '?';
-		json_object_array_add(list, json_object_new_string(clean));
-		free(clean);
-	}
+	while (sqlite3_step(st) == SQLITE_ROW)
+		json_object_array_add(list, text(db_text(st, 0)));
 	sqlite3_reset(st);
 	return list;
 }
@@ -99,8 +107,7 @@ static struct json_object *view_of(struct db *d, const struct conf *conf, const 
 	json_object_object_add(v, "level", text(db_text(st, 4)));
 	json_object_object_add(v, "severity", text(db_text(st, 5)));
 	json_object_object_add(v, "sentence", text(db_text(st, 6)));
-	struct json_object *also = json_tokener_parse((const char *)sqlite3_column_text(st, 7));
-	add_list(v, "also", also ? also : json_object_new_array());
+	add_list(v, "also", texts((const char *)sqlite3_column_text(st, 7)));
 	put_time(v, "first_seen", sqlite3_column_int64(st, 8), sqlite3_column_int(st, 12));
 	put_time(v, "last_seen", sqlite3_column_int64(st, 9), sqlite3_column_int(st, 12));
 	json_object_object_add(v, "messages", json_object_new_int64(sqlite3_column_int64(st, 10)));

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "ctl/common.h"
+#include "lib/plain.h"
 #include "report/case_json.h"
 #include "report/export.h"
 
@@ -28,9 +29,14 @@ static void table_row(struct sv json)
 {
 	struct json_tokener *t = json_tokener_new();
 	struct json_object *o = json_tokener_parse_ex(t, json.p, (int)json.n), *p = NULL;
+	struct buf row = { 0 }, plain = { 0 };
 	if (o && json_object_object_get_ex(o, "principal", &p))
-		printf("%5s  %-9s %-10s %6s  %-12s %-19.19s  %-8s %s\n       %s\n", field(o, "id"), field(o, "severity"), field(o, "level"),
+		buf_printf(&row, "%5s  %-9s %-10s %6s  %-12s %-19.19s  %-8s %s\n       %s\n", field(o, "id"), field(o, "severity"), field(o, "level"),
 		       field(o, "score"), field(o, "state"), field(o, "opened_at"), field(p, "kind"), field(p, "id"), field(o, "sentence"));
+	plain_show(&plain, buf_sv(&row), "\n");
+	fwrite(plain.p, 1, plain.n, stdout);
+	buf_fini(&row);
+	buf_fini(&plain);
 	json_object_put(o);
 	json_tokener_free(t);
 }

@@ -10,6 +10,7 @@
 #include "ctl/common.h"
 #include "lib/buf.h"
 #include "lib/embed.h"
+#include "lib/plain.h"
 
 #define CHECK_TABLES 256
 #define MISTAKES_SHOWN 200
@@ -93,10 +94,10 @@ static void say(struct tally *t, struct buf *line)
 {
 	if (++t->n > MISTAKES_SHOWN)
 		return;
-	for (size_t i = 0; i < line->n; i++)
-		if ((unsigned char)line->p[i] < 32 || line->p[i] == 0x7f)
-			line->p[i] = '?';
-	fprintf(stderr, "abusewatch: %s\n", buf_cstr(line));
+	struct buf plain = { 0 };
+	plain_show(&plain, buf_sv(line), "");
+	fprintf(stderr, "abusewatch: %s\n", buf_cstr(&plain));
+	buf_fini(&plain);
 	if (t->n == MISTAKES_SHOWN)
 		fputs("abusewatch: the others are not shown\n", stderr);
 }

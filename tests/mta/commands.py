@@ -77,8 +77,40 @@ def stores():
         check(a[0] + " leaves a newer store alone", ended(run(a[0], "-c", "aw.conf", *a[1:]), 1, "newer"))
 
 
+HOSTILE = [b"<script>alert(1)</script>", b"=cmd()|calc", b"\x1b[31mred", b"\x80\xff\xfe", b"nl\\nBcc: x@y", b"a b c", b"x" * 290, "p\u00e9l\u00e9\u202etxt".encode(), b"{{sentence}}"]
+
+
+def hostile():
+    """Accounts whose names attack the reader: their cases are told everywhere, as text."""
+    lines = []
+    for i, name in enumerate(HOSTILE):
+        for k in range(120):
+            t = i * 3000 + k * 10
+            head = b"Nov 20 %02d:%02d:%02d mx1 postfix/" % (t // 3600, t // 60 % 60, t % 60)
+            q = b"%011X" % (0xA0000000000 + i * 1000 + k)
+            lines += [head + b"submission/smtpd[1]: " + q + b": client=<b>x</b>[203.0.%d.9], sasl_method=PLAIN, sasl_username=" % (k % 40) + name + b"@isp.example",
+                      head + b"qmgr[2]: " + q + b": from=<" + name + b"@isp.example>, size=9, nrcpt=1 (queue active)",
+                      head + b"smtp[3]: " + q + b': to=<=HYPERLINK("x")%d@far%d.example>, relay=mx.example[192.0.2.9]:25, delay=1, dsn=' % (i, k) +
+                      (b"5.1.1, status=bounced (host mx.example[192.0.2.9] said: 550 5.1.1 <i>User\x1b[1m unknown</i> (in reply to RCPT TO command))" if k % 2 else
+                       b"2.0.0, status=sent (250 ok)"), head + b"qmgr[2]: " + q + b": removed"]
+    write("hostile.log", b"\n".join(lines) + b"\n")
+    write("h.conf", 'store = "h.db"\nsource "mx1" { path = "hostile.log" timezone = "UTC" }\nnotify { from = "abuse@isp.example" }\n')
+    check("hostile names: import", run("import", "-c", "h.conf", "hostile.log").returncode == 0)
+    cases = [json.loads(l) for l in run("cases", "-c", "h.conf").stdout.splitlines()]
+    check("hostile names: a case each", len(cases) == len(HOSTILE), "%d cases" % len(cases))
+    tame = lambda b: not any(c < 32 and c not in (9, 10, 13) for c in b) and bool(b.decode())
+    check("hostile names: table", tame(run("cases", "-c", "h.conf", "--format", "table").stdout))
+    for a in (["export", "cases"], ["export", "compromised-hosts"], ["search", "--format", "csv"], ["cases", "--format", "csv"]):
+        out = run(a[0], "-c", "h.conf", *a[1:]).stdout
+        rows = list(csv.reader(io.StringIO(out.decode(), newline="")))
+        check("hostile names: " + " ".join(a), tame(out) and len({len(r) for r in rows}) == 1 and not [c for r in rows for c in r if c[:1] in ("=", "+", "@")])
+    letters = [run("notify", "-c", "h.conf", "--case", str(c["id"]), "--language", l).stdout for c in cases for l in ("en", "de")]
+    check("hostile names: letters", all(tame(l) and l.count(b"\nBcc:") == 0 and "\u202e" not in l.decode() for l in letters))
+
+
 options()
 damaged()
 configs()
 classes()
+hostile()
 stores()
