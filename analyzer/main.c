@@ -15,12 +15,14 @@
 #include "lib/conf.h"
 #include "lib/msg.h"
 #include "lib/proc.h"
+#include "lib/sandbox.h"
 
 /* Under load one commit serves many lines; an idle stream is committed at once. */
 #define COMMIT_BYTES (4u << 20)
 #define COMMIT_MS 50
 #define RETRY_MS 2000
 #define RETENTION_MS (3600 * 1000)
+#define INVENTORY_MS 2000 /* the customers' file is looked at so often */
 #define CONTROL_MAX (64u << 10)
 
 struct server {
@@ -32,7 +34,8 @@ struct server {
 	struct ingest ingest;
 	uv_pipe_t ingest_socket, control_socket;
 	uv_timer_t commit, retention;
-	uv_check_t check;
+	uv_timer_t inventory;
+	struct stat inventory_seen;
 	struct peer *peers;
 	bool stalled; /* the store cannot be written: nothing is read until it can */
 };
@@ -243,11 +246,32 @@ static void listen_on(struct server *s, uv_pipe_t *socket, const char *path)
 
 /* --- life --------------------------------------------------------------------------------------------------------- */
 
+static void on_reload(void *ctx);
+
+/* Whether the customers' file is another one than at the last look. One that is gone is being replaced: what was read stays. */
+static bool inventory_changed(struct server *s)
+{
+	struct stat now, *seen = &s->inventory_seen;
+	if (!s->conf->customers_path[0] || stat(s->conf->customers_path, &now) < 0)
+		return false;
+	bool same = now.st_ino == seen->st_ino && now.st_dev == seen->st_dev && now.st_size == seen->st_size &&
+	            now.st_mtim.tv_sec == seen->st_mtim.tv_sec && now.st_mtim.tv_nsec == seen->st_mtim.tv_nsec;
+	*seen = now;
+	return !same;
+}
+
+static void on_inventory(uv_timer_t *t)
+{
+	if (inventory_changed(t->data))
+		on_reload(t->data);
+}
+
 static void on_reload(void *ctx)
 {
 	struct server *s = ctx;
 	size_t n;
 	struct err e;
+	(void)inventory_changed(s); /* before it is read, so that a later change is seen at the next look */
 	const struct opt_table *const *tables = detector_option_tables(&n);
 	struct conf *conf = conf_load(s->conf_path, tables, n, NULL, NULL);
 	struct enrich *enrich = conf ? enrich_new(conf, &e) : NULL;
@@ -262,6 +286,22 @@ static void on_reload(void *ctx)
 	s->conf = conf;
 	s->enrich = enrich;
 	msg_info("config and inventory read again");
+	s->ingest.pending++; /* the cases' names may be others now */
+	(void)commit(s);
+}
+
+/* The store and the sockets to write; config, inventory and places to read; nothing else, and no program to start. */
+static void fence(const struct server *s)
+{
+	struct sandbox f = { .n = 0 };
+	sandbox_allow_system(&f);
+	sandbox_allow_folder_of(&f, s->conf->store, true);
+	sandbox_allow(&f, s->conf->state_dir, true);
+	sandbox_allow_folder_of(&f, s->conf_path, false);
+	sandbox_allow_folder_of(&f, s->conf->customers_path, false);
+	for (size_t i = 0; i < s->conf->geo.n && i < SANDBOX_PATHS / 2; i++)
+		sandbox_allow_folder_of(&f, s->conf->geo.v[i], false);
+	(void)sandbox_enter(&f);
 }
 
 static void on_stop(void *ctx)
@@ -302,6 +342,8 @@ static void start(struct server *s)
 	size_t n;
 	const struct opt_table *const *tables = detector_option_tables(&n);
 	s->conf = conf_load_or_die(s->conf_path, tables, n);
+	conf_log(s->conf);
+	(void)inventory_changed(s);
 	s->enrich = enrich_new(s->conf, &e);
 	if (!s->enrich)
 		fatal("%s", e.text);
@@ -316,8 +358,10 @@ static void start(struct server *s)
 	listen_on(s, &s->control_socket, conf_control_socket(s->conf).s);
 	uv_timer_init(&s->loop, &s->commit);
 	uv_timer_init(&s->loop, &s->retention);
-	s->commit.data = s->retention.data = s;
+	uv_timer_init(&s->loop, &s->inventory);
+	s->commit.data = s->retention.data = s->inventory.data = s;
 	uv_timer_start(&s->retention, on_retention, 10000, RETENTION_MS);
+	uv_timer_start(&s->inventory, on_inventory, INVENTORY_MS, INVENTORY_MS);
 }
 
 int main(int argc, char **argv)
@@ -328,6 +372,7 @@ int main(int argc, char **argv)
 	uv_loop_init(&s.loop);
 	start(&s);
 	proc_init(&s.proc, &s.loop, on_reload, on_stop, &s);
+	fence(&s);
 	proc_ready(&s.proc);
 	msg_info("ready; the store is %s", s.conf->store);
 	uv_run(&s.loop, UV_RUN_DEFAULT);

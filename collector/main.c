@@ -1,14 +1,19 @@
 /* abusewatch-collector: follows the log files of the config and sends what they say to the analyzer. */
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "collector/stream.h"
 #include "lib/buf.h"
 #include "lib/msg.h"
 #include "lib/proc.h"
+#include "lib/sandbox.h"
 
 #define GLOB_MS 5000 /* new files that a pattern fits are found so often */
 
@@ -147,6 +152,36 @@ static void ignore_mistake(void *ctx, const char *file, int line, const char *te
 	msg_error("%s:%d: %s", file, line, text);
 }
 
+/* A program that reads what strangers wrote gets the logs to read, and nothing to write. */
+static void fence(const struct conf *conf, const char *conf_path)
+{
+	struct sandbox s = { .n = 0 };
+	sandbox_allow_system(&s);
+	sandbox_allow_folder_of(&s, conf_path, false);
+	sandbox_allow_folder_of(&s, conf->customers_path, false);
+	sandbox_allow(&s, conf->state_dir, false);
+	for (size_t i = 0; i < conf->n_source && i < SANDBOX_PATHS / 2; i++)
+		sandbox_allow_folder_of(&s, conf->source[i].path, false);
+	(void)sandbox_enter(&s);
+}
+
+static bool inside_fence(const struct conf *conf)
+{
+	for (size_t i = 0; i < conf->n_source; i++) {
+		char dir[512];
+		(void)snprintf(dir, sizeof dir, "%.*s", (int)strcspn(conf->source[i].path, "*?["), conf->source[i].path);
+		char *slash = strrchr(dir, '/');
+		if (slash)
+			slash[slash == dir] = 0;
+		int fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0 && errno == EACCES)
+			return false;
+		if (fd >= 0)
+			close(fd);
+	}
+	return true;
+}
+
 static void on_reload(void *ctx)
 {
 	struct collector *c = ctx;
@@ -154,6 +189,10 @@ static void on_reload(void *ctx)
 	if (!fresh) {
 		msg_error("the config has mistakes; going on with the old one");
 		return;
+	}
+	if (!inside_fence(fresh)) {
+		msg_info("a source lies in another folder than before: ending, to be started again with the rights to read it");
+		exit(0);
 	}
 	stop_streams(c);
 	conf_free(c->conf);
@@ -188,6 +227,7 @@ int main(int argc, char **argv)
 	add_sources(&c);
 	if (!c.n_stream && c.only)
 		msg_warn("%s: has no source \"%s\", or its pattern fits no file yet", c.conf_path, c.only);
+	fence(c.conf, c.conf_path);
 	proc_ready(&c.proc);
 	uv_run(c.loop, UV_RUN_DEFAULT);
 	conf_free(c.conf);

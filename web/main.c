@@ -11,6 +11,7 @@
 
 #include "lib/msg.h"
 #include "lib/proc.h"
+#include "lib/sandbox.h"
 #include "lib/times.h"
 #include "web/http.h"
 #include "web/view.h"
@@ -142,6 +143,19 @@ static void start_loop(uv_loop_t *loop)
 	proc_fini(&prog.proc);
 }
 
+/* The store (readers of a WAL write its index), users and log-in tokens; config and inventory to read; nothing else. */
+static void fence(const struct conf *conf)
+{
+	struct sandbox s = { .n = 0 };
+	sandbox_allow_system(&s);
+	sandbox_allow_folder_of(&s, conf->store, true);
+	sandbox_allow(&s, conf->state_dir, true);
+	sandbox_allow_folder_of(&s, conf->web.users_file, true);
+	sandbox_allow_folder_of(&s, prog.conf_path, false);
+	sandbox_allow_folder_of(&s, conf->customers_path, false);
+	(void)sandbox_enter(&s);
+}
+
 static void serve(int fd)
 {
 	struct err e;
@@ -156,6 +170,7 @@ static void serve(int fd)
 	if (!prog.http)
 		fatal("%s", e.text);
 	msg_info("the dashboard is at %s (listening at %s)", w->conf->web.base_url, w->conf->web.listen);
+	fence(w->conf);
 	start_loop(uv_default_loop());
 	http_free(prog.http);
 	archive_free(w->archive);
