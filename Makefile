@@ -74,6 +74,7 @@ $(B)/mk/%: mk/%.c
 	@mkdir -p $(@D)
 	$(CC) -std=c17 -O1 -Wall -Wextra -o $@ $< $(if $(filter sqlgen,$*),-lsqlite3)
 $(B)/gen/sql.c: $(B)/gen/sql.h
+	@touch $@
 $(B)/gen/sql.h: sql/queries.sql $(sort $(wildcard sql/0*.sql)) $(B)/mk/sqlgen
 	@mkdir -p $(@D)
 	$(B)/mk/sqlgen $@ $(@:.h=.c) sql/queries.sql $(sort $(wildcard sql/0*.sql))

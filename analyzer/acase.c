@@ -60,8 +60,14 @@ void acase_free(struct acase *c)
 	free(c->owned_customer);
 	free(c->detector_score);
 	free(c->point);
+	suspicion_free(c->shown);
 	case_text_free(c->text);
 	free(c);
+}
+
+const struct suspicion *acase_shown(const struct acase *c)
+{
+	return !acase_is_open(c) ? c->shown : c->principal ? c->principal->suspicion : NULL;
 }
 
 void acase_event(struct acase *c, int64_t at_us, const char *actor, const char *what, const char *text)
@@ -254,7 +260,7 @@ static void classify(const struct judge *j, struct acase *c)
 	c->kind = kind_of(j, c, groups);
 	/* A case that once was a break-in does not turn into a matter of hygiene because one sign fades. */
 	if (was == CASE_STOLEN_ACCOUNT || was == CASE_SCRIPT || was == CASE_INFECTED_HOST)
-		c->kind = c->fresh && c->updated_us == c->opened_us ? c->kind : was;
+		c->kind = c->updated_us == c->opened_us ? c->kind : was;
 	c->runner_up = c->kind == CASE_LIST_HYGIENE ? (c->principal_kind == PRINCIPAL_ACCOUNT  ? CASE_STOLEN_ACCOUNT
 	                                               : c->principal_kind == PRINCIPAL_SCRIPT ? CASE_SCRIPT
 	                                                                                       : CASE_INFECTED_HOST)
@@ -264,26 +270,42 @@ static void classify(const struct judge *j, struct acase *c)
 		c->severity = s;
 }
 
-static void take_over(const struct judge *j, struct acase *c, struct principal *p, int64_t at_us)
+static void take_over(struct judge *j, struct acase *c, struct principal *p, int64_t at_us)
 {
 	c->principal = p;
 	p->open_case = c;
-	p->dirty = true;
+	judge_touch(j, p);
+	suspicion_free(c->shown);
+	c->shown = NULL;
 	c->customer = enrich_customer(j->enrich, (enum principal_kind)p->kind, sv_cstr(p->id));
 	c->utc_offset_s = p->utc_offset_s;
 	c->first_seen_us = p->suspicion && p->suspicion->since_us ? p->suspicion->since_us : at_us;
 	c->threshold = (int32_t)j->limits.open;
 }
 
+/* The newest closed case of p. One closed a moment ago is not in the store yet: what happens must not depend on when that is
+ * written. */
+static struct acase *recent_case(struct judge *j, const struct principal *p, int64_t since_us)
+{
+	int64_t id = j->store.recent_case ? j->store.recent_case(j->store.ctx, p, since_us) : 0;
+	for (size_t i = 0; i < j->n_cases; i++) {
+		const struct acase *c = j->cases[i];
+		if (c->principal == p && c->state == CASE_CLOSED && c->closed_us >= since_us && c->id > id)
+			id = c->id;
+	}
+	return id ? judge_case(j, id) : NULL;
+}
+
 static struct acase *open_case(struct judge *j, struct principal *p, int32_t total, int64_t at_us)
 {
-	int64_t old = j->store.recent_case ? j->store.recent_case(j->store.ctx, p, at_us - j->limits.reopen_s * US_PER_S) : 0;
-	struct acase *c = old ? judge_case(j, old) : NULL;
+	struct acase *c = recent_case(j, p, at_us - j->limits.reopen_s * US_PER_S);
 	char text[96];
 	(void)snprintf(text, sizeof text, "score %.1f, threshold %.1f", (double)total / NAT, (double)j->limits.open / NAT);
 	if (c) {
 		c->reopened++;
 		c->peak_score = 0;
+		c->lines = 0;
+		c->anew = true;
 		c->state = CASE_OPEN;
 		c->closed_us = 0;
 		take_over(j, c, p, at_us);
@@ -342,6 +364,11 @@ static void close_case(struct acase *c, enum case_state state, int64_t at_us)
 	c->state = state;
 	c->closed_us = at_us;
 	c->dirty = true;
+	/* What the principal does from now on is not this case's, whenever the store is written. */
+	if (c->principal) {
+		c->shown = c->principal->suspicion ? suspicion_copy(c->principal->suspicion) : NULL;
+		c->principal->open_case = NULL;
+	}
 }
 
 void acase_close_quiet(struct judge *j, int64_t now_us)
@@ -390,6 +417,10 @@ static int reopen(struct judge *j, struct acase *c, struct err *e)
 	c->below_us = 0;
 	c->positive_us = j->site->now_us;
 	c->principal = p;
+	c->lines = 0;
+	c->anew = true;
+	suspicion_free(c->shown);
+	c->shown = NULL;
 	p->open_case = c;
 	judge_touch(j, p);
 	return 0;

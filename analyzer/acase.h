@@ -59,6 +59,8 @@ struct acase {
 	uint64_t messages, recipients;
 	int32_t utc_offset_s;
 	int32_t *detector_score;    /* of the last event near the peak, by registry index */
+	struct suspicion *shown;    /* copy of the principal's when it was closed; owned; NULL while open */
+	bool anew;                  /* re-opened: what the store shows as evidence is replaced */
 	struct case_text *text;     /* rendered then, not in the store yet; NULL when nothing new is to be said */
 	struct case_event *events, **events_tail; /* not in the store yet */
 	struct case_point *point;   /* not in the store yet */
@@ -67,6 +69,8 @@ struct acase {
 
 struct acase *acase_new(int64_t id, enum principal_kind kind, const char *principal_id);
 void acase_free(struct acase *c);
+/* What the case shows as evidence; NULL: nothing new. */
+const struct suspicion *acase_shown(const struct acase *c);
 static inline bool acase_is_open(const struct acase *c) { return c->state == CASE_OPEN || c->state == CASE_ACKNOWLEDGED; }
 /* Appends to the history; text may be "". */
 void acase_event(struct acase *c, int64_t at_us, const char *actor, const char *what, const char *text);

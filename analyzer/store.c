@@ -276,11 +276,11 @@ static void forget_events(struct acase *c)
 static void clean_case(struct acase *c)
 {
 	forget_events(c);
-	if (c->principal && c->principal->suspicion)
-		c->lines = c->principal->suspicion->lines_added;
+	if (acase_shown(c))
+		c->lines = acase_shown(c)->lines_added;
 	case_text_free(c->text);
 	c->text = NULL;
-	c->dirty = c->fresh = false;
+	c->dirty = c->fresh = c->anew = false;
 }
 
 static void drop_closed(struct judge *j, size_t i)

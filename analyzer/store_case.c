@@ -23,6 +23,8 @@ static int write_text(struct store *s, const struct acase *c, struct err *e)
 		return 0;
 	int bad = db_run(&s->db, e, Q_CASE_TEXT, "tttti", buf_sv(&t->sentence), buf_sv(&t->also_json), buf_sv(&t->counter_evidence),
 	                 buf_sv(&t->guards_json), c->id);
+	if (!bad)
+		bad = db_run(&s->db, e, Q_CASE_DETECTOR_CLEAR, "i", c->id);
 	for (size_t d = 0; d < detector_count() && !bad; d++)
 		if (c->detector_score[d])
 			bad = db_run(&s->db, e, Q_CASE_DETECTOR_PUT, "isiit", c->id, detector_registry[d]->name, (int64_t)c->detector_score[d],
@@ -32,10 +34,10 @@ static int write_text(struct store *s, const struct acase *c, struct err *e)
 
 static int write_lines(struct store *s, struct acase *c, struct err *e)
 {
-	const struct suspicion *x = c->principal->suspicion;
-	int bad = 0;
-	if (!x)
-		return 0;
+	const struct suspicion *x = acase_shown(c);
+	int bad = c->anew ? db_run(&s->db, e, Q_CASE_EVIDENCE_CLEAR, "i", c->id) : 0;
+	if (!x || bad)
+		return bad;
 	for (uint32_t n = c->lines; n < x->lines_added && !bad; n++) {
 		int slot = suspicion_slot(x, n);
 		if (slot < 0 || !x->line[slot].text)
@@ -50,12 +52,15 @@ static int write_lines(struct store *s, struct acase *c, struct err *e)
 
 static int write_places(struct store *s, const struct acase *c, struct err *e)
 {
-	const struct suspicion *x = c->principal->suspicion;
-	int bad = 0;
-	for (size_t i = 0; x && i < x->n_sources && !bad; i++)
+	const struct suspicion *x = acase_shown(c);
+	if (!x)
+		return 0;
+	/* Those that made room for others go. */
+	int bad = db_run(&s->db, e, Q_CASE_SOURCE_CLEAR, "i", c->id) || db_run(&s->db, e, Q_CASE_DOMAIN_CLEAR, "i", c->id);
+	for (size_t i = 0; i < x->n_sources && !bad; i++)
 		bad = db_run(&s->db, e, Q_CASE_SOURCE_PUT, "isssiiii", c->id, x->source[i].ip, x->source[i].name, x->source[i].country,
 		             (int64_t)x->source[i].asn, x->source[i].first_us, x->source[i].last_us, (int64_t)x->source[i].messages);
-	for (size_t i = 0; x && i < x->n_domains && !bad; i++)
+	for (size_t i = 0; i < x->n_domains && !bad; i++)
 		bad = db_run(&s->db, e, Q_CASE_DOMAIN_PUT, "isii", c->id, x->domain[i].domain, (int64_t)x->domain[i].recipients,
 		             (int64_t)x->domain[i].refused);
 	return bad;
@@ -65,8 +70,8 @@ int store_case_write(struct store *s, const struct judge *j, struct acase *c, st
 {
 	uint32_t written = c->lines;
 	(void)j;
-	if (c->principal && c->principal->suspicion)
-		c->lines = c->principal->suspicion->lines_added;
+	if (acase_shown(c))
+		c->lines = acase_shown(c)->lines_added;
 	int bad = write_row(s, c, e);
 	c->lines = written; /* until the commit has succeeded */
 	if (!bad)

@@ -185,3 +185,12 @@ struct suspicion *suspicion_decode(struct sv bytes)
 	}
 	return s;
 }
+
+struct suspicion *suspicion_copy(const struct suspicion *s)
+{
+	struct buf b = { 0 };
+	suspicion_encode(s, &b);
+	struct suspicion *copy = suspicion_decode(buf_sv(&b));
+	buf_fini(&b);
+	return copy;
+}

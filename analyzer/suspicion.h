@@ -36,5 +36,6 @@ int suspicion_slot(const struct suspicion *s, uint32_t number);
 /* To and from the store. */
 void suspicion_encode(const struct suspicion *s, struct buf *out);
 struct suspicion *suspicion_decode(struct sv bytes);
+struct suspicion *suspicion_copy(const struct suspicion *s);
 
 #endif

@@ -96,14 +96,22 @@ SELECT id FROM acase WHERE principal_kind = :kind AND principal_id = :id AND sta
 SELECT id FROM acase WHERE state IN ('open', 'acknowledged') ORDER BY id
 -- name: case_detector_all
 SELECT name, score FROM case_detector WHERE case_id = :id
+-- name: case_detector_clear
+DELETE FROM case_detector WHERE case_id = :id
 -- name: case_detector_put
 INSERT OR REPLACE INTO case_detector (case_id, name, score, since_us, why) VALUES (:id, :name, :score, :since, :why)
+-- name: case_evidence_clear
+DELETE FROM case_evidence WHERE case_id = :id
 -- name: case_evidence_put
 INSERT OR REPLACE INTO case_evidence (case_id, seq, at_us, detector, line) VALUES (:id, :seq, :at, :detector, :line)
 -- name: case_evidence_trim
 DELETE FROM case_evidence WHERE case_id = :id AND seq >= 8 AND seq < :added - 16
+-- name: case_source_clear
+DELETE FROM case_source WHERE case_id = :id
 -- name: case_source_put
 INSERT OR REPLACE INTO case_source (case_id, ip, name, country, asn, first_us, last_us, messages) VALUES (:id, :ip, :name, :country, :asn, :first, :last, :messages)
+-- name: case_domain_clear
+DELETE FROM case_domain WHERE case_id = :id
 -- name: case_domain_put
 INSERT OR REPLACE INTO case_domain (case_id, domain, recipients, refused) VALUES (:id, :domain, :recipients, :refused)
 -- name: case_score_put
