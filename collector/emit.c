@@ -31,7 +31,7 @@ static void shapes(struct emit *e, struct shapes *all)
 	}
 }
 
-void emit_state(struct emit *e, struct pipeline *p, const struct snapshot *s, uint64_t lag_bytes, struct sv path)
+void emit_counters(struct emit *e, struct pipeline *p, const struct snapshot *s, uint64_t lag_bytes, struct sv path)
 {
 	struct obs_counters c = s->totals;
 	shapes(e, pipeline_shapes(p));
@@ -39,6 +39,11 @@ void emit_state(struct emit *e, struct pipeline *p, const struct snapshot *s, ui
 	c.lag_bytes = lag_bytes;
 	c.path = path;
 	obs_put_counters(&e->out, &c);
+}
+
+void emit_state(struct emit *e, struct pipeline *p, const struct snapshot *s, uint64_t lag_bytes, struct sv path)
+{
+	emit_counters(e, p, s, lag_bytes, path);
 	buf_clear(&e->blob);
 	snapshot_save(s, p, &e->blob);
 	if (e->blob.n + 64 > OBS_FRAME_MAX) {

@@ -189,6 +189,10 @@ static void on_idle(void *ctx)
 	if (now >= s->idle_at_ms && s->since_snapshot) {
 		s->idle_at_ms = now + IDLE_MS;
 		pipeline_idle(s->pipeline);
+		if (s->socket) { /* the health page follows without waiting for a snapshot */
+			totals(s);
+			emit_counters(&s->emit, s->pipeline, &s->saved, s->kind->lag(s->run), sv_cstr(s->path));
+		}
 	}
 	if (s->emit.out.n && s->socket)
 		obs_put_empty(&s->emit.out, OBS_IDLE);
