@@ -74,7 +74,7 @@ struct conf {
 typedef void conf_mistake_cb(void *ctx, const char *file, int line, const char *text);
 
 /* Reads the file. Every mistake goes to cb (all of them, not only the first). Returns the config, or NULL when
- * there was at least one mistake. tables, n of them: the option tables of detectors (section "detector"), and known
+ * there was at least one mistake. Without cb they are logged. tables, n of them: the option tables of detectors (section "detector"), and known
  * words for which only section and title count ("mta" "postfix", "language" "en"). What a program brings no tables
  * for is not checked by it; `abusewatch check-config` brings all. */
 struct conf *conf_load(const char *path, const struct opt_table *const *tables, size_t n_tables,

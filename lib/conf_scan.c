@@ -6,6 +6,7 @@
 
 #include "lib/buf.h"
 #include "lib/conf_int.h"
+#include "lib/msg.h"
 
 #define SCAN_BYTES_MAX (16u << 20)
 #define SCAN_INCLUDE_MAX 8
@@ -31,7 +32,12 @@ void conf_mistake(struct conf_scan *s, const char *file, int line, const char *f
 	(void)vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
 	s->mistakes++;
-	s->cb(s->ctx, file, line, text);
+	if (s->cb)
+		s->cb(s->ctx, file, line, text);
+	else if (line)
+		msg_error("%s:%d: %s", file, line, text);
+	else
+		msg_error("%s: %s", file, text);
 }
 
 static void skip_line(struct lexer *x)

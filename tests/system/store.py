@@ -1,0 +1,273 @@
+#!/usr/bin/env python3
+"""store.py BIN LOG.xz: what the store promises.
+
+  same        the same log gives the same cases and messages, byte for byte: in one piece, in two, packed, and twice
+  disk full   nothing is lost, one clear error, it goes on by itself (needs root and a mount namespace: unshare -m)
+  retention   old days go, newer ones and open cases stay
+  inventory   a changed customers' file is noticed; a broken config is refused and said"""
+import gzip
+import json
+import lzma
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from crash import applied, config, same, sibling_stores, state  # noqa: E402
+
+FAILED = []
+
+
+def check(name, good, why=""):
+    print(f"ok {name}" if good else f"not ok {name} - {why}", flush=True)
+    if not good:
+        FAILED.append(name)
+
+
+def until(what, seconds):
+    limit = time.time() + seconds
+    while time.time() < limit:
+        if what():
+            return True
+        time.sleep(0.2)
+    return bool(what())
+
+
+def run(bin_dir, *args):
+    return subprocess.run([os.path.join(bin_dir, "abusewatch"), *args], capture_output=True, check=True).stdout
+
+
+class Program:
+    """A program of ours with its messages in a file."""
+
+    def __init__(self, bin_dir, name, conf, log):
+        self.log = log
+        with open(log, "ab") as f:
+            self.p = subprocess.Popen([os.path.join(bin_dir, "abusewatch-" + name), "-c", conf], stderr=f, stdout=f)
+
+    def said(self, text):
+        with open(self.log, encoding="utf-8", errors="replace") as f:
+            return f.read().count(text)
+
+    def stop(self):
+        if self.p.poll() is None:
+            self.p.terminate()
+        try:
+            return self.p.wait(30)
+        except subprocess.TimeoutExpired:
+            self.p.kill()
+            return "killed"
+
+
+def new_folder(top, name):
+    folder = os.path.join(top, name)
+    os.mkdir(folder)
+    return folder, config(folder, os.path.join(folder, "mail.log"))
+
+
+def shown(bin_dir, conf):
+    return (run(bin_dir, "cases", "-c", conf, "--format", "ndjson"),
+            run(bin_dir, "search", "-c", conf, "--limit", "0", "--format", "ndjson"))
+
+
+def write(path, data, how=open):
+    with how(path, "wb") as f:
+        f.write(data)
+    return path
+
+
+# --- the same log, the same store -------------------------------------------------------------------------------------
+
+def test_same(bin_dir, top, data):
+    cut = data.index(b"\n", len(data) * 2 // 5) + 1
+    whole = write(os.path.join(top, "whole.log"), data)
+    a, b = write(os.path.join(top, "a.log"), data[:cut]), write(os.path.join(top, "b.log"), data[cut:])
+    ways = {
+        "again": [[whole]],
+        "in two runs": [[a], [b]],
+        "in two files": [[a, b]],
+        "packed, in two runs": [[write(a + ".gz", data[:cut], gzip.open)], [write(b + ".xz", data[cut:], lambda p, m: lzma.open(p, m, preset=0))]],
+        "packed, in two files": [[a + ".gz", b + ".xz"]],
+        "and once more the same file": [[whole], [whole]],
+    }
+    binary = os.path.join(bin_dir, "abusewatch")
+    first = new_folder(top, "first")[1]
+    conf = new_folder(top, "base")[1]
+    sibling_stores(binary, conf, first)
+    base, conf = conf, first  # the base stays empty
+    run(bin_dir, "import", "-c", conf, whole)
+    want = shown(bin_dir, conf)
+    check("same: the log has cases and messages", want[0].count(b"\n") >= 3 and want[1].count(b"\n") > 1000, f"{want[0].count(bytes([10]))} cases")
+    for i, (name, runs) in enumerate(ways.items()):
+        folder, conf = new_folder(top, f"way{i}")
+        sibling_stores(binary, base, conf)
+        for files in runs:
+            run(bin_dir, "import", "-c", conf, *files)
+        got = shown(bin_dir, conf)
+        wrong = [f"{n} differ ({w.count(bytes([10]))} and {g.count(bytes([10]))})" for n, w, g in zip(("cases", "messages"), want, got) if w != g]
+        check(f"same: imported {name}", not wrong, ", ".join(wrong))
+        if wrong and "OUT" in os.environ:
+            for n, w, g in zip(("cases", "messages"), want, got):
+                write(os.path.join(os.environ["OUT"], f"store-want-{n}.ndjson"), w)
+                write(os.path.join(os.environ["OUT"], f"store-way{i}-{n}.ndjson"), g)
+        shutil.rmtree(folder)
+
+
+# --- a full disk ------------------------------------------------------------------------------------------------------
+
+def fill(path):
+    """Takes every byte that is left, also those that become free within the next second."""
+    with open(path, "ab", buffering=0) as f:
+        for size in (1 << 20, 4096, 1):
+            while True:
+                try:
+                    f.write(b"x" * size)
+                except OSError:
+                    break
+
+
+def integrity(folder):
+    db = sqlite3.connect(f"file:{folder}/abusewatch.db?mode=ro", uri=True)
+    result = db.execute("PRAGMA integrity_check").fetchone()[0]
+    db.close()
+    return result
+
+
+def test_full(bin_dir, top, data):
+    small, live = os.path.join(top, "small"), os.path.join(top, "live.log")
+    binary = os.path.join(bin_dir, "abusewatch")
+    folder_a, conf_a = new_folder(top, "undisturbed")
+    os.mkdir(small)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", small], check=True)
+    conf = config(small, live)
+    for path in (conf, conf_a):
+        with open(path, "a", encoding="utf-8") as f:
+            f.write("\nretention { messages = 3650d }\n")
+    sibling_stores(binary, conf_a, conf)
+    run(bin_dir, "import", "-c", conf_a, write(os.path.join(folder_a, "mail.log"), data))
+    want, end = state(binary, folder_a, conf_a), applied(folder_a)
+    cut = data.index(b"\n", len(data) // 4) + 1
+    write(live, data[:cut])
+    analyzer = Program(bin_dir, "analyzer", conf, os.path.join(top, "analyzer.log"))
+    collector = Program(bin_dir, "collector", conf, os.path.join(top, "collector.log"))
+    check("disk full: it begins well", until(lambda: applied(small) > end // 10, 30), f"{applied(small)} of {end}")
+    ballast = os.path.join(small, "ballast")
+    fill(ballast)
+    with open(live, "ab", buffering=0) as f:
+        f.write(data[cut:])
+    check("disk full: it says so", until(lambda: fill(ballast) or analyzer.said("nothing is lost"), 30), "no error within 30 s")
+    before = analyzer.said("nothing is lost")
+    time.sleep(7)
+    check("disk full: and says it once", analyzer.said("nothing is lost") == before == 1, f"{before}, then {analyzer.said('nothing is lost')} times")
+    check("disk full: both go on running", analyzer.p.poll() is None and collector.p.poll() is None)
+    check("disk full: the store is whole", integrity(small) == "ok", integrity(small))
+    os.remove(ballast)
+    check("disk full: it goes on by itself", until(lambda: analyzer.said("can be written again"), 20), "not within 20 s")
+    check("disk full: everything arrives", until(lambda: applied(small) >= end, 60), f"{applied(small)} of {end}")
+    time.sleep(1)
+    codes = [collector.stop(), analyzer.stop()]
+    check("disk full: clean ends", codes == [0, 0], str(codes))
+    wrong = same(want, state(binary, small, conf))
+    check("disk full: the store equals an undisturbed import", not wrong, "; ".join(wrong))
+    with open(analyzer.log, encoding="utf-8") as f:
+        print(f.read()[-3000:], file=sys.stderr)
+    subprocess.run(["umount", "-l", small], check=False)
+
+
+# --- retention, inventory, reload -------------------------------------------------------------------------------------
+
+def messages(bin_dir, conf):
+    return run(bin_dir, "search", "-c", conf, "--limit", "0", "--format", "ndjson").decode().splitlines()
+
+
+def cases(bin_dir, conf):
+    return [json.loads(l) for l in run(bin_dir, "cases", "-c", conf, "--format", "ndjson").splitlines()]
+
+
+def test_inventory(bin_dir, folder, conf, analyzer):
+    case = next(c for c in cases(bin_dir, conf) if c["state"] == "open" and c["principal"]["kind"] == "account")
+    name, path = case["principal"]["id"], os.path.join(folder, "customers.csv")
+    with open(path, encoding="utf-8") as f:
+        rows = [r for r in f if not r.strip().endswith(",account," + name)]
+    with open(path + ".new", "w", encoding="utf-8") as f:
+        f.writelines(rows + [f"X-NEW,new@isp.example,en,account,{name}\n"])
+    os.rename(path + ".new", path)
+    now = lambda: next(c for c in cases(bin_dir, conf) if c["id"] == case["id"])["customer"]
+    check("inventory: a changed customers' file is noticed", until(lambda: now() == "X-NEW", 10), f"case {case['id']} of {name}: still {now()}")
+    with open(path, "a", encoding="utf-8") as f:
+        f.write("one,cell\n")
+    check("inventory: a broken one is refused", until(lambda: analyzer.said("going on with the old one") == 1, 10), "not said")
+    with open(path, "w", encoding="utf-8") as f:
+        f.writelines(rows)
+    check("inventory: and read again when repaired", until(lambda: now() != "X-NEW", 10), "not within 10 s")
+
+
+def test_reload(conf, analyzer):
+    with open(conf, encoding="utf-8") as f:
+        text = f.read()
+    said, read = analyzer.said("going on with the old one"), analyzer.said("read again")
+    write(conf, b"no such key = 3\n" + text.encode())
+    analyzer.p.send_signal(signal.SIGHUP)
+    check("reload: a broken config is refused and said", until(lambda: analyzer.said("going on with the old one") == said + 1, 5), "not said")
+    write(conf, text.encode())
+    analyzer.p.send_signal(signal.SIGHUP)
+    check("reload: a good one is taken", until(lambda: analyzer.said("read again") == read + 1, 5) and analyzer.p.poll() is None, "not said")
+
+
+def test_retention(bin_dir, top, log):
+    folder, conf = new_folder(top, "retention")
+    with open(conf, "a", encoding="utf-8") as f:
+        f.write("\nretention { messages = 3d cases = 4d }\n")
+    with open(os.path.join(folder, "mail.log"), "wb") as f:
+        subprocess.run([sys.executable, "examples/shift.py", log, "--end-at", str(int(time.time()) - 60)], stdout=f, check=True)
+    run(bin_dir, "import", "-c", conf, os.path.join(folder, "mail.log"))
+    day = int(time.time()) // 86400 - 3
+    first = time.strftime("%Y-%m-%d", time.gmtime(day * 86400))
+    all_messages, all_cases = messages(bin_dir, conf), cases(bin_dir, conf)
+    files = lambda: sorted(os.listdir(os.path.join(folder, "abusewatch.db.d")))
+    analyzer = Program(bin_dir, "analyzer", conf, os.path.join(folder, "analyzer.log"))
+    check("retention: there is something old", int(files()[0].split("-")[0]) < day, str(files()[:1]))
+    test_inventory(bin_dir, folder, conf, analyzer)
+    test_reload(conf, analyzer)
+    check("retention: files of old days go", until(lambda: int(files()[0].split("-")[0]) >= day, 25), str(files()[:1]))
+    left = [m for m in all_messages if json.loads(m)["last_time"] >= first]
+    check("retention: newer messages stay, old ones are gone", messages(bin_dir, conf) == left and 0 < len(left) < len(all_messages),
+          f"{len(messages(bin_dir, conf))} instead of {len(left)} of {len(all_messages)}")
+    stay = [c["id"] for c in all_cases if c["state"] in ("open", "acknowledged")]
+    now = {c["id"]: c for c in cases(bin_dir, conf)}
+    check("retention: open cases stay", stay and set(stay) <= set(now), f"{stay}, left {sorted(now)}")
+    check("retention: old closed cases go", not [c for c in now.values() if c.get("closed_at") and c["closed_at"] < first], "")
+    db = sqlite3.connect(f"file:{folder}/abusewatch.db?mode=ro", uri=True)
+    old = {t: db.execute(f"SELECT count(*) FROM {t} WHERE {c} < ?", (day * 86400 * 1000000,)).fetchone()[0]
+           for t, c in (("volume", "bucket_us"), ("principal_hour", "hour_us"), ("receiver_hour", "hour_us"))}
+    db.close()
+    check("retention: old counts go", not any(old.values()), str(old))
+    code = analyzer.stop()
+    check("retention: clean end", code == 0, f"status {code}")
+    with open(analyzer.log, encoding="utf-8") as f:
+        print(f.read()[-3000:], file=sys.stderr)
+
+
+def main():
+    bin_dir, log = os.path.abspath(sys.argv[1]), sys.argv[2]
+    with lzma.open(log, "rb") as f:
+        data = f.read()
+    with tempfile.TemporaryDirectory(prefix="aw-store-", dir="/var/tmp") as top:
+        for name in ("same", "full", "old"):
+            os.mkdir(os.path.join(top, name))
+        test_same(bin_dir, os.path.join(top, "same"), data)
+        test_retention(bin_dir, os.path.join(top, "old"), log)
+        if os.environ.get("STORE_NAMESPACE"):
+            test_full(bin_dir, os.path.join(top, "full"), data)
+        else:
+            print("skip disk full - needs root and a mount namespace")
+    return 1 if FAILED else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
