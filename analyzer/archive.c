@@ -438,12 +438,16 @@ void archive_end(struct archive *a, bool ok)
 	a->n = 0;
 }
 
-void archive_retained(struct archive *a)
+void archive_retained(struct archive *a, bool ok)
 {
-	for (size_t i = 0; i < a->doomed.n; i++)
+	for (size_t i = 0; ok && i < a->doomed.n; i++)
 		remove_file(a, a->doomed.v[i]);
 	list_clear(&a->doomed);
-	a->hot_before = a->hot;
+	/* What waits to be written, and the batch under way, are no part of this transaction. */
+	if (ok)
+		a->hot_before = a->hot;
+	else
+		a->hot = a->hot_before;
 }
 
 int archive_drop_before(struct archive *a, int64_t day, struct err *e)

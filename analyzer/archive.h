@@ -21,8 +21,8 @@ int archive_add(struct archive *a, const struct txn *t, struct err *e);
 int archive_flush(struct archive *a, struct err *e);
 /* After COMMIT (ok) or ROLLBACK (!ok). */
 void archive_end(struct archive *a, bool ok);
-/* After the COMMIT of a transaction that only dropped days: removes their files, leaves what waits to be written alone. */
-void archive_retained(struct archive *a);
+/* After COMMIT (ok) or ROLLBACK (!ok) of a transaction that only dropped days: removes their files, leaves what waits to be written alone. */
+void archive_retained(struct archive *a, bool ok);
 /* Drops the days before day (days since the epoch, by last_us, UTC): catalog rows now, files after commit. */
 int archive_drop_before(struct archive *a, int64_t day, struct err *e);
 

@@ -352,7 +352,8 @@ static void view_recipients(struct judge *j, const struct principal *p, struct m
 
 static uint8_t method_bit(const struct judge *j, struct sv method)
 {
-	return method.n ? (uint8_t)(1u << (hash_folded(&j->key, method) & 7)) : 0;
+	unsigned bit = method.n ? 1u << (hash_folded(&j->key, method) & 7) : 0;
+	return (uint8_t)bit;
 }
 
 static struct sv best_line(const struct txn *t)

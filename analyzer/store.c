@@ -356,10 +356,10 @@ int store_retention(struct store *s, const struct conf *conf, int64_t now_us, st
 	if (bad || db_exec(&s->db, "COMMIT", e) < 0) {
 		if (!sqlite3_get_autocommit(s->db.h))
 			(void)db_exec(&s->db, "ROLLBACK", NULL);
-		archive_end(s->archive, false);
+		archive_retained(s->archive, false);
 		return -1;
 	}
-	archive_retained(s->archive);
+	archive_retained(s->archive, true);
 	return 0;
 }
 
