@@ -121,8 +121,13 @@ static size_t dominant(const struct acase *c)
 	return best;
 }
 
-/* What does not fit the suspicion: groups without any evidence, in words. */
-static void counter_evidence(const struct acase *c, struct buf *out)
+static bool has_history(const struct judge *j, const struct acase *c)
+{
+	return c->updated_us - c->principal->first_us >= j->limits.ready_days * US_PER_DAY;
+}
+
+/* What does not fit the suspicion: groups without any evidence, in words. Without a history nothing is usual or known. */
+static void counter_evidence(const struct acase *c, bool history, struct buf *out)
 {
 	static const char *const words[GROUPS] = { [GROUP_VOLUME] = "volume and recipients as usual",
 		                                   [GROUP_RECEIVERS] = "no unknown recipients",
@@ -134,7 +139,7 @@ static void counter_evidence(const struct acase *c, struct buf *out)
 		has[x->group] |= c->detector_score[d] > 0;
 	}
 	for (size_t g = 0; g < GROUPS; g++)
-		if (judged[g] && !has[g] && words[g])
+		if (judged[g] && !has[g] && words[g] && (history || g == GROUP_RECEIVERS))
 			buf_printf(out, "%s%s", out->n ? ", " : "", words[g]);
 }
 
@@ -194,7 +199,7 @@ static void render(const struct judge *j, struct acase *c)
 	}
 	buf_addsv(&t->sentence, buf_sv(&t->why[first]));
 	also_sentences(c, t, first, &t->also_json);
-	counter_evidence(c, &t->counter_evidence);
+	counter_evidence(c, has_history(j, c), &t->counter_evidence);
 	guard_list(j, c, &t->guards_json);
 	case_text_free(c->text);
 	c->text = t;
@@ -231,10 +236,9 @@ static enum case_level level_of(const struct judge *j, int32_t total)
 
 static enum case_kind kind_of(const struct judge *j, const struct acase *c, const int32_t *groups)
 {
-	bool has_history = c->updated_us - c->principal->first_us >= j->limits.ready_days * US_PER_DAY;
 	/* Refused recipients alone, without a jump in volume, strangers or origin, are bad list hygiene, not a break-in. Who
 	 * has no history cannot be said to have no jump. */
-	if (has_history && groups[GROUP_RECEIVERS] > 0 && groups[GROUP_VOLUME] < 3 * NAT && groups[GROUP_ORIGIN] < 2 * NAT)
+	if (has_history(j, c) && groups[GROUP_RECEIVERS] > 0 && groups[GROUP_VOLUME] < 3 * NAT && groups[GROUP_ORIGIN] < 2 * NAT)
 		return CASE_LIST_HYGIENE;
 	switch (c->principal_kind) {
 	case PRINCIPAL_ACCOUNT: return CASE_STOLEN_ACCOUNT;

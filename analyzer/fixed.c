@@ -96,17 +96,27 @@ void walk_trial(struct walk *w, bool x, int32_t t0, int32_t t1, int64_t now_us, 
 	walk_set(w, fixed_cusum(w->s, x, t0, t1), now_us);
 }
 
+/* Evidence that fades by half-lives takes weeks to reach zero; what is nearly gone is not when the present one began. */
+static void walk_begin_anew(struct walk *w, int64_t now_us)
+{
+	if (w->s < NAT)
+		w->since_us = now_us;
+}
+
 void walk_add(struct walk *w, int32_t weight, int64_t now_us, int64_t half_life_s)
 {
 	walk_decay(w, now_us, half_life_s);
+	walk_begin_anew(w, now_us);
 	walk_set(w, (int64_t)w->s + weight, now_us);
 }
 
 void walk_raise(struct walk *w, int32_t level, int64_t now_us, int64_t half_life_s)
 {
 	walk_decay(w, now_us, half_life_s);
-	if (level > w->s)
+	if (level > w->s) {
+		walk_begin_anew(w, now_us);
 		walk_set(w, level, now_us);
+	}
 }
 
 unsigned fixed_bin(uint64_t n)

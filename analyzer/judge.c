@@ -488,11 +488,12 @@ static void remember_recipients(struct judge *j, const struct principal *p, cons
 
 /* --- suspicion ---------------------------------------------------------------------------------------------------- */
 
-static int64_t earliest(const struct judge *j, const struct principal *p, int64_t at_us)
+/* When what now speaks against p began; what is nearly forgotten says nothing about that. */
+static int64_t earliest(const struct judge *j, const struct principal *p, const int32_t *scores, int64_t at_us)
 {
 	for (size_t d = 0; d < detector_count(); d++) {
 		int64_t s = (detector_registry[d]->kinds >> p->kind & 1) ? detector_registry[d]->since(judge_slab(j, p, d)) : 0;
-		if (s && s < at_us)
+		if (s && s < at_us && scores[d] >= NAT)
 			at_us = s;
 	}
 	return at_us;
@@ -528,10 +529,11 @@ static int grew_most(const int32_t *before, const int32_t *after)
 	return best;
 }
 
-static void suspect(struct judge *j, struct principal *p, const struct message_view *m, int32_t total, int grown, struct sv line, int64_t at_us)
+static void suspect(struct judge *j, struct principal *p, const struct message_view *m, int32_t total, const int32_t *scores, int grown,
+                    struct sv line, int64_t at_us)
 {
 	if (!p->suspicion && total >= SUSPICION_FROM)
-		p->suspicion = suspicion_new(earliest(j, p, at_us));
+		p->suspicion = suspicion_new(earliest(j, p, scores, at_us));
 	if (p->suspicion && total < SUSPICION_UNTIL && !p->open_case) {
 		suspicion_free(p->suspicion);
 		p->suspicion = NULL;
@@ -560,7 +562,7 @@ static void judge_after(struct judge *j, struct principal *p, const struct messa
 	int32_t after[64];
 	int32_t total = fusion_score(j, p, at_us, after);
 	int grown = grew_most(before, after);
-	suspect(j, p, m, total, grown, line, at_us);
+	suspect(j, p, m, total, after, grown, line, at_us);
 	p->score = total;
 	acase_update(j, p, after, total, at_us, grown >= 0);
 }

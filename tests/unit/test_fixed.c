@@ -96,6 +96,23 @@ static void linear_counter_counts(void **state)
 	assert_int_equal(linear_estimate(0), 0);
 }
 
+/* A place used weeks ago is not when an account was broken into. */
+static void nearly_forgotten_evidence_is_no_beginning(void **state)
+{
+	const int64_t day = 86400 * 1000000ll;
+	struct walk w = { 0 };
+	(void)state;
+	walk_add(&w, 3 * NAT, 1 * day, 86400);
+	walk_add(&w, 3 * NAT, 2 * day, 86400);
+	assert_int_equal(w.since_us, 1 * day);
+	walk_add(&w, 3 * NAT, 9 * day, 86400);
+	assert_int_equal(w.since_us, 9 * day);
+	walk_raise(&w, 2 * NAT, 10 * day, 86400);
+	assert_int_equal(w.since_us, 9 * day);
+	walk_raise(&w, 5 * NAT, 20 * day, 86400);
+	assert_int_equal(w.since_us, 20 * day);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -103,6 +120,7 @@ int main(void)
 		cmocka_unit_test(evidence_halves_in_its_half_life),
 		cmocka_unit_test(short_times_add_up_instead_of_being_lost),
 		cmocka_unit_test(published_steps_of_the_walks),
+		cmocka_unit_test(nearly_forgotten_evidence_is_no_beginning),
 		cmocka_unit_test(bins_are_half_octaves),
 		cmocka_unit_test(a_size_never_seen_is_more_surprising_than_a_usual_one),
 		cmocka_unit_test(linear_counter_counts),
