@@ -131,7 +131,7 @@ static int check(const char *path)
 	struct conf *c = conf_load(path, w->all, w->n_all, tell, &t);
 	if (c)
 		(void)enrich_check_geo(c, tell_geo, &t);
-	if (!t.n)
+	if (c && !t.n)
 		printf("%s: no mistakes; %zu source%s, %zu rows of customers\n", path, c->n_source, c->n_source == 1 ? "" : "s", c->n_customer);
 	else
 		fprintf(stderr, "abusewatch: %s: %zu mistake%s\n", path, t.n, t.n == 1 ? "" : "s");
