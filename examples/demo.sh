@@ -25,8 +25,9 @@ cp examples/customers.csv examples/geo.csv "$dir/"
 sed "s/127\.0\.0\.1:8025/127.0.0.1:$port/" examples/abusewatch.conf >"$dir/abusewatch.conf"
 start=$(($(date +%s) - live_s))
 python3 examples/shift.py examples/history.log.xz --end-at "$start" >"$dir/mail.log"
+python3 examples/shift.py examples/postfix.log.xz --end-at "$((start - 3600))" >"$dir/postfix.log"
 "$bin/abusewatch" check-config -c "$dir/abusewatch.conf"
-"$bin/abusewatch" import -c "$dir/abusewatch.conf" "$dir/mail.log"
+"$bin/abusewatch" import -c "$dir/abusewatch.conf" "$dir/mail.log" "$dir/postfix.log"
 "$bin/abusewatch" cases -c "$dir/abusewatch.conf" --format table
 
 say "start"
