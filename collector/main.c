@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <glob.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -221,6 +222,8 @@ int main(int argc, char **argv)
 	conf_log(c.conf);
 	c.loop = uv_default_loop();
 	proc_init(&c.proc, c.loop, on_reload, on_stop, &c);
+	if (c.to_stdout)
+		signal(SIGPIPE, SIG_DFL); /* nobody reads any more: end, as a filter does */
 	uv_timer_init(c.loop, &c.timer);
 	c.timer.data = &c;
 	uv_timer_start(&c.timer, on_timer, GLOB_MS, GLOB_MS);

@@ -108,9 +108,24 @@ def hostile():
     check("hostile names: letters", all(tame(l) and l.count(b"\nBcc:") == 0 and "\u202e" not in l.decode() for l in letters))
 
 
+def by_hand():
+    """The collector under head: ends when nobody reads any more."""
+    with open("mail.log", "wb") as f:
+        f.write(open(log, "rb").read() * 200)
+    p = subprocess.Popen([os.path.join(os.path.dirname(aw), "abusewatch-collector"), "-c", "aw.conf", "--stdout"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    line = p.stdout.readline()
+    p.stdout.close()
+    try:
+        p.wait(10)
+    except subprocess.TimeoutExpired:
+        p.kill()
+    check("the collector by hand ends with its reader", line.startswith(b'{"host"') and p.returncode == -13, "status %s" % p.returncode)
+
+
 options()
 damaged()
 configs()
 classes()
 hostile()
+by_hand()
 stores()
