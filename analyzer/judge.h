@@ -116,6 +116,8 @@ struct judge *judge_new(const struct conf *conf, struct enrich *enrich, struct e
 void judge_free(struct judge *j);
 /* Takes another config and inventory (both must outlive it, or the next call). Memory sizes stay as they are. */
 void judge_reconfigure(struct judge *j, const struct conf *conf, struct enrich *enrich);
+/* Reads the options of a new judge and lays out the detectors' slabs (judge_options.c). */
+void judge_load_options(struct judge *j);
 
 /* One message report. Fills in t's reply classes. Provisional ones only get their reply classes. */
 void judge_txn(struct judge *j, struct txn *t);
