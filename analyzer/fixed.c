@@ -56,10 +56,27 @@ void fixed_decay(int32_t *score, int64_t *at_us, int64_t now_us, int64_t half_li
 	*score = (int32_t)(v >> whole);
 }
 
+/* The steps of a walk. The same few pairs of rates come again and again; a step is a function of them alone, so
+ * remembering it changes nothing but the time. */
+static void steps_of(int32_t t0, int32_t t1, int32_t *ret_up, int32_t *ret_down)
+{
+	static struct { int32_t t0, t1, up, down; } known[64];
+	size_t at = (size_t)(t0 * 31 + t1) % (sizeof known / sizeof *known);
+	if (known[at].t0 != t0 || known[at].t1 != t1) {
+		known[at].up = fixed_ln_ratio((uint64_t)t1, (uint64_t)t0);
+		known[at].down = fixed_ln_ratio((uint64_t)(THETA_ONE - t1), (uint64_t)(THETA_ONE - t0));
+		known[at].t0 = t0;
+		known[at].t1 = t1;
+	}
+	*ret_up = known[at].up;
+	*ret_down = known[at].down;
+}
+
 int32_t fixed_cusum(int32_t score, bool x, int32_t t0, int32_t t1)
 {
-	int32_t step = x ? fixed_ln_ratio((uint64_t)t1, (uint64_t)t0)
-	                 : fixed_ln_ratio((uint64_t)(THETA_ONE - t1), (uint64_t)(THETA_ONE - t0));
+	int32_t up, down, step;
+	steps_of(t0, t1, &up, &down);
+	step = x ? up : down;
 	int64_t s = (int64_t)score + step;
 	if (s < 0)
 		return 0;
