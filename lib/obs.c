@@ -46,6 +46,7 @@ static uint64_t record_mask(const struct record *r)
 	uint64_t mask = 0, bit = 1;
 #define R_SV(f) r->f.p != NULL
 #define R_IP(f) R_SV(f)
+#define R_DEC(f) R_SV(f)
 #define R_INT(f) r->f != RECORD_UNSET
 #define R(name, type)          \
 	if (R_##type(name))    \
@@ -55,6 +56,7 @@ static uint64_t record_mask(const struct record *r)
 #undef R
 #undef R_SV
 #undef R_IP
+#undef R_DEC
 #undef R_INT
 	return mask;
 }
@@ -73,6 +75,7 @@ static void record_put(struct buf *out, const struct record *r)
 	wire_put_u(out, mask);
 #define R_SV(f) wire_put_sv(out, r->f)
 #define R_IP(f) R_SV(f)
+#define R_DEC(f) R_SV(f)
 #define R_INT(f) wire_put_i(out, r->f)
 #define R(name, type)         \
 	if (mask & bit)       \
@@ -82,6 +85,7 @@ static void record_put(struct buf *out, const struct record *r)
 #undef R
 #undef R_SV
 #undef R_IP
+#undef R_DEC
 #undef R_INT
 	wire_put_u(out, r->has_counts);
 	if (!r->has_counts)
@@ -190,6 +194,7 @@ static void record_get(struct wire *w, struct record *r)
 	uint64_t mask = wire_get_u(w), bit = 1;
 #define R_SV(f) r->f = wire_get_sv(w)
 #define R_IP(f) R_SV(f)
+#define R_DEC(f) R_SV(f)
 #define R_INT(f) r->f = wire_get_i(w)
 #define R(name, type)           \
 	if (mask & bit)         \
@@ -199,6 +204,7 @@ static void record_get(struct wire *w, struct record *r)
 #undef R
 #undef R_SV
 #undef R_IP
+#undef R_DEC
 #undef R_INT
 	r->has_counts = wire_get_u(w) != 0;
 	if (!r->has_counts)

@@ -8,12 +8,14 @@ void record_clear(struct record *r)
 	r->kind = RECORD_OTHER;
 #define R_SV(f)
 #define R_IP(f)
+#define R_DEC(f)
 #define R_INT(f) r->f = RECORD_UNSET;
 #define R(name, type) R_##type(name)
 #include "lib/record_fields.def"
 #undef R
 #undef R_SV
 #undef R_IP
+#undef R_DEC
 #undef R_INT
 #define C(name) r->counts.name = -1;
 	RECORD_COUNTS(C)
@@ -49,6 +51,23 @@ static void counts_json(const struct record_counts *c, struct buf *out)
 	buf_addc(out, '}');
 }
 
+/* 0.08 as the number it is; what is none stays text. */
+static void field_decimal(struct buf *b, struct sv name, struct sv s)
+{
+	size_t digits = 0, dots = 0;
+	for (size_t i = 0; i < s.n; i++) {
+		digits += s.p[i] >= '0' && s.p[i] <= '9';
+		dots += s.p[i] == '.';
+	}
+	bool number = digits && digits + dots == s.n && dots <= 1 && s.p[0] != '.' && s.p[s.n - 1] != '.' && (s.p[0] != '0' || s.n == 1 || s.p[1] == '.');
+	if (!number) {
+		jsonw_field_text(b, name, s);
+		return;
+	}
+	jsonw_key(b, name);
+	buf_addsv(b, s);
+}
+
 void record_json(const struct record *r, struct buf *out)
 {
 	buf_addc(out, '{');
@@ -61,12 +80,14 @@ void record_json(const struct record *r, struct buf *out)
 	jsonw_field_text(out, SV("kind"), kind_names[r->kind]);
 #define R_SV(f) jsonw_field_text(out, SV(#f), r->f);
 #define R_IP(f) R_SV(f)
+#define R_DEC(f) field_decimal(out, SV(#f), r->f);
 #define R_INT(f) field_int(out, SV(#f), r->f);
 #define R(name, type) R_##type(name)
 #include "lib/record_fields.def"
 #undef R
 #undef R_SV
 #undef R_IP
+#undef R_DEC
 #undef R_INT
 	if (r->has_counts)
 		counts_json(&r->counts, out);

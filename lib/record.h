@@ -45,12 +45,14 @@ struct record {
 	struct record_counts counts;
 #define R_SV struct sv
 #define R_IP struct sv
+#define R_DEC struct sv
 #define R_INT int64_t
 #define R(name, type) R_##type name;
 #include "lib/record_fields.def"
 #undef R
 #undef R_SV
 #undef R_IP
+#undef R_DEC
 #undef R_INT
 };
 
