@@ -13,6 +13,11 @@ say() { printf '\n== %s\n' "$*"; }
 say "packages"
 sh mk/deps.sh demo >"/tmp/abusewatch-demo-packages.$$" 2>&1 || { cat "/tmp/abusewatch-demo-packages.$$"; exit 1; }
 rm -f "/tmp/abusewatch-demo-packages.$$"
+answers() { python3 -c "import socket; socket.create_connection(('127.0.0.1', $port), 1)" 2>/dev/null; }
+if answers; then
+	echo "something else answers on port $port; choose another: DEMO_PORT=8026 make demo" >&2
+	exit 1
+fi
 say "build"
 make -s config.mk
 make -s -j"$(nproc)" all
@@ -45,7 +50,7 @@ end() {
 }
 trap end INT TERM EXIT
 i=0
-until python3 -c "import socket; socket.create_connection(('127.0.0.1', $port), 1)" 2>/dev/null; do
+until answers; do
 	i=$((i + 1))
 	if [ $i -gt 100 ] || ! kill -0 "$daemon" 2>/dev/null; then
 		echo "the dashboard does not answer on port $port; the log says:" >&2
