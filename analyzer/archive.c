@@ -480,7 +480,7 @@ struct search {
 	void *ctx;
 	struct segment *segment;
 	struct arena arena;
-	uint64_t *seen;      /* identities of the messages given or passed over */
+	uint64_t *seen;      /* identities of the messages given or passed over, a hash table */
 	size_t n_seen, cap_seen;
 	size_t skipped;
 	int64_t given;
@@ -488,19 +488,38 @@ struct search {
 	struct err *e;
 };
 
+static size_t seen_slot(const struct search *s, uint64_t id)
+{
+	size_t at = (size_t)(id >> 20) & (s->cap_seen - 1);
+	while (s->seen[at] && s->seen[at] != id)
+		at = (at + 1) & (s->cap_seen - 1);
+	return at;
+}
+
+static void seen_grow(struct search *s)
+{
+	uint64_t *old = s->seen;
+	size_t n = s->cap_seen;
+	s->cap_seen = n ? n * 2 : 256;
+	s->seen = xcalloc(s->cap_seen, sizeof *s->seen);
+	for (size_t i = 0; i < n; i++)
+		if (old[i])
+			s->seen[seen_slot(s, old[i])] = old[i];
+	free(old);
+}
+
 /* A message that was reported again shows only its newest report. */
 static bool seen_before(struct search *s, const struct txn *t)
 {
 	static const struct hash_key zero;
-	uint64_t id = hash_mix(hash_mix(hash_sv(&zero, t->host), hash_sv(&zero, t->queue_id)), (uint64_t)t->first_us);
-	for (size_t i = 0; i < s->n_seen; i++)
-		if (s->seen[i] == id)
-			return true;
-	if (s->n_seen == s->cap_seen) {
-		s->cap_seen = s->cap_seen ? s->cap_seen * 2 : 64;
-		s->seen = xrealloc(s->seen, s->cap_seen * sizeof *s->seen);
-	}
-	s->seen[s->n_seen++] = id;
+	uint64_t id = hash_mix(hash_mix(hash_sv(&zero, t->host), hash_sv(&zero, t->queue_id)), (uint64_t)t->first_us) | 1;
+	if (s->n_seen * 2 >= s->cap_seen)
+		seen_grow(s);
+	size_t at = seen_slot(s, id);
+	if (s->seen[at])
+		return true;
+	s->seen[at] = id;
+	s->n_seen++;
 	return false;
 }
 

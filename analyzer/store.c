@@ -11,6 +11,36 @@
 
 /* --- loading ------------------------------------------------------------------------------------------------------ */
 
+static void digest_prefixes(crypto_generichash_state *h, const struct prefix_table *t)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		crypto_generichash_update(h, t->v[i].addr.b, sizeof t->v[i].addr.b);
+		crypto_generichash_update(h, &t->v[i].bits, 1);
+	}
+}
+
+static void digest_list(crypto_generichash_state *h, const struct conf_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		crypto_generichash_update(h, (const unsigned char *)l->v[i], strlen(l->v[i]) + 1);
+}
+
+/* The site's key for hashes. Which addresses share a place in a filter depends on it, and with that, now and then, a case:
+ * so it is made from what describes the site, and the same log with the same config gives the same cases in every
+ * store. Other sites have other keys; it stays in the store when the config changes. */
+static void make_key(const struct conf *conf, struct hash_key *ret_key)
+{
+	crypto_generichash_state h;
+	crypto_generichash_init(&h, NULL, 0, sizeof ret_key->b);
+	digest_prefixes(&h, &conf->networks);
+	digest_prefixes(&h, &conf->egress);
+	digest_list(&h, &conf->local_domains);
+	digest_list(&h, &conf->relay_domains);
+	for (size_t i = 0; i < conf->n_backup; i++)
+		crypto_generichash_update(&h, (const unsigned char *)conf->backup[i].domain, strlen(conf->backup[i].domain) + 1);
+	crypto_generichash_final(&h, ret_key->b, sizeof ret_key->b);
+}
+
 static int load_key(struct store *s, struct judge *j, struct err *e)
 {
 	char hex[HASH_KEY_BYTES * 2 + 1];
@@ -23,7 +53,7 @@ static int load_key(struct store *s, struct judge *j, struct err *e)
 		return good ? 0 : err_set(e, "%s: its hash key is damaged", s->db.path);
 	}
 	sqlite3_reset(st);
-	randombytes_buf(j->key.b, sizeof j->key.b);
+	make_key(j->conf, &j->key);
 	sodium_bin2hex(hex, sizeof hex, j->key.b, sizeof j->key.b);
 	return db_run(&s->db, e, Q_META_SET, "ss", "hash-key", hex);
 }

@@ -18,7 +18,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from crash import applied, config, same, sibling_stores, state  # noqa: E402
+from crash import applied, config, same, state  # noqa: E402
 
 FAILED = []
 
@@ -97,15 +97,12 @@ def test_same(bin_dir, top, data):
     }
     binary = os.path.join(bin_dir, "abusewatch")
     first = new_folder(top, "first")[1]
-    conf = new_folder(top, "base")[1]
-    sibling_stores(binary, conf, first)
-    base, conf = conf, first  # the base stays empty
+    conf = first
     run(bin_dir, "import", "-c", conf, whole)
     want = shown(bin_dir, conf)
     check("same: the log has cases and messages", want[0].count(b"\n") >= 3 and want[1].count(b"\n") > 1000, f"{want[0].count(bytes([10]))} cases")
     for i, (name, runs) in enumerate(ways.items()):
         folder, conf = new_folder(top, f"way{i}")
-        sibling_stores(binary, base, conf)
         for files in runs:
             run(bin_dir, "import", "-c", conf, *files)
         got = shown(bin_dir, conf)
@@ -148,7 +145,6 @@ def test_full(bin_dir, top, data):
     for path in (conf, conf_a):
         with open(path, "a", encoding="utf-8") as f:
             f.write("\nretention { messages = 3650d }\n")
-    sibling_stores(binary, conf_a, conf)
     run(bin_dir, "import", "-c", conf_a, write(os.path.join(folder_a, "mail.log"), data))
     want, end = state(binary, folder_a, conf_a), applied(folder_a)
     cut = data.index(b"\n", len(data) // 4) + 1
