@@ -26,12 +26,13 @@ struct store_input {
 
 struct store {
 	struct db db;
+	int lock; /* on <store>.lock: there is one writer */
 	struct archive *archive;
 	struct store_input **input;
 	size_t n_inputs;
 };
 
-/* Opens or creates, connects the judge's callbacks and loads its memory and open cases. NULL and e. */
+/* Takes the lock of the one writer, opens or creates, connects the judge's callbacks and loads its memory and open cases. NULL and e. */
 struct store *store_open(const char *path, struct judge *j, struct err *e);
 void store_close(struct store *s, struct judge *j);
 

@@ -162,6 +162,39 @@ static int import_into(struct import *im, const struct conf *conf, char **files,
 	return bad;
 }
 
+struct totals { int64_t lines, recognised, txns; };
+
+/* Totals of all sources since they were first read. */
+static struct totals totals_of(const struct store *s)
+{
+	struct totals t = { 0 };
+	for (size_t i = 0; i < s->n_inputs; i++) {
+		struct json_tokener *tok = json_tokener_new();
+		struct sv text = buf_sv(&s->input[i]->counters);
+		struct json_object *o = text.n ? json_tokener_parse_ex(tok, text.p, (int)text.n) : NULL, *v;
+		if (json_object_object_get_ex(o, "lines", &v))
+			t.lines += json_object_get_int64(v);
+		if (json_object_object_get_ex(o, "recognised", &v))
+			t.recognised += json_object_get_int64(v);
+		if (json_object_object_get_ex(o, "txns", &v))
+			t.txns += json_object_get_int64(v);
+		json_object_put(o);
+		json_tokener_free(tok);
+	}
+	return t;
+}
+
+/* What was read, for the person who waited; a log without a single line of a mail server is a mistake. */
+static int conclude(const struct store *s, const struct totals *before)
+{
+	struct totals now = totals_of(s);
+	int64_t lines = now.lines - before->lines, recognised = now.recognised - before->recognised;
+	if (lines > 0 && recognised == 0)
+		return command_fail("none of %" PRId64 " lines is one of a mail server that this version knows (abusewatch parse --coverage FILE shows them)", lines);
+	fprintf(stderr, "%" PRId64 " lines read, %" PRId64 " of them of mail servers; %" PRId64 " reports of messages\n", lines, recognised, now.txns - before->txns);
+	return 0;
+}
+
 static bool analyzer_runs(const struct conf *conf)
 {
 	struct json_object *ask = json_object_new_object();
@@ -196,9 +229,17 @@ static int import(const char *conf_path, char **files, size_t n_files)
 	/* One checkpoint at the end instead of one after every commit. */
 	if (im.ingest.store)
 		(void)db_exec(&im.ingest.store->db, "PRAGMA wal_autocheckpoint = 0", NULL);
+	struct totals before = { 0 };
+	if (im.ingest.store) {
+		for (size_t i = 0; i < conf->n_source; i++)
+			(void)store_input(im.ingest.store, sv_cstr(conf->source[i].name));
+		before = totals_of(im.ingest.store);
+	}
 	int bad = im.ingest.store ? import_into(&im, conf, files, n_files, &e) : -1;
 	if (bad && e.text[0])
 		(void)command_fail("%s", e.text);
+	if (!bad)
+		bad = conclude(im.ingest.store, &before);
 	store_close(im.ingest.store, im.ingest.judge);
 	judge_free(im.ingest.judge);
 	enrich_free(enrich);
