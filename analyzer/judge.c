@@ -238,7 +238,7 @@ static void view_recipients(struct judge *j, const struct principal *p, struct m
 		struct rcpt_view *v = &m->rcpt[i];
 		v->hash = hash_folded(&j->key, r->recipient);
 		v->domain = arena_sv(&j->scratch, enrich_org_domain(j->enrich, sv_domain(r->recipient)));
-		v->domain_hash = hash_sv(&j->key, v->domain);
+		v->domain_hash = hash_folded(&j->key, sv_domain(r->recipient));
 		v->class = r->reply_class;
 		v->outcome = outcome_of(r);
 		v->changed = r->changed;
