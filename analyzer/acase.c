@@ -340,6 +340,7 @@ void acase_update(struct judge *j, struct principal *p, const int32_t *scores, i
 		(void)snprintf(text, sizeof text, "%s, score %.1f", case_level_name(c->level), (double)total / NAT);
 		acase_event(c, at_us, "abusewatch", "level", text);
 	}
+	bool at_top = total <= c->peak_score;
 	c->score = total;
 	if (total > c->peak_score)
 		c->peak_score = total;
@@ -354,8 +355,10 @@ void acase_update(struct judge *j, struct principal *p, const int32_t *scores, i
 		c->messages = p->suspicion->messages;
 		c->recipients = p->suspicion->recipients;
 	}
-	/* What is said stays in the words of the strongest moment; faded evidence makes sentences without sense. */
-	if (total >= c->peak_score - NAT) {
+	/* What is said stays in the words of the strongest moment; faded evidence makes sentences without sense. In a long
+	 * run at the top the counts are said anew with every sixteenth message only: words cost more than judging. */
+	bool new_words = !at_top || c->messages < 64 || c->messages % 16 == 0;
+	if (total >= c->peak_score - NAT && new_words) {
 		memcpy(c->detector_score, scores, detector_count() * sizeof *scores);
 		classify(j, c);
 		render(j, c);

@@ -50,10 +50,8 @@ void buf_fini(struct buf *b)
 	*b = (struct buf){ 0 };
 }
 
-void buf_reserve(struct buf *b, size_t n)
+void buf_grow(struct buf *b, size_t n)
 {
-	if (b->cap - b->n >= n)
-		return;
 	if (n > SIZE_MAX / 4 || b->n > SIZE_MAX / 4)
 		panic("buffer of %zu + %zu bytes", b->n, n);
 	size_t cap = b->cap ? b->cap : 64;
@@ -61,15 +59,6 @@ void buf_reserve(struct buf *b, size_t n)
 		cap *= 2;
 	b->p = xrealloc(b->p, cap);
 	b->cap = cap;
-}
-
-void buf_add(struct buf *b, const void *p, size_t n)
-{
-	if (!n)
-		return;
-	buf_reserve(b, n);
-	memcpy(b->p + b->n, p, n);
-	b->n += n;
 }
 
 void buf_printf(struct buf *b, const char *fmt, ...)

@@ -18,9 +18,22 @@ char *xsvdup(struct sv s);
 
 /* Frees the bytes; b is empty and usable afterwards. */
 void buf_fini(struct buf *b);
-/* Makes room for n more bytes. */
-void buf_reserve(struct buf *b, size_t n);
-void buf_add(struct buf *b, const void *p, size_t n);
+/* The slow half of buf_reserve(). */
+void buf_grow(struct buf *b, size_t n);
+/* Makes room for n more bytes. Here, because every number on the wire asks for ten. */
+static inline void buf_reserve(struct buf *b, size_t n)
+{
+	if (b->cap - b->n < n)
+		buf_grow(b, n);
+}
+static inline void buf_add(struct buf *b, const void *p, size_t n)
+{
+	if (!n)
+		return;
+	buf_reserve(b, n);
+	memcpy(b->p + b->n, p, n);
+	b->n += n;
+}
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Removes the first n bytes. */
 void buf_drop(struct buf *b, size_t n);
