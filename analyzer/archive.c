@@ -9,10 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "analyzer/archive_int.h"
 #include "analyzer/segment.h"
-#include "gen/sql.h"
-#include "lib/buf.h"
-#include "lib/hash.h"
 #include "lib/msg.h"
 #include "lib/times.h"
 
@@ -38,8 +36,7 @@ struct batch {
 };
 
 struct archive {
-	sqlite3 *db;
-	char *dir;
+	struct archive_files files;
 	bool writable;
 	struct buf bytes;          /* encoded txns since the last commit */
 	struct body *body;
@@ -52,11 +49,7 @@ struct archive {
 	size_t kept_written;       /* how many of them stood before this commit began */
 	int64_t next_id;           /* number in the name of the next file */
 	struct name_list doomed;   /* files to be removed after this transaction */
-	struct segment **cache;    /* open segments, by catalog id modulo the size */
-	int64_t *cache_id;
 };
-
-#define ARCHIVE_CACHE 64
 
 /* --- names -------------------------------------------------------------------------------------------------------- */
 
@@ -76,26 +69,31 @@ static void list_clear(struct name_list *l)
 	l->n = 0;
 }
 
-static void file_path(const struct archive *a, const char *name, struct buf *out)
+struct archive_files *archive_files(struct archive *a)
+{
+	return &a->files;
+}
+
+void archive_path(const struct archive_files *f, const char *name, struct buf *out)
 {
 	buf_clear(out);
-	buf_printf(out, "%s/%s", a->dir, name);
+	buf_printf(out, "%s/%s", f->dir, name);
 }
 
 static void remove_file(const struct archive *a, const char *name)
 {
 	struct buf path = { 0 };
-	file_path(a, name, &path);
+	archive_path(&a->files, name, &path);
 	if (unlink(buf_cstr(&path)) < 0 && errno != ENOENT)
 		msg_warn("%s: cannot remove it: %m", buf_cstr(&path));
 	buf_fini(&path);
 }
 
-static sqlite3_stmt *prepare(struct archive *a, enum query q, struct err *e)
+sqlite3_stmt *archive_prepare(struct archive_files *f, enum query q, struct err *e)
 {
 	sqlite3_stmt *st = NULL;
-	if (sqlite3_prepare_v2(a->db, query_text[q], -1, &st, NULL) != SQLITE_OK)
-		(void)err_set(e, "message archive: %s", sqlite3_errmsg(a->db));
+	if (sqlite3_prepare_v2(f->db, query_text[q], -1, &st, NULL) != SQLITE_OK)
+		(void)err_set(e, "message archive: %s", sqlite3_errmsg(f->db));
 	return st;
 }
 
@@ -103,7 +101,7 @@ static int finish(struct archive *a, sqlite3_stmt *st, struct err *e)
 {
 	int rc = st ? sqlite3_step(st) : SQLITE_ERROR;
 	if (st && rc != SQLITE_DONE && rc != SQLITE_ROW)
-		(void)err_set(e, "message archive: %s", sqlite3_errmsg(a->db));
+		(void)err_set(e, "message archive: %s", sqlite3_errmsg(a->files.db));
 	sqlite3_finalize(st);
 	return rc == SQLITE_DONE || rc == SQLITE_ROW ? 0 : -1;
 }
@@ -117,13 +115,13 @@ static void batch_start(struct archive *a);
 static void sweep(struct archive *a)
 {
 	struct dirent *d;
-	DIR *dir = opendir(a->dir);
+	DIR *dir = opendir(a->files.dir);
 	if (!dir)
 		return;
 	while ((d = readdir(dir))) {
 		if (d->d_name[0] == '.')
 			continue;
-		sqlite3_stmt *st = prepare(a, Q_SEGMENT_BY_FILE, NULL);
+		sqlite3_stmt *st = archive_prepare(&a->files, Q_SEGMENT_BY_FILE, NULL);
 		sqlite3_bind_text(st, 1, d->d_name, -1, SQLITE_STATIC);
 		if (st && sqlite3_step(st) == SQLITE_DONE)
 			remove_file(a, d->d_name);
@@ -134,12 +132,12 @@ static void sweep(struct archive *a)
 
 static int64_t one_number(struct archive *a, enum query q, struct err *e)
 {
-	sqlite3_stmt *st = prepare(a, q, e);
+	sqlite3_stmt *st = archive_prepare(&a->files, q, e);
 	int64_t v = -1;
 	if (st && sqlite3_step(st) == SQLITE_ROW)
 		v = sqlite3_column_int64(st, 0);
 	else
-		(void)err_set(e, "message archive: %s", sqlite3_errmsg(a->db));
+		(void)err_set(e, "message archive: %s", sqlite3_errmsg(a->files.db));
 	sqlite3_finalize(st);
 	return v;
 }
@@ -149,16 +147,14 @@ struct archive *archive_open(sqlite3 *db, const char *store_path, bool writable,
 	struct buf dir = { 0 };
 	struct archive *a = xcalloc(1, sizeof *a);
 	buf_printf(&dir, "%s.d", store_path);
-	a->db = db;
-	a->dir = xstrdup(buf_cstr(&dir));
+	a->files.db = db;
+	a->files.dir = xstrdup(buf_cstr(&dir));
 	buf_fini(&dir);
 	a->writable = writable;
-	a->cache = xcalloc(ARCHIVE_CACHE, sizeof(struct segment *));
-	a->cache_id = xcalloc(ARCHIVE_CACHE, sizeof *a->cache_id);
 	if (!writable)
 		return a;
-	if ((mkdir(a->dir, 0750) < 0 && errno != EEXIST)) {
-		(void)err_set(e, "%s: cannot make the folder of the message archive: %m", a->dir);
+	if ((mkdir(a->files.dir, 0750) < 0 && errno != EEXIST)) {
+		(void)err_set(e, "%s: cannot make the folder of the message archive: %m", a->files.dir);
 		archive_free(a);
 		return NULL;
 	}
@@ -181,14 +177,12 @@ void archive_free(struct archive *a)
 	free(a->batch.body);
 	free(a->written);
 	for (size_t i = 0; i < ARCHIVE_CACHE; i++)
-		segment_free(a->cache[i]);
+		segment_free(a->files.cache[i]);
 	list_clear(&a->doomed);
 	free(a->doomed.v);
-	free(a->cache);
-	free(a->cache_id);
 	free(a->body);
 	buf_fini(&a->bytes);
-	free(a->dir);
+	free(a->files.dir);
 	free(a);
 }
 
@@ -213,7 +207,7 @@ int archive_add(struct archive *a, const struct txn *t, struct err *e)
 
 static int catalog(struct archive *a, const char *name, int64_t day, const struct segment_stats *s, struct err *e)
 {
-	sqlite3_stmt *st = prepare(a, Q_SEGMENT_ADD, e);
+	sqlite3_stmt *st = archive_prepare(&a->files, Q_SEGMENT_ADD, e);
 	if (!st)
 		return -1;
 	sqlite3_bind_int64(st, 1, day);
@@ -237,7 +231,7 @@ static int write_file(struct archive *a, const struct sv *bodies, size_t n, int6
 	struct written *w = &a->written[a->n_written];
 	w->day = day;
 	(void)snprintf(w->name, sizeof w->name, "%" PRId64 "-%08" PRId64 ".seg", day, a->next_id++);
-	file_path(a, w->name, &path);
+	archive_path(&a->files, w->name, &path);
 	int bad = segment_write(buf_cstr(&path), bodies, n, &w->stats, e);
 	a->n_written += !bad;
 	buf_fini(&path);
@@ -340,7 +334,7 @@ struct hot_rows { struct buf bytes; struct body *body; size_t n; };
 
 static int load_hot(struct archive *a, struct hot_rows *h, struct err *e)
 {
-	sqlite3_stmt *st = prepare(a, Q_HOT_ALL, e);
+	sqlite3_stmt *st = archive_prepare(&a->files, Q_HOT_ALL, e);
 	size_t cap = 0;
 	int rc = SQLITE_ERROR;
 	while (st && (rc = sqlite3_step(st)) == SQLITE_ROW) {
@@ -353,7 +347,7 @@ static int load_hot(struct archive *a, struct hot_rows *h, struct err *e)
 		buf_add(&h->bytes, sqlite3_column_blob(st, 1), n);
 	}
 	if (st && rc != SQLITE_DONE)
-		(void)err_set(e, "message archive: %s", sqlite3_errmsg(a->db));
+		(void)err_set(e, "message archive: %s", sqlite3_errmsg(a->files.db));
 	sqlite3_finalize(st);
 	return rc == SQLITE_DONE ? 0 : -1;
 }
@@ -374,7 +368,7 @@ static int seal_rows(struct archive *a, struct err *e)
 	if (!bad && h.n)
 		bad = write_bodies(a, &h.bytes, h.body, h.n, e);
 	if (!bad && a->hot)
-		bad = finish(a, prepare(a, Q_HOT_CLEAR, e), e);
+		bad = finish(a, archive_prepare(&a->files, Q_HOT_CLEAR, e), e);
 	if (!bad)
 		a->hot = 0;
 	free(h.body);
@@ -392,7 +386,7 @@ static int seal(struct archive *a, struct err *e)
 
 static int write_rows(struct archive *a, struct err *e)
 {
-	sqlite3_stmt *st = prepare(a, Q_HOT_ADD, e);
+	sqlite3_stmt *st = archive_prepare(&a->files, Q_HOT_ADD, e);
 	int rc = st ? SQLITE_DONE : SQLITE_ERROR;
 	for (size_t i = 0; i < a->n && rc == SQLITE_DONE; i++) {
 		sqlite3_bind_int(st, 1, a->body[i].day);
@@ -402,7 +396,7 @@ static int write_rows(struct archive *a, struct err *e)
 		sqlite3_reset(st);
 	}
 	if (st && rc != SQLITE_DONE)
-		(void)err_set(e, "message archive: %s", sqlite3_errmsg(a->db));
+		(void)err_set(e, "message archive: %s", sqlite3_errmsg(a->files.db));
 	sqlite3_finalize(st);
 	a->hot += (int64_t)a->n;
 	return rc == SQLITE_DONE ? 0 : -1;
@@ -452,189 +446,21 @@ void archive_retained(struct archive *a, bool ok)
 
 int archive_drop_before(struct archive *a, int64_t day, struct err *e)
 {
-	sqlite3_stmt *st = prepare(a, Q_SEGMENT_BEFORE, e);
+	sqlite3_stmt *st = archive_prepare(&a->files, Q_SEGMENT_BEFORE, e);
 	if (!st)
 		return -1;
 	sqlite3_bind_int64(st, 1, day);
 	while (sqlite3_step(st) == SQLITE_ROW)
 		list_add(&a->doomed, (const char *)sqlite3_column_text(st, 0));
 	sqlite3_finalize(st);
-	if ((st = prepare(a, Q_SEGMENT_DROP, e)))
+	if ((st = archive_prepare(&a->files, Q_SEGMENT_DROP, e)))
 		sqlite3_bind_int64(st, 1, day);
 	if (finish(a, st, e) < 0)
 		return -1;
-	if ((st = prepare(a, Q_HOT_DROP, e)))
+	if ((st = archive_prepare(&a->files, Q_HOT_DROP, e)))
 		sqlite3_bind_int64(st, 1, day);
 	if (finish(a, st, e) < 0)
 		return -1;
-	a->hot -= sqlite3_changes(a->db);
+	a->hot -= sqlite3_changes(a->files.db);
 	return 0;
-}
-
-/* --- searching ---------------------------------------------------------------------------------------------------- */
-
-struct search {
-	struct archive *a;
-	const struct archive_query *q;
-	archive_hit_cb *cb;
-	void *ctx;
-	struct segment *segment;
-	struct arena arena;
-	uint64_t *seen;      /* identities of the messages given or passed over, a hash table */
-	size_t n_seen, cap_seen;
-	size_t skipped;
-	int64_t given;
-	bool stop, more, failed;
-	struct err *e;
-};
-
-static size_t seen_slot(const struct search *s, uint64_t id)
-{
-	size_t at = (size_t)(id >> 20) & (s->cap_seen - 1);
-	while (s->seen[at] && s->seen[at] != id)
-		at = (at + 1) & (s->cap_seen - 1);
-	return at;
-}
-
-static void seen_grow(struct search *s)
-{
-	uint64_t *old = s->seen;
-	size_t n = s->cap_seen;
-	s->cap_seen = n ? n * 2 : 256;
-	s->seen = xcalloc(s->cap_seen, sizeof *s->seen);
-	for (size_t i = 0; i < n; i++)
-		if (old[i])
-			s->seen[seen_slot(s, old[i])] = old[i];
-	free(old);
-}
-
-/* A message that was reported again shows only its newest report. */
-static bool seen_before(struct search *s, const struct txn *t)
-{
-	static const struct hash_key zero;
-	uint64_t id = hash_mix(hash_mix(hash_sv(&zero, t->host), hash_sv(&zero, t->queue_id)), (uint64_t)t->first_us) | 1;
-	if (s->n_seen * 2 >= s->cap_seen)
-		seen_grow(s);
-	size_t at = seen_slot(s, id);
-	if (s->seen[at])
-		return true;
-	s->seen[at] = id;
-	s->n_seen++;
-	return false;
-}
-
-/* Gives one message to the caller; false = enough. */
-static bool give(struct search *s, const struct txn *t)
-{
-	if (seen_before(s, t))
-		return true;
-	if (s->skipped < s->q->offset) {
-		s->skipped++;
-		return true;
-	}
-	if (s->q->limit && s->given >= (int64_t)s->q->limit) {
-		s->more = true;
-		s->stop = true;
-		return false;
-	}
-	s->given++;
-	s->stop = !s->cb(s->ctx, t);
-	return !s->stop;
-}
-
-static bool segment_hit(void *ctx, uint32_t index)
-{
-	struct search *s = ctx;
-	struct txn t;
-	arena_reset(&s->arena);
-	if (segment_txn(s->segment, index, &s->arena, &t, s->e) < 0) {
-		s->failed = true;
-		return false;
-	}
-	return give(s, &t);
-}
-
-static bool row_matches(const struct archive_query *q, const struct txn *t)
-{
-	const struct sv value[ARCHIVE_KEYS] = { [ARCHIVE_SENDER] = t->sender,     [ARCHIVE_ACCOUNT] = t->account,
-		                                [ARCHIVE_CLIENT] = t->client_ip,  [ARCHIVE_QUEUE_ID] = t->queue_id,
-		                                [ARCHIVE_MESSAGE_ID] = t->message_id };
-	if ((q->since_us && t->last_us < q->since_us) || (q->until_us && t->first_us > q->until_us))
-		return false;
-	for (int k = 0; k < ARCHIVE_KEYS; k++) {
-		bool inside = q->substring && (k == ARCHIVE_SENDER || k == ARCHIVE_ACCOUNT);
-		if (k != ARCHIVE_RECIPIENT && q->key[k].p && !archive_key_matches(value[k], q->key[k], inside))
-			return false;
-	}
-	if (!q->key[ARCHIVE_RECIPIENT].p)
-		return true;
-	for (size_t i = 0; i < t->n_rcpt; i++)
-		if (archive_key_matches(t->rcpt[i].recipient, q->key[ARCHIVE_RECIPIENT], q->substring) ||
-		    archive_key_matches(t->rcpt[i].orig_recipient, q->key[ARCHIVE_RECIPIENT], q->substring))
-			return true;
-	return false;
-}
-
-static int search_rows(struct search *s)
-{
-	sqlite3_stmt *st = prepare(s->a, Q_HOT_NEWEST, s->e);
-	if (!st)
-		return -1;
-	while (!s->stop && sqlite3_step(st) == SQLITE_ROW) {
-		struct txn t;
-		struct sv body = sv_make(sqlite3_column_blob(st, 0), (size_t)sqlite3_column_bytes(st, 0));
-		arena_reset(&s->arena);
-		if (txn_decode(body, &s->arena, &t, s->e) == 0 && row_matches(s->q, &t))
-			(void)give(s, &t);
-	}
-	sqlite3_finalize(st);
-	return 0;
-}
-
-/* From the cache, or opened into it. A file that retention removed meanwhile is passed over. */
-static struct segment *cached_segment(struct archive *a, int64_t id, const char *name, struct err *e)
-{
-	struct buf path = { 0 };
-	size_t slot = (size_t)id % ARCHIVE_CACHE;
-	if (a->cache[slot] && a->cache_id[slot] == id)
-		return a->cache[slot];
-	segment_free(a->cache[slot]);
-	file_path(a, name, &path);
-	a->cache[slot] = segment_open(buf_cstr(&path), e);
-	a->cache_id[slot] = id;
-	buf_fini(&path);
-	return a->cache[slot];
-}
-
-static int search_segments(struct search *s)
-{
-	sqlite3_stmt *st = prepare(s->a, Q_SEGMENT_NEWEST, s->e);
-	if (!st)
-		return -1;
-	sqlite3_bind_int64(st, 1, s->q->since_us ? s->q->since_us : INT64_MIN);
-	sqlite3_bind_int64(st, 2, s->q->until_us ? s->q->until_us : INT64_MAX);
-	while (!s->stop && !s->failed && sqlite3_step(st) == SQLITE_ROW) {
-		s->segment = cached_segment(s->a, sqlite3_column_int64(st, 0), (const char *)sqlite3_column_text(st, 1), s->e);
-		if (s->segment && segment_match(s->segment, s->q, segment_hit, s, s->e) < 0)
-			s->failed = true;
-	}
-	sqlite3_finalize(st);
-	return s->failed ? -1 : 0;
-}
-
-int64_t archive_search(struct archive *a, const struct archive_query *query, archive_hit_cb *cb, void *ctx, bool *ret_more, struct err *e)
-{
-	struct archive_query q = *query;
-	struct search s = { .a = a, .q = &q, .cb = cb, .ctx = ctx, .e = e };
-	for (int k = 0; k < ARCHIVE_KEYS; k++)
-		if (q.key[k].n >= 2 && q.key[k].p[0] == '<' && q.key[k].p[q.key[k].n - 1] == '>')
-			q.key[k] = sv_make(q.key[k].p + 1, q.key[k].n - 2);
-	int bad = search_rows(&s);
-	if (!bad && !s.stop)
-		bad = search_segments(&s);
-	if (ret_more)
-		*ret_more = s.more;
-	arena_fini(&s.arena);
-	free(s.seen);
-	return bad ? -1 : s.given;
 }
