@@ -95,6 +95,12 @@ void walk_decay(struct walk *w, int64_t now_us, int64_t half_life_s)
 		w->since_us = 0;
 }
 
+int32_t walk_evidence(struct walk *w, int64_t now_us, int64_t half_life_s, int32_t cap)
+{
+	walk_decay(w, now_us, half_life_s);
+	return w->s < cap ? w->s : cap;
+}
+
 static void walk_set(struct walk *w, int64_t s, int64_t now_us)
 {
 	if (s <= 0) {

@@ -28,6 +28,8 @@ struct walk {
 	int64_t at_us, since_us;
 };
 void walk_decay(struct walk *w, int64_t now_us, int64_t half_life_s);
+/* What a walk may say now: decayed, at most cap. */
+int32_t walk_evidence(struct walk *w, int64_t now_us, int64_t half_life_s, int32_t cap);
 /* Decays, then adds one trial or a fixed weight (which may be negative). A weight, or a level, on less than one nat begins anew. */
 void walk_trial(struct walk *w, bool x, int32_t theta0, int32_t theta1, int64_t now_us, int64_t half_life_s);
 void walk_add(struct walk *w, int32_t weight, int64_t now_us, int64_t half_life_s);

@@ -117,8 +117,7 @@ static int32_t score(const struct judge *j, const struct principal *p, void *sta
 	struct state *s = state;
 	const struct options *o = opt;
 	(void)j, (void)p, (void)others;
-	walk_decay(&s->walk, now_us, o->half_life_s);
-	return s->walk.s < NATS(o->cap) ? s->walk.s : NATS(o->cap);
+	return walk_evidence(&s->walk, now_us, o->half_life_s, NATS(o->cap));
 }
 
 static int64_t since(const void *state)

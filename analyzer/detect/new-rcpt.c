@@ -132,9 +132,7 @@ static int32_t score(const struct judge *j, const struct principal *p, void *sta
 	struct state *s = state;
 	const struct options *o = opt;
 	(void)j, (void)p, (void)others;
-	walk_decay(&s->walk, now_us, o->half_life_s);
-	int32_t cap = NATS(is_batch(s) ? o->batch_cap : o->cap);
-	return s->walk.s < cap ? s->walk.s : cap;
+	return walk_evidence(&s->walk, now_us, o->half_life_s, NATS(is_batch(s) ? o->batch_cap : o->cap));
 }
 
 static int64_t since(const void *state)
