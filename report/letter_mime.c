@@ -5,14 +5,33 @@
 #include "lib/times.h"
 #include "report/letter.h"
 
+/* Names in UTF-8: left alone, GMime looks for the oldest charset that fits. */
+static void add_mailbox(GMimeMessage *m, GMimeAddressType type, const char *name, const char *address)
+{
+	InternetAddress *a = internet_address_mailbox_new(name, address);
+	internet_address_set_charset(a, "utf-8");
+	internet_address_list_add(g_mime_message_get_addresses(m, type), a);
+	g_object_unref(a);
+}
+
+/* The same for the text: the bytes are given as they are. */
+static void set_text(GMimePart *part, struct sv text)
+{
+	GMimeStream *mem = g_mime_stream_mem_new_with_buffer(text.p, text.n);
+	GMimeDataWrapper *content = g_mime_data_wrapper_new_with_stream(mem, GMIME_CONTENT_ENCODING_DEFAULT);
+	g_mime_part_set_content(part, content);
+	g_object_unref(content);
+	g_object_unref(mem);
+}
+
 static void add_headers(GMimeMessage *m, const struct conf *conf, const struct letter_due *due, const char *reply_to, int64_t now_us, struct letter *l)
 {
 	char number[24];
 	GDateTime *date = g_date_time_new_from_unix_utc(now_us / US_PER_S);
-	g_mime_message_add_mailbox(m, GMIME_ADDRESS_TYPE_FROM, conf->notify.operator_name, conf->notify.from);
-	g_mime_message_add_mailbox(m, GMIME_ADDRESS_TYPE_TO, NULL, due->recipient);
+	add_mailbox(m, GMIME_ADDRESS_TYPE_FROM, conf->notify.operator_name, conf->notify.from);
+	add_mailbox(m, GMIME_ADDRESS_TYPE_TO, NULL, due->recipient);
 	if (reply_to && *reply_to)
-		g_mime_message_add_mailbox(m, GMIME_ADDRESS_TYPE_REPLY_TO, NULL, reply_to);
+		add_mailbox(m, GMIME_ADDRESS_TYPE_REPLY_TO, NULL, reply_to);
 	g_mime_message_set_subject(m, buf_cstr(&l->subject), "utf-8");
 	g_mime_message_set_date(m, date);
 	g_mime_message_set_message_id(m, l->message_id);
@@ -47,7 +66,7 @@ int letter_mime(const struct conf *conf, const struct letter_due *due, const cha
 	GMimeTextPart *part = g_mime_text_part_new_with_subtype("plain");
 	add_headers(m, conf, due, reply_to, now_us, l);
 	g_mime_text_part_set_charset(part, "utf-8");
-	g_mime_text_part_set_text(part, buf_cstr(&l->body));
+	set_text(GMIME_PART(part), buf_sv(&l->body));
 	/* Log lines are long: quoted-printable keeps every relay happy. */
 	g_mime_part_set_content_encoding(GMIME_PART(part), GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE);
 	g_mime_message_set_mime_part(m, GMIME_OBJECT(part));
