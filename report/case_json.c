@@ -24,55 +24,42 @@ static void field_time(struct buf *b, struct sv name, int64_t us, int32_t offset
 	jsonw_time(b, us, offset);
 }
 
-static void detectors(struct db *d, int64_t id, int32_t offset, struct buf *b)
+static void put_detector(sqlite3_stmt *st, int32_t offset, struct buf *b)
 {
-	sqlite3_stmt *st = db_query(d, Q_CASE_JSON_DETECTORS, "i", id);
-	jsonw_key(b, SV("detectors"));
-	buf_addc(b, '[');
-	while (sqlite3_step(st) == SQLITE_ROW) {
-		jsonw_sep(b);
-		buf_addc(b, '{');
-		jsonw_field_text(b, SV("name"), db_text(st, 0));
-		field_score(b, SV("score"), sqlite3_column_int64(st, 1));
-		field_time(b, SV("since"), sqlite3_column_int64(st, 2), offset);
-		jsonw_field_text(b, SV("why"), db_text(st, 3));
-		buf_addc(b, '}');
-	}
-	buf_addc(b, ']');
-	sqlite3_reset(st);
+	jsonw_field_text(b, SV("name"), db_text(st, 0));
+	field_score(b, SV("score"), sqlite3_column_int64(st, 1));
+	field_time(b, SV("since"), sqlite3_column_int64(st, 2), offset);
+	jsonw_field_text(b, SV("why"), db_text(st, 3));
 }
 
-static void evidence(struct db *d, int64_t id, int32_t offset, struct buf *b)
+static void put_evidence(sqlite3_stmt *st, int32_t offset, struct buf *b)
 {
-	sqlite3_stmt *st = db_query(d, Q_CASE_JSON_EVIDENCE, "i", id);
-	jsonw_key(b, SV("evidence"));
-	buf_addc(b, '[');
-	while (sqlite3_step(st) == SQLITE_ROW) {
-		jsonw_sep(b);
-		buf_addc(b, '{');
-		field_time(b, SV("time"), sqlite3_column_int64(st, 0), offset);
-		jsonw_field_text(b, SV("detector"), db_text(st, 1));
-		jsonw_field_text(b, SV("line"), db_text(st, 2));
-		buf_addc(b, '}');
-	}
-	buf_addc(b, ']');
-	sqlite3_reset(st);
+	field_time(b, SV("time"), sqlite3_column_int64(st, 0), offset);
+	jsonw_field_text(b, SV("detector"), db_text(st, 1));
+	jsonw_field_text(b, SV("line"), db_text(st, 2));
 }
 
-static void sources(struct db *d, int64_t id, int32_t offset, struct buf *b)
+static void put_source(sqlite3_stmt *st, int32_t offset, struct buf *b)
 {
-	sqlite3_stmt *st = db_query(d, Q_CASE_JSON_SOURCES, "i", id);
-	jsonw_key(b, SV("sources"));
+	jsonw_field_text(b, SV("ip"), db_text(st, 0));
+	jsonw_field_text(b, SV("country"), db_text(st, 1));
+	jsonw_field_int(b, SV("asn"), sqlite3_column_int64(st, 2));
+	jsonw_field_int(b, SV("messages"), sqlite3_column_int64(st, 3));
+	field_time(b, SV("first_seen"), sqlite3_column_int64(st, 4), offset);
+	field_time(b, SV("last_seen"), sqlite3_column_int64(st, 5), offset);
+}
+
+/* "key":[{…},…] with one object per row of the query. */
+static void put_list(struct db *d, struct sv key, enum query q, int64_t id, int32_t offset,
+                     void (*put)(sqlite3_stmt *, int32_t, struct buf *), struct buf *b)
+{
+	sqlite3_stmt *st = db_query(d, q, "i", id);
+	jsonw_key(b, key);
 	buf_addc(b, '[');
 	while (sqlite3_step(st) == SQLITE_ROW) {
 		jsonw_sep(b);
 		buf_addc(b, '{');
-		jsonw_field_text(b, SV("ip"), db_text(st, 0));
-		jsonw_field_text(b, SV("country"), db_text(st, 1));
-		jsonw_field_int(b, SV("asn"), sqlite3_column_int64(st, 2));
-		jsonw_field_int(b, SV("messages"), sqlite3_column_int64(st, 3));
-		field_time(b, SV("first_seen"), sqlite3_column_int64(st, 4), offset);
-		field_time(b, SV("last_seen"), sqlite3_column_int64(st, 5), offset);
+		put(st, offset, b);
 		buf_addc(b, '}');
 	}
 	buf_addc(b, ']');
@@ -128,9 +115,9 @@ int case_json_each(struct db *d, const struct case_filter *f, case_json_cb *cb, 
 		buf_clear(&b);
 		buf_addc(&b, '{');
 		head(st, offset, &b);
-		detectors(d, id, offset, &b);
-		sources(d, id, offset, &b);
-		evidence(d, id, offset, &b);
+		put_list(d, SV("detectors"), Q_CASE_JSON_DETECTORS, id, offset, put_detector, &b);
+		put_list(d, SV("sources"), Q_CASE_JSON_SOURCES, id, offset, put_source, &b);
+		put_list(d, SV("evidence"), Q_CASE_JSON_EVIDENCE, id, offset, put_evidence, &b);
 		buf_addc(&b, '}');
 		if (!cb(ctx, buf_sv(&b)))
 			break;
