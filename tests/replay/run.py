@@ -9,7 +9,7 @@ A scenario is a text file. Lines:
                                N messages; {n} in a value is the number of the message, {n%7} its remainder, {n//3} a third of it.
                                status: sent (default), bounced, deferred. bad=K: only every K-th is refused, the others are sent.
   log LINE                     a log line as it is
-  expect case KIND=ID [kind=K] [customer=C] [level>=L] [before=T] [after=T] [detectors=a,b]
+  expect case KIND=ID [kind=K] [customer=C] [level>=L] [before=T] [after=T] [state=S] [reopened=N] [detectors=a,b]
   expect silent KIND=ID        no case about it
   expect cases N               so many cases in all
 """
@@ -151,6 +151,9 @@ def check(expect, cases):
         return f"opened at {c['opened_at']}"
     if "customer" in w and c["customer"] != w["customer"]:
         return f"customer {c['customer'] or 'unknown'}"
+    for key in ("state", "reopened"):
+        if key in w and str(c[key]) != w[key]:
+            return f"{key} {c[key]}"
     missing = set(filter(None, w.get("detectors", "").split(","))) - {d["name"] for d in c["detectors"]}
     if missing:
         return f"without {', '.join(sorted(missing))}"
