@@ -77,11 +77,6 @@ static uint32_t begin(struct correlate *c, const struct record *r, uint32_t *ret
 	return find_or_new(c, r, ret_key);
 }
 
-static bool is_submission(struct sv program)
-{
-	return sv_find(program, SV("submission")) >= 0 || sv_find(program, SV("smtps")) >= 0;
-}
-
 static void accepted(struct correlate *c, const struct record *r, struct sv line)
 {
 	uint32_t k, m = begin(c, r, &k);
@@ -98,13 +93,18 @@ static void accepted(struct correlate *c, const struct record *r, struct sv line
 	open_set(c, o, &o->account, sv_take(r->account, NAME_MAX_BYTES));
 	open_set(c, o, &o->auth_method, sv_take(r->auth_method, 64));
 	open_set(c, o, &o->lines[0], sv_take(line, TXN_LINE_BYTES));
-	o->submission = r->account.p || is_submission(r->program);
+	o->submission = r->account.p || r->submission;
 	o->loopback = r->orig_queue_id.p || (!r->account.p && is_loopback(r->client_ip));
 	if (r->uid != RECORD_UNSET) {
 		o->uid = r->uid;
 		o->piped = true;
 		if (r->sender.p && !o->sender_known)
 			open_set(c, o, &o->sender, sv_take(r->sender, ADDRESS_MAX));
+	}
+	if (r->parent_queue_id.p) {
+		open_set(c, o, &o->parent, r->parent_queue_id);
+		o->bounce = r->sender.p && !r->sender.n;
+		o->forward = !o->bounce;
 	}
 	if (r->orig_queue_id.p)
 		(void)stitch_named(c, m, r->orig_queue_id);
@@ -127,7 +127,7 @@ static void message_id(struct correlate *c, const struct record *r)
 
 static bool clashes(const struct open_msg *o, const struct record *r)
 {
-	return o->sender_known && (!sv_eq(open_get(o, o->sender), sv_take(r->sender, ADDRESS_MAX)) || (o->size >= 0 && o->size != r->size));
+	return o->sender_known && (!sv_eq(open_get(o, o->sender), sv_take(r->sender, ADDRESS_MAX)) || (o->size >= 0 && r->size != RECORD_UNSET && o->size != r->size));
 }
 
 static void envelope(struct correlate *c, const struct record *r)
@@ -214,12 +214,6 @@ void correlate_outcome(struct correlate *c, uint32_t m, const struct outcome *o)
 	msg->shown = false;
 }
 
-static bool is_local(struct sv program, struct sv relay_host)
-{
-	return sv_ends(program, SV("/local")) || sv_ends(program, SV("/lmtp")) || sv_ends(program, SV("/virtual")) ||
-	       sv_ends(program, SV("/pipe")) || sv_eq(relay_host, SV("local")) || sv_eq(relay_host, SV("virtual"));
-}
-
 static int status_of(struct sv s)
 {
 	static const struct { struct sv text; int status; } known[] = {
@@ -230,12 +224,6 @@ static int status_of(struct sv s)
 		if (sv_eq(s, known[i].text))
 			return known[i].status;
 	return -1;
-}
-
-static bool may_be_filter(const struct record *r)
-{
-	bool pipe = sv_ends(r->program, SV("/pipe"));
-	return pipe || is_loopback(r->relay_ip);
 }
 
 /* local(8): "forwarded as QID": a child with another envelope. */
@@ -254,8 +242,8 @@ static void delivery(struct correlate *c, const struct record *r, struct sv line
 	struct outcome o = {
 		.recipient = r->recipient, .orig = r->orig_recipient, .dsn = r->dsn, .reply = r->reply,
 		.relay_host = r->relay_host, .relay_ip = r->relay_ip, .time_us = r->time_us, .attempts = 1,
-		.status = (uint8_t)status, .local = is_local(r->program, r->relay_host),
-		.handed = status == TXN_SENT && may_be_filter(r), .final_hop = !is_primary(c, m, k),
+		.status = (uint8_t)status, .local = r->local,
+		.handed = status == TXN_SENT && (r->piped || is_loopback(r->relay_ip)), .final_hop = !is_primary(c, m, k),
 	};
 	open_add_line(c, &c->msg[m], line, status != TXN_SENT);
 	correlate_outcome(c, m, &o);
@@ -386,16 +374,6 @@ static void removed(struct correlate *c, const struct record *r)
 	correlate_removed(c, m);
 }
 
-/* cleanup or smtpd refused or discarded the whole message: it never comes into being. */
-static bool kills(const struct record *r)
-{
-	if (!r->queue_id.p || (r->kind != RECORD_REJECT && r->kind != RECORD_POLICY))
-		return false;
-	if (r->kind == RECORD_POLICY && !sv_ends(r->status, SV("discard")))
-		return false;
-	return sv_ends(r->program, SV("/cleanup")) || sv_starts(r->reason, SV("END-OF-MESSAGE")) || sv_starts(r->reason, SV("END-OF-DATA"));
-}
-
 static void killed(struct correlate *c, const struct record *r)
 {
 	uint32_t k, m = find(c, r, &k);
@@ -439,14 +417,20 @@ void correlate_record(struct correlate *c, const struct record *r, struct sv lin
 	if (!r->queue_id.n || r->queue_id.n > OPEN_ID_BYTES)
 		return;
 	switch (r->kind) {
-	case RECORD_ACCEPT: accepted(c, r, line); break;
+	case RECORD_ACCEPT:
+		accepted(c, r, line);
+		if (r->message_id.p)
+			message_id(c, r);
+		if (r->size != RECORD_UNSET || r->nrcpt != RECORD_UNSET) /* formats whose first line says all */
+			envelope(c, r);
+		break;
 	case RECORD_MESSAGE_ID: message_id(c, r); break;
 	case RECORD_ENVELOPE: envelope(c, r); break;
 	case RECORD_DELIVERY: delivery(c, r, line); break;
 	case RECORD_EXPIRE: expired(c, r, line); break;
 	case RECORD_REMOVE: removed(c, r); break;
 	case RECORD_REJECT: case RECORD_POLICY:
-		if (kills(r))
+		if (r->killed)
 			killed(c, r);
 		break;
 	default:

@@ -25,6 +25,8 @@ struct merge_file {
 };
 
 struct merge {
+	const struct mta *mta;
+	const char *host;
 	struct zone zone;
 	int year;
 	int64_t now_us;
@@ -38,9 +40,11 @@ struct merge {
 	bool failed;
 };
 
-struct merge *merge_new(const struct zone *z, int year, int64_t now_us)
+struct merge *merge_new(const struct mta *mta, const char *host, const struct zone *z, int year, int64_t now_us)
 {
 	struct merge *m = xcalloc(1, sizeof *m);
+	m->mta = mta;
+	m->host = host && *host ? host : NULL;
 	m->zone = *z;
 	m->year = year;
 	m->now_us = now_us;
@@ -67,6 +71,13 @@ void merge_free(struct merge *m)
 	free(m);
 }
 
+static void init_feed(const struct merge *m, struct feed *f)
+{
+	feed_init(f, m->mta, &m->zone, m->year, m->now_us);
+	if (m->host)
+		f->host = sv_cstr(m->host);
+}
+
 /* The first stamp among the first lines of a block. */
 static int64_t first_stamp(const struct merge *m, struct sv block)
 {
@@ -75,10 +86,10 @@ static int64_t first_stamp(const struct merge *m, struct sv block)
 	struct logline l;
 	unsigned times;
 	int64_t us = INT64_MIN;
-	feed_init(&f, &m->zone, m->year, m->now_us);
+	init_feed(m, &f);
 	frame_feed(&f.frame, block);
 	for (unsigned i = 0; i < 64 && us == INT64_MIN && (frame_next(&f.frame, &block, &line) || frame_last(&f.frame, &line)); i++)
-		if (feed_line(&f, line, &l, &times))
+		if (feed_line(&f, line, &l, &times) && l.time_us) /* a heading has no time */
 			us = l.time_us;
 	feed_fini(&f);
 	return us;
@@ -103,7 +114,7 @@ int merge_add(struct merge *m, const char *path, struct err *e)
 	struct merge_file *f = &m->v[m->n];
 	*f = (struct merge_file){ .path = xstrdup(path), .order = m->n, .first_us = INT64_MIN };
 	m->n++;
-	feed_init(&f->feed, &m->zone, m->year, m->now_us);
+	init_feed(m, &f->feed);
 	if (s > 0) {
 		struct sv head = sv_take(block, POSITION_HEAD_BYTES);
 		f->first_us = first_stamp(m, block);
@@ -136,6 +147,7 @@ void merge_resume(struct merge *m, const struct positions *p)
 		f->start = f->taken = f->pending = at->offset;
 		f->feed.stamp.year = at->year;
 		f->feed.stamp.last_us = at->stamp_us;
+		feed_prime(&f->feed, buf_sv(&f->head));
 	}
 }
 

@@ -1,10 +1,14 @@
 /* mta: log formats. Adding one is adding collector/mta/<name>.c that defines `const struct mta mta_<name>`.
- * A format turns one line, whose syslog header is already read, into at most one record. It keeps no state and takes no
- * memory: what joins lines is collector/correlate.h. */
+ * A format turns one line, whose header is already read, into its records: one, or one per recipient where a line names several.
+ * It keeps no state and takes no memory: what joins lines is collector/session.h and collector/correlate.h. */
 #ifndef COLLECTOR_MTA_H
 #define COLLECTOR_MTA_H
 
+#include "collector/stamp.h"
 #include "lib/record.h"
+
+struct buf;
+struct mta;
 
 /* One line of a log with its header read. All text is borrowed from the line. */
 struct logline {
@@ -14,11 +18,22 @@ struct logline {
 	struct sv host, program; /* program as logged: "postfix/submission/smtpd" */
 	int64_t pid;             /* RECORD_UNSET when the line has none */
 	struct sv text;          /* what follows "program[pid]: " */
+	const struct mta *native; /* the format whose own log this line is from (host may then be empty); NULL: it has a syslog header */
+	int number;              /* of native: for parse() */
+	struct sv heading;       /* of native: see struct native */
+};
+
+/* What a format's own log file needs beside the line at hand. Belongs to the file, is saved with it. */
+#define NATIVE_HEADING_MAX 4096u
+struct native {
+	struct stamp *stamp; /* reads times: knows zone and year */
+	struct buf *heading; /* what the file said once and later lines need (the names of a table's columns) */
 };
 
 enum mta_result {
 	MTA_RECORD,       /* the record stands */
 	MTA_UNRECOGNISED, /* a line of this format that it does not understand */
+	MTA_NOTHING,      /* understood, but it says nothing (a table's heading) */
 };
 
 struct mta {
@@ -27,8 +42,14 @@ struct mta {
 	bool keeps_removed; /* the log never says that a message left the queue (no "removed" line) */
 	/* A number that parse() gets again when program belongs to this format, else -1. Asked once per program name. */
 	int (*program)(struct sv program);
+	/* A line of the log that the server writes itself, without a syslog header: sets time, pid, program, text (host stays empty)
+	 * and returns a number for parse(); -1: the line is none. Must be sure: it is asked about any server's lines. NULL: there
+	 * is no such log. */
+	int (*native)(struct native *n, struct sv line, struct logline *ret_line);
 	/* r comes cleared, with time, host, program, pid and mta set. */
 	enum mta_result (*parse)(int program, const struct logline *l, struct record *r);
+	/* The next record of the same line (one per recipient), made out of the last one; false: there is no more. NULL: never. */
+	bool (*next)(int program, const struct logline *l, struct record *r);
 };
 
 extern const struct mta *const mta_registry[]; /* ends with NULL */

@@ -20,14 +20,15 @@ struct pipeline {
 	struct pipeline_options o;
 	struct pipeline_sink sink;
 	struct correlate *correlate;
+	struct sessions *sessions; /* made by the first line that needs them */
 	struct known_program program[PROGRAMS];
 	struct shapes shapes;
 	uint64_t recognised, unrecognised, foreign;
 };
 
-void feed_init(struct feed *f, const struct zone *z, int year, int64_t now_us)
+void feed_init(struct feed *f, const struct mta *mta, const struct zone *z, int year, int64_t now_us)
 {
-	*f = (struct feed){ 0 };
+	*f = (struct feed){ .mta = mta, .host = SV("localhost") };
 	stamp_init(&f->stamp, z, year, now_us);
 }
 
@@ -35,6 +36,7 @@ void feed_fini(struct feed *f)
 {
 	frame_fini(&f->frame);
 	buf_fini(&f->again);
+	buf_fini(&f->heading);
 }
 
 /* "last message repeated 3 times": the line before, at this line's time. */
@@ -50,9 +52,68 @@ static bool again(struct feed *f, const struct logline *said, struct logline *l)
 	return true;
 }
 
+static bool native_is(struct feed *f, const struct mta *m, struct sv line, struct logline *l)
+{
+	struct native n = { &f->stamp, &f->heading };
+	if (!m->native || (f->mta && f->mta != m && !m->filter))
+		return false;
+	*l = (struct logline){ .raw = line, .pid = RECORD_UNSET, .program = SV("") };
+	if ((l->number = m->native(&n, line, l)) < 0)
+		return false;
+	l->native = f->native = m;
+	l->heading = buf_sv(&f->heading);
+	if (!l->host.n)
+		l->host = f->host;
+	return true;
+}
+
+/* Is it a line of a log that some server writes itself? The one that wrote the line before is asked first. */
+static bool native_line(struct feed *f, struct sv line, struct logline *l)
+{
+	const struct mta *last = f->native;
+	if (last && native_is(f, last, line, l))
+		return true;
+	for (const struct mta *const *m = mta_registry; *m; m++)
+		if (*m != last && native_is(f, *m, line, l))
+			return true;
+	return false;
+}
+
+/* Lines of syslog begin with a priority, a month's name, or a stamp with a 'T' between day and hour. */
+static bool may_be_native(const struct feed *f, struct sv line)
+{
+	if (!line.n || line.p[0] == '<')
+		return false;
+	if (f->native || (f->mta && f->mta->native))
+		return true;
+	return line.p[0] < 'A' || line.p[0] > 'Z' || (line.n > 16 && line.p[3] != ' ');
+}
+
+void feed_prime(struct feed *f, struct sv head)
+{
+	struct stamp kept = f->stamp;
+	struct logline l;
+	for (ptrdiff_t end; head.n && head.p[0] == '#' && (end = sv_chr(head, '\n')) >= 0; head = sv_skip(head, (size_t)end + 1)) {
+		struct sv line = sv_take(head, (size_t)end - (end && head.p[end - 1] == '\r'));
+		(void)native_line(f, line, &l);
+	}
+	f->stamp = kept;
+}
+
+void feed_next_file(struct feed *f)
+{
+	frame_reset(&f->frame);
+	buf_clear(&f->heading);
+	f->native = NULL;
+}
+
 bool feed_line(struct feed *f, struct sv line, struct logline *l, unsigned *ret_times)
 {
 	bool is_again;
+	*ret_times = 1;
+	if (may_be_native(f, line) && native_line(f, line, l))
+		return true;
+	l->native = NULL;
 	if (!syslog_read(&f->stamp, line, l)) {
 		f->bad_stamps += line.n > 0;
 		return false;
@@ -99,6 +160,7 @@ void pipeline_free(struct pipeline *p)
 	if (!p)
 		return;
 	correlate_free(p->correlate);
+	sessions_free(p->sessions);
 	shapes_fini(&p->shapes);
 	free(p);
 }
@@ -148,31 +210,57 @@ static void unrecognised(struct pipeline *p, const struct logline *l)
 	(void)shapes_add(&p->shapes, l->program, l->text, false);
 }
 
-static void take_once(struct pipeline *p, const struct logline *l)
+static void take_record(struct pipeline *p, const struct mta *mta, const struct logline *l, const struct record *stated)
 {
-	const struct known_program *k = program_of(p, l->program);
-	if (p->correlate)
-		correlate_advance(p->correlate, l->time_us);
-	if (!k->mta) {
-		p->foreign++;
-		return;
+	struct record filled;
+	const struct record *r = stated;
+	if (stated->session.p) {
+		if (!p->sessions)
+			p->sessions = sessions_new();
+		filled = *stated;
+		sessions_apply(p->sessions, &filled);
+		r = &filled;
 	}
+	if (p->sink.record)
+		p->sink.record(p->sink.ctx, r, l);
+	if (p->correlate)
+		correlate_record(p->correlate, r, l->raw, mta->keeps_removed);
+}
+
+static void take_format(struct pipeline *p, const struct mta *mta, int number, const struct logline *l)
+{
 	struct record r;
 	record_clear(&r);
 	r.time_us = l->time_us, r.utc_offset_s = l->utc_offset_s;
-	r.host = l->host, r.program = l->program, r.pid = l->pid, r.mta = k->mta->name;
-	bool understood = k->mta->parse(k->number, l, &r) == MTA_RECORD;
+	r.host = l->host, r.program = l->program, r.pid = l->pid, r.mta = mta->name;
+	enum mta_result result = mta->parse(number, l, &r);
 	if (p->sink.line)
-		p->sink.line(p->sink.ctx, l, understood);
-	if (!understood) {
+		p->sink.line(p->sink.ctx, l, result != MTA_UNRECOGNISED);
+	if (result == MTA_UNRECOGNISED) {
 		unrecognised(p, l);
 		return;
 	}
 	p->recognised++;
-	if (p->sink.record)
-		p->sink.record(p->sink.ctx, &r, l);
+	if (result == MTA_NOTHING)
+		return;
+	take_record(p, mta, l, &r);
+	while (mta->next && mta->next(number, l, &r))
+		take_record(p, mta, l, &r);
+}
+
+static void take_once(struct pipeline *p, const struct logline *l)
+{
 	if (p->correlate)
-		correlate_record(p->correlate, &r, l->raw, k->mta->keeps_removed);
+		correlate_advance(p->correlate, l->time_us);
+	if (l->native) {
+		take_format(p, l->native, l->number, l);
+		return;
+	}
+	const struct known_program *k = program_of(p, l->program);
+	if (k->mta)
+		take_format(p, k->mta, k->number, l);
+	else
+		p->foreign++;
 }
 
 void pipeline_take(struct pipeline *p, const struct logline *l, unsigned times)
@@ -225,6 +313,7 @@ void pipeline_counters(const struct pipeline *p, struct obs_counters *ret)
 	ret->recognised += p->recognised;
 	ret->unrecognised += p->unrecognised;
 	ret->foreign += p->foreign;
+	ret->evicted += sessions_forgotten(p->sessions);
 	if (p->correlate)
 		correlate_counters(p->correlate, ret);
 }
@@ -244,6 +333,7 @@ void pipeline_save(const struct pipeline *p, struct buf *out)
 	wire_put_u(out, p->recognised);
 	wire_put_u(out, p->unrecognised);
 	wire_put_u(out, p->foreign);
+	sessions_save(p->sessions, out);
 	correlate_save(p->correlate, out);
 }
 
@@ -252,5 +342,8 @@ int pipeline_load(struct pipeline *p, struct wire *w)
 	p->recognised = wire_get_u(w);
 	p->unrecognised = wire_get_u(w);
 	p->foreign = wire_get_u(w);
+	p->sessions = sessions_new();
+	if (sessions_load(p->sessions, w) < 0)
+		return -1;
 	return correlate_load(p->correlate, w);
 }

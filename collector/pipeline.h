@@ -8,18 +8,27 @@
 #include "collector/correlate.h"
 #include "collector/frame.h"
 #include "collector/mta.h"
+#include "collector/session.h"
 #include "collector/shape.h"
 #include "collector/syslog.h"
 
 struct feed {
 	struct frame frame;
 	struct stamp stamp;
-	struct buf again; /* the last line, for "last message repeated" */
+	struct buf again;   /* the last line, for "last message repeated" */
+	struct buf heading; /* of a server's own log, see struct native */
+	struct sv host;     /* of lines that name none; borrowed from the owner */
+	const struct mta *mta, *native; /* the format that was said, if any; the one whose own log this seems to be */
 	uint64_t bad_stamps;
 };
 
-void feed_init(struct feed *f, const struct zone *z, int year, int64_t now_us);
+/* mta: NULL, or the only format (filters apart) that lines may have. */
+void feed_init(struct feed *f, const struct mta *mta, const struct zone *z, int year, int64_t now_us);
 void feed_fini(struct feed *f);
+/* Reading goes on in the middle of a file that begins with head: takes from there what later lines need. */
+void feed_prime(struct feed *f, struct sv head);
+/* The next file begins. */
+void feed_next_file(struct feed *f);
 /* Reads a framed line's header. False: no stamp (counted). *ret_times: how many times the line is meant. */
 bool feed_line(struct feed *f, struct sv line, struct logline *ret_line, unsigned *ret_times);
 

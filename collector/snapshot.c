@@ -5,12 +5,13 @@
 #include "collector/open.h"
 #include "lib/wire.h"
 
-#define SNAPSHOT_VERSION 1u
+#define SNAPSHOT_VERSION 2u
 
 void snapshot_fini(struct snapshot *s)
 {
 	positions_fini(&s->positions);
 	buf_fini(&s->again);
+	buf_fini(&s->heading);
 }
 
 void snapshot_save(const struct snapshot *s, const struct pipeline *p, struct buf *out)
@@ -21,6 +22,7 @@ void snapshot_save(const struct snapshot *s, const struct pipeline *p, struct bu
 	OBS_COUNTERS_LIST(C)
 #undef C
 	wire_put_sv(out, buf_sv(&s->again));
+	wire_put_sv(out, buf_sv(&s->heading));
 	pipeline_save(p, out);
 }
 
@@ -35,9 +37,11 @@ int snapshot_load(struct sv blob, struct snapshot *s, struct pipeline *p, struct
 #define C(name) s->totals.name = wire_get_u(&w);
 	OBS_COUNTERS_LIST(C)
 #undef C
-	struct sv again = wire_get_sv(&w);
-	if (!w.bad)
+	struct sv again = wire_get_sv(&w), heading = wire_get_sv(&w);
+	if (!w.bad) {
 		buf_addsv(&s->again, again);
+		buf_addsv(&s->heading, heading);
+	}
 	if (w.bad || pipeline_load(p, &w) < 0 || w.p != w.end)
 		return err_set(e, "the saved state of a source does not decode (%zu bytes)", blob.n);
 	return 0;

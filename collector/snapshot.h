@@ -9,7 +9,7 @@
 struct snapshot {
 	struct positions positions;
 	struct obs_counters totals; /* of reading; the pipeline keeps its own */
-	struct buf again;           /* see struct feed */
+	struct buf again, heading;  /* see struct feed */
 };
 
 void snapshot_fini(struct snapshot *s);

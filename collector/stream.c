@@ -20,7 +20,7 @@ enum stream_state { WAITING, CONNECTING, GREETED, RUNNING, STOPPING };
 
 struct stream {
 	uv_loop_t *loop;
-	char *name, *path, *socket;
+	char *name, *path, *host, *socket;
 	const struct source *kind;
 	const struct mta *mta;
 	struct zone zone;
@@ -79,6 +79,8 @@ static void snapshot_state(struct stream *s)
 	totals(s);
 	buf_clear(&s->saved.again);
 	buf_addsv(&s->saved.again, buf_sv(&s->feed.again));
+	buf_clear(&s->saved.heading);
+	buf_addsv(&s->saved.heading, buf_sv(&s->feed.heading));
 	emit_state(&s->emit, s->pipeline, &s->saved, s->kind->lag(s->run), sv_cstr(s->path));
 	s->since_snapshot = 0;
 	send_out(s);
@@ -172,7 +174,7 @@ static void on_boundary(void *ctx, enum source_boundary b)
 {
 	struct stream *s = ctx;
 	pipeline_end_of_file(s->pipeline, &s->feed);
-	frame_reset(&s->feed.frame);
+	feed_next_file(&s->feed);
 	if (b == SOURCE_ROTATED)
 		s->saved.totals.rotations++;
 	else
@@ -236,13 +238,16 @@ static void reset(struct stream *s)
 /* The year-less stamps go on where the newest position left them. */
 static void restore_feed(struct stream *s)
 {
-	feed_init(&s->feed, &s->zone, 0, (int64_t)time(NULL) * 1000000);
+	feed_init(&s->feed, s->mta, &s->zone, 0, (int64_t)time(NULL) * 1000000);
+	if (*s->host)
+		s->feed.host = sv_cstr(s->host);
 	const struct positions *p = &s->saved.positions;
 	if (p->n) {
 		s->feed.stamp.year = p->v[p->n - 1].year;
 		s->feed.stamp.last_us = p->v[p->n - 1].stamp_us;
 	}
 	buf_addsv(&s->feed.again, buf_sv(&s->saved.again));
+	buf_addsv(&s->feed.heading, buf_sv(&s->saved.heading));
 	s->base = s->saved.totals;
 	s->told_head_n = p->n ? p->v[p->n - 1].head.n : 0;
 }
@@ -293,6 +298,7 @@ static void free_if_done(struct stream *s)
 	buf_fini(&s->in);
 	free(s->name);
 	free(s->path);
+	free(s->host);
 	free(s->socket);
 	free(s);
 }
@@ -422,6 +428,7 @@ struct stream *stream_new(const struct stream_options *o, struct err *e)
 	s->max_open_bytes = c->max_open_bytes > 0 ? (size_t)c->max_open_bytes : 0;
 	s->name = xstrdup(o->name);
 	s->path = xstrdup(o->path);
+	s->host = xstrdup(c->host ? c->host : "");
 	s->socket = o->socket ? xstrdup(o->socket) : NULL;
 	uv_timer_init(o->loop, &s->timer);
 	s->timer.data = s;

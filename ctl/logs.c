@@ -15,6 +15,7 @@ void logs_help(FILE *to)
 			fprintf(to, "%s ", (*m)->name);
 	fputs("\n  --year YEAR        of stamps without one (default: the newest that does not lie in the future)\n"
 	      "  --timezone ZONE    of stamps without one: local (default), UTC, +02:00, Europe/Prague\n"
+	      "  --host NAME        of lines that name none (servers' own logs; default: localhost)\n"
 	      "  --format FORMAT    table (default on a terminal), ndjson (default in a pipe), json, csv\n", to);
 }
 
@@ -47,6 +48,7 @@ static int set_one(const struct command *c, int opt, const char *arg, struct log
 	case 'f':
 		o->format = command_format_named(arg);
 		return o->format < 0 ? command_misuse(c, "there is no output format \"%s\"", arg) : 0;
+	case 'h': o->host = arg; return 0;
 	case 'u': o->unrecognised = true; return 0;
 	case 'c': o->coverage = true; return 0;
 	default: return command_misuse(c, "see above");
@@ -56,7 +58,7 @@ static int set_one(const struct command *c, int opt, const char *arg, struct log
 int logs_options(const struct command *c, int argc, char **argv, bool with_lines, struct logs_options *o)
 {
 	static const struct option all[] = {
-		{ "mta", 1, 0, 'm' }, { "year", 1, 0, 'y' }, { "timezone", 1, 0, 'z' }, { "format", 1, 0, 'f' },
+		{ "mta", 1, 0, 'm' }, { "year", 1, 0, 'y' }, { "timezone", 1, 0, 'z' }, { "format", 1, 0, 'f' }, { "host", 1, 0, 'h' },
 		{ "unrecognised", 0, 0, 'u' }, { "unrecognized", 0, 0, 'u' }, { "coverage", 0, 0, 'c' }, { 0, 0, 0, 0 },
 	};
 	struct err e;

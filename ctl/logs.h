@@ -8,6 +8,7 @@
 struct logs_options {
 	const struct mta *mta; /* NULL: auto */
 	int year;
+	const char *host;      /* of lines that name none */
 	struct zone zone;
 	int format; /* enum command_format */
 	bool unrecognised, coverage;

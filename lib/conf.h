@@ -14,6 +14,7 @@ struct conf_source {
 	char *type;   /* "file" */
 	char *path;   /* may be a glob */
 	char *mta;    /* "postfix", "auto" */
+	char *host;   /* of lines that name none, as in a server's own log; "": localhost */
 	char *timezone; /* of stamps without one: "local", "UTC", "+02:00", "Europe/Prague" */
 	int64_t max_open_bytes; /* limit of the correlator's table */
 	int line;     /* where it stands in the file */

@@ -26,6 +26,7 @@ const struct conf_key conf_keys[] = {
 	{ "source", "type", CONF_WORD, SOURCE(type), "file", "file" },
 	{ "source", "path", CONF_PATH, SOURCE(path), NULL, NULL },
 	{ "source", "mta", CONF_WORD, SOURCE(mta), "auto", "mta" },
+	{ "source", "host", CONF_TEXT, SOURCE(host), "", NULL },
 	{ "source", "timezone", CONF_ZONE, SOURCE(timezone), "local", NULL },
 	{ "source", "max-open", CONF_BYTES, SOURCE(max_open_bytes), "256M", NULL },
 

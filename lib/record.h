@@ -41,6 +41,13 @@ struct record {
 	struct sv host, program;
 	const char *mta;       /* static: "postfix", … */
 	enum record_kind kind;
+	/* What only the format knows and the correlator needs. Not part of the record as others see it. */
+	bool submission;  /* accept: came through a service for the customers' own programs */
+	bool local;       /* delivery: ended on this host (mailbox, program, LMTP) */
+	bool piped;       /* delivery: to a program, which may be a content filter that gives the message back */
+	bool killed;      /* reject, policy: the message as a whole never comes into being */
+	bool session_end; /* the session is over */
+	struct sv session; /* the server's name for the connection or attempt that the line belongs to; see collector/session.h */
 	bool has_counts;
 	struct record_counts counts;
 #define R_SV struct sv

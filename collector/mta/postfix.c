@@ -66,10 +66,34 @@ static bool dispatch(int d, struct sv s, struct record *r)
 	}
 }
 
+/* cleanup or smtpd refused or discarded the whole message. */
+static bool kills(int d, const struct record *r)
+{
+	if (!r->queue_id.p || (r->kind == RECORD_POLICY && !sv_ends(r->status, SV("discard"))))
+		return false;
+	return d == POSTFIX_CLEANUP || sv_starts(r->reason, SV("END-OF-MESSAGE")) || sv_starts(r->reason, SV("END-OF-DATA"));
+}
+
+/* What follows from who says it. */
+static void hints(int d, struct record *r)
+{
+	if (r->kind == RECORD_DELIVERY) {
+		r->piped = d == POSTFIX_PIPE;
+		r->local = r->piped || d == POSTFIX_LOCAL || d == POSTFIX_LMTP || d == POSTFIX_VIRTUAL || sv_eq(r->relay_host, SV("local")) ||
+		           sv_eq(r->relay_host, SV("virtual"));
+	} else if (r->kind == RECORD_ACCEPT) {
+		r->submission = sv_find(r->program, SV("submission")) >= 0 || sv_find(r->program, SV("smtps")) >= 0;
+	} else if (r->kind == RECORD_REJECT || r->kind == RECORD_POLICY) {
+		r->killed = kills(d, r);
+	}
+}
+
 static enum mta_result parse(int d, const struct logline *l, struct record *r)
 {
-	if (dispatch(d, l->text, r))
+	if (dispatch(d, l->text, r)) {
+		hints(d, r);
 		return MTA_RECORD;
+	}
 	struct record fresh; /* what a failed attempt left behind must not show */
 	record_clear(&fresh);
 	fresh.time_us = r->time_us, fresh.utc_offset_s = r->utc_offset_s;

@@ -58,7 +58,7 @@ static int run(int argc, char **argv)
 	struct pipeline_sink sink = { .ctx = &m, .txn = on_txn };
 	struct pipeline_options po = { .mta = o.mta, .max_open_bytes = OPEN_BYTES, .final_only = true, .correlate = true };
 	struct pipeline *pl = pipeline_new(&po, &sink);
-	struct merge *mg = merge_new(&o.zone, o.year, (int64_t)time(NULL) * 1000000);
+	struct merge *mg = merge_new(o.mta, o.host, &o.zone, o.year, (int64_t)time(NULL) * 1000000);
 	logs_progress_start(&m.progress, o.files, o.n_files);
 	for (size_t i = 0; i < o.n_files && !status; i++)
 		if (merge_add(mg, o.files[i], &e) < 0)

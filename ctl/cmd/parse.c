@@ -82,7 +82,9 @@ static int one_file(struct pipeline *pl, const struct logs_options *o, const cha
 	struct feed f;
 	struct sv block;
 	int s;
-	feed_init(&f, &o->zone, o->year, (int64_t)time(NULL) * 1000000);
+	feed_init(&f, o->mta, &o->zone, o->year, (int64_t)time(NULL) * 1000000);
+	if (o->host)
+		f.host = sv_cstr(o->host);
 	while ((s = archive_reader_next(r, &block, &e)) > 0) {
 		pipeline_bytes(pl, &f, block);
 		logs_progress_at(pr, pr->done + archive_reader_position(r), pr->lines + f.frame.lines);

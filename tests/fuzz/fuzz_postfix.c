@@ -84,7 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct pipeline *p = pipeline_new(&o, &sink);
 	struct feed f;
 	(void)zone_init(&z, "UTC", &e);
-	feed_init(&f, &z, 2026, 0);
+	feed_init(&f, NULL, &z, 2026, 0);
 	pipeline_bytes(p, &f, sv_make((const char *)data, cut));
 	check_snapshot(p, &o);
 	pipeline_bytes(p, &f, sv_make((const char *)data + cut, size - cut));

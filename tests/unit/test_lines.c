@@ -219,7 +219,7 @@ static void repeats(void **state)
 	struct logline l;
 	unsigned n;
 	(void)state;
-	feed_init(&f, &z, 2026, 0);
+	feed_init(&f, NULL, &z, 2026, 0);
 	assert_true(feed_line(&f, SV("Nov 22 02:01:01 mx a[1]: hello"), &l, &n));
 	assert_int_equal(n, 1);
 	assert_true(feed_line(&f, SV("Nov 22 02:01:05 mx last message repeated 4 times"), &l, &n));

@@ -177,7 +177,7 @@ static void start(struct run *r, bool final_only, size_t bytes)
 	struct pipeline_options o = options(final_only, bytes);
 	struct pipeline_sink s = { .ctx = r, .txn = on_txn, .fact = on_fact };
 	r->p = pipeline_new(&o, &s);
-	feed_init(&r->f, &z, 2026, 0);
+	feed_init(&r->f, NULL, &z, 2026, 0);
 }
 
 static void stop(struct run *r)

@@ -1,0 +1,29 @@
+/* session: what a server said of a connection (or of an attempt to deliver) before, for the lines that only name it.
+ * A format that logs so sets record.session, the server's own name of it. What a record states of the client is remembered
+ * under host and session, and fills what later records of it leave out:
+ *   always                 client_ip client_port client_name helo account auth_method
+ *   a delivery without id  queue_id sender recipient, too (qmail's "delivery 7: success")
+ * Bounded: beyond SESSIONS_MAX or SESSIONS_BYTES the session that was begun first is forgotten and counted. */
+#ifndef COLLECTOR_SESSION_H
+#define COLLECTOR_SESSION_H
+
+#include "lib/record.h"
+
+#define SESSIONS_MAX 16384u
+#define SESSIONS_BYTES (8u << 20)
+
+struct sessions;
+struct wire;
+struct buf;
+
+struct sessions *sessions_new(void);
+void sessions_free(struct sessions *s);
+/* Fills r, which has a session, and remembers what it adds. Filled text is borrowed from s until the next call. */
+void sessions_apply(struct sessions *s, struct record *r);
+uint64_t sessions_forgotten(const struct sessions *s);
+
+/* State ↔ bytes; -1 when the bytes are no such state. s may be NULL when saving (none yet). */
+void sessions_save(const struct sessions *s, struct buf *out);
+int sessions_load(struct sessions *s, struct wire *w);
+
+#endif
