@@ -10,6 +10,7 @@
 #include "analyzer/outage.h"
 #include "analyzer/rollup.h"
 #include "lib/msg.h"
+#include "lib/wire.h"
 
 /* From here on a principal's lines and sources are gathered; below the second one they are forgotten again. */
 #define SUSPICION_FROM (2 * NAT)
@@ -44,6 +45,7 @@ struct judge *judge_new(const struct conf *conf, struct enrich *enrich, struct e
 static void principal_free(struct principal *p)
 {
 	suspicion_free(p->suspicion);
+	hours_fini(&p->hours);
 	free(p->id);
 	free(p);
 }
@@ -67,6 +69,7 @@ void judge_free(struct judge *j)
 	memory_fini(&j->site_memory);
 	memory_fini(&j->outage_memory);
 	rollup_free(j->rollup);
+	buf_fini(&j->ended_days);
 	reply_table_free(j->replies);
 	arena_fini(&j->scratch);
 	free(j);
@@ -74,7 +77,7 @@ void judge_free(struct judge *j)
 
 /* --- principals --------------------------------------------------------------------------------------------------- */
 
-static uint64_t principal_key(const struct judge *j, enum principal_kind kind, struct sv id)
+uint64_t judge_key(const struct judge *j, enum principal_kind kind, struct sv id)
 {
 	return hash_mix(hash_folded(&j->key, id), (uint64_t)kind + 1);
 }
@@ -114,7 +117,7 @@ void judge_touch(struct judge *j, struct principal *p)
 struct principal *judge_principal(struct judge *j, enum principal_kind kind, struct sv id, int64_t at_us)
 {
 	id = sv_take(id, 320);
-	uint64_t key = principal_key(j, kind, id);
+	uint64_t key = judge_key(j, kind, id);
 	if (j->n_principals * 2 >= j->cap)
 		table_grow(j);
 	size_t at = table_slot(j, key);
@@ -158,6 +161,7 @@ static void tick(struct judge *j, int64_t at_us)
 	bool new_hour = s->now_us && s->now_us / US_PER_HOUR != hour;
 	s->now_us = at_us;
 	memory_touch(&j->site_memory, 0);
+	rollup_hour(j->rollup, hour * US_PER_HOUR);
 	if (!new_hour)
 		return;
 	acase_close_quiet(j, hour * US_PER_HOUR);
@@ -308,7 +312,7 @@ static void feed_contacts(struct judge *j, const struct txn *t)
 		const struct txn_rcpt *r = &t->rcpt[i];
 		if (r->status != TXN_SENT || !r->changed)
 			continue;
-		uint64_t account = principal_key(j, PRINCIPAL_ACCOUNT, sv_take(r->recipient, 320));
+		uint64_t account = judge_key(j, PRINCIPAL_ACCOUNT, sv_take(r->recipient, 320));
 		if (contacts_known(&j->contacts, hash_mix(account, IS_AN_ACCOUNT)))
 			contacts_add(&j->contacts, hash_mix(account, sender));
 	}
@@ -332,16 +336,39 @@ static bool is_refusal(const struct txn_rcpt *r)
 	        r->reply_class == REPLY_DOMAIN_LISTED || r->reply_class == REPLY_RATE_LIMITED);
 }
 
-static void count(struct judge *j, const struct principal *p, const struct txn *t)
+/* A day that ended becomes a row of its own. */
+static void move_hours(struct judge *j, struct principal *p)
+{
+	struct buf day = { 0 };
+	int32_t number;
+	if (hours_move(&p->hours, j->site->now_us, &day, &number)) {
+		wire_put_u(&j->ended_days, p->kind);
+		wire_put_sv(&j->ended_days, sv_cstr(p->id));
+		wire_put_i(&j->ended_days, number);
+		wire_put_sv(&j->ended_days, buf_sv(&day));
+	}
+	buf_fini(&day);
+}
+
+static void count_hours(struct judge *j, struct principal *p, const struct rollup_row *more)
+{
+	struct rollup_row *w = rollup_principal(j->rollup, p->key, p->kind, sv_cstr(p->id));
+	move_hours(j, p);
+	for (unsigned i = 0; i < ROLLUP_COLUMNS; i++)
+		w->n[i] += more->n[i];
+	p->hours.n[HOURS_MESSAGES] += more->n[ROLLUP_MESSAGES];
+	p->hours.n[HOURS_RECIPIENTS] += more->n[ROLLUP_RECIPIENTS];
+	p->hours.n[HOURS_BOUNCED] += more->n[ROLLUP_BOUNCED];
+	p->hours.n[HOURS_REFUSED] += more->n[ROLLUP_REFUSED];
+}
+
+static void count(struct judge *j, struct principal *p, const struct txn *t)
 {
 	struct rollup *u = j->rollup;
-	int64_t hour = t->at_us - t->at_us % US_PER_HOUR;
-	struct rollup_row *v = rollup_at(u, &u->volume, 0, t->at_us - t->at_us % ROLLUP_BUCKET_US, 0, SV(""));
-	struct rollup_row *w = p ? rollup_at(u, &u->principal, p->key, hour, p->kind, sv_cstr(p->id)) : NULL;
+	struct rollup_row *v = rollup_volume(u, t->at_us - t->at_us % ROLLUP_BUCKET_US), w = { 0 };
 	bool first = !(t->flags & TXN_REPLAY);
 	v->n[ROLLUP_MESSAGES] += first;
-	if (w)
-		w->n[ROLLUP_MESSAGES] += first;
+	w.n[ROLLUP_MESSAGES] += first;
 	for (size_t i = 0; i < t->n_rcpt; i++) {
 		const struct txn_rcpt *r = &t->rcpt[i];
 		if (!r->changed || r->status == TXN_PENDING)
@@ -350,20 +377,20 @@ static void count(struct judge *j, const struct principal *p, const struct txn *
 		bool refused = is_refusal(r);
 		v->n[column]++;
 		v->n[ROLLUP_RECIPIENTS] += first;
-		if (w) {
-			w->n[column]++;
-			w->n[ROLLUP_RECIPIENTS] += first;
-			w->n[ROLLUP_REFUSED] += refused;
-		}
+		w.n[column]++;
+		w.n[ROLLUP_RECIPIENTS] += first;
+		w.n[ROLLUP_REFUSED] += refused;
 		struct sv domain = sv_domain(r->recipient);
 		if (r->local || !domain.n)
 			continue;
 		struct sv org = enrich_org_domain(j->enrich, domain);
-		struct rollup_row *x = rollup_at(u, &u->receiver, hash_sv(&j->key, org), hour, 0, org);
+		struct rollup_row *x = rollup_receiver(u, hash_sv(&j->key, org), org);
 		x->n[column]++;
 		x->n[ROLLUP_RECIPIENTS] += first;
 		x->n[ROLLUP_REFUSED] += refused;
 	}
+	if (p)
+		count_hours(j, p, &w);
 }
 
 static void count_principal(struct judge *j, struct principal *p, const struct message_view *m)
@@ -518,7 +545,7 @@ static void judge_reject(struct judge *j, const struct record *r, struct sv line
 	int64_t at_us = j->site->now_us;
 	if (!p)
 		return;
-	rollup_at(j->rollup, &j->rollup->principal, p->key, at_us - at_us % US_PER_HOUR, p->kind, sv_cstr(p->id))->n[ROLLUP_REFUSED]++;
+	count_hours(j, p, &(struct rollup_row){ .n = { [ROLLUP_REFUSED] = 1 } });
 	judge_touch(j, p);
 	score_before(j, p, at_us, before);
 	for (size_t d = 0; d < detector_count(); d++) {
@@ -534,7 +561,7 @@ void judge_record(struct judge *j, const struct record *r, struct sv line)
 	arena_reset(&j->scratch);
 	tick(j, r->time_us);
 	int64_t at_us = j->site->now_us;
-	struct rollup_row *v = rollup_at(j->rollup, &j->rollup->volume, 0, at_us - at_us % ROLLUP_BUCKET_US, 0, SV(""));
+	struct rollup_row *v = rollup_volume(j->rollup, at_us - at_us % ROLLUP_BUCKET_US);
 	if (r->kind == RECORD_AUTH_FAIL)
 		v->n[ROLLUP_AUTH_FAILED]++;
 	if (r->kind != RECORD_REJECT)

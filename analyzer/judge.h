@@ -7,6 +7,7 @@
 #include "analyzer/contacts.h"
 #include "analyzer/enrich.h"
 #include "analyzer/fixed.h"
+#include "analyzer/hours.h"
 #include "analyzer/reply.h"
 #include "analyzer/suspicion.h"
 #include "lib/arena.h"
@@ -29,6 +30,7 @@ struct principal {
 	int32_t score;             /* S of the last event, 1/4096 nat */
 	struct acase *open_case;   /* NULL when there is none */
 	struct suspicion *suspicion; /* what would be shown, gathered while anything points at it; owned, may be NULL */
+	struct hours hours;        /* what it does today */
 	struct principal *next_dirty;
 	_Alignas(8) unsigned char state[]; /* every detector's slab, one after the other */
 };
@@ -108,6 +110,7 @@ struct judge {
 	struct memory site_memory, outage_memory;
 	struct site_state *site;        /* inside site_memory */
 	struct rollup *rollup;
+	struct buf ended_days;          /* rows of principal_day that wait for the commit: kind, id, day, bytes (lib/wire.h) */
 	struct arena scratch;           /* of the event being judged */
 };
 
@@ -126,6 +129,8 @@ void judge_record(struct judge *j, const struct record *r, struct sv line);
 
 /* Finds or loads or makes. Never NULL. */
 struct principal *judge_principal(struct judge *j, enum principal_kind kind, struct sv id, int64_t at_us);
+/* The key of a principal; of its id at most 320 bytes count. */
+uint64_t judge_key(const struct judge *j, enum principal_kind kind, struct sv id);
 void judge_touch(struct judge *j, struct principal *p);
 struct acase *judge_case(struct judge *j, int64_t id); /* in memory or from the store; NULL when there is none */
 

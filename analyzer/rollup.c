@@ -23,7 +23,10 @@ void rollup_free(struct rollup *r)
 	map_fini(&r->volume);
 	map_fini(&r->principal);
 	map_fini(&r->receiver);
+	free(r->top_principals.row);
+	free(r->top_receivers.row);
 	arena_fini(&r->text);
+	arena_fini(&r->top_text);
 	free(r);
 }
 
@@ -32,14 +35,6 @@ static void map_clear(struct rollup_map *m)
 	if (m->n)
 		memset(m->slot, 0, m->cap * sizeof *m->slot);
 	m->n = 0;
-}
-
-void rollup_clear(struct rollup *r)
-{
-	map_clear(&r->volume);
-	map_clear(&r->principal);
-	map_clear(&r->receiver);
-	arena_reset(&r->text);
 }
 
 static void map_grow(struct rollup_map *m)
@@ -57,17 +52,156 @@ static void map_grow(struct rollup_map *m)
 	}
 }
 
-struct rollup_row *rollup_at(struct rollup *r, struct rollup_map *m, uint64_t hash, int64_t time_us, uint8_t kind, struct sv id)
+static struct rollup_row *row_at(struct rollup_map *m, struct arena *text, uint64_t hash, int64_t time_us, uint8_t kind, struct sv id)
 {
-	uint64_t h = hash_mix(hash, (uint64_t)time_us);
 	if (m->n == m->cap_rows)
 		map_grow(m);
-	size_t at = (size_t)h & (m->cap - 1);
-	for (; m->slot[at]; at = (at + 1) & (m->cap - 1))
-		if (m->row[m->slot[at] - 1].hash == h)
-			return &m->row[m->slot[at] - 1];
+	size_t at = (size_t)hash & (m->cap - 1);
+	for (; m->slot[at]; at = (at + 1) & (m->cap - 1)) {
+		struct rollup_row *row = &m->row[m->slot[at] - 1];
+		if (row->hash == hash) {
+			row->dirty = true;
+			return row;
+		}
+	}
+	if (m->n >= ROLLUP_IDS_MAX)
+		return &m->none;
 	struct rollup_row *row = &m->row[m->n++];
 	m->slot[at] = (uint32_t)m->n;
-	*row = (struct rollup_row){ .hash = h, .time_us = time_us, .kind = kind, .id = arena_sv(&r->text, id) };
+	*row = (struct rollup_row){ .hash = hash, .time_us = time_us, .kind = kind, .dirty = true, .id = arena_sv(text, id) };
 	return row;
+}
+
+struct rollup_row *rollup_volume(struct rollup *r, int64_t bucket_us)
+{
+	return row_at(&r->volume, &r->text, hash_mix((uint64_t)bucket_us, 1), bucket_us, 0, SV(""));
+}
+
+struct rollup_row *rollup_principal(struct rollup *r, uint64_t hash, uint8_t kind, struct sv id)
+{
+	return row_at(&r->principal, &r->text, hash, r->hour_us, kind, id);
+}
+
+struct rollup_row *rollup_receiver(struct rollup *r, uint64_t hash, struct sv id)
+{
+	return row_at(&r->receiver, &r->text, hash, r->hour_us, 0, id);
+}
+
+/* -- the end of an hour -- */
+
+static int compare_ids(const struct rollup_row *x, const struct rollup_row *y)
+{
+	size_t n = x->id.n < y->id.n ? x->id.n : y->id.n;
+	int c = n ? memcmp(x->id.p, y->id.p, n) : 0;
+	return c ? c : x->id.n < y->id.n ? -1 : x->id.n > y->id.n ? 1 : x->kind - y->kind;
+}
+
+static uint64_t refused(const struct rollup_row *r)
+{
+	return (uint64_t)r->n[ROLLUP_BOUNCED] + r->n[ROLLUP_REFUSED];
+}
+
+static int most_recipients(const void *a, const void *b)
+{
+	const struct rollup_row *x = a, *y = b;
+	if (x->n[ROLLUP_RECIPIENTS] != y->n[ROLLUP_RECIPIENTS])
+		return x->n[ROLLUP_RECIPIENTS] < y->n[ROLLUP_RECIPIENTS] ? 1 : -1;
+	return compare_ids(x, y);
+}
+
+static int most_refused(const void *a, const void *b)
+{
+	const struct rollup_row *x = a, *y = b;
+	uint64_t p = refused(x), q = refused(y);
+	if (p != q)
+		return p < q ? 1 : -1;
+	if (x->n[ROLLUP_DEFERRED] != y->n[ROLLUP_DEFERRED])
+		return x->n[ROLLUP_DEFERRED] < y->n[ROLLUP_DEFERRED] ? 1 : -1;
+	return compare_ids(x, y);
+}
+
+static void keep(struct rollup *r, struct rollup_tops *t, const struct rollup_row *row)
+{
+	if (t->n == t->cap) {
+		t->cap = t->cap ? t->cap * 2 : 256;
+		t->row = xrealloc(t->row, t->cap * sizeof *t->row);
+	}
+	t->row[t->n] = *row;
+	t->row[t->n++].id = arena_sv(&r->top_text, row->id);
+}
+
+#define VALUES 1024u
+
+static uint32_t value_of(const struct rollup_row *r, bool by_refused)
+{
+	uint64_t v = by_refused ? refused(r) * 4 + (r->n[ROLLUP_DEFERRED] != 0) : r->n[ROLLUP_RECIPIENTS];
+	return v < VALUES ? (uint32_t)v : VALUES - 1;
+}
+
+/* The smallest value of the first ROLLUP_TOP rows; nothing below it needs to be sorted. */
+static uint32_t threshold(const struct rollup_map *m, bool by_refused)
+{
+	uint32_t count[VALUES] = { 0 }, sum = 0, v = VALUES;
+	for (size_t i = 0; i < m->n; i++)
+		if (!m->row[i].kept)
+			count[value_of(&m->row[i], by_refused)]++;
+	while (v > 1 && sum < ROLLUP_TOP)
+		sum += count[--v];
+	return v;
+}
+
+static void keep_most(struct rollup *r, struct rollup_map *m, struct rollup_tops *t, bool by_refused)
+{
+	uint32_t least = threshold(m, by_refused);
+	struct rollup_row *v = xmalloc((m->n ? m->n : 1) * sizeof *v);
+	size_t n = 0;
+	for (size_t i = 0; i < m->n; i++)
+		if (!m->row[i].kept && value_of(&m->row[i], by_refused) >= least) {
+			v[n] = m->row[i];
+			v[n++].time_us = (int64_t)i; /* to find it again */
+		}
+	if (n)
+		qsort(v, n, sizeof *v, by_refused ? most_refused : most_recipients);
+	for (size_t i = 0; i < n && i < ROLLUP_TOP; i++) {
+		struct rollup_row *row = &m->row[v[i].time_us];
+		row->kept = true;
+		keep(r, t, row);
+	}
+	free(v);
+}
+
+/* Those that one of the two lists could show. */
+static void keep_tops(struct rollup *r, struct rollup_map *m, struct rollup_tops *t)
+{
+	keep_most(r, m, t, false);
+	keep_most(r, m, t, true);
+}
+
+void rollup_hour(struct rollup *r, int64_t hour_us)
+{
+	if (hour_us == r->hour_us)
+		return;
+	keep_tops(r, &r->principal, &r->top_principals);
+	keep_tops(r, &r->receiver, &r->top_receivers);
+	map_clear(&r->principal);
+	map_clear(&r->receiver);
+	arena_reset(&r->text);
+	r->anew = r->anew || r->hour_us;
+	r->hour_us = hour_us;
+}
+
+static void map_clean(struct rollup_map *m)
+{
+	for (size_t i = 0; i < m->n; i++)
+		m->row[i].dirty = false;
+}
+
+void rollup_committed(struct rollup *r)
+{
+	map_clear(&r->volume);
+	map_clean(&r->principal);
+	map_clean(&r->receiver);
+	r->top_principals.n = r->top_receivers.n = 0;
+	arena_reset(&r->top_text);
+	r->anew = false;
 }

@@ -1,5 +1,7 @@
-/* rollup: what the overview shows, added up between two commits: volume per 5 minutes, per principal and hour, per receiver and
- * hour. The store adds it to its tables and clears it. */
+/* rollup: what the overview shows. Volume is added up between two commits, per 5 minutes. What principals and receivers did is added
+ * up per hour, in memory and in hour_now; when the hour is over only those remain that a list of the most could show, as rows
+ * for each of the rest would cost more than all else (a receiver or principal that never was among the first of an hour is missing
+ * from a day's list, too, where it could not stand anyway). */
 #ifndef ANALYZER_ROLLUP_H
 #define ANALYZER_ROLLUP_H
 
@@ -7,6 +9,8 @@
 #include "lib/sv.h"
 
 #define ROLLUP_BUCKET_US (300LL * 1000000)
+#define ROLLUP_TOP 100u       /* of an hour: by recipients, and as many by what was refused */
+#define ROLLUP_IDS_MAX 262144u /* of one hour; further ones are not counted one by one */
 
 enum { ROLLUP_MESSAGES, ROLLUP_RECIPIENTS, ROLLUP_SENT, ROLLUP_DEFERRED, ROLLUP_BOUNCED, ROLLUP_REFUSED, ROLLUP_AUTH_FAILED, ROLLUP_COLUMNS };
 
@@ -14,7 +18,9 @@ struct rollup_row {
 	uint64_t hash;
 	int64_t time_us;     /* start of the bucket or hour */
 	uint8_t kind;        /* of the principal */
-	struct sv id;        /* principal or receiver; lives in the rollup's arena */
+	bool dirty;          /* changed since the last commit */
+	bool kept;           /* among the first of its hour */
+	struct sv id;        /* principal or receiver; lives in the rollup */
 	uint32_t n[ROLLUP_COLUMNS];
 };
 
@@ -23,17 +29,30 @@ struct rollup_map {
 	size_t n, cap_rows;
 	uint32_t *slot;         /* 1 + index into row */
 	size_t cap;
+	struct rollup_row none; /* counts for those that found no place */
 };
 
+/* Rows of hours that are over and not in the store yet. */
+struct rollup_tops { struct rollup_row *row; size_t n, cap; };
+
 struct rollup {
-	struct rollup_map volume, principal, receiver;
-	struct arena text;
+	struct rollup_map volume;              /* since the last commit */
+	struct rollup_map principal, receiver; /* of the hour at hand */
+	struct rollup_tops top_principals, top_receivers;
+	int64_t hour_us;                       /* at hand */
+	bool anew;                             /* hour_now speaks of another hour */
+	struct arena text, top_text;
 };
 
 struct rollup *rollup_new(void);
 void rollup_free(struct rollup *r);
-void rollup_clear(struct rollup *r);
-/* The row with this hash and time; made when missing (id is copied). hash must tell apart kind and id. */
-struct rollup_row *rollup_at(struct rollup *r, struct rollup_map *m, uint64_t hash, int64_t time_us, uint8_t kind, struct sv id);
+/* The row of that hash and time; made when missing (id is copied), and dirty. hash must tell apart kind and id. Valid until the next call. */
+struct rollup_row *rollup_volume(struct rollup *r, int64_t bucket_us);
+struct rollup_row *rollup_principal(struct rollup *r, uint64_t hash, uint8_t kind, struct sv id);
+struct rollup_row *rollup_receiver(struct rollup *r, uint64_t hash, struct sv id);
+/* Event time has come to this hour. */
+void rollup_hour(struct rollup *r, int64_t hour_us);
+/* After a commit. */
+void rollup_committed(struct rollup *r);
 
 #endif

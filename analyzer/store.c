@@ -11,6 +11,7 @@
 #include "analyzer/acase.h"
 #include "analyzer/rollup.h"
 #include "lib/msg.h"
+#include "lib/wire.h"
 
 /* --- loading ------------------------------------------------------------------------------------------------------ */
 
@@ -90,6 +91,25 @@ static int load_memory(struct store *s, struct judge *j, struct err *e)
 	return rc == SQLITE_DONE ? 0 : err_set(e, "%s: %s", s->db.path, sqlite3_errmsg(s->db.h));
 }
 
+/* What was counted of the hour at hand. */
+static int load_hour(struct store *s, struct judge *j, struct err *e)
+{
+	int rc;
+	sqlite3_stmt *st = db_query(&s->db, Q_HOUR_NOW_ALL, "");
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		struct sv what = db_text(st, 0), id = db_text(st, 2);
+		int kind = principal_kind_named((const char *)sqlite3_column_text(st, 1));
+		rollup_hour(j->rollup, sqlite3_column_int64(st, 3));
+		struct rollup_row *r = sv_eq(what, SV("receiver")) ? rollup_receiver(j->rollup, hash_sv(&j->key, id), id)
+		                                                  : rollup_principal(j->rollup, judge_key(j, (enum principal_kind)kind, id), (uint8_t)kind, id);
+		for (unsigned c = 0; c < 6; c++) /* in the order of the enum */
+			r->n[ROLLUP_MESSAGES + c] = (uint32_t)sqlite3_column_int64(st, 4 + (int)c);
+	}
+	sqlite3_reset(st);
+	rollup_committed(j->rollup);
+	return rc == SQLITE_DONE ? 0 : err_set(e, "%s: %s", s->db.path, sqlite3_errmsg(s->db.h));
+}
+
 static bool load_principal(void *ctx, struct judge *j, struct principal *p)
 {
 	struct store *s = ctx;
@@ -104,6 +124,7 @@ static bool load_principal(void *ctx, struct judge *j, struct principal *p)
 		p->bounced = (uint64_t)sqlite3_column_int64(st, 5);
 		if (store_state_decode(j, p, db_blob(st, 6)) < 0)
 			msg_warn("%s: the state of %s is damaged; it is learned anew", s->db.path, p->id);
+		hours_decode(&p->hours, db_blob(st, 7));
 	}
 	sqlite3_reset(st);
 	return found;
@@ -156,7 +177,7 @@ struct store *store_open(const char *path, struct judge *j, struct err *e)
 		return NULL;
 	}
 	s->archive = archive_open(s->db.h, path, true, e);
-	if (!s->archive || load_key(s, j, e) < 0 || load_memory(s, j, e) < 0) {
+	if (!s->archive || load_key(s, j, e) < 0 || load_memory(s, j, e) < 0 || load_hour(s, j, e) < 0) {
 		store_close(s, j);
 		return NULL;
 	}
@@ -241,16 +262,20 @@ void store_input_shape(struct store_input *in, const struct obs_shape *shape)
 static int write_principals(struct store *s, const struct judge *j, struct err *e)
 {
 	struct buf state = { 0 };
+	struct buf today = { 0 };
 	int bad = 0;
 	for (const struct principal *p = j->dirty; p && !bad; p = p->next_dirty) {
 		buf_clear(&state);
+		buf_clear(&today);
 		store_state_encode(j, p, &state);
-		bad = db_run(&s->db, e, Q_PRINCIPAL_PUT, "sssiiiiiiib", principal_kind_name(p->kind), p->id,
+		hours_encode(&p->hours, &today);
+		bad = db_run(&s->db, e, Q_PRINCIPAL_PUT, "sssiiiiiiibb", principal_kind_name(p->kind), p->id,
 		             enrich_customer(j->enrich, (enum principal_kind)p->kind, sv_cstr(p->id)), (int64_t)p->score, p->first_us,
 		             p->last_us, (int64_t)p->messages, (int64_t)p->recipients, (int64_t)p->bounced,
-		             p->open_case && acase_is_open(p->open_case) ? p->open_case->id : 0, buf_sv(&state));
+		             p->open_case && acase_is_open(p->open_case) ? p->open_case->id : 0, buf_sv(&state), buf_sv(&today));
 	}
 	buf_fini(&state);
+	buf_fini(&today);
 	return bad;
 }
 
@@ -268,6 +293,39 @@ static int write_memory(struct store *s, struct memory *m, struct err *e)
 
 #define N(row, c) (int64_t)(row)->n[ROLLUP_##c]
 
+static int write_map(struct store *s, const struct rollup_map *m, const char *what, struct err *e)
+{
+	int bad = 0;
+	for (size_t i = 0; i < m->n && !bad; i++) {
+		const struct rollup_row *r = &m->row[i];
+		if (r->dirty)
+			bad = db_run(&s->db, e, Q_HOUR_NOW_PUT, "sstiiiiiii", what, *what == 'p' ? principal_kind_name(r->kind) : "", r->id, r->time_us, N(r, MESSAGES),
+			             N(r, RECIPIENTS), N(r, SENT), N(r, DEFERRED), N(r, BOUNCED), N(r, REFUSED));
+	}
+	return bad;
+}
+
+/* The hour at hand: only what changed, or all of it when it is another hour than last time. */
+static int write_hour(struct store *s, struct rollup *u, struct err *e)
+{
+	if (u->anew && db_run(&s->db, e, Q_HOUR_NOW_CLEAR, "") < 0)
+		return -1;
+	return write_map(s, &u->principal, "principal", e) || write_map(s, &u->receiver, "receiver", e);
+}
+
+static int write_days(struct store *s, const struct judge *j, struct err *e)
+{
+	struct wire w = wire_of(buf_sv(&j->ended_days));
+	int bad = 0;
+	while (w.p && w.p < w.end && !bad) {
+		const char *kind = principal_kind_name((enum principal_kind)wire_get_u(&w));
+		struct sv id = wire_get_sv(&w);
+		int64_t day = wire_get_i(&w);
+		bad = db_run(&s->db, e, Q_PRINCIPAL_DAY_PUT, "stib", kind, id, day, wire_get_sv(&w));
+	}
+	return bad;
+}
+
 static int write_rollup(struct store *s, const struct rollup *u, struct err *e)
 {
 	int bad = 0;
@@ -276,13 +334,13 @@ static int write_rollup(struct store *s, const struct rollup *u, struct err *e)
 		bad = db_run(&s->db, e, Q_VOLUME_ADD, "iiiiiiii", r->time_us, N(r, MESSAGES), N(r, RECIPIENTS), N(r, SENT), N(r, DEFERRED),
 		             N(r, BOUNCED), N(r, REFUSED), N(r, AUTH_FAILED));
 	}
-	for (size_t i = 0; i < u->principal.n && !bad; i++) {
-		const struct rollup_row *r = &u->principal.row[i];
+	for (size_t i = 0; i < u->top_principals.n && !bad; i++) {
+		const struct rollup_row *r = &u->top_principals.row[i];
 		bad = db_run(&s->db, e, Q_PRINCIPAL_HOUR_ADD, "istiiii", r->time_us, principal_kind_name(r->kind), r->id, N(r, MESSAGES),
 		             N(r, RECIPIENTS), N(r, BOUNCED), N(r, REFUSED));
 	}
-	for (size_t i = 0; i < u->receiver.n && !bad; i++) {
-		const struct rollup_row *r = &u->receiver.row[i];
+	for (size_t i = 0; i < u->top_receivers.n && !bad; i++) {
+		const struct rollup_row *r = &u->top_receivers.row[i];
 		bad = db_run(&s->db, e, Q_RECEIVER_HOUR_ADD, "itiiiii", r->time_us, r->id, N(r, RECIPIENTS), N(r, SENT), N(r, DEFERRED),
 		             N(r, BOUNCED), N(r, REFUSED));
 	}
@@ -303,7 +361,7 @@ static int write_input(struct store *s, const struct store_input *in, struct err
 
 static int write_all(struct store *s, struct judge *j, struct err *e)
 {
-	int bad = archive_flush(s->archive, e) || write_principals(s, j, e) || write_rollup(s, j->rollup, e);
+	int bad = archive_flush(s->archive, e) || write_principals(s, j, e) || write_days(s, j, e) || write_rollup(s, j->rollup, e) || write_hour(s, j->rollup, e);
 	for (size_t i = 0; i < j->n_cases && !bad; i++)
 		if (j->cases[i]->dirty)
 			bad = store_case_write(s, j, j->cases[i], e);
@@ -359,7 +417,8 @@ static void all_clean(struct store *s, struct judge *j)
 		p->next_dirty = NULL;
 		p->dirty = p->fresh = false;
 	}
-	rollup_clear(j->rollup);
+	rollup_committed(j->rollup);
+	buf_clear(&j->ended_days);
 	for (size_t i = j->n_cases; i-- > 0;) {
 		clean_case(j->cases[i]);
 		if (!acase_is_open(j->cases[i]))
@@ -406,6 +465,8 @@ int store_retention(struct store *s, const struct conf *conf, int64_t now_us, st
 	static const enum query by_time[] = { Q_VOLUME_DROP, Q_PRINCIPAL_HOUR_DROP, Q_RECEIVER_HOUR_DROP };
 	for (size_t i = 0; i < sizeof by_time / sizeof *by_time && !bad; i++)
 		bad = db_run(&s->db, e, by_time[i], "i", message_day * US_PER_DAY);
+	if (!bad)
+		bad = db_run(&s->db, e, Q_PRINCIPAL_DAY_DROP, "i", message_day);
 	static const enum query of_cases[] = { Q_CASE_DETECTOR_DROP, Q_CASE_SCORE_DROP,  Q_CASE_EVIDENCE_DROP, Q_CASE_SOURCE_DROP,
 		                               Q_CASE_DOMAIN_DROP,   Q_CASE_EVENT_DROP, Q_NOTIFICATION_DROP,  Q_CASE_DROP };
 	for (size_t i = 0; i < sizeof of_cases / sizeof *of_cases && !bad; i++)

@@ -26,15 +26,23 @@ CREATE TABLE volume (
   bucket_us INTEGER PRIMARY KEY,            -- 5 minutes
   messages INTEGER NOT NULL, recipients INTEGER NOT NULL, sent INTEGER NOT NULL, deferred INTEGER NOT NULL,
   bounced INTEGER NOT NULL, rejected INTEGER NOT NULL, auth_failed INTEGER NOT NULL) WITHOUT ROWID;
+-- Hours that are over: those principals and receivers only that a list of the most could show (analyzer/rollup.h).
 CREATE TABLE principal_hour (
   hour_us INTEGER NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL,
   messages INTEGER NOT NULL, recipients INTEGER NOT NULL, bounced INTEGER NOT NULL, refused INTEGER NOT NULL,
   PRIMARY KEY (hour_us, kind, id)) WITHOUT ROWID;
-CREATE INDEX principal_hour_id ON principal_hour (kind, id, hour_us);
 CREATE TABLE receiver_hour (
   hour_us INTEGER NOT NULL, receiver TEXT NOT NULL, -- organisational domain of the recipients
   recipients INTEGER NOT NULL, sent INTEGER NOT NULL, deferred INTEGER NOT NULL, bounced INTEGER NOT NULL, refused INTEGER NOT NULL,
   PRIMARY KEY (hour_us, receiver)) WITHOUT ROWID;
+
+-- The hour at hand, whole.
+CREATE TABLE hour_now (
+  what TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL, -- principal, receiver
+  hour_us INTEGER NOT NULL, messages INTEGER NOT NULL, recipients INTEGER NOT NULL, sent INTEGER NOT NULL, deferred INTEGER NOT NULL,
+  bounced INTEGER NOT NULL, refused INTEGER NOT NULL, PRIMARY KEY (what, kind, id)) WITHOUT ROWID;
+-- What a principal did in each hour of a day that is over (analyzer/hours.h).
+CREATE TABLE principal_day (kind TEXT NOT NULL, id TEXT NOT NULL, day INTEGER NOT NULL, hours BLOB NOT NULL, PRIMARY KEY (kind, id, day)) WITHOUT ROWID;
 
 -- Whom we judge. state is the detectors' memory (analyzer/principal.h).
 CREATE TABLE principal (
@@ -42,6 +50,7 @@ CREATE TABLE principal (
   score INTEGER NOT NULL DEFAULT 0, first_us INTEGER NOT NULL, last_us INTEGER NOT NULL,
   messages INTEGER NOT NULL DEFAULT 0, recipients INTEGER NOT NULL DEFAULT 0,
   bounced INTEGER NOT NULL DEFAULT 0, case_id INTEGER, state BLOB NOT NULL,
+  today BLOB NOT NULL DEFAULT x'',           -- hours of the day at hand (analyzer/hours.h)
   PRIMARY KEY (kind, id)); -- with rowid: a row of a kilobyte would spill into a page of its own otherwise
 CREATE INDEX principal_score ON principal (score);
 CREATE INDEX principal_customer ON principal (customer);

@@ -47,12 +47,12 @@ SELECT key, page, value, bytes FROM memory
 INSERT INTO memory (key, page, bytes, value) VALUES (:key, :page, :bytes, :value)
 ON CONFLICT (key, page) DO UPDATE SET bytes = excluded.bytes, value = excluded.value
 -- name: principal_get
-SELECT score, first_us, last_us, messages, recipients, bounced, state FROM principal WHERE kind = :kind AND id = :id
+SELECT score, first_us, last_us, messages, recipients, bounced, state, today FROM principal WHERE kind = :kind AND id = :id
 -- name: principal_put
-INSERT INTO principal (kind, id, customer, score, first_us, last_us, messages, recipients, bounced, case_id, state)
-VALUES (:kind, :id, :customer, :score, :first, :last, :messages, :recipients, :bounced, nullif(:case_id, 0), :state)
+INSERT INTO principal (kind, id, customer, score, first_us, last_us, messages, recipients, bounced, case_id, state, today)
+VALUES (:kind, :id, :customer, :score, :first, :last, :messages, :recipients, :bounced, nullif(:case_id, 0), :state, :today)
 ON CONFLICT (kind, id) DO UPDATE SET customer = excluded.customer, score = excluded.score, last_us = excluded.last_us,
-  messages = excluded.messages, recipients = excluded.recipients, bounced = excluded.bounced, case_id = excluded.case_id, state = excluded.state
+  messages = excluded.messages, recipients = excluded.recipients, bounced = excluded.bounced, case_id = excluded.case_id, state = excluded.state, today = excluded.today
 -- name: volume_add
 INSERT INTO volume (bucket_us, messages, recipients, sent, deferred, bounced, rejected, auth_failed)
 VALUES (:bucket, :messages, :recipients, :sent, :deferred, :bounced, :rejected, :auth_failed)
@@ -63,6 +63,18 @@ ON CONFLICT (bucket_us) DO UPDATE SET messages = messages + excluded.messages, r
 INSERT INTO principal_hour (hour_us, kind, id, messages, recipients, bounced, refused) VALUES (:hour, :kind, :id, :messages, :recipients, :bounced, :refused)
 ON CONFLICT (hour_us, kind, id) DO UPDATE SET messages = messages + excluded.messages, recipients = recipients + excluded.recipients,
   bounced = bounced + excluded.bounced, refused = refused + excluded.refused
+-- name: hour_now_all
+SELECT what, kind, id, hour_us, messages, recipients, sent, deferred, bounced, refused FROM hour_now ORDER BY what, kind, id
+-- name: hour_now_put
+INSERT OR REPLACE INTO hour_now (what, kind, id, hour_us, messages, recipients, sent, deferred, bounced, refused)
+VALUES (:what, :kind, :id, :hour, :messages, :recipients, :sent, :deferred, :bounced, :refused)
+-- name: hour_now_clear
+DELETE FROM hour_now
+-- name: principal_day_put
+INSERT INTO principal_day (kind, id, day, hours) VALUES (:kind, :id, :day, :hours)
+ON CONFLICT (kind, id, day) DO UPDATE SET hours = principal_day.hours || excluded.hours
+-- name: principal_day_drop
+DELETE FROM principal_day WHERE day < :before
 -- name: receiver_hour_add
 INSERT INTO receiver_hour (hour_us, receiver, recipients, sent, deferred, bounced, refused) VALUES (:hour, :receiver, :recipients, :sent, :deferred, :bounced, :refused)
 ON CONFLICT (hour_us, receiver) DO UPDATE SET recipients = recipients + excluded.recipients, sent = sent + excluded.sent,
@@ -212,11 +224,15 @@ FROM volume WHERE bucket_us >= :since
 -- name: web_top_senders
 SELECT h.kind, h.id, coalesce(p.customer, '') AS customer, coalesce(p.score, 0) AS score, p.case_id, h.messages, h.recipients, h.bounced, h.refused
 FROM (SELECT kind, id, sum(messages) AS messages, sum(recipients) AS recipients, sum(bounced) AS bounced, sum(refused) AS refused
-      FROM principal_hour WHERE hour_us >= :since GROUP BY kind, id ORDER BY sum(recipients) DESC, kind, id LIMIT :limit) h
+      FROM (SELECT kind, id, messages, recipients, bounced, refused FROM principal_hour WHERE hour_us >= :since
+            UNION ALL SELECT kind, id, messages, recipients, bounced, refused FROM hour_now WHERE what = 'principal' AND hour_us >= :since)
+      GROUP BY kind, id ORDER BY sum(recipients) DESC, kind, id LIMIT :limit) h
 LEFT JOIN principal p ON p.kind = h.kind AND p.id = h.id ORDER BY h.recipients DESC, h.kind, h.id
 -- name: web_refusing
 SELECT receiver, sum(recipients) AS recipients, sum(sent) AS sent, sum(deferred) AS deferred, sum(bounced) AS bounced, sum(refused) AS refused
-FROM receiver_hour WHERE hour_us >= :since GROUP BY receiver HAVING sum(bounced) + sum(refused) + sum(deferred) > 0
+FROM (SELECT receiver, recipients, sent, deferred, bounced, refused FROM receiver_hour WHERE hour_us >= :since
+      UNION ALL SELECT id, recipients, sent, deferred, bounced, refused FROM hour_now WHERE what = 'receiver' AND hour_us >= :since)
+GROUP BY receiver HAVING sum(bounced) + sum(refused) + sum(deferred) > 0
 ORDER BY sum(bounced) + sum(refused) DESC, sum(deferred) DESC, receiver LIMIT :limit
 -- name: web_inputs
 SELECT source, coalesce(path, '') AS path, applied_seq, last_event_us, heard_us, counters AS counters_json FROM input ORDER BY source
@@ -239,8 +255,9 @@ WHERE (:kind = '' OR kind = :kind) AND (:customer = '' OR customer = :customer)
   AND (:text = '' OR instr(lower(id), lower(:text)) OR instr(lower(customer), lower(:text)))
 -- name: web_principal
 SELECT kind, id, customer, score, messages, recipients, bounced, first_us, last_us, case_id FROM principal WHERE kind = :kind AND id = :id
--- name: web_principal_hours
-SELECT hour_us, messages, recipients, bounced, refused FROM principal_hour WHERE kind = :kind AND id = :id AND hour_us >= :since ORDER BY hour_us
+-- name: web_principal_days
+SELECT day, hours, 0 AS today FROM principal_day WHERE kind = :kind AND id = :id AND day >= :since
+UNION ALL SELECT 0, today, 1 FROM principal WHERE kind = :kind AND id = :id ORDER BY 3, 1
 -- name: web_principal_cases
 SELECT id, severity, level, state, kind, principal_kind, principal_id, customer, score, peak_score, opened_us, updated_us, closed_us, messages, recipients,
   sentence, utc_offset_s FROM acase WHERE principal_kind = :kind AND principal_id = :id ORDER BY id DESC

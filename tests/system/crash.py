@@ -19,6 +19,8 @@ import time
 TABLES = {
     "volume": "SELECT * FROM volume ORDER BY 1",
     "principal_hour": "SELECT * FROM principal_hour ORDER BY 1, 2, 3",
+    "principal_day": "SELECT * FROM principal_day ORDER BY 1, 2, 3",
+    "hour_now": "SELECT * FROM hour_now ORDER BY 1, 2, 3",
     "receiver_hour": "SELECT * FROM receiver_hour ORDER BY 1, 2",
     "principal": "SELECT kind, id, customer, score, first_us, last_us, messages, recipients, bounced FROM principal ORDER BY 1, 2",
     "case_event": "SELECT case_id, seq, at_us, actor, what, text FROM case_event ORDER BY 1, 2",

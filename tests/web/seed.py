@@ -90,17 +90,29 @@ SCRIPTS = [("script", "1002"), ("script", "1033")]
 RECEIVERS = ["mailbox.example", "bigmail.example", "webpost.example", "corp.example", "school.example", "shop.example", "club.example"]
 
 
+def varint(v):
+    out = b""
+    while v >= 128:
+        out, v = out + bytes([v & 127 | 128]), v >> 7
+    return out + bytes([v])
+
+
 def seed_hours(db):
     for kind, who in PEOPLE + HOSTS + SCRIPTS:
         scale = random.choice([1, 1, 2, 5, 20])
         messages = recipients = bounced = 0
-        for h in range(7 * 24):
+        days = {}
+        for h in reversed(range(7 * 24)):
             n = int(random.expovariate(1 / scale))
             if n == 0:
                 continue
             r, b = int(n * random.uniform(1, 2)), int(n * random.random() * 0.06)
             insert(db, "principal_hour", hour_us=(now // HOUR - h) * HOUR, kind=kind, id=who, messages=n, recipients=r, bounced=b, refused=b // 2)
             messages, recipients, bounced = messages + n, recipients + r, bounced + b
+            hour = now // HOUR - h
+            days.setdefault(hour // 24, []).extend([hour % 24, n, r, b, b // 2])
+        for day, hours in days.items():
+            insert(db, "principal_day", kind=kind, id=who, day=day, hours=b"".join(varint(x) for x in hours))
         insert(db, "principal", kind=kind, id=who, customer="C1001" if "brevik" in who else "", score=random.randrange(3) * NAT, first_us=now - 90 * DAY,
                last_us=now - random.randrange(1, 600) * 60 * S, messages=messages, recipients=recipients, bounced=bounced, state=b"")
     for r in RECEIVERS + ["<b>bold</b>.example"]:

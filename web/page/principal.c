@@ -1,5 +1,7 @@
 /* One principal: what it sends by the hour, and its cases. */
+#include "analyzer/hours.h"
 #include "lib/times.h"
+#include "lib/wire.h"
 #include "web/page.h"
 #include "web/rows.h"
 
@@ -18,6 +20,38 @@ static void add_search_url(struct json_object *out, struct json_object *ui)
 	buf_fini(&b);
 }
 
+static void add_hour(struct json_object *hours, const struct hours_entry *e)
+{
+	struct json_object *o = json_object_new_object();
+	json_put(o, "hour_at", json_time(e->hour_us));
+	json_put_int(o, "messages", (int64_t)e->n[HOURS_MESSAGES]);
+	json_put_int(o, "recipients", (int64_t)e->n[HOURS_RECIPIENTS]);
+	json_put_int(o, "bounced", (int64_t)e->n[HOURS_BOUNCED]);
+	json_put_int(o, "refused", (int64_t)e->n[HOURS_REFUSED]);
+	json_object_array_add(hours, o);
+}
+
+/* Every hour in which it did anything, oldest first. */
+static int add_hours(struct json_object *out, struct db *d, const char *kind, const char *id, int64_t since_us, struct err *e)
+{
+	struct json_object *hours = json_object_new_array();
+	int rc;
+	sqlite3_stmt *st = db_query(d, Q_WEB_PRINCIPAL_DAYS, "ssi", kind, id, since_us / US_PER_DAY);
+	json_put(out, "hours", hours);
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		struct hours_entry entry;
+		struct wire w = wire_of(db_blob(st, 1));
+		int32_t day = sqlite3_column_int(st, 0);
+		if (sqlite3_column_int(st, 2))
+			day = hours_today(db_blob(st, 1), &w);
+		while (w.p && hours_next(&w, day, &entry))
+			if (entry.hour_us >= since_us)
+				add_hour(hours, &entry);
+	}
+	sqlite3_reset(st);
+	return rc == SQLITE_DONE ? 0 : err_set(e, "%s", sqlite3_errmsg(d->h));
+}
+
 static int build(struct call *c, struct json_object *out, struct err *e)
 {
 	struct db *d = &c->web->db;
@@ -33,7 +67,7 @@ static int build(struct call *c, struct json_object *out, struct err *e)
 	json_merge(out, row);
 	(void)times_parse(sv_cstr(json_str(out, "last_at")), &last_us);
 	int64_t since = last_us - PRINCIPAL_HOURS * US_PER_HOUR;
-	if (rows_add(out, "hours", d, db_query(d, Q_WEB_PRINCIPAL_HOURS, "ssi", kind, id, since), e) < 0 ||
+	if (add_hours(out, d, kind, id, since, e) < 0 ||
 	    rows_add(out, "cases", d, db_query(d, Q_WEB_PRINCIPAL_CASES, "ss", kind, id), e) < 0)
 		return 500;
 	struct json_object *ui = json_object_new_object();
