@@ -44,6 +44,7 @@ struct archive {
 	int64_t hot;               /* rows in hot_message, committed or not */
 	int64_t hot_before;        /* the same at the last commit */
 	struct batch batch;
+	struct segment_writer *writer; /* of the batch's thread while it runs */
 	struct written *written;   /* by batches since the last commit, in order of report */
 	size_t n_written, cap_written;
 	size_t kept_written;       /* how many of them stood before this commit began */
@@ -153,6 +154,7 @@ struct archive *archive_open(sqlite3 *db, const char *store_path, bool writable,
 	a->writable = writable;
 	if (!writable)
 		return a;
+	a->writer = segment_writer_new();
 	if ((mkdir(a->files.dir, 0750) < 0 && errno != EEXIST)) {
 		(void)err_set(e, "%s: cannot make the folder of the message archive: %m", a->files.dir);
 		archive_free(a);
@@ -173,6 +175,7 @@ void archive_free(struct archive *a)
 	if (!a)
 		return;
 	(void)batch_wait(a, NULL);
+	segment_writer_free(a->writer);
 	buf_fini(&a->batch.bytes);
 	free(a->batch.body);
 	free(a->written);
@@ -190,15 +193,19 @@ void archive_free(struct archive *a)
 
 int archive_add(struct archive *a, const struct txn *t, struct err *e)
 {
-	struct txn lean = *t;
 	(void)e;
-	lean.n_lines = 0;
 	if (a->n == a->cap) {
 		a->cap = a->cap ? a->cap * 2 : 1024;
 		a->body = xrealloc(a->body, a->cap * sizeof *a->body);
 	}
 	size_t at = a->bytes.n;
-	txn_encode(&lean, &a->bytes);
+	if (t->encoded.p) {
+		txn_encode_again(t, &a->bytes);
+	} else {
+		struct txn lean = *t;
+		lean.n_lines = 0;
+		txn_encode(&lean, &a->bytes);
+	}
 	a->body[a->n++] = (struct body){ at, (uint32_t)(a->bytes.n - at), (int32_t)(t->last_us / US_PER_DAY), t->last_us };
 	if (a->n >= ARCHIVE_BULK)
 		batch_start(a);
@@ -232,7 +239,7 @@ static int write_file(struct archive *a, const struct sv *bodies, size_t n, int6
 	w->day = day;
 	(void)snprintf(w->name, sizeof w->name, "%" PRId64 "-%08" PRId64 ".seg", day, a->next_id++);
 	archive_path(&a->files, w->name, &path);
-	int bad = segment_write(buf_cstr(&path), bodies, n, &w->stats, e);
+	int bad = segment_write(a->writer, buf_cstr(&path), bodies, n, &w->stats, e);
 	a->n_written += !bad;
 	buf_fini(&path);
 	return bad;

@@ -17,9 +17,13 @@
 
 struct segment_stats { uint32_t messages, recipients; int64_t first_us, last_us, bytes; };
 
+/* The memory that writing takes, kept from one segment to the next. */
+struct segment_writer;
+struct segment_writer *segment_writer_new(void);
+void segment_writer_free(struct segment_writer *w);
 /* Writes encoded txns (oldest report first; an earlier report of the same message is left out) to a new file and syncs
  * it. An existing file of that name is replaced. */
-int segment_write(const char *path, const struct sv *bodies, size_t n, struct segment_stats *ret_stats, struct err *e);
+int segment_write(struct segment_writer *w, const char *path, const struct sv *bodies, size_t n, struct segment_stats *ret_stats, struct err *e);
 
 struct segment;
 struct segment *segment_open(const char *path, struct err *e);

@@ -10,13 +10,12 @@
 #include "analyzer/segment_int.h"
 #include "lib/buf.h"
 #include "lib/hash.h"
-
-static const struct hash_key segment_key; /* zero: hashes in a file must not depend on the site */
+#include "lib/msg.h"
 
 struct word { uint64_t hash; struct sv text; };
 struct rank { uint64_t hash; uint32_t number; };
 
-struct writer {
+struct segment_writer {
 	struct buf column[SECTIONS];
 	struct word *word;
 	uint32_t n_words, cap_words;
@@ -26,9 +25,74 @@ struct writer {
 	uint32_t last[SECTIONS];
 	uint32_t messages, recipients;
 	struct segment_stats stats;
+	struct txn *txn;       /* scratch of one segment */
+	bool *is_last;
+	uint64_t *seen;
+	size_t cap_txn, cap_seen;
+	struct arena arena;
+	struct rank *rank[2];
+	uint32_t *new_number;
+	uint32_t cap_rank;
+	struct buf out;
+#ifdef WITH_ZSTD
+	ZSTD_CCtx *zstd;
+#endif
 };
 
-static void grow_slots(struct writer *w)
+struct segment_writer *segment_writer_new(void)
+{
+	struct segment_writer *w = xcalloc(1, sizeof *w);
+#ifdef WITH_ZSTD
+	w->zstd = ZSTD_createCCtx();
+	if (!w->zstd)
+		panic("out of memory");
+#endif
+	return w;
+}
+
+void segment_writer_free(struct segment_writer *w)
+{
+	if (!w)
+		return;
+	for (int c = 0; c < SECTIONS; c++)
+		buf_fini(&w->column[c]);
+	buf_fini(&w->out);
+	free(w->word);
+	free(w->slot);
+	free(w->txn);
+	free(w->is_last);
+	free(w->seen);
+	free(w->rank[0]);
+	free(w->rank[1]);
+	free(w->new_number);
+	arena_fini(&w->arena);
+#ifdef WITH_ZSTD
+	ZSTD_freeCCtx(w->zstd);
+#endif
+	free(w);
+}
+
+/* Empty, but with all its memory. */
+static void begin(struct segment_writer *w, size_t n)
+{
+	for (int c = 0; c < SECTIONS; c++)
+		buf_clear(&w->column[c]);
+	memset(w->last, 0, sizeof w->last);
+	memset(w->last_text, 0, sizeof w->last_text);
+	if (w->cap)
+		memset(w->slot, 0, w->cap * sizeof *w->slot);
+	w->n_words = w->messages = w->recipients = 0;
+	w->stats = (struct segment_stats){ 0 };
+	arena_reset(&w->arena);
+	buf_clear(&w->out);
+	if (n <= w->cap_txn)
+		return;
+	w->cap_txn = n;
+	w->txn = xrealloc(w->txn, n * sizeof *w->txn);
+	w->is_last = xrealloc(w->is_last, n * sizeof *w->is_last);
+}
+
+static void grow_slots(struct segment_writer *w)
 {
 	w->cap = w->cap ? w->cap * 2 : 1u << 14;
 	free(w->slot);
@@ -42,7 +106,7 @@ static void grow_slots(struct writer *w)
 }
 
 /* 1 + provisional number of the text. The dictionary is numbered anew when it is sorted. */
-static uint32_t intern(struct writer *w, struct sv s)
+static uint32_t intern(struct segment_writer *w, struct sv s)
 {
 	if (!s.p)
 		return 0;
@@ -73,7 +137,7 @@ static inline void put(struct buf *b, const void *v, size_t n)
 	b->n += n;
 }
 
-static void put_text(struct writer *w, enum section c, struct sv s)
+static void put_text(struct segment_writer *w, enum section c, struct sv s)
 {
 	/* Hosts, statuses and relays repeat from row to row. */
 	if (!w->last[c] || !sv_eq(w->last_text[c], s) || sv_absent(s) != sv_absent(w->last_text[c])) {
@@ -84,7 +148,7 @@ static void put_text(struct writer *w, enum section c, struct sv s)
 	put(&w->column[c], &v, sizeof v);
 }
 
-static void add_message(struct writer *w, const struct txn *t)
+static void add_message(struct segment_writer *w, const struct txn *t)
 {
 	buf_add(&w->column[SECTION_RCPT], &w->recipients, sizeof w->recipients);
 #define M_TEXT(name) put_text(w, SECTION_M_##name, t->name);
@@ -116,25 +180,37 @@ static void add_message(struct writer *w, const struct txn *t)
 		w->stats.last_us = t->last_us;
 }
 
-/* LSD radix sort by hash, 16 bits a round; three rounds order 48 bits, the rest is settled by insertion. */
-static struct rank *ranked(const struct writer *w)
+static void grow_ranks(struct segment_writer *w)
 {
-	uint32_t *count = xmalloc(65536 * sizeof *count);
-	struct rank *a = xmalloc((w->n_words + 1u) * sizeof *a), *b = xmalloc((w->n_words + 1u) * sizeof *b);
+	if (w->n_words <= w->cap_rank)
+		return;
+	w->cap_rank = w->n_words + w->n_words / 4;
+	for (unsigned i = 0; i < 2; i++) {
+		free(w->rank[i]);
+		w->rank[i] = xmalloc(w->cap_rank * sizeof *w->rank[i]);
+	}
+	free(w->new_number);
+	w->new_number = xmalloc(w->cap_rank * sizeof *w->new_number);
+}
+
+/* LSD radix sort by hash: three rounds of 11 bits order its upper 33, the rest is settled by insertion. */
+static const struct rank *ranked(struct segment_writer *w)
+{
+	enum { BITS = 11, SIZE = 1 << BITS };
+	struct rank *a = w->rank[0], *b = w->rank[1];
 	for (uint32_t i = 0; i < w->n_words; i++)
 		a[i] = (struct rank){ w->word[i].hash, i };
-	for (unsigned shift = 16; shift < 64; shift += 16) {
-		uint32_t sum = 0;
-		memset(count, 0, 65536 * sizeof *count);
+	for (unsigned shift = 64 - 3 * BITS; shift < 64; shift += BITS) {
+		uint32_t count[SIZE] = { 0 }, sum = 0;
 		for (uint32_t i = 0; i < w->n_words; i++)
-			count[a[i].hash >> shift & 0xffff]++;
-		for (uint32_t k = 0; k < 65536; k++) {
+			count[a[i].hash >> shift & (SIZE - 1)]++;
+		for (uint32_t k = 0; k < SIZE; k++) {
 			uint32_t n = count[k];
 			count[k] = sum;
 			sum += n;
 		}
 		for (uint32_t i = 0; i < w->n_words; i++)
-			b[count[a[i].hash >> shift & 0xffff]++] = a[i];
+			b[count[a[i].hash >> shift & (SIZE - 1)]++] = a[i];
 		struct rank *t = a;
 		a = b;
 		b = t;
@@ -145,8 +221,6 @@ static struct rank *ranked(const struct writer *w)
 			a[k] = a[k - 1];
 			a[k - 1] = t;
 		}
-	free(b);
-	free(count);
 	return a;
 }
 
@@ -162,10 +236,11 @@ static void renumber(struct buf *column, const uint32_t *new_number)
 	}
 }
 
-static void dictionary(struct writer *w)
+static void dictionary(struct segment_writer *w)
 {
-	uint32_t *new_number = xmalloc(w->n_words * sizeof *new_number), offset = 0;
-	struct rank *order = ranked(w);
+	grow_ranks(w);
+	uint32_t *new_number = w->new_number, offset = 0;
+	const struct rank *order = ranked(w);
 	for (uint32_t i = 0; i < w->n_words; i++) {
 		struct sv text = w->word[order[i].number].text;
 		new_number[order[i].number] = i;
@@ -174,7 +249,6 @@ static void dictionary(struct writer *w)
 		buf_addsv(&w->column[SECTION_TEXT], text);
 		offset += (uint32_t)text.n;
 	}
-	free(order);
 	buf_add(&w->column[SECTION_OFFSET], &offset, sizeof offset);
 	buf_add(&w->column[SECTION_RCPT], &w->recipients, sizeof w->recipients);
 #define M_TEXT(name) renumber(&w->column[SECTION_M_##name], new_number);
@@ -186,18 +260,18 @@ static void dictionary(struct writer *w)
 #undef M_INT
 #undef R_TEXT
 #undef R_INT
-	free(new_number);
 }
 
-static void pack(struct buf *column, enum section c, struct buf *out, struct segment_section *ret)
+static void pack(struct segment_writer *w, enum section c, struct segment_section *ret)
 {
+	struct buf *column = &w->column[c], *out = &w->out;
 	*ret = (struct segment_section){ out->n, (uint32_t)column->n, (uint32_t)column->n };
 #ifdef WITH_ZSTD
 	/* Hashes are noise; everything else packs. */
 	if (c != SECTION_HASH && column->n > 64) {
 		size_t bound = ZSTD_compressBound(column->n);
 		buf_reserve(out, bound);
-		size_t n = ZSTD_compress(out->p + out->n, bound, column->p, column->n, 1);
+		size_t n = ZSTD_compressCCtx(w->zstd, out->p + out->n, bound, column->p, column->n, 1);
 		if (!ZSTD_isError(n) && n < column->n) {
 			out->n += n;
 			ret->stored = (uint32_t)n;
@@ -233,73 +307,63 @@ static int write_file(const char *path, struct sv bytes, struct err *e)
 	return 0;
 }
 
-static int write_out(struct writer *w, const char *path, struct err *e)
+static int write_out(struct segment_writer *w, const char *path, struct err *e)
 {
 	struct segment_header h = { .messages = w->messages, .recipients = w->recipients, .strings = w->n_words, .sections = SECTIONS };
-	struct buf out = { 0 };
 	memcpy(h.magic, SEGMENT_MAGIC, sizeof h.magic);
-	buf_add(&out, &h, sizeof h);
+	buf_add(&w->out, &h, sizeof h);
 	for (int c = 0; c < SECTIONS; c++) {
-		pack(&w->column[c], (enum section)c, &out, &h.section[c]);
-		while (out.n % 8)
-			buf_addc(&out, 0);
+		pack(w, (enum section)c, &h.section[c]);
+		while (w->out.n % 8)
+			buf_addc(&w->out, 0);
 	}
-	memcpy(out.p, &h, sizeof h);
+	memcpy(w->out.p, &h, sizeof h);
 	w->stats.messages = w->messages;
 	w->stats.recipients = w->recipients;
-	w->stats.bytes = (int64_t)out.n;
-	int bad = write_file(path, buf_sv(&out), e);
-	buf_fini(&out);
-	return bad;
+	w->stats.bytes = (int64_t)w->out.n;
+	return write_file(path, buf_sv(&w->out), e);
 }
 
 static uint64_t message_identity(const struct txn *t)
 {
-	return hash_mix(hash_mix(hash_sv(&segment_key, t->host), hash_sv(&segment_key, t->queue_id)), (uint64_t)t->first_us);
+	/* queue ids tell upper from lower case */
+	return hash_mix(hash_mix(segment_hash_of(t->host, false), segment_hash_of(t->queue_id, false)), (uint64_t)t->first_us);
 }
 
 /* Which bodies are the last report of their message. */
-static void mark_last(const struct txn *t, size_t n, bool *last)
+static void mark_last(struct segment_writer *w, size_t n)
 {
 	size_t cap = 64;
 	while (cap < n * 2)
 		cap *= 2;
-	uint64_t *seen = xcalloc(cap, sizeof *seen);
-	for (size_t i = n; i-- > 0;) {
-		uint64_t id = message_identity(&t[i]) | 1;
-		size_t at = (size_t)(id >> 8) & (cap - 1);
-		while (seen[at] && seen[at] != id)
-			at = (at + 1) & (cap - 1);
-		last[i] = seen[at] != id;
-		seen[at] = id;
+	if (cap > w->cap_seen) {
+		free(w->seen);
+		w->seen = xmalloc(cap * sizeof *w->seen);
+		w->cap_seen = cap;
 	}
-	free(seen);
+	memset(w->seen, 0, cap * sizeof *w->seen);
+	for (size_t i = n; i-- > 0;) {
+		uint64_t id = message_identity(&w->txn[i]) | 1;
+		size_t at = (size_t)(id >> 8) & (cap - 1);
+		while (w->seen[at] && w->seen[at] != id)
+			at = (at + 1) & (cap - 1);
+		w->is_last[i] = w->seen[at] != id;
+		w->seen[at] = id;
+	}
 }
 
-int segment_write(const char *path, const struct sv *bodies, size_t n, struct segment_stats *ret_stats, struct err *e)
+int segment_write(struct segment_writer *w, const char *path, const struct sv *bodies, size_t n, struct segment_stats *ret_stats, struct err *e)
 {
-	struct writer w = { 0 };
-	struct arena a = { 0 };
-	struct txn *t = xcalloc(n, sizeof *t);
-	bool *last = xcalloc(n, sizeof *last);
-	int bad = 0;
-	for (size_t i = 0; i < n && !bad; i++)
-		bad = txn_decode(bodies[i], &a, &t[i], e);
-	if (!bad) {
-		mark_last(t, n, last);
-		for (size_t i = 0; i < n; i++)
-			if (last[i])
-				add_message(&w, &t[i]);
-		dictionary(&w);
-		bad = write_out(&w, path, e);
-		*ret_stats = w.stats;
-	}
-	for (int c = 0; c < SECTIONS; c++)
-		buf_fini(&w.column[c]);
-	free(w.word);
-	free(w.slot);
-	free(t);
-	free(last);
-	arena_fini(&a);
+	begin(w, n);
+	for (size_t i = 0; i < n; i++)
+		if (txn_decode(bodies[i], &w->arena, &w->txn[i], e) < 0)
+			return -1;
+	mark_last(w, n);
+	for (size_t i = 0; i < n; i++)
+		if (w->is_last[i])
+			add_message(w, &w->txn[i]);
+	dictionary(w);
+	int bad = write_out(w, path, e);
+	*ret_stats = w->stats;
 	return bad;
 }

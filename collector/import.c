@@ -11,10 +11,11 @@
 #include "collector/emit.h"
 #include "collector/merge.h"
 
-#define OUT_BYTES (1u << 20)
+#define OUT_BYTES (BLOCK_BYTES / 2) /* so that what one step adds still fits the block */
 
 struct import {
 	int fd;
+	struct blocks *blocks;
 	struct emit emit;
 	struct pipeline *pipeline;
 	struct merge *merge;
@@ -30,17 +31,8 @@ struct import {
 static void out(struct import *im)
 {
 	struct buf *b = &im->emit.out;
-	for (size_t at = 0; at < b->n && !im->failed;) {
-		ssize_t n = send(im->fd, b->p + at, b->n - at, MSG_NOSIGNAL);
-		if (n < 0 && errno == ENOTSOCK)
-			n = write(im->fd, b->p + at, b->n - at);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			im->failed = err_set(&im->error, "the analyzer does not take what was read: %s", strerror(errno)) < 0;
-		else
-			at += (size_t)n;
-	}
+	if (!im->failed)
+		im->failed = blocks_put(im->blocks, im->fd, buf_sv(b), &im->error) < 0;
 	buf_clear(b);
 }
 
@@ -112,6 +104,8 @@ static int resume(struct import *im, struct err *e)
 		got = type != OBS_RESUME ? err_set(e, "an unexpected frame of type %d", (int)type) : obs_get_resume(payload, &r, e);
 	if (got >= 0)
 		got = snapshot_load(r.snapshot, &im->saved, im->pipeline, e);
+	if (got >= 0)
+		im->blocks->free += (uint32_t)(in.n - used); /* the block that held HELLO came back, too */
 	im->base = im->saved.totals;
 	buf_fini(&in);
 	return got;
@@ -157,7 +151,7 @@ static int run(struct import *im, const struct conf_source *src, char *const *fi
 	return status;
 }
 
-int collector_import(const struct conf *c, char *const *files, size_t n, int fd, struct err *e)
+int collector_import(const struct conf *c, char *const *files, size_t n, int fd, struct blocks *blocks, struct err *e)
 {
 	const struct conf_source *src = n ? source_of(c, files[0]) : NULL;
 	if (!src)
@@ -166,7 +160,7 @@ int collector_import(const struct conf *c, char *const *files, size_t n, int fd,
 	const struct mta *mta = src->mta && *src->mta && strcmp(src->mta, "auto") ? mta_named(sv_cstr(src->mta)) : NULL;
 	if (zone_init(&zone, src->timezone && *src->timezone ? src->timezone : "local", e) < 0)
 		return -1;
-	struct import im = { .fd = fd, .start_us = wall_us(), .terminal = isatty(STDERR_FILENO) };
+	struct import im = { .fd = fd, .blocks = blocks, .start_us = wall_us(), .terminal = isatty(STDERR_FILENO) };
 	struct pipeline_options o = { .mta = mta, .correlate = true, .max_open_bytes = src->max_open_bytes > 0 ? (size_t)src->max_open_bytes : 0 };
 	struct pipeline_sink sink = emit_sink(&im.emit);
 	im.pipeline = pipeline_new(&o, &sink);

@@ -163,10 +163,11 @@ void merge_positions(const struct merge *m, struct positions *ret)
 	}
 }
 
-/* The next bytes of f into f->block; false at its end. */
+/* The next bytes of f into f->block; false at its end. What was borrowed from the block before must not be used any more. */
 static bool next_block(struct merge *m, struct merge_file *f)
 {
 	struct err e;
+	feed_block_ends(&f->feed);
 	for (;;) {
 		uint64_t before = archive_reader_position(f->reader);
 		int s = archive_reader_next(f->reader, &f->block, &e);
@@ -203,6 +204,27 @@ static bool advance(struct merge *m, struct merge_file *f)
 		f->pending = f->start + f->feed.frame.bytes;
 		if (feed_line(&f->feed, line, &f->next, &f->times))
 			return true;
+	}
+}
+
+/* f is the only file at the moment: its lines up to until_us straight into p, without waiting in f->next. As advance(). */
+static bool advance_alone(struct merge *m, struct merge_file *f, struct pipeline *p, int64_t until_us)
+{
+	struct sv line;
+	bool last = false;
+	for (;;) {
+		if (!frame_next(&f->feed.frame, &f->block, &line)) {
+			f->taken = f->pending = f->start + f->feed.frame.bytes;
+			if (last || (!next_block(m, f) && (last = true, !frame_last(&f->feed.frame, &line))))
+				return false;
+			if (!last)
+				return advance(m, f); /* one line waits, so that others get a look in */
+		}
+		if (!pipeline_line(p, &f->feed, line, until_us, &f->next, &f->times)) {
+			f->pending = f->start + f->feed.frame.bytes;
+			return true;
+		}
+		f->taken = f->pending = f->start + f->feed.frame.bytes;
 	}
 }
 
@@ -274,7 +296,8 @@ int merge_run(struct merge *m, struct pipeline *p, merge_progress *cb, void *ctx
 			break;
 		m->path = f->path;
 		pipeline_take(p, &f->next, f->times);
-		if (!advance(m, f))
+		int64_t until = m->opened < m->n ? m->v[m->opened].first_us - 1 : INT64_MAX;
+		if (!(m->n_active == 1 ? advance_alone(m, f, p, until) : advance(m, f)))
 			finish(m, f);
 		if (cb && m->done_bytes - told >= ARCHIVE_READER_BYTES) {
 			told = m->done_bytes;

@@ -36,6 +36,13 @@ enum mta_result {
 	MTA_NOTHING,      /* understood, but it says nothing (a table's heading) */
 };
 
+/* What the quick reading of a line came to. */
+enum mta_hot {
+	HOT_NO,      /* not one of the usual lines: parse() decides; r may hold anything */
+	HOT_NOTHING, /* parse() would give a record that neither opens nor changes a message and is no fact */
+	HOT_RECORD,  /* r holds what parse() would give, as far as the correlator reads it */
+};
+
 struct mta {
 	const char *name;   /* as in records: "postfix" */
 	bool filter;        /* programs that accompany any MTA: tried whatever format a source is said to have */
@@ -48,6 +55,9 @@ struct mta {
 	int (*native)(struct native *n, struct sv line, struct logline *ret_line);
 	/* r comes cleared, with time, host, program, pid and mta set. */
 	enum mta_result (*parse)(int program, const struct logline *l, struct record *r);
+	/* The same as parse() for the lines that make up nearly all of a log, where only the correlator listens. It clears r itself when
+	 * there is a record. NULL: none. */
+	enum mta_hot (*hot)(int program, struct sv text, struct record *r);
 	/* The next record of the same line (one per recipient), made out of the last one; false: there is no more. NULL: never. */
 	bool (*next)(int program, const struct logline *l, struct record *r);
 };

@@ -7,6 +7,7 @@
 #define PROGRAMS 256u /* remembered names; direct mapped */
 #define PROGRAM_BYTES 62
 #define AGAIN_BYTES 2048
+#define TAG_MAX 64 /* how far the '[' of "program[pid]" is looked for */
 
 struct known_program {
 	uint8_t n;
@@ -24,6 +25,7 @@ struct pipeline {
 	struct known_program program[PROGRAMS];
 	struct shapes shapes;
 	uint64_t recognised, unrecognised, foreign;
+	bool quick; /* only the correlator listens */
 };
 
 void feed_init(struct feed *f, const struct mta *mta, const struct zone *z, int year, int64_t now_us)
@@ -39,9 +41,20 @@ void feed_fini(struct feed *f)
 	buf_fini(&f->heading);
 }
 
+void feed_block_ends(struct feed *f)
+{
+	if (!f->last.p)
+		return;
+	struct sv keep = sv_take(f->last, AGAIN_BYTES);
+	buf_clear(&f->again);
+	buf_add(&f->again, keep.p, keep.n);
+	f->last = (struct sv){ 0 };
+}
+
 /* "last message repeated 3 times": the line before, at this line's time. */
 static bool again(struct feed *f, const struct logline *said, struct logline *l)
 {
+	feed_block_ends(f);
 	struct stamp scratch = f->stamp; /* the kept line's stamp must not move the year */
 	struct logline old;
 	if (!f->again.n || !syslog_read(&scratch, buf_sv(&f->again), &old) || !sv_eq(old.host, said->host))
@@ -124,9 +137,8 @@ bool feed_line(struct feed *f, struct sv line, struct logline *l, unsigned *ret_
 		(void)again(f, &said, l);
 		return true;
 	}
-	buf_clear(&f->again);
-	struct sv keep = sv_take(line, AGAIN_BYTES);
-	buf_add(&f->again, keep.p, keep.n);
+	f->last = line;
+	feed_block_ends(f);
 	return true;
 }
 
@@ -152,6 +164,7 @@ struct pipeline *pipeline_new(const struct pipeline_options *o, const struct pip
 	struct correlate_sink s = { p, give_txn, give_fact };
 	if (o->correlate)
 		p->correlate = correlate_new(&s, o->max_open_bytes, o->final_only);
+	p->quick = o->correlate && !sink->record && !sink->line;
 	return p;
 }
 
@@ -269,27 +282,113 @@ void pipeline_take(struct pipeline *p, const struct logline *l, unsigned times)
 		take_once(p, l);
 }
 
-static void take_line(struct pipeline *p, struct feed *f, struct sv line)
+/* -- the quick way for the usual lines of a busy log -- */
+
+/* "Nov 24 00:00:00 host program[123]: text" whose second and host are those of the line before. *t moves to the program. */
+static inline bool quick_head(struct feed *f, struct sv *t, struct logline *l)
+{
+	const struct stamp *s = &f->stamp;
+	if (f->quick_host_n == 0 || s->memo_n != 15 || t->n < 16 + f->quick_host_n + 8 || memcmp(t->p, s->memo, 15) != 0 || t->p[15] != ' ' ||
+	    memcmp(t->p + 16, f->quick_host, f->quick_host_n) != 0)
+		return false;
+	l->time_us = s->memo_us;
+	l->utc_offset_s = s->memo_offset_s;
+	l->host = sv_make(t->p + 16, f->quick_host_n - 1);
+	*t = sv_skip(*t, 16 + f->quick_host_n);
+	return true;
+}
+
+/* What the next line's head may be like: host, with the space after it. */
+static void quick_learn(struct feed *f, const struct logline *l)
+{
+	f->quick_host_n = 0;
+	if (l->native || !l->host.n || l->host.n + 1 > sizeof f->quick_host || l->raw.p[0] == '<' || f->stamp.memo_n != 15 || l->host.p != l->raw.p + 16)
+		return;
+	memcpy(f->quick_host, l->host.p, l->host.n + 1);
+	f->quick_host_n = l->host.n + 1;
+}
+
+/* "program[123]: " */
+static inline bool quick_tag(struct sv *t, struct logline *l)
+{
+	const char *open = memchr(t->p, '[', t->n < TAG_MAX ? t->n : TAG_MAX);
+	if (!open)
+		return false;
+	size_t at = (size_t)(open - t->p) + 1, end = t->n < at + 12 ? t->n : at + 12;
+	l->program = sv_make(t->p, at - 1);
+	if (memchr(t->p, ' ', at) || memchr(t->p, ':', at))
+		return false;
+	int64_t pid = 0;
+	size_t i = at;
+	for (; i < end && t->p[i] >= '0' && t->p[i] <= '9'; i++)
+		pid = pid * 10 + (t->p[i] - '0');
+	if (i == at || i + 3 > t->n || t->p[i] != ']' || t->p[i + 1] != ':' || t->p[i + 2] != ' ')
+		return false;
+	l->pid = pid;
+	*t = sv_skip(*t, i + 3);
+	return true;
+}
+
+/* False: the line must go the long way. Nothing was done then. */
+static bool quick_line(struct pipeline *p, struct feed *f, struct sv line, int64_t until_us)
 {
 	struct logline l;
-	unsigned times;
-	if (feed_line(f, line, &l, &times))
-		pipeline_take(p, &l, times);
+	struct sv t = line;
+	struct record r;
+	if (!quick_head(f, &t, &l) || l.time_us > until_us || !quick_tag(&t, &l))
+		return false;
+	const struct known_program *k = program_of(p, l.program);
+	if (!k->mta || !k->mta->hot || (t.n && t.p[0] == 'm' && t.n > 1 && t.p[1] == 'e'))
+		return false;
+	enum mta_hot hot = k->mta->hot(k->number, t, &r);
+	if (hot == HOT_NO)
+		return false;
+	p->recognised++;
+	f->last = line;
+	if (line.p == f->frame.rest.p)
+		feed_block_ends(f); /* that place is used for the next line without an end */
+	if (hot == HOT_NOTHING) {
+		correlate_advance(p->correlate, l.time_us);
+		return true;
+	}
+	r.time_us = l.time_us, r.utc_offset_s = l.utc_offset_s;
+	r.host = l.host, r.program = l.program, r.pid = l.pid, r.mta = k->mta->name;
+	correlate_record(p->correlate, &r, line, k->mta->keeps_removed);
+	return true;
+}
+
+bool pipeline_line(struct pipeline *p, struct feed *f, struct sv line, int64_t until_us, struct logline *l, unsigned *ret_times)
+{
+	if (p->quick && quick_line(p, f, line, until_us))
+		return true;
+	if (!feed_line(f, line, l, ret_times))
+		return true;
+	if (l->time_us > until_us)
+		return false;
+	quick_learn(f, l);
+	pipeline_take(p, l, *ret_times);
+	return true;
 }
 
 void pipeline_bytes(struct pipeline *p, struct feed *f, struct sv in)
 {
 	struct sv line;
+	struct logline l;
+	unsigned times;
 	frame_feed(&f->frame, in);
 	while (frame_next(&f->frame, &in, &line))
-		take_line(p, f, line);
+		(void)pipeline_line(p, f, line, INT64_MAX, &l, &times);
+	feed_block_ends(f);
 }
 
 void pipeline_end_of_file(struct pipeline *p, struct feed *f)
 {
 	struct sv line;
+	struct logline l;
+	unsigned times;
 	if (frame_last(&f->frame, &line))
-		take_line(p, f, line);
+		(void)pipeline_line(p, f, line, INT64_MAX, &l, &times);
+	feed_block_ends(f);
 }
 
 void pipeline_idle(struct pipeline *p)

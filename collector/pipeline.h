@@ -15,10 +15,13 @@
 struct feed {
 	struct frame frame;
 	struct stamp stamp;
-	struct buf again;   /* the last line, for "last message repeated" */
+	struct buf again;   /* the last line, for "last message repeated"; ... */
+	struct sv last;     /* ... or this one, while the block it lies in stands */
 	struct buf heading; /* of a server's own log, see struct native */
 	struct sv host;     /* of lines that name none; borrowed from the owner */
 	const struct mta *mta, *native; /* the format that was said, if any; the one whose own log this seems to be */
+	char quick_host[64]; /* of the line before, with the space after it; see pipeline.c */
+	size_t quick_host_n;
 	uint64_t bad_stamps;
 };
 
@@ -29,6 +32,8 @@ void feed_fini(struct feed *f);
 void feed_prime(struct feed *f, struct sv head);
 /* The next file begins. */
 void feed_next_file(struct feed *f);
+/* The block that lines were borrowed from goes away. */
+void feed_block_ends(struct feed *f);
 /* Reads a framed line's header. False: no stamp (counted). *ret_times: how many times the line is meant. */
 bool feed_line(struct feed *f, struct sv line, struct logline *ret_line, unsigned *ret_times);
 
@@ -53,6 +58,8 @@ struct pipeline *pipeline_new(const struct pipeline_options *o, const struct pip
 void pipeline_free(struct pipeline *p);
 /* One line, `times` times. */
 void pipeline_take(struct pipeline *p, const struct logline *l, unsigned times);
+/* One framed line, header and all. False: it is later than until_us and was only read, into *ret_line. */
+bool pipeline_line(struct pipeline *p, struct feed *f, struct sv line, int64_t until_us, struct logline *ret_line, unsigned *ret_times);
 /* All whole lines of in; what is left waits in f. */
 void pipeline_bytes(struct pipeline *p, struct feed *f, struct sv in);
 /* The file is finished: its last line counts though it has no end. */

@@ -4,12 +4,13 @@
 
 void record_clear(struct record *r)
 {
-	*r = (struct record){ .pid = RECORD_UNSET };
-	r->kind = RECORD_OTHER;
+	static const struct record cleared = {
+		.pid = RECORD_UNSET,
+		.kind = RECORD_OTHER,
 #define R_SV(f)
 #define R_IP(f)
 #define R_DEC(f)
-#define R_INT(f) r->f = RECORD_UNSET;
+#define R_INT(f) .f = RECORD_UNSET,
 #define R(name, type) R_##type(name)
 #include "lib/record_fields.def"
 #undef R
@@ -17,9 +18,11 @@ void record_clear(struct record *r)
 #undef R_IP
 #undef R_DEC
 #undef R_INT
-#define C(name) r->counts.name = -1;
-	RECORD_COUNTS(C)
+#define C(name) .name = -1,
+		.counts = { RECORD_COUNTS(C) },
 #undef C
+	};
+	*r = cleared;
 }
 
 static const struct sv kind_names[RECORD_KIND_COUNT] = {

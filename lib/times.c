@@ -1,7 +1,5 @@
 #include "lib/times.h"
 
-#include <stdio.h>
-
 #include "lib/buf.h"
 
 /* Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil. */
@@ -28,6 +26,15 @@ static void civil(int64_t days, int *ret_y, int *ret_m, int *ret_d)
 	*ret_y = (int)(yoe + era * 400 + (*ret_m <= 2));
 }
 
+/* n digits of v, and what follows them. printf is what this would spend its time on. */
+static char *put(char *p, unsigned n, int64_t v, char then)
+{
+	for (unsigned i = n; i-- > 0; v /= 10)
+		p[i] = (char)('0' + v % 10);
+	p[n] = then;
+	return p + n + 1;
+}
+
 struct times_text times_text(int64_t us, int32_t off)
 {
 	struct times_text t;
@@ -42,14 +49,15 @@ struct times_text times_text(int64_t us, int32_t off)
 		sod += 86400;
 		days--;
 	}
-	int y, m, d, n;
+	int y, m, d, a = off < 0 ? -off : off;
 	civil(days, &y, &m, &d);
-	int a = off < 0 ? -off : off;
-	n = snprintf(t.s, sizeof t.s, "%04d-%02d-%02dT%02d:%02d:%02d", y, m, d, (int)(sod / 3600),
-	             (int)(sod / 60 % 60), (int)(sod % 60));
+	y = y < 0 ? 0 : y > 9999 ? 9999 : y; /* what RFC 3339 can say */
+	char sign = off < 0 ? '-' : '+', *p = t.s;
+	p = put(put(put(p, 4, y, '-'), 2, m, '-'), 2, d, 'T');
+	p = put(put(put(p, 2, sod / 3600, ':'), 2, sod / 60 % 60, ':'), 2, sod % 60, frac ? '.' : sign);
 	if (frac)
-		n += snprintf(t.s + n, sizeof t.s - (size_t)n, ".%06d", (int)frac);
-	(void)snprintf(t.s + n, sizeof t.s - (size_t)n, "%c%02d:%02d", off < 0 ? '-' : '+', a / 3600, a / 60 % 60);
+		p = put(p, 6, frac, sign);
+	(void)put(put(p, 2, a / 3600, ':'), 2, a / 60 % 60, 0);
 	return t;
 }
 

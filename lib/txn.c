@@ -65,7 +65,16 @@ void txn_encode(const struct txn *t, struct buf *out)
 		wire_put_sv(out, t->lines[i]);
 }
 
-static void rcpt_decode(struct wire *w, struct txn_rcpt *r)
+void txn_encode_again(const struct txn *t, struct buf *out)
+{
+	size_t at = out->n;
+	buf_add(out, t->encoded.p, t->lines_at);
+	buf_addc(out, 0);
+	for (size_t i = 0; i < t->n_rcpt; i++)
+		out->p[at + t->rcpt[i].class_at] = (char)t->rcpt[i].reply_class;
+}
+
+static void rcpt_decode(struct wire *w, const uint8_t *start, struct txn_rcpt *r)
 {
 	r->recipient = wire_get_sv(w);
 	r->orig_recipient = wire_get_sv(w);
@@ -75,7 +84,9 @@ static void rcpt_decode(struct wire *w, struct txn_rcpt *r)
 	r->relay_ip = wire_get_sv(w);
 	r->time_us = wire_get_i(w);
 	r->attempts = (uint32_t)wire_get_u(w);
-	uint64_t status = wire_get_u(w), class = wire_get_u(w), bits = wire_get_u(w);
+	uint64_t status = wire_get_u(w);
+	r->class_at = (uint32_t)(w->p - start);
+	uint64_t class = wire_get_u(w), bits = wire_get_u(w);
 	if (status >= TXN_STATUS_COUNT || class >= REPLY_CLASS_COUNT || bits > 3)
 		w->bad = true;
 	r->status = (uint8_t)status;
@@ -120,7 +131,9 @@ int txn_decode(struct sv bytes, struct arena *a, struct txn *t, struct err *e)
 	t->rcpt = arena_alloc(a, (size_t)n * sizeof *t->rcpt);
 	t->n_rcpt = (size_t)n;
 	for (size_t i = 0; i < t->n_rcpt && !w.bad; i++)
-		rcpt_decode(&w, &t->rcpt[i]);
+		rcpt_decode(&w, (const uint8_t *)bytes.p, &t->rcpt[i]);
+	t->encoded = bytes;
+	t->lines_at = (uint32_t)(w.p - (const uint8_t *)bytes.p);
 	n = wire_get_u(&w);
 	if (n > TXN_LINES)
 		w.bad = true;

@@ -34,6 +34,7 @@ struct txn_rcpt {
 	uint8_t reply_class;                 /* enum reply_class; the analyzer fills it */
 	bool local;                          /* delivered by local, virtual, lmtp, pipe */
 	bool changed;                        /* new since the last time this message was reported */
+	uint32_t class_at;                   /* where reply_class stands in encoded */
 };
 
 struct txn {
@@ -55,6 +56,8 @@ struct txn {
 	size_t n_rcpt;
 	struct sv lines[TXN_LINES]; /* evidence: how it came in, then outcomes, refused ones first */
 	size_t n_lines;
+	struct sv encoded; /* what it was decoded from; absent otherwise */
+	uint32_t lines_at; /* where n_lines stands in it, the last thing but the lines */
 };
 
 const char *txn_status_name(enum txn_status s);
@@ -62,6 +65,8 @@ const char *txn_origin_name(enum txn_origin o);
 
 /* Appends the binary form (varints, length-prefixed text; the same on the wire and in the store). */
 void txn_encode(const struct txn *t, struct buf *out);
+/* The same of a decoded one, without its lines: what was decoded, with the reply classes of now. Does not look at anything else of t. */
+void txn_encode_again(const struct txn *t, struct buf *out);
 /* Reads it back. Text is borrowed from bytes; the recipient array lives in a. Hostile bytes: -1 and e. */
 int txn_decode(struct sv bytes, struct arena *a, struct txn *ret_txn, struct err *e);
 /* Appends one line of NDJSON as docs/contract.md says (with the newline). */

@@ -14,9 +14,10 @@ static int program(struct sv p)
 	struct sv last = slash < 0 ? p : sv_skip(p, (size_t)slash + 1);
 	if (slash < 0 && !sv_starts(p, SV("postfix")) && !sv_eq(p, SV("policyd-spf")))
 		return -1;
+	int service = sv_find(p, SV("submission")) >= 0 || sv_find(p, SV("smtps")) >= 0 ? POSTFIX_SUBMISSION : 0;
 	for (int i = 0; i < POSTFIX_DAEMON_COUNT; i++)
 		if (sv_eq(last, daemons[i]))
-			return i;
+			return i | service;
 	return sv_starts(p, SV("postfix")) ? POSTFIX_DAEMON_COUNT : -1;
 }
 
@@ -74,24 +75,24 @@ static bool kills(int d, const struct record *r)
 	return d == POSTFIX_CLEANUP || sv_starts(r->reason, SV("END-OF-MESSAGE")) || sv_starts(r->reason, SV("END-OF-DATA"));
 }
 
-/* What follows from who says it. */
-static void hints(int d, struct record *r)
+void postfix_hints(int number, struct record *r)
 {
+	int d = number & POSTFIX_DAEMON_MASK;
 	if (r->kind == RECORD_DELIVERY) {
 		r->piped = d == POSTFIX_PIPE;
 		r->local = r->piped || d == POSTFIX_LOCAL || d == POSTFIX_LMTP || d == POSTFIX_VIRTUAL || sv_eq(r->relay_host, SV("local")) ||
 		           sv_eq(r->relay_host, SV("virtual"));
 	} else if (r->kind == RECORD_ACCEPT) {
-		r->submission = sv_find(r->program, SV("submission")) >= 0 || sv_find(r->program, SV("smtps")) >= 0;
+		r->submission = number & POSTFIX_SUBMISSION;
 	} else if (r->kind == RECORD_REJECT || r->kind == RECORD_POLICY) {
 		r->killed = kills(d, r);
 	}
 }
 
-static enum mta_result parse(int d, const struct logline *l, struct record *r)
+static enum mta_result parse(int number, const struct logline *l, struct record *r)
 {
-	if (dispatch(d, l->text, r)) {
-		hints(d, r);
+	if (dispatch(number & POSTFIX_DAEMON_MASK, l->text, r)) {
+		postfix_hints(number, r);
 		return MTA_RECORD;
 	}
 	struct record fresh; /* what a failed attempt left behind must not show */
@@ -102,4 +103,4 @@ static enum mta_result parse(int d, const struct logline *l, struct record *r)
 	return complaint(l->text, r) ? MTA_RECORD : MTA_UNRECOGNISED;
 }
 
-const struct mta mta_postfix = { .name = "postfix", .program = program, .parse = parse };
+const struct mta mta_postfix = { .name = "postfix", .program = program, .parse = parse, .hot = postfix_hot };

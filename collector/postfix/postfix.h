@@ -28,6 +28,10 @@ enum postfix_daemon {
 	POSTFIX_DAEMON_COUNT
 };
 
+/* A program's number: its daemon, and whether it is a service for the customers' own programs. */
+#define POSTFIX_DAEMON_MASK 0xff
+#define POSTFIX_SUBMISSION 0x100
+
 /* What smtpd, cleanup, postscreen and the milter lines end with:
  * "; from=<a> to=<b> proto=ESMTP helo=<c> sasl_username=<d>", each part may be absent, "," may stand between. */
 struct postfix_tail {
@@ -44,6 +48,10 @@ bool postfix_queue_id(struct sv *s, struct sv *ret);
 
 /* "550 5.1.1 text" or "5.7.1 text": reply is all of it, dsn the enhanced code. */
 void postfix_set_reply(struct record *r, struct sv reply);
+
+/* What follows from who says it: submission, local, piped, killed. */
+void postfix_hints(int number, struct record *r);
+enum mta_hot postfix_hot(int number, struct sv text, struct record *r);
 
 /* Each reads the text of one kind of daemon and sets kind and fields; false: not understood. */
 bool postfix_smtpd(struct sv text, struct record *r);

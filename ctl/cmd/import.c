@@ -22,7 +22,6 @@
 
 #define COMMIT_BYTES (192u << 20)  /* of frames */
 #define COMMIT_MS 3000
-#define READ_BYTES (1u << 20)
 
 static void help(FILE *f)
 {
@@ -38,6 +37,7 @@ struct import {
 	struct ingest_source source;
 	struct buf in;
 	int fd;
+	struct blocks blocks;
 	bool show;          /* progress on a terminal */
 	int64_t started_ms, committed_ms, shown_ms;
 	uint64_t bytes;
@@ -84,27 +84,39 @@ static int send_all(int fd, struct sv s, struct err *e)
 	return 0;
 }
 
+/* The frames of one block; of several when they hold one long frame. */
+static int take_block(struct import *im, struct buf *reply, struct err *e)
+{
+	struct sv bytes;
+	bool more;
+	size_t used;
+	int got = blocks_get(&im->blocks, im->fd, &bytes, &more, e);
+	if (got <= 0)
+		return got < 0 ? -1 : err_set(e, "the reading process ended too early");
+	im->bytes += bytes.n;
+	if (more || im->in.n) {
+		buf_addsv(&im->in, bytes);
+		if (more)
+			return 0;
+		bytes = buf_sv(&im->in);
+	}
+	int bad = ingest_bytes(&im->ingest, &im->source, bytes, &used, reply, e);
+	if (!bad && used != bytes.n)
+		bad = err_set(e, "the reading process sent half a frame");
+	buf_clear(&im->in);
+	return bad;
+}
+
 /* Takes what the reader sends until it says goodbye. */
 static int take(struct import *im, struct err *e)
 {
 	struct buf reply = { 0 };
 	int bad = 0;
 	while (!bad && !im->source.bye) {
-		size_t used;
-		buf_reserve(&im->in, READ_BYTES);
-		ssize_t n = read(im->fd, im->in.p + im->in.n, READ_BYTES);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			bad = err_set(e, "the reading process ended too early");
-			break;
-		}
-		im->in.n += (size_t)n;
-		im->bytes += (uint64_t)n;
-		bad = ingest_bytes(&im->ingest, &im->source, buf_sv(&im->in), &used, &reply, e);
-		buf_drop(&im->in, used);
+		bad = take_block(im, &reply, e);
 		if (!bad && reply.n)
 			bad = send_all(im->fd, buf_sv(&reply), e);
+		blocks_release(im->fd);
 		buf_clear(&reply);
 		if (!bad && (im->ingest.pending >= COMMIT_BYTES || now_ms() - im->committed_ms >= COMMIT_MS)) {
 			bad = ingest_commit(&im->ingest, e);
@@ -116,13 +128,11 @@ static int take(struct import *im, struct err *e)
 	return bad ? bad : ingest_commit(&im->ingest, e);
 }
 
-static pid_t start_reader(const struct conf *conf, char **files, size_t n, int *ret_fd, struct err *e)
+static pid_t start_reader(const struct conf *conf, char **files, size_t n, struct blocks *blocks, int *ret_fd, struct err *e)
 {
-	int pair[2], size = 4 << 20;
+	int pair[2];
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_set(e, "socketpair: %m");
-	(void)setsockopt(pair[0], SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-	(void)setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
 	fflush(NULL);
 	pid_t pid = fork();
 	if (pid < 0)
@@ -135,7 +145,7 @@ static pid_t start_reader(const struct conf *conf, char **files, size_t n, int *
 		struct sandbox fence = { .n = 0 };
 		sandbox_allow(&fence, "/", false);
 		(void)sandbox_enter(&fence);
-		int bad = collector_import(conf, files, n, pair[1], &why);
+		int bad = collector_import(conf, files, n, pair[1], blocks, &why);
 		if (bad)
 			(void)command_fail("%s", why.text);
 		_exit(bad ? COMMAND_FAILED : COMMAND_DONE);
@@ -148,12 +158,13 @@ static pid_t start_reader(const struct conf *conf, char **files, size_t n, int *
 static int import_into(struct import *im, const struct conf *conf, char **files, size_t n, struct err *e)
 {
 	int status = 0;
-	pid_t pid = start_reader(conf, files, n, &im->fd, e);
+	pid_t pid = blocks_init(&im->blocks, e) < 0 ? -1 : start_reader(conf, files, n, &im->blocks, &im->fd, e);
 	if (pid < 0)
 		return -1;
 	int bad = take(im, e);
 	progress(im, true);
 	close(im->fd);
+	blocks_fini(&im->blocks);
 	waitpid(pid, &status, 0);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == COMMAND_FAILED) {
 		e->text[0] = 0; /* it has said why */

@@ -1,0 +1,192 @@
+/* The lines that a busy Postfix writes most, read in one pass from left to right. Each is either exactly as Postfix writes it, and then
+ * gives the same record as the full parser, or it is left to the full parser (tests/unit/test_hot.c holds them against each other). */
+#include "collector/postfix/postfix.h"
+
+static inline bool lit(struct sv *s, const char *text, size_t n)
+{
+	if (s->n < n || memcmp(s->p, text, n) != 0)
+		return false;
+	s->p += n;
+	s->n -= n;
+	return true;
+}
+#define LIT(s, text) lit((s), (text), sizeof(text) - 1)
+
+static inline bool upto(struct sv *s, char c, struct sv *ret)
+{
+	const char *q = memchr(s->p, c, s->n);
+	if (!q)
+		return false;
+	*ret = sv_make(s->p, (size_t)(q - s->p));
+	s->n -= ret->n + 1;
+	s->p = q + 1;
+	return true;
+}
+
+static inline bool number(struct sv *s, int64_t *ret)
+{
+	int64_t v = 0;
+	size_t i = 0;
+	for (; i < s->n && i < 18 && s->p[i] >= '0' && s->p[i] <= '9'; i++)
+		v = v * 10 + (s->p[i] - '0');
+	if (!i || i == 18)
+		return false;
+	*ret = v;
+	s->p += i;
+	s->n -= i;
+	return true;
+}
+
+/* "name[address]" without a port, the name without spaces. */
+static inline bool peer(struct sv *s, struct sv *name, struct sv *addr)
+{
+	return upto(s, '[', name) && name->n <= 255 && !memchr(name->p, ' ', name->n) && upto(s, ']', addr) && addr->n <= 128;
+}
+
+static inline bool set_client(struct record *r, struct sv name, struct sv addr)
+{
+	r->client_ip = scan_ip(addr);
+	if (name.n && !(name.n == 7 && memcmp(name.p, "unknown", 7) == 0))
+		r->client_name = name;
+	return true;
+}
+
+/* "<address>" without quotes. */
+static inline bool angle(struct sv *s, struct sv *ret)
+{
+	return LIT(s, "<") && upto(s, '>', ret) && !memchr(ret->p, '"', ret->n);
+}
+
+static enum mta_hot tls(struct sv s)
+{
+	struct sv name, addr, version;
+	int64_t port;
+	if (!LIT(&s, "Anonymous") && !LIT(&s, "Untrusted") && !LIT(&s, "Trusted") && !LIT(&s, "Verified"))
+		return HOT_NO;
+	if (!LIT(&s, " TLS connection established ") || !(LIT(&s, "from ") || LIT(&s, "to ")) || !peer(&s, &name, &addr))
+		return HOT_NO;
+	if (LIT(&s, ":") && s.n && s.p[0] != ' ') {
+		if (!number(&s, &port) || !LIT(&s, ":"))
+			return HOT_NO;
+	}
+	if (!LIT(&s, " ") || !upto(&s, ' ', &version) || !LIT(&s, "with cipher "))
+		return HOT_NO;
+	return HOT_NOTHING;
+}
+
+static enum mta_hot session(struct sv s)
+{
+	struct sv name, addr;
+	if (!LIT(&s, "connect from ") && !LIT(&s, "disconnect from "))
+		return HOT_NO;
+	return peer(&s, &name, &addr) ? HOT_NOTHING : HOT_NO;
+}
+
+/* "client=H[ip], sasl_method=M, sasl_username=U" */
+static enum mta_hot client(struct sv s, bool submission, struct record *r)
+{
+	struct sv name, addr;
+	if (!LIT(&s, "client=") || !peer(&s, &name, &addr))
+		return HOT_NO;
+	if (s.n) {
+		if (!LIT(&s, ", sasl_method=") || !upto(&s, ',', &r->auth_method) || !LIT(&s, " sasl_username=") || memchr(s.p, ',', s.n))
+			return HOT_NO;
+		r->account = s;
+	}
+	r->kind = RECORD_ACCEPT;
+	r->submission = submission;
+	set_client(r, name, addr);
+	return HOT_RECORD;
+}
+
+static enum mta_hot message_id(struct sv s, struct record *r)
+{
+	if (!LIT(&s, "message-id=<") || !s.n || s.p[s.n - 1] != '>')
+		return HOT_NO;
+	r->message_id = sv_make(s.p, s.n - 1);
+	r->kind = RECORD_MESSAGE_ID;
+	return HOT_RECORD;
+}
+
+static enum mta_hot envelope(struct sv s, struct record *r)
+{
+	if (s.n == 7 && memcmp(s.p, "removed", 7) == 0) {
+		r->kind = RECORD_REMOVE;
+		return HOT_RECORD;
+	}
+	if (!LIT(&s, "from=") || !angle(&s, &r->sender) || !LIT(&s, ", size=") || !number(&s, &r->size) || !LIT(&s, ", nrcpt=") ||
+	    !number(&s, &r->nrcpt) || !LIT(&s, " (queue active)"))
+		return HOT_NO;
+	r->kind = RECORD_ENVELOPE;
+	return HOT_RECORD;
+}
+
+/* "H[ip]:25, " or "name, " */
+static bool relay(struct sv *s, struct record *r)
+{
+	struct sv token, name, addr;
+	if (!upto(s, ',', &token) || !LIT(s, " "))
+		return false;
+	if (!memchr(token.p, '[', token.n)) {
+		if (!(token.n == 4 && memcmp(token.p, "none", 4) == 0))
+			r->relay_host = token;
+		return true;
+	}
+	if (!peer(&token, &name, &addr))
+		return false;
+	r->relay_host = name;
+	r->relay_ip = scan_ip(addr);
+	if (token.n && !(LIT(&token, ":") && number(&token, &r->relay_port) && !token.n))
+		return false;
+	return true;
+}
+
+static enum mta_hot delivery(int d, struct sv s, struct record *r)
+{
+	struct sv skipped;
+	if (!LIT(&s, "to=") || !angle(&s, &r->recipient))
+		return HOT_NO;
+	if (LIT(&s, ", orig_to=") && !angle(&s, &r->orig_recipient))
+		return HOT_NO;
+	if (!LIT(&s, ", relay=") || !relay(&s, r) || !LIT(&s, "delay=") || !upto(&s, ',', &r->delay) || !LIT(&s, " delays=") || !upto(&s, ',', &skipped) ||
+	    !LIT(&s, " dsn=") || !upto(&s, ',', &r->dsn) || !LIT(&s, " status=") || !upto(&s, ' ', &r->status))
+		return HOT_NO;
+	if (!LIT(&s, "(") || !s.n || s.p[s.n - 1] != ')' || !r->status.n || memchr(r->status.p, ',', r->status.n))
+		return HOT_NO;
+	r->reply = sv_make(s.p, s.n - 1);
+	r->kind = RECORD_DELIVERY;
+	postfix_hints(d, r);
+	return HOT_RECORD;
+}
+
+static enum mta_hot with_id(int number, struct sv s, struct record *r)
+{
+	int d = number & POSTFIX_DAEMON_MASK;
+	switch (d) {
+	case POSTFIX_SMTPD: return client(s, number & POSTFIX_SUBMISSION, r);
+	case POSTFIX_CLEANUP: return message_id(s, r);
+	case POSTFIX_QMGR: return envelope(s, r);
+	case POSTFIX_SMTP: case POSTFIX_LMTP: case POSTFIX_LOCAL: case POSTFIX_VIRTUAL: case POSTFIX_PIPE: return delivery(d, s, r);
+	default: return HOT_NO;
+	}
+}
+
+enum mta_hot postfix_hot(int number, struct sv s, struct record *r)
+{
+	struct sv rest = s;
+	if (s.n < 16)
+		return HOT_NO;
+	if (s.p[0] == 'c' || s.p[0] == 'd') {
+		if (s.p[1] == 'o' || s.p[1] == 'i')
+			return (number & POSTFIX_DAEMON_MASK) == POSTFIX_SMTPD ? session(s) : HOT_NO;
+	} else if (s.p[1] == 'n' || s.p[1] == 'r' || s.p[1] == 'e') {
+		int d = number & POSTFIX_DAEMON_MASK;
+		return d == POSTFIX_SMTPD || d == POSTFIX_SMTP ? tls(s) : HOT_NO;
+	}
+	struct sv id;
+	if (!postfix_queue_id(&rest, &id) || !id.p)
+		return HOT_NO;
+	record_clear(r);
+	r->queue_id = id;
+	return with_id(number, rest, r);
+}
