@@ -1,9 +1,9 @@
 /* segment: an immutable file of up to some ten thousand messages in columns. Text columns hold numbers of a dictionary of
- * its own, sorted by the hash of the text in lower case, so that an address is looked up by binary search and then found by
+ * its own, sorted by the hash of the text in lower case (of which the upper half is kept), so that an address is looked up by binary search and then found by
  * a scan over one column of small integers. Every column is a section of its own, compressed by zstd when that pays, and is
  * only unpacked when a query needs it. Numbers are little endian.
  *
- *   magic "AWSEG1\0\0" · u32 messages · u32 recipients · u32 strings · u32 sections · sections × {u64 offset, u32 raw, u32 stored}
+ *   magic "AWSEG2\0\0" · u32 messages · u32 recipients · u32 strings · u32 sections · sections × {u64 offset, u32 raw, u32 stored}
  */
 #ifndef ANALYZER_SEGMENT_H
 #define ANALYZER_SEGMENT_H
@@ -13,7 +13,7 @@
 #include "lib/err.h"
 #include "lib/txn.h"
 
-#define SEGMENT_MESSAGES 32768 /* most that one file holds */
+#define SEGMENT_MESSAGES 65536 /* most that one file holds */
 
 struct segment_stats { uint32_t messages, recipients; int64_t first_us, last_us, bytes; };
 

@@ -30,9 +30,10 @@ static inline uint64_t segment_hash(struct sv s) { return segment_hash_of(s, tru
 #define M_INT(name, type) SECTION_M_##name,
 #define R_TEXT(name) SECTION_R_##name,
 #define R_INT(name, type) SECTION_R_##name,
+#define R_PLAIN(name) SECTION_R_##name, SECTION_R_##name##_text,
 enum section {
-	SECTION_HASH,    /* u64 per string, ascending */
-	SECTION_OFFSET,  /* u32 per string and one more */
+	SECTION_HASH,    /* upper half of the hash, u32 per string, ascending */
+	SECTION_LENGTH,  /* u16 per string */
 	SECTION_TEXT,    /* the strings, one after the other */
 	SECTION_RCPT,    /* u32 per message and one more: first recipient */
 #include "analyzer/segment_cols.def"
@@ -42,6 +43,7 @@ enum section {
 #undef M_INT
 #undef R_TEXT
 #undef R_INT
+#undef R_PLAIN
 
 struct segment_section { uint64_t offset; uint32_t raw, stored; };
 struct segment_header {
@@ -49,7 +51,8 @@ struct segment_header {
 	uint32_t messages, recipients, strings, sections;
 	struct segment_section section[SECTIONS];
 };
-#define SEGMENT_MAGIC "AWSEG1\0"
+#define SEGMENT_MAGIC "AWSEG2\0"
+#define SEGMENT_TEXT_MAX 65534u /* longer texts are cut; none is: addresses, names and replies have tighter limits */
 #define SEGMENT_RAW_MAX (1u << 30) /* no section unpacks to more: a damaged file must not eat the memory */
 
 #endif

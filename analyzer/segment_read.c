@@ -17,6 +17,8 @@ struct segment {
 	size_t n;
 	struct segment_header h;
 	char *unpacked[SECTIONS]; /* heap, for compressed ones */
+	uint32_t *offset;         /* of each string in the text, and of its end; made when needed */
+	uint32_t *plain_offset;   /* the same of the recipients' replies */
 };
 
 /* --- opening ------------------------------------------------------------------------------------------------------ */
@@ -70,6 +72,8 @@ void segment_free(struct segment *s)
 		return;
 	for (int c = 0; c < SECTIONS; c++)
 		free(s->unpacked[c]);
+	free(s->offset);
+	free(s->plain_offset);
 	if (s->map)
 		munmap((void *)(uintptr_t)s->map, s->n);
 	free(s->path);
@@ -114,21 +118,47 @@ static int64_t i64_at(const char *p, size_t i)
 	return v;
 }
 
-static struct sv word_at(const struct segment *s, const char *offsets, const char *text, uint32_t i)
+static uint16_t u16_at(const char *p, size_t i)
+{
+	uint16_t v;
+	memcpy(&v, p + i * sizeof v, sizeof v);
+	return v;
+}
+
+/* Where each of n texts begins, from their lengths (less `more` each, when not 0); all of them must fit into bytes. */
+static int sum_up(struct segment *s, const char *lengths, size_t n, unsigned more, size_t bytes, uint32_t **ret, struct err *e)
+{
+	uint32_t *v = xmalloc((n + 1) * sizeof *v);
+	uint64_t at = 0;
+	for (size_t i = 0; i < n; i++) {
+		unsigned length = u16_at(lengths, i);
+		v[i] = (uint32_t)at;
+		at += length > more ? length - more : 0;
+	}
+	v[n] = (uint32_t)at;
+	if (at > bytes) {
+		free(v);
+		return err_set(e, "%s: damaged (texts)", s->path);
+	}
+	*ret = v;
+	return 0;
+}
+
+static struct sv word_at(const struct segment *s, const char *text, uint32_t i)
 {
 	if (i >= s->h.strings)
 		return (struct sv){ 0 };
-	uint32_t from = u32_at(offsets, i), to = u32_at(offsets, i + 1);
-	if (from > to || to > s->h.section[SECTION_TEXT].raw)
-		return (struct sv){ 0 };
-	return sv_make(text + from, to - from);
+	return sv_make(text + s->offset[i], s->offset[i + 1] - s->offset[i]);
 }
 
-static int dictionary(struct segment *s, const char **ret_offsets, const char **ret_text, struct err *e)
+/* The dictionary's texts; s->offset says where each begins. */
+static const char *dictionary(struct segment *s, struct err *e)
 {
-	*ret_offsets = section(s, SECTION_OFFSET, ((size_t)s->h.strings + 1) * sizeof(uint32_t), e);
-	*ret_text = *ret_offsets ? section(s, SECTION_TEXT, 0, e) : NULL;
-	return *ret_text ? 0 : -1;
+	const char *lengths = section(s, SECTION_LENGTH, (size_t)s->h.strings * sizeof(uint16_t), e);
+	const char *text = lengths ? section(s, SECTION_TEXT, 0, e) : NULL;
+	if (text && !s->offset && sum_up(s, lengths, s->h.strings, 0, s->h.section[SECTION_TEXT].raw, &s->offset, e) < 0)
+		return NULL;
+	return text;
 }
 
 /* --- matching ----------------------------------------------------------------------------------------------------- */
@@ -170,11 +200,41 @@ static bool is_wanted(const struct wanted *w, uint32_t word)
 	return word && (w->bit[(word - 1) / 8] >> ((word - 1) % 8) & 1);
 }
 
+/* The first of the sorted hashes that is not below h. They are spread evenly, so a guess is nearly right: one page of the file is
+ * touched instead of one per halving. */
+static uint32_t first_not_below(const char *hashes, uint32_t n, uint32_t h)
+{
+	uint32_t lo = 0, hi = n, step = 64; /* what is looked for lies in lo … hi, both included */
+	uint32_t guess = (uint32_t)((uint64_t)h * n >> 32);
+	for (; guess > 0 && u32_at(hashes, guess - 1) >= h; step *= 2) {
+		hi = guess - 1;
+		guess = hi > step ? hi - step : 0;
+	}
+	lo = guess;
+	for (step = 64; hi - lo > step && u32_at(hashes, lo + step) < h; step *= 2)
+		lo += step + 1;
+	if (hi - lo > step)
+		hi = lo + step;
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+		if (u32_at(hashes, mid) < h)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static bool same_folded(struct sv a, struct sv b)
+{
+	return a.n == b.n && strncasecmp(a.p, b.p, a.n) == 0;
+}
+
 /* The words whose text equals key, which may be logged as <key>. */
 static int want_exact(struct segment *s, struct sv key, bool bracketed, struct wanted *w, struct err *e)
 {
 	char text[512];
-	const char *hashes = section(s, SECTION_HASH, (size_t)s->h.strings * sizeof(uint64_t), e);
+	const char *hashes = section(s, SECTION_HASH, (size_t)s->h.strings * sizeof(uint32_t), e), *words = NULL;
 	if (!hashes)
 		return -1;
 	if (key.n + 2 > sizeof text)
@@ -182,27 +242,24 @@ static int want_exact(struct segment *s, struct sv key, bool bracketed, struct w
 	text[0] = '<';
 	memcpy(text + 1, key.p, key.n);
 	text[key.n + 1] = '>';
-	uint64_t h = segment_hash(bracketed ? sv_make(text, key.n + 2) : key);
-	uint32_t lo = 0, hi = s->h.strings;
-	while (lo < hi) {
-		uint32_t mid = lo + (hi - lo) / 2;
-		if ((uint64_t)i64_at(hashes, mid) < h)
-			lo = mid + 1;
-		else
-			hi = mid;
+	struct sv wanted = bracketed ? sv_make(text, key.n + 2) : key;
+	uint32_t h = (uint32_t)(segment_hash(wanted) >> 32);
+	for (uint32_t i = first_not_below(hashes, s->h.strings, h); i < s->h.strings && u32_at(hashes, i) == h; i++) {
+		if (!words && !(words = dictionary(s, e)))
+			return -1;
+		if (same_folded(word_at(s, words, i), wanted))
+			want(w, i);
 	}
-	for (; lo < s->h.strings && (uint64_t)i64_at(hashes, lo) == h; lo++)
-		want(w, lo);
 	return 0;
 }
 
 static int want_scan(struct segment *s, struct sv key, bool substring, struct wanted *w, struct err *e)
 {
-	const char *offsets, *text;
-	if (dictionary(s, &offsets, &text, e) < 0)
+	const char *text = dictionary(s, e);
+	if (!text)
 		return -1;
 	for (uint32_t i = 0; i < s->h.strings; i++)
-		if (archive_key_matches(word_at(s, offsets, text, i), key, substring))
+		if (archive_key_matches(word_at(s, text, i), key, substring))
 			want(w, i);
 	return 0;
 }
@@ -290,7 +347,7 @@ int64_t segment_match(struct segment *s, const struct archive_query *q, segment_
 
 struct reader {
 	struct segment *s;
-	const char *offsets, *text;
+	const char *text;
 	struct err *e;
 	bool bad;
 };
@@ -303,7 +360,7 @@ static struct sv text_cell(struct reader *r, int c, uint32_t row, size_t rows)
 		return (struct sv){ 0 };
 	}
 	uint32_t v = u32_at(column, row);
-	return v ? word_at(r->s, r->offsets, r->text, v - 1) : (struct sv){ 0 };
+	return v ? word_at(r->s, r->text, v - 1) : (struct sv){ 0 };
 }
 
 static void int_cell(struct reader *r, int c, uint32_t row, size_t rows, void *ret, size_t size)
@@ -315,6 +372,18 @@ static void int_cell(struct reader *r, int c, uint32_t row, size_t rows, void *r
 		memcpy(ret, column + row * size, size);
 }
 
+static struct sv plain_cell(struct reader *r, int c, uint32_t row, size_t rows)
+{
+	struct segment *s = r->s;
+	const char *lengths = r->bad ? NULL : section(s, c, rows * sizeof(uint16_t), r->e);
+	const char *text = lengths ? section(s, c + 1, 0, r->e) : NULL;
+	if (!text || (!s->plain_offset && sum_up(s, lengths, rows, 1, s->h.section[c + 1].raw, &s->plain_offset, r->e) < 0)) {
+		r->bad = true;
+		return (struct sv){ 0 };
+	}
+	return u16_at(lengths, row) ? sv_make(text + s->plain_offset[row], s->plain_offset[row + 1] - s->plain_offset[row]) : (struct sv){ 0 };
+}
+
 static void read_message(struct reader *r, uint32_t i, struct txn *t)
 {
 	size_t rows = r->s->h.messages;
@@ -322,11 +391,13 @@ static void read_message(struct reader *r, uint32_t i, struct txn *t)
 #define M_INT(name, type) int_cell(r, SECTION_M_##name, i, rows, &t->name, sizeof t->name);
 #define R_TEXT(name)
 #define R_INT(name, type)
+#define R_PLAIN(name)
 #include "analyzer/segment_cols.def"
 #undef M_TEXT
 #undef M_INT
 #undef R_TEXT
 #undef R_INT
+#undef R_PLAIN
 }
 
 static void read_rcpt(struct reader *r, uint32_t i, struct txn_rcpt *x)
@@ -336,18 +407,20 @@ static void read_rcpt(struct reader *r, uint32_t i, struct txn_rcpt *x)
 #define M_INT(name, type)
 #define R_TEXT(name) x->name = text_cell(r, SECTION_R_##name, i, rows);
 #define R_INT(name, type) int_cell(r, SECTION_R_##name, i, rows, &x->name, sizeof x->name);
+#define R_PLAIN(name) x->name = plain_cell(r, SECTION_R_##name, i, rows);
 #include "analyzer/segment_cols.def"
 #undef M_TEXT
 #undef M_INT
 #undef R_TEXT
 #undef R_INT
+#undef R_PLAIN
 }
 
 int segment_txn(struct segment *s, uint32_t index, struct arena *a, struct txn *t, struct err *e)
 {
 	struct reader r = { .s = s, .e = e };
 	*t = (struct txn){ 0 };
-	if (index >= s->h.messages || dictionary(s, &r.offsets, &r.text, e) < 0)
+	if (index >= s->h.messages || !(r.text = dictionary(s, e)))
 		return -1;
 	const char *first = section(s, SECTION_RCPT, ((size_t)s->h.messages + 1) * sizeof(uint32_t), e);
 	if (!first)

@@ -148,6 +148,14 @@ static void put_text(struct segment_writer *w, enum section c, struct sv s)
 	put(&w->column[c], &v, sizeof v);
 }
 
+static void put_plain(struct buf *lengths, struct buf *texts, struct sv s)
+{
+	s = sv_take(s, SEGMENT_TEXT_MAX);
+	uint16_t n = s.p ? (uint16_t)(s.n + 1) : 0;
+	put(lengths, &n, sizeof n);
+	buf_addsv(texts, s);
+}
+
 static void add_message(struct segment_writer *w, const struct txn *t)
 {
 	buf_add(&w->column[SECTION_RCPT], &w->recipients, sizeof w->recipients);
@@ -155,22 +163,26 @@ static void add_message(struct segment_writer *w, const struct txn *t)
 #define M_INT(name, type) { type v = t->name; put(&w->column[SECTION_M_##name], &v, sizeof v); }
 #define R_TEXT(name)
 #define R_INT(name, type)
+#define R_PLAIN(name)
 #include "analyzer/segment_cols.def"
 #undef M_TEXT
 #undef M_INT
 #undef R_TEXT
 #undef R_INT
+#undef R_PLAIN
 	for (size_t i = 0; i < t->n_rcpt; i++) {
 		const struct txn_rcpt *r = &t->rcpt[i];
 #define M_TEXT(name)
 #define M_INT(name, type)
 #define R_TEXT(name) put_text(w, SECTION_R_##name, r->name);
 #define R_INT(name, type) { type v = r->name; put(&w->column[SECTION_R_##name], &v, sizeof v); }
+#define R_PLAIN(name) put_plain(&w->column[SECTION_R_##name], &w->column[SECTION_R_##name##_text], r->name);
 #include "analyzer/segment_cols.def"
 #undef M_TEXT
 #undef M_INT
 #undef R_TEXT
 #undef R_INT
+#undef R_PLAIN
 	}
 	w->messages++;
 	w->recipients += (uint32_t)t->n_rcpt;
@@ -239,27 +251,29 @@ static void renumber(struct buf *column, const uint32_t *new_number)
 static void dictionary(struct segment_writer *w)
 {
 	grow_ranks(w);
-	uint32_t *new_number = w->new_number, offset = 0;
+	uint32_t *new_number = w->new_number;
 	const struct rank *order = ranked(w);
 	for (uint32_t i = 0; i < w->n_words; i++) {
-		struct sv text = w->word[order[i].number].text;
+		struct sv text = sv_take(w->word[order[i].number].text, SEGMENT_TEXT_MAX);
+		uint32_t half = (uint32_t)(order[i].hash >> 32);
+		uint16_t length = (uint16_t)text.n;
 		new_number[order[i].number] = i;
-		buf_add(&w->column[SECTION_HASH], &order[i].hash, sizeof(uint64_t));
-		buf_add(&w->column[SECTION_OFFSET], &offset, sizeof offset);
+		put(&w->column[SECTION_HASH], &half, sizeof half);
+		put(&w->column[SECTION_LENGTH], &length, sizeof length);
 		buf_addsv(&w->column[SECTION_TEXT], text);
-		offset += (uint32_t)text.n;
 	}
-	buf_add(&w->column[SECTION_OFFSET], &offset, sizeof offset);
 	buf_add(&w->column[SECTION_RCPT], &w->recipients, sizeof w->recipients);
 #define M_TEXT(name) renumber(&w->column[SECTION_M_##name], new_number);
 #define R_TEXT(name) renumber(&w->column[SECTION_R_##name], new_number);
 #define M_INT(name, type)
 #define R_INT(name, type)
+#define R_PLAIN(name)
 #include "analyzer/segment_cols.def"
 #undef M_TEXT
 #undef M_INT
 #undef R_TEXT
 #undef R_INT
+#undef R_PLAIN
 }
 
 static void pack(struct segment_writer *w, enum section c, struct segment_section *ret)
