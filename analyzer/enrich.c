@@ -21,7 +21,7 @@ struct text_map {
 };
 
 struct geo_cached { struct ipaddr ip; struct geo geo; bool set; };
-struct org_cached { uint64_t hash; uint8_t n; char text[ORG_DOMAIN_MAX]; };
+struct org_cached { uint8_t domain_n; char domain[ORG_DOMAIN_MAX], text[ORG_DOMAIN_MAX]; struct enrich_domain found; };
 
 struct enrich {
 	const struct conf *conf;
@@ -34,7 +34,7 @@ struct enrich {
 	size_t n_mmdb;
 	const psl_ctx_t *psl;
 	struct geo_cached geo_cache[GEO_CACHE];
-	struct org_cached org_cache[ORG_CACHE];
+	struct org_cached org_cache[ORG_CACHE + 1]; /* the last one: of a domain too long to be kept */
 };
 
 /* --- maps --------------------------------------------------------------------------------------------------------- */
@@ -346,7 +346,7 @@ bool enrich_is_local_domain(const struct enrich *e, struct sv domain)
 	return map_get(e, &e->local, domain) != ENRICH_NOBODY;
 }
 
-static void org_lookup(const struct enrich *e, struct sv domain, struct org_cached *c)
+static void org_lookup(const struct enrich *e, const struct hash_key *k, struct sv domain, struct org_cached *c)
 {
 	char low[256];
 	size_t n = domain.n < sizeof low - 1 ? domain.n : sizeof low - 1;
@@ -355,17 +355,35 @@ static void org_lookup(const struct enrich *e, struct sv domain, struct org_cach
 	low[n] = 0;
 	const char *org = e->psl ? psl_registrable_domain(e->psl, low) : NULL;
 	size_t m = strlen(org ? org : low);
-	c->n = (uint8_t)(m < ORG_DOMAIN_MAX ? m : ORG_DOMAIN_MAX);
-	memcpy(c->text, org ? org : low, c->n);
+	m = m < ORG_DOMAIN_MAX ? m : ORG_DOMAIN_MAX;
+	memcpy(c->text, org ? org : low, m);
+	c->found.org = sv_make(c->text, m);
+	c->found.hash = hash_folded(k, domain);
+	c->found.org_hash = hash_sv(k, c->found.org);
 }
 
-struct sv enrich_org_domain(struct enrich *e, struct sv domain)
+/* Only says where to look: whoever makes domains meet there makes us look them up again. */
+static size_t cache_place(struct sv domain)
 {
-	uint64_t h = hash_folded(&e->key, domain) | 1;
-	struct org_cached *c = &e->org_cache[h % ORG_CACHE];
-	if (c->hash != h) {
-		org_lookup(e, domain, c);
-		c->hash = h;
+	uint64_t h = domain.n;
+	for (size_t i = 0; i < domain.n; i += 8) {
+		uint64_t w = 0;
+		memcpy(&w, domain.p + i, domain.n - i < 8 ? domain.n - i : 8);
+		h = (h ^ w) * 0x9e3779b97f4a7c15ull;
+		h ^= h >> 29;
 	}
-	return sv_make(c->text, c->n);
+	return (size_t)(h >> 32) % ORG_CACHE;
+}
+
+const struct enrich_domain *enrich_domain(struct enrich *e, const struct hash_key *k, struct sv domain)
+{
+	bool keep = domain.n && domain.n <= ORG_DOMAIN_MAX;
+	struct org_cached *c = &e->org_cache[keep ? cache_place(domain) : ORG_CACHE];
+	if (keep && c->domain_n == domain.n && memcmp(c->domain, domain.p, domain.n) == 0)
+		return &c->found;
+	org_lookup(e, k, domain, c);
+	c->domain_n = keep ? (uint8_t)domain.n : 0;
+	if (keep)
+		memcpy(c->domain, domain.p, domain.n);
+	return &c->found;
 }

@@ -33,8 +33,12 @@ bool enrich_is_own_network(const struct enrich *e, const struct ipaddr *ip);
 bool enrich_is_egress(const struct enrich *e, const struct ipaddr *ip);
 /* A local, relay or backup domain of ours. */
 bool enrich_is_local_domain(const struct enrich *e, struct sv domain);
-/* The organisational domain (public suffix + one label) in lower case; the domain itself when it has none. Borrowed
- * until the next call that evicts it (use at once). */
-struct sv enrich_org_domain(struct enrich *e, struct sv domain);
+/* What is known of a domain that somebody writes to. */
+struct enrich_domain {
+	struct sv org;          /* organisational domain (public suffix + one label) in lower case; the domain itself when it has none */
+	uint64_t hash, org_hash; /* keyed: of the domain in lower case, of org */
+};
+/* k is always the same. Borrowed until the next call, which may evict it. */
+const struct enrich_domain *enrich_domain(struct enrich *e, const struct hash_key *k, struct sv domain);
 
 #endif

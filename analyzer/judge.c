@@ -241,8 +241,9 @@ static void view_recipients(struct judge *j, const struct principal *p, struct m
 		const struct txn_rcpt *r = &t->rcpt[i];
 		struct rcpt_view *v = &m->rcpt[i];
 		v->hash = hash_folded(&j->key, r->recipient);
-		v->domain = arena_sv(&j->scratch, enrich_org_domain(j->enrich, sv_domain(r->recipient)));
-		v->domain_hash = hash_folded(&j->key, sv_domain(r->recipient));
+		const struct enrich_domain *d = enrich_domain(j->enrich, &j->key, sv_domain(r->recipient));
+		v->domain = arena_sv(&j->scratch, d->org);
+		v->domain_hash = d->hash;
 		v->class = r->reply_class;
 		v->outcome = outcome_of(r);
 		v->changed = r->changed;
@@ -383,8 +384,8 @@ static void count(struct judge *j, struct principal *p, const struct txn *t)
 		struct sv domain = sv_domain(r->recipient);
 		if (r->local || !domain.n)
 			continue;
-		struct sv org = enrich_org_domain(j->enrich, domain);
-		struct rollup_row *x = rollup_receiver(u, hash_sv(&j->key, org), org);
+		const struct enrich_domain *d = enrich_domain(j->enrich, &j->key, domain);
+		struct rollup_row *x = rollup_receiver(u, d->org_hash, d->org);
 		x->n[column]++;
 		x->n[ROLLUP_RECIPIENTS] += first;
 		x->n[ROLLUP_REFUSED] += refused;

@@ -15,7 +15,14 @@
 struct word { uint64_t hash; struct sv text; };
 struct rank { uint64_t hash; uint32_t number; };
 
+/* A text on its way into a column. */
+struct waiting { struct sv text; uint64_t hash; uint8_t column; bool same; };
+#define WAITING_MAX 96u
+
 struct segment_writer {
+	struct waiting waiting[WAITING_MAX];
+	unsigned n_waiting;
+	bool had[SECTIONS];
 	struct buf column[SECTIONS];
 	struct word *word;
 	uint32_t n_words, cap_words;
@@ -77,8 +84,8 @@ static void begin(struct segment_writer *w, size_t n)
 {
 	for (int c = 0; c < SECTIONS; c++)
 		buf_clear(&w->column[c]);
-	memset(w->last, 0, sizeof w->last);
-	memset(w->last_text, 0, sizeof w->last_text);
+	memset(w->had, 0, sizeof w->had);
+	w->n_waiting = 0;
 	if (w->cap)
 		memset(w->slot, 0, w->cap * sizeof *w->slot);
 	w->n_words = w->messages = w->recipients = 0;
@@ -106,13 +113,10 @@ static void grow_slots(struct segment_writer *w)
 }
 
 /* 1 + provisional number of the text. The dictionary is numbered anew when it is sorted. */
-static uint32_t intern(struct segment_writer *w, struct sv s)
+static uint32_t intern(struct segment_writer *w, uint64_t h, struct sv s)
 {
-	if (!s.p)
-		return 0;
 	if ((size_t)w->n_words * 2 >= w->cap)
 		grow_slots(w);
-	uint64_t h = segment_hash(s);
 	size_t at = (size_t)h & (w->cap - 1);
 	for (; w->slot[at]; at = (at + 1) & (w->cap - 1)) {
 		struct word *x = &w->word[w->slot[at] - 1];
@@ -137,15 +141,33 @@ static inline void put(struct buf *b, const void *v, size_t n)
 	b->n += n;
 }
 
+/* The texts that wait get their numbers. They were asked of memory some steps ago, so that it answers at once now. */
+static void put_waiting(struct segment_writer *w)
+{
+	for (unsigned i = 0; i < w->n_waiting; i++) {
+		const struct waiting *x = &w->waiting[i];
+		uint32_t v = x->same ? w->last[x->column] : x->text.p ? intern(w, x->hash, x->text) : 0;
+		w->last[x->column] = v;
+		put(&w->column[x->column], &v, sizeof v);
+	}
+	w->n_waiting = 0;
+}
+
 static void put_text(struct segment_writer *w, enum section c, struct sv s)
 {
+	if (w->n_waiting == WAITING_MAX)
+		put_waiting(w);
+	struct waiting *x = &w->waiting[w->n_waiting++];
+	*x = (struct waiting){ .column = (uint8_t)c, .text = s };
 	/* Hosts, statuses and relays repeat from row to row. */
-	if (!w->last[c] || !sv_eq(w->last_text[c], s) || sv_absent(s) != sv_absent(w->last_text[c])) {
-		w->last_text[c] = s;
-		w->last[c] = intern(w, s);
-	}
-	uint32_t v = sv_absent(s) ? 0 : w->last[c];
-	put(&w->column[c], &v, sizeof v);
+	x->same = w->had[c] && sv_absent(s) == sv_absent(w->last_text[c]) && sv_eq(w->last_text[c], s);
+	w->had[c] = true;
+	w->last_text[c] = s;
+	if (x->same || !s.p)
+		return;
+	x->hash = segment_hash(s);
+	if (w->cap)
+		__builtin_prefetch(&w->slot[(size_t)x->hash & (w->cap - 1)]);
 }
 
 static void put_plain(struct buf *lengths, struct buf *texts, struct sv s)
@@ -376,6 +398,7 @@ int segment_write(struct segment_writer *w, const char *path, const struct sv *b
 	for (size_t i = 0; i < n; i++)
 		if (w->is_last[i])
 			add_message(w, &w->txn[i]);
+	put_waiting(w);
 	dictionary(w);
 	int bad = write_out(w, path, e);
 	*ret_stats = w->stats;

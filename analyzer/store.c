@@ -113,6 +113,8 @@ static int load_hour(struct store *s, struct judge *j, struct err *e)
 static bool load_principal(void *ctx, struct judge *j, struct principal *p)
 {
 	struct store *s = ctx;
+	if (!s->had_principals)
+		return false;
 	sqlite3_stmt *st = db_query(&s->db, Q_PRINCIPAL_GET, "ss", principal_kind_name(p->kind), p->id);
 	bool found = sqlite3_step(st) == SQLITE_ROW;
 	if (found) {
@@ -128,6 +130,14 @@ static bool load_principal(void *ctx, struct judge *j, struct principal *p)
 	}
 	sqlite3_reset(st);
 	return found;
+}
+
+static bool has_principals(struct store *s)
+{
+	sqlite3_stmt *st = db_query(&s->db, Q_PRINCIPAL_ANY, "");
+	bool any = sqlite3_step(st) == SQLITE_ROW;
+	sqlite3_reset(st);
+	return any;
 }
 
 static struct acase *load_case(void *ctx, struct judge *j, int64_t id)
@@ -182,6 +192,7 @@ struct store *store_open(const char *path, struct judge *j, struct err *e)
 		return NULL;
 	}
 	j->store = (struct judge_store){ s, load_principal, load_case, recent_case };
+	s->had_principals = has_principals(s);
 	if (store_cases_load_open(s, j, e) < 0) {
 		store_close(s, j);
 		return NULL;

@@ -27,6 +27,7 @@ struct store_input {
 struct store {
 	struct db db;
 	int lock; /* on <store>.lock: there is one writer */
+	bool had_principals; /* when it was opened: those made since are all in memory */
 	struct archive *archive;
 	struct store_input **input;
 	size_t n_inputs;

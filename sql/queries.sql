@@ -48,6 +48,8 @@ INSERT INTO memory (key, page, bytes, value) VALUES (:key, :page, :bytes, :value
 ON CONFLICT (key, page) DO UPDATE SET bytes = excluded.bytes, value = excluded.value
 -- name: principal_get
 SELECT score, first_us, last_us, messages, recipients, bounced, state, today FROM principal WHERE kind = :kind AND id = :id
+-- name: principal_any
+SELECT 1 FROM principal LIMIT 1
 -- name: principal_put
 INSERT INTO principal (kind, id, customer, score, first_us, last_us, messages, recipients, bounced, case_id, state, today)
 VALUES (:kind, :id, :customer, :score, :first, :last, :messages, :recipients, :bounced, nullif(:case_id, 0), :state, :today)

@@ -20,8 +20,8 @@
 #include "lib/control.h"
 #include "lib/sandbox.h"
 
-#define COMMIT_BYTES (192u << 20)  /* of frames */
-#define COMMIT_MS 3000
+#define COMMIT_BYTES (1u << 30)  /* of frames; messages are in segments long before */
+#define COMMIT_MS 10000
 
 static void help(FILE *f)
 {
