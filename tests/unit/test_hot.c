@@ -1,0 +1,177 @@
+/* The quick reading of usual lines against the full parser: over every line of the fixtures, and over many lines that were changed at
+ * random. Where the quick one has an opinion, it must be the full one's. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include <glob.h>
+
+#include "collector/mta.h"
+#include "collector/syslog.h"
+#include "lib/buf.h"
+
+static uint64_t turn = 88172645463325252u;
+
+static uint32_t below(uint32_t n)
+{
+	turn ^= turn << 13;
+	turn ^= turn >> 7;
+	turn ^= turn << 17;
+	return (uint32_t)(turn >> 33) % n;
+}
+
+static void same_text(const char *line, const char *name, struct sv quick, struct sv full)
+{
+	if (sv_absent(quick) == sv_absent(full) && sv_eq(quick, full))
+		return;
+	fail_msg("%s: quick \"%.*s\", full \"%.*s\" of: %s", name, SVARG(quick), SVARG(full), line);
+}
+
+static void same_record(const char *line, const struct record *q, const struct record *f)
+{
+	assert_int_equal(q->kind, f->kind);
+	assert_int_equal(q->submission, f->submission);
+	assert_int_equal(q->local, f->local);
+	assert_int_equal(q->piped, f->piped);
+	assert_int_equal(q->killed, f->killed);
+#define R_SV(n) same_text(line, #n, q->n, f->n);
+#define R_IP(n) R_SV(n)
+#define R_DEC(n) R_SV(n)
+#define R_INT(n) if (q->n != f->n) fail_msg("%s: quick %lld, full %lld of: %s", #n, (long long)q->n, (long long)f->n, line);
+#define R(name, type) R_##type(name)
+#include "lib/record_fields.def"
+#undef R
+#undef R_SV
+#undef R_IP
+#undef R_DEC
+#undef R_INT
+}
+
+/* What neither opens nor changes a message nor is a fact. */
+static bool says_nothing(const struct record *r)
+{
+	return r->kind == RECORD_CONNECT || r->kind == RECORD_DISCONNECT || (r->kind == RECORD_OTHER && !r->queue_id.p);
+}
+
+static size_t told, silent;
+
+static void check(const struct mta *m, int number, const struct logline *l)
+{
+	struct record quick, full;
+	record_clear(&quick);
+	record_clear(&full);
+	quick.program = full.program = l->program;
+	enum mta_hot hot = m->hot(number, l->text, &quick);
+	if (hot == HOT_NO)
+		return;
+	enum mta_result r = m->parse(number, l, &full);
+	char *line = xsvdup(l->raw);
+	assert_int_equal(r, MTA_RECORD);
+	if (hot == HOT_NOTHING && !says_nothing(&full))
+		fail_msg("the quick one says nothing, the full one has a %s: %s", record_kind_name(full.kind), line);
+	if (hot == HOT_RECORD)
+		same_record(line, &quick, &full);
+	told += hot == HOT_RECORD;
+	silent += hot == HOT_NOTHING;
+	free(line);
+}
+
+static void line_of(struct sv line)
+{
+	struct stamp s;
+	struct zone z;
+	struct err e;
+	struct logline l = { .native = NULL };
+	(void)zone_init(&z, "UTC", &e);
+	stamp_init(&s, &z, 2026, 0);
+	if (!syslog_read(&s, line, &l))
+		return;
+	for (const struct mta *const *m = mta_registry; *m; m++) {
+		int number = (*m)->hot ? (*m)->program(l.program) : -1;
+		if (number >= 0)
+			check(*m, number, &l);
+	}
+}
+
+/* Bytes and words that mean something to the parsers, put, taken, doubled or exchanged anywhere behind the head. */
+static void mutate(struct buf *b)
+{
+	static const char *const word[] = { ", ", "<", ">", "[", "]", "\"", "(", ")", ":", " ", "=", ", status=sent (250 ok)", "status=", ", dsn=", ": removed", "removed",
+		"client=", ", sasl_username=", ", sasl_sender=", ", orig_client=x[1.2.3.4]", "from=<", ">, size=1", "nrcpt=", " (queue active)", "unknown[", "\\", "\xff", "NOQUEUE: ", "message-id=<" };
+	size_t from = b->n > 60 ? 40 : b->n / 2, at = from + below((uint32_t)(b->n - from) + 1);
+	switch (below(4)) {
+	case 0: {
+		const char *w = word[below(sizeof word / sizeof *word)];
+		size_t n = strlen(w);
+		buf_reserve(b, n);
+		memmove(b->p + at + n, b->p + at, b->n - at);
+		memcpy(b->p + at, w, n);
+		b->n += n;
+		break;
+	}
+	case 1: {
+		size_t n = below(12);
+		n = n < b->n - at ? n : b->n - at;
+		memmove(b->p + at, b->p + at + n, b->n - at - n);
+		b->n -= n;
+		break;
+	}
+	case 2: b->n = at; break;
+	default:
+		if (at < b->n)
+			b->p[at] = (char)below(256);
+	}
+}
+
+static void each_line(void (*f)(struct sv line))
+{
+	glob_t g;
+	char line[65536];
+	assert_int_equal(glob("tests/mta/*/*.log", 0, NULL, &g), 0);
+	for (size_t i = 0; i < g.gl_pathc; i++) {
+		FILE *in = fopen(g.gl_pathv[i], "r");
+		while (in && fgets(line, sizeof line, in))
+			f(sv_make(line, strcspn(line, "\n")));
+		if (in)
+			fclose(in);
+	}
+	globfree(&g);
+}
+
+static void fixtures_agree(void **state)
+{
+	(void)state;
+	told = silent = 0;
+	each_line(line_of);
+	assert_true(told >= 50 && silent >= 10); /* else nothing was compared */
+}
+
+static void changed(struct sv line)
+{
+	struct buf b = { 0 };
+	for (unsigned i = 0; i < 400; i++) {
+		buf_clear(&b);
+		buf_addsv(&b, line);
+		for (unsigned n = 1 + below(3); n; n--)
+			mutate(&b);
+		line_of(buf_sv(&b));
+	}
+	buf_fini(&b);
+}
+
+static void changed_lines_agree(void **state)
+{
+	(void)state;
+	told = silent = 0;
+	each_line(changed);
+	assert_true(told >= 5000 && silent >= 1000);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(fixtures_agree), cmocka_unit_test(changed_lines_agree) };
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
