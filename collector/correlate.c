@@ -241,6 +241,8 @@ static void delivery(struct correlate *c, const struct record *r, struct sv line
 		c->msg[m].probe |= sv_ends(r->status, SV("deliverable"));
 		return;
 	}
+	if (r->uid != RECORD_UNSET && c->msg[m].uid < 0 && c->msg[m].local_user.at != OPEN_NONE) /* Sendmail says it only here */
+		c->msg[m].uid = r->uid;
 	struct outcome o = {
 		.recipient = r->recipient, .orig = r->orig_recipient, .dsn = r->dsn, .reply = r->reply,
 		.relay_host = r->relay_host, .relay_ip = r->relay_ip, .time_us = r->time_us, .attempts = 1,
@@ -295,6 +297,8 @@ static uint32_t child_of(struct correlate *c, const struct record *r, struct sv 
 	struct sv parent_id = parent == OPEN_NONE ? r->queue_id : open_queue_id(c, parent);
 	open_set(c, &c->msg[m], &c->msg[m].parent, parent_id);
 	c->msg[m].head = true;
+	if (c->msg[m].last_us < r->time_us)
+		c->msg[m].last_us = r->time_us; /* not of long ago */
 	return m;
 }
 
@@ -307,6 +311,11 @@ static void notified(struct correlate *c, const struct record *r)
 	if (m == OPEN_NONE)
 		return;
 	c->msg[m].bounce = true;
+	if (r->nrcpt != RECORD_UNSET) { /* a format that says no more of it than this and where it goes */
+		c->msg[m].nrcpt = r->nrcpt;
+		c->msg[m].sender_known = true;
+		open_set(c, &c->msg[m], &c->msg[m].sender, sv_make("", 0));
+	}
 	if (c->msg[m].removed)
 		report_end(c, m, 0);
 }
@@ -381,7 +390,9 @@ static void removed(struct correlate *c, const struct record *r)
 static void killed(struct correlate *c, const struct record *r)
 {
 	uint32_t k, m = find(c, r, &k);
-	if (m == OPEN_NONE || !is_primary(c, m, k) || c->msg[m].list == OPEN_QUEUED)
+	if (m == OPEN_NONE || !is_primary(c, m, k))
+		return;
+	if (c->msg[m].list == OPEN_QUEUED && (!c->keeps_removed || c->msg[m].n_rcpt)) /* some formats say what came before they refuse it */
 		return;
 	stitch_release(c, m);
 	open_free(c, m);

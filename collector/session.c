@@ -16,7 +16,7 @@
 struct session {
 	uint64_t hash;
 	struct buf key;
-	int64_t client_port;
+	int64_t client_port, begun_us;
 #define F(name) struct buf name; bool has_##name;
 	CLIENT_FIELDS(F)
 	MESSAGE_FIELDS(F)
@@ -145,8 +145,10 @@ static void forget(struct sessions *s, uint32_t i)
 	s->live--;
 }
 
-static uint32_t take(struct sessions *s)
+static uint32_t take(struct sessions *s, int64_t now_us)
 {
+	for (unsigned i = 0; i < 4 && s->live && s->v[s->oldest].begun_us + SESSION_STALE_US < now_us; i++)
+		forget(s, s->oldest); /* servers that never say how a session ends */
 	while (s->live == SESSIONS_MAX || (s->bytes > SESSIONS_BYTES && s->live)) {
 		s->forgotten++;
 		forget(s, s->oldest);
@@ -164,10 +166,11 @@ static uint32_t take(struct sessions *s)
 	return s->n++;
 }
 
-static struct session *begin(struct sessions *s, uint64_t hash, struct sv key)
+static struct session *begin(struct sessions *s, uint64_t hash, struct sv key, int64_t now_us)
 {
-	uint32_t i = take(s);
+	uint32_t i = take(s, now_us);
 	struct session *e = &s->v[i];
+	e->begun_us = now_us;
 	e->hash = hash;
 	e->client_port = RECORD_UNSET;
 	buf_addsv(&e->key, key);
@@ -270,7 +273,7 @@ void sessions_apply(struct sessions *s, struct record *r)
 	if (!e) {
 		if (r->session_end)
 			return;
-		e = begin(s, hash, key);
+		e = begin(s, hash, key, r->time_us);
 	}
 	exchange(s, e, r);
 	if (!r->session_end)
@@ -300,6 +303,7 @@ void sessions_save(const struct sessions *s, struct buf *out)
 	for (uint32_t i = s ? s->oldest : NONE; i != NONE; i = s->v[i].newer) {
 		const struct session *e = &s->v[i];
 		wire_put_sv(out, buf_sv(&e->key));
+		wire_put_i(out, e->begun_us);
 		wire_put_i(out, e->client_port);
 #define F(name) put_text(out, &e->name, e->has_##name);
 		CLIENT_FIELDS(F)
@@ -324,9 +328,10 @@ int sessions_load(struct sessions *s, struct wire *w)
 	for (; n && !w->bad; n--) {
 		struct sv key = wire_get_sv(w);
 		uint64_t hash = hash_of(key);
+		int64_t begun_us = wire_get_i(w);
 		if (w->bad || key.n > KEY_MAX + 1 || *slot_of(s, hash, key))
 			return -1;
-		struct session *e = begin(s, hash, key);
+		struct session *e = begin(s, hash, key, begun_us);
 		e->client_port = wire_get_i(w);
 #define F(name) get_text(s, w, &e->name, &e->has_##name);
 		CLIENT_FIELDS(F)
