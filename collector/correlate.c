@@ -75,6 +75,26 @@ static uint32_t begin(struct correlate *c, const struct record *r, uint32_t *ret
 	return find_or_new(c, r, ret_key);
 }
 
+static bool clashes(const struct open_msg *o, const struct record *r)
+{
+	return r->sender.p && o->sender_known && (!sv_eq(open_get(o, o->sender), sv_take(r->sender, ADDRESS_MAX)) || (o->size >= 0 && r->size != RECORD_UNSET && o->size != r->size));
+}
+
+/* Some formats say once per recipient that a message came. */
+static bool said_again(struct correlate *c, const struct record *r)
+{
+	uint32_t k, m = find(c, r, &k);
+	if (m == OPEN_NONE || !r->recipient.p || !is_primary(c, m, k))
+		return false;
+	struct open_msg *o = &c->msg[m];
+	if (!o->head || o->removed || o->n_rcpt || r->time_us - o->first_us > CORRELATE_LINGER_US || clashes(o, r))
+		return false;
+	if (o->nrcpt >= 0 && r->nrcpt != RECORD_UNSET)
+		o->nrcpt += r->nrcpt;
+	seen(c, m, k, r);
+	return true;
+}
+
 static void accepted(struct correlate *c, const struct record *r, struct sv line)
 {
 	uint32_t k, m = begin(c, r, &k);
@@ -124,11 +144,6 @@ static void message_id(struct correlate *c, const struct record *r)
 		stitch_child(c, m);
 }
 
-static bool clashes(const struct open_msg *o, const struct record *r)
-{
-	return o->sender_known && (!sv_eq(open_get(o, o->sender), sv_take(r->sender, ADDRESS_MAX)) || (o->size >= 0 && r->size != RECORD_UNSET && o->size != r->size));
-}
-
 static void envelope(struct correlate *c, const struct record *r)
 {
 	uint32_t k, m = find_or_new(c, r, &k);
@@ -141,8 +156,10 @@ static void envelope(struct correlate *c, const struct record *r)
 	open_touch(c, m, OPEN_QUEUED);
 	if (!is_primary(c, m, k))
 		return;
-	o->sender_known = true;
-	open_set(c, o, &o->sender, sv_take(r->sender, ADDRESS_MAX));
+	if (r->sender.p) {
+		o->sender_known = true;
+		open_set(c, o, &o->sender, sv_take(r->sender, ADDRESS_MAX));
+	}
 	if (r->size != RECORD_UNSET)
 		o->size = r->size;
 	if (r->nrcpt != RECORD_UNSET)
@@ -433,6 +450,8 @@ void correlate_record(struct correlate *c, const struct record *r, struct sv lin
 		return;
 	switch (r->kind) {
 	case RECORD_ACCEPT:
+		if (said_again(c, r))
+			break;
 		accepted(c, r, line);
 		if (r->message_id.p)
 			message_id(c, r);

@@ -12,6 +12,7 @@
 #define ACCOUNT_FIELDS(F) F(account) F(auth_method)
 #define CLIENT_FIELDS(F) PEER_FIELDS(F) ACCOUNT_FIELDS(F)
 #define MESSAGE_FIELDS(F) F(queue_id) F(sender) F(recipient)
+#define TRIED_FIELDS(F) F(tried) /* who wanted to log in, for the line that says that it failed */
 
 struct session {
 	uint64_t hash;
@@ -20,6 +21,7 @@ struct session {
 #define F(name) struct buf name; bool has_##name;
 	CLIENT_FIELDS(F)
 	MESSAGE_FIELDS(F)
+	TRIED_FIELDS(F)
 #undef F
 	uint32_t older, newer; /* in order of beginning */
 	bool used;
@@ -52,6 +54,7 @@ static void each_buf(struct session *e, void (*f)(struct buf *b))
 #define F(name) f(&e->name);
 	CLIENT_FIELDS(F)
 	MESSAGE_FIELDS(F)
+	TRIED_FIELDS(F)
 #undef F
 }
 
@@ -75,6 +78,7 @@ static size_t text_bytes(const struct session *e)
 #define F(name) n += e->name.n;
 	CLIENT_FIELDS(F)
 	MESSAGE_FIELDS(F)
+	TRIED_FIELDS(F)
 #undef F
 	return n + sizeof *e;
 }
@@ -138,6 +142,7 @@ static void forget(struct sessions *s, uint32_t i)
 #define F(name) e->has_##name = false;
 	CLIENT_FIELDS(F)
 	MESSAGE_FIELDS(F)
+	TRIED_FIELDS(F)
 #undef F
 	e->used = false;
 	e->newer = s->free_list;
@@ -200,7 +205,13 @@ static void keep(struct sessions *s, struct buf *b, bool *has, struct sv text)
 /* Who only tried to log in is nobody yet. */
 static void exchange_account(struct sessions *s, struct session *e, struct record *r)
 {
-	if (r->kind == RECORD_AUTH_FAIL)
+	if (r->kind == RECORD_AUTH_FAIL && !r->account.p && e->has_tried) {
+		r->account = buf_sv(&e->tried);
+		e->has_tried = false;
+	} else if (r->kind == RECORD_WARNING && r->account.p) {
+		keep(s, &e->tried, &e->has_tried, r->account);
+	}
+	if (r->kind == RECORD_AUTH_FAIL || (r->kind == RECORD_WARNING && r->account.p))
 		return;
 #define F(name)                                                    \
 	if (r->name.p)                                             \
@@ -308,6 +319,7 @@ void sessions_save(const struct sessions *s, struct buf *out)
 #define F(name) put_text(out, &e->name, e->has_##name);
 		CLIENT_FIELDS(F)
 		MESSAGE_FIELDS(F)
+		TRIED_FIELDS(F)
 #undef F
 	}
 }
@@ -336,6 +348,7 @@ int sessions_load(struct sessions *s, struct wire *w)
 #define F(name) get_text(s, w, &e->name, &e->has_##name);
 		CLIENT_FIELDS(F)
 		MESSAGE_FIELDS(F)
+		TRIED_FIELDS(F)
 #undef F
 	}
 	return w->bad ? -1 : 0;

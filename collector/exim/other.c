@@ -44,7 +44,7 @@ static bool identification(struct sv s, struct record *r)
 static bool concerns_mail(struct sv s)
 {
 	static const struct sv begins[] = { SCAN_S("H="), SCAN_S("U="), SCAN_S("F="), SCAN_S("<= "), SCAN_S("=> "), SCAN_S("** "), SCAN_S("== ") };
-	static const struct sv inside[] = { SCAN_S("rejected "), SCAN_S("refused "), SCAN_S("authenticator failed"), SCAN_S(" dropped: ") };
+	static const struct sv inside[] = { SCAN_S("rejected "), SCAN_S("refused "), SCAN_S(" authenticator failed for "), SCAN_S(" dropped: ") };
 	if (SCAN_ANY(s, begins))
 		return true;
 	s = sv_take(s, 256);
