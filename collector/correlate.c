@@ -1,4 +1,5 @@
 #include "collector/open.h"
+#include "collector/scan.h"
 
 #include <stdlib.h>
 
@@ -46,15 +47,10 @@ static bool is_primary(const struct correlate *c, uint32_t m, uint32_t k)
 	return c->msg[m].first_key == k;
 }
 
-static bool is_loopback(struct sv ip)
-{
-	return sv_starts(ip, SV("127.")) || sv_eq(ip, SV("::1"));
-}
-
 /* Can a message that begins like this be one that a content filter gives back? */
 static bool may_be_copy(const struct record *r)
 {
-	return r->orig_queue_id.p || r->uid != RECORD_UNSET || is_loopback(r->client_ip);
+	return r->orig_queue_id.p || r->uid != RECORD_UNSET || r->local_user.p || scan_ip_is_loopback(r->client_ip);
 }
 
 /* A line that starts a message under a queue id that is in use: the id is used again. */
@@ -66,7 +62,9 @@ static uint32_t begin(struct correlate *c, const struct record *r, uint32_t *ret
 	const struct open_key *k = &c->key[*ret_key];
 	if (is_primary(c, m, *ret_key)) {
 		const struct open_msg *o = &c->msg[m];
-		if (o->head || o->removed || o->list == OPEN_QUEUED)
+		/* Exim says what it delivered while the client waited before it says that the message came. */
+		bool delivered_first = !o->sender_known && r->time_us - o->last_us <= CORRELATE_LINGER_US;
+		if (o->head || o->removed || (o->list == OPEN_QUEUED && !delivered_first))
 			report_end(c, m, o->removed ? 0 : TXN_TAIL_MISSING);
 	} else if (k->head || k->removed || !may_be_copy(r)) {
 		bool was_open = !k->removed;
@@ -75,6 +73,26 @@ static uint32_t begin(struct correlate *c, const struct record *r, uint32_t *ret
 			correlate_removed(c, m);
 	}
 	return find_or_new(c, r, ret_key);
+}
+
+static bool clashes(const struct open_msg *o, const struct record *r)
+{
+	return r->sender.p && o->sender_known && (!sv_eq(open_get(o, o->sender), sv_take(r->sender, ADDRESS_MAX)) || (o->size >= 0 && r->size != RECORD_UNSET && o->size != r->size));
+}
+
+/* Some formats say once per recipient that a message came. */
+static bool said_again(struct correlate *c, const struct record *r)
+{
+	uint32_t k, m = find(c, r, &k);
+	if (m == OPEN_NONE || !r->recipient.p || !is_primary(c, m, k))
+		return false;
+	struct open_msg *o = &c->msg[m];
+	if (!o->head || o->removed || o->n_rcpt || r->time_us - o->first_us > CORRELATE_LINGER_US || clashes(o, r))
+		return false;
+	if (o->nrcpt >= 0 && r->nrcpt != RECORD_UNSET)
+		o->nrcpt += r->nrcpt;
+	seen(c, m, k, r);
+	return true;
 }
 
 static void accepted(struct correlate *c, const struct record *r, struct sv line)
@@ -94,9 +112,10 @@ static void accepted(struct correlate *c, const struct record *r, struct sv line
 	open_set(c, o, &o->auth_method, sv_take(r->auth_method, 64));
 	open_set(c, o, &o->lines[0], sv_take(line, TXN_LINE_BYTES));
 	o->submission = r->account.p || r->submission;
-	o->loopback = r->orig_queue_id.p || (!r->account.p && is_loopback(r->client_ip));
-	if (r->uid != RECORD_UNSET) {
-		o->uid = r->uid;
+	o->loopback = r->orig_queue_id.p || (!r->account.p && scan_ip_is_loopback(r->client_ip));
+	open_set(c, o, &o->local_user, sv_take(r->local_user, 64));
+	if (r->uid != RECORD_UNSET || r->local_user.p) {
+		o->uid = r->uid == RECORD_UNSET ? -1 : r->uid;
 		o->piped = true;
 		if (r->sender.p && !o->sender_known)
 			open_set(c, o, &o->sender, sv_take(r->sender, ADDRESS_MAX));
@@ -125,11 +144,6 @@ static void message_id(struct correlate *c, const struct record *r)
 		stitch_child(c, m);
 }
 
-static bool clashes(const struct open_msg *o, const struct record *r)
-{
-	return o->sender_known && (!sv_eq(open_get(o, o->sender), sv_take(r->sender, ADDRESS_MAX)) || (o->size >= 0 && r->size != RECORD_UNSET && o->size != r->size));
-}
-
 static void envelope(struct correlate *c, const struct record *r)
 {
 	uint32_t k, m = find_or_new(c, r, &k);
@@ -142,8 +156,10 @@ static void envelope(struct correlate *c, const struct record *r)
 	open_touch(c, m, OPEN_QUEUED);
 	if (!is_primary(c, m, k))
 		return;
-	o->sender_known = true;
-	open_set(c, o, &o->sender, sv_take(r->sender, ADDRESS_MAX));
+	if (r->sender.p) {
+		o->sender_known = true;
+		open_set(c, o, &o->sender, sv_take(r->sender, ADDRESS_MAX));
+	}
 	if (r->size != RECORD_UNSET)
 		o->size = r->size;
 	if (r->nrcpt != RECORD_UNSET)
@@ -185,21 +201,24 @@ static void rcpt_apply(struct correlate *c, struct open_msg *m, struct open_rcpt
 	m->n_known += r->status != TXN_PENDING;
 }
 
-/* All outcomes known? With everything final the "removed" line is about to come: one report then says it all. */
+/* All outcomes known? With everything final the "removed" line is about to come: one report then says it all. Where there
+ * is no such line the message is told, and waits a little for recipients that aliases add. */
 static void maybe_report(struct correlate *c, uint32_t m)
 {
 	struct open_msg *o = &c->msg[m];
-	bool all = o->nrcpt >= 0 && o->n_known >= (uint64_t)o->nrcpt && !o->n_waiting;
-	if (c->final_only || o->maybe_parent != OPEN_NONE)
+	bool all = o->nrcpt >= 0 && o->n_known >= (uint64_t)o->nrcpt && !o->n_waiting, deferred = false;
+	if (o->maybe_parent != OPEN_NONE || (c->final_only && !o->keeps_removed))
 		return;
-	bool deferred = false;
 	for (uint32_t i = 0; all && !deferred && i < o->n_rcpt; i++)
 		deferred = o->rcpt[i].status == TXN_DEFERRED || o->rcpt[i].status == TXN_PENDING;
-	if (all && deferred)
+	if (o->keeps_removed)
+		o->removed = all && !deferred;
+	bool now = all && (deferred || o->keeps_removed);
+	if (now && !c->final_only)
 		report_now(c, m, 0);
-	else if (all && o->keeps_removed)
-		report_end(c, m, 0);
-	else if (!o->due)
+	if (o->keeps_removed && o->removed)
+		open_set_due(c, m, OPEN_DUE_LINGER);
+	else if (!now && !o->due && !c->final_only)
 		open_set_due(c, m, OPEN_DUE_REPORT);
 }
 
@@ -239,11 +258,13 @@ static void delivery(struct correlate *c, const struct record *r, struct sv line
 		c->msg[m].probe |= sv_ends(r->status, SV("deliverable"));
 		return;
 	}
+	if (r->uid != RECORD_UNSET && c->msg[m].uid < 0 && c->msg[m].local_user.at != OPEN_NONE) /* Sendmail says it only here */
+		c->msg[m].uid = r->uid;
 	struct outcome o = {
 		.recipient = r->recipient, .orig = r->orig_recipient, .dsn = r->dsn, .reply = r->reply,
 		.relay_host = r->relay_host, .relay_ip = r->relay_ip, .time_us = r->time_us, .attempts = 1,
 		.status = (uint8_t)status, .local = r->local,
-		.handed = status == TXN_SENT && (r->piped || is_loopback(r->relay_ip)), .final_hop = !is_primary(c, m, k),
+		.handed = status == TXN_SENT && (r->piped || scan_ip_is_loopback(r->relay_ip)), .final_hop = !is_primary(c, m, k),
 	};
 	open_add_line(c, &c->msg[m], line, status != TXN_SENT);
 	correlate_outcome(c, m, &o);
@@ -293,6 +314,8 @@ static uint32_t child_of(struct correlate *c, const struct record *r, struct sv 
 	struct sv parent_id = parent == OPEN_NONE ? r->queue_id : open_queue_id(c, parent);
 	open_set(c, &c->msg[m], &c->msg[m].parent, parent_id);
 	c->msg[m].head = true;
+	if (c->msg[m].last_us < r->time_us)
+		c->msg[m].last_us = r->time_us; /* not of long ago */
 	return m;
 }
 
@@ -305,6 +328,11 @@ static void notified(struct correlate *c, const struct record *r)
 	if (m == OPEN_NONE)
 		return;
 	c->msg[m].bounce = true;
+	if (r->nrcpt != RECORD_UNSET) { /* a format that says no more of it than this and where it goes */
+		c->msg[m].nrcpt = r->nrcpt;
+		c->msg[m].sender_known = true;
+		open_set(c, &c->msg[m], &c->msg[m].sender, sv_make("", 0));
+	}
 	if (c->msg[m].removed)
 		report_end(c, m, 0);
 }
@@ -363,7 +391,9 @@ void correlate_removed(struct correlate *c, uint32_t m)
 
 static void removed(struct correlate *c, const struct record *r)
 {
-	uint32_t k, m = find_or_new(c, r, &k);
+	uint32_t k, m = c->keeps_removed ? find(c, r, &k) : find_or_new(c, r, &k);
+	if (m == OPEN_NONE) /* told already */
+		return;
 	seen(c, m, k, r);
 	if (is_primary(c, m, k)) {
 		c->msg[m].removed = true;
@@ -377,7 +407,9 @@ static void removed(struct correlate *c, const struct record *r)
 static void killed(struct correlate *c, const struct record *r)
 {
 	uint32_t k, m = find(c, r, &k);
-	if (m == OPEN_NONE || !is_primary(c, m, k) || c->msg[m].list == OPEN_QUEUED)
+	if (m == OPEN_NONE || !is_primary(c, m, k))
+		return;
+	if (c->msg[m].list == OPEN_QUEUED && (!c->keeps_removed || c->msg[m].n_rcpt)) /* some formats say what came before they refuse it */
 		return;
 	stitch_release(c, m);
 	open_free(c, m);
@@ -418,6 +450,8 @@ void correlate_record(struct correlate *c, const struct record *r, struct sv lin
 		return;
 	switch (r->kind) {
 	case RECORD_ACCEPT:
+		if (said_again(c, r))
+			break;
 		accepted(c, r, line);
 		if (r->message_id.p)
 			message_id(c, r);

@@ -12,14 +12,16 @@
 #define ACCOUNT_FIELDS(F) F(account) F(auth_method)
 #define CLIENT_FIELDS(F) PEER_FIELDS(F) ACCOUNT_FIELDS(F)
 #define MESSAGE_FIELDS(F) F(queue_id) F(sender) F(recipient)
+#define TRIED_FIELDS(F) F(tried) /* who wanted to log in, for the line that says that it failed */
 
 struct session {
 	uint64_t hash;
 	struct buf key;
-	int64_t client_port;
+	int64_t client_port, begun_us;
 #define F(name) struct buf name; bool has_##name;
 	CLIENT_FIELDS(F)
 	MESSAGE_FIELDS(F)
+	TRIED_FIELDS(F)
 #undef F
 	uint32_t older, newer; /* in order of beginning */
 	bool used;
@@ -52,6 +54,7 @@ static void each_buf(struct session *e, void (*f)(struct buf *b))
 #define F(name) f(&e->name);
 	CLIENT_FIELDS(F)
 	MESSAGE_FIELDS(F)
+	TRIED_FIELDS(F)
 #undef F
 }
 
@@ -75,6 +78,7 @@ static size_t text_bytes(const struct session *e)
 #define F(name) n += e->name.n;
 	CLIENT_FIELDS(F)
 	MESSAGE_FIELDS(F)
+	TRIED_FIELDS(F)
 #undef F
 	return n + sizeof *e;
 }
@@ -138,6 +142,7 @@ static void forget(struct sessions *s, uint32_t i)
 #define F(name) e->has_##name = false;
 	CLIENT_FIELDS(F)
 	MESSAGE_FIELDS(F)
+	TRIED_FIELDS(F)
 #undef F
 	e->used = false;
 	e->newer = s->free_list;
@@ -145,8 +150,10 @@ static void forget(struct sessions *s, uint32_t i)
 	s->live--;
 }
 
-static uint32_t take(struct sessions *s)
+static uint32_t take(struct sessions *s, int64_t now_us)
 {
+	for (unsigned i = 0; i < 4 && s->live && s->v[s->oldest].begun_us + SESSION_STALE_US < now_us; i++)
+		forget(s, s->oldest); /* servers that never say how a session ends */
 	while (s->live == SESSIONS_MAX || (s->bytes > SESSIONS_BYTES && s->live)) {
 		s->forgotten++;
 		forget(s, s->oldest);
@@ -164,10 +171,11 @@ static uint32_t take(struct sessions *s)
 	return s->n++;
 }
 
-static struct session *begin(struct sessions *s, uint64_t hash, struct sv key)
+static struct session *begin(struct sessions *s, uint64_t hash, struct sv key, int64_t now_us)
 {
-	uint32_t i = take(s);
+	uint32_t i = take(s, now_us);
 	struct session *e = &s->v[i];
+	e->begun_us = now_us;
 	e->hash = hash;
 	e->client_port = RECORD_UNSET;
 	buf_addsv(&e->key, key);
@@ -197,7 +205,13 @@ static void keep(struct sessions *s, struct buf *b, bool *has, struct sv text)
 /* Who only tried to log in is nobody yet. */
 static void exchange_account(struct sessions *s, struct session *e, struct record *r)
 {
-	if (r->kind == RECORD_AUTH_FAIL)
+	if (r->kind == RECORD_AUTH_FAIL && !r->account.p && e->has_tried) {
+		r->account = buf_sv(&e->tried);
+		e->has_tried = false;
+	} else if (r->kind == RECORD_WARNING && r->account.p) {
+		keep(s, &e->tried, &e->has_tried, r->account);
+	}
+	if (r->kind == RECORD_AUTH_FAIL || (r->kind == RECORD_WARNING && r->account.p))
 		return;
 #define F(name)                                                    \
 	if (r->name.p)                                             \
@@ -270,7 +284,7 @@ void sessions_apply(struct sessions *s, struct record *r)
 	if (!e) {
 		if (r->session_end)
 			return;
-		e = begin(s, hash, key);
+		e = begin(s, hash, key, r->time_us);
 	}
 	exchange(s, e, r);
 	if (!r->session_end)
@@ -300,10 +314,12 @@ void sessions_save(const struct sessions *s, struct buf *out)
 	for (uint32_t i = s ? s->oldest : NONE; i != NONE; i = s->v[i].newer) {
 		const struct session *e = &s->v[i];
 		wire_put_sv(out, buf_sv(&e->key));
+		wire_put_i(out, e->begun_us);
 		wire_put_i(out, e->client_port);
 #define F(name) put_text(out, &e->name, e->has_##name);
 		CLIENT_FIELDS(F)
 		MESSAGE_FIELDS(F)
+		TRIED_FIELDS(F)
 #undef F
 	}
 }
@@ -324,13 +340,15 @@ int sessions_load(struct sessions *s, struct wire *w)
 	for (; n && !w->bad; n--) {
 		struct sv key = wire_get_sv(w);
 		uint64_t hash = hash_of(key);
+		int64_t begun_us = wire_get_i(w);
 		if (w->bad || key.n > KEY_MAX + 1 || *slot_of(s, hash, key))
 			return -1;
-		struct session *e = begin(s, hash, key);
+		struct session *e = begin(s, hash, key, begun_us);
 		e->client_port = wire_get_i(w);
 #define F(name) get_text(s, w, &e->name, &e->has_##name);
 		CLIENT_FIELDS(F)
 		MESSAGE_FIELDS(F)
+		TRIED_FIELDS(F)
 #undef F
 	}
 	return w->bad ? -1 : 0;

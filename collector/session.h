@@ -1,8 +1,9 @@
 /* session: what a server said of a connection (or of an attempt to deliver) before, for the lines that only name it.
  * A format that logs so sets record.session, the server's own name of it. What a record states of the client is remembered
- * under host and session, and fills what later records of it leave out:
+ * under host and session, and fills what later records of it leave out (a warning's account: only that of the next failed log-in):
  *   always                 client_ip client_port client_name helo account auth_method
  *   a delivery without id  queue_id sender recipient, too (qmail's "delivery 7: success")
+ * After SESSION_STALE_US a session is forgotten, as not every log says how it ends (a newer one may have its name).
  * Bounded: beyond SESSIONS_MAX or SESSIONS_BYTES the session that was begun first is forgotten and counted. */
 #ifndef COLLECTOR_SESSION_H
 #define COLLECTOR_SESSION_H
@@ -11,6 +12,7 @@
 
 #define SESSIONS_MAX 16384u
 #define SESSIONS_BYTES (8u << 20)
+#define SESSION_STALE_US (6LL * 3600 * 1000000)
 
 struct sessions;
 struct wire;

@@ -101,13 +101,24 @@ uint32_t stitch_named(struct correlate *c, uint32_t m, struct sv orig_queue_id)
 	return to;
 }
 
-/* "… queued as QID" and "queued as QID)": the id, or an absent text. */
+/* The id in "… queued as QID" (Postfix), "250 OK id=QID" (Exim), "QID Message accepted for delivery" (Sendmail, OpenSMTPD), or
+ * an absent text. */
 static struct sv queued_as(struct sv reply)
 {
-	static const struct sv words = { "queued as ", 10 };
-	ptrdiff_t at = -1;
-	for (struct sv t = reply; (at = sv_find(t, words)) >= 0; t = sv_skip(t, (size_t)at + words.n))
-		reply = sv_skip(t, (size_t)at + words.n);
+	static const struct sv words[] = { { "queued as ", 10 }, { "OK id=", 6 } };
+	ptrdiff_t at = sv_find(reply, SV(" Message accepted for delivery"));
+	bool any = at > 0;
+	if (any) {
+		struct sv before = sv_take(reply, (size_t)at);
+		ptrdiff_t begin = sv_rchr(before, ' ');
+		reply = sv_skip(before, (size_t)(begin + 1));
+	}
+	for (size_t i = 0; i < 2 && !any; i++) {
+		for (struct sv t = reply; (at = sv_find(t, words[i])) >= 0; t = sv_skip(t, (size_t)at + words[i].n), any = true)
+			reply = sv_skip(t, (size_t)at + words[i].n);
+	}
+	if (!any)
+		return (struct sv){ 0 };
 	size_t n = 0;
 	while (n < reply.n && reply.p[n] != ' ' && reply.p[n] != ')' && reply.p[n] != '>' && reply.p[n] != ',')
 		n++;
@@ -118,8 +129,6 @@ void stitch_handed(struct correlate *c, uint32_t m, struct sv reply)
 {
 	while (c->msg[m].first_child != OPEN_NONE)
 		confirm(c, m, c->msg[m].first_child);
-	if (sv_find(reply, SV("queued as ")) < 0)
-		return;
 	struct sv id = queued_as(reply);
 	if (!id.p)
 		return;

@@ -59,3 +59,9 @@ if [ -d "$lab" ]; then
 else
 	echo "skip laboratory logs - $lab is not there"
 fi
+peers=${PEERS:-/work/shared/data/peers}
+if [ -d "$peers" ]; then
+	python3 "$TOP/tests/mta/peers.py" "$aw" "$peers"
+else
+	echo "skip peers' logs - $peers is not there"
+fi

@@ -1,0 +1,138 @@
+/* Connections of clients that come, go and misbehave. */
+#include "collector/exim/exim.h"
+
+static bool said(enum record_kind kind, struct sv reason, struct record *r)
+{
+	r->kind = kind;
+	r->reason = reason;
+	return true;
+}
+
+/* What follows a host: ": why", " lost", " D=3s", " (TCP/IP connection count = 2)". */
+static struct sv rest(struct sv s)
+{
+	while (s.n && (s.p[0] == ' ' || s.p[0] == ':'))
+		s = sv_skip(s, 1);
+	return s;
+}
+
+/* "SMTP connection from host …" */
+static bool connection(struct sv s, struct record *r)
+{
+	if (!scan_lit(&s, SV("SMTP connection from ")) || !exim_from(&s, r))
+		return false;
+	exim_extras(&s, r);
+	s = rest(s);
+	if (sv_starts(s, SV("closed by DROP"))) /* an ACL threw it out */
+		return said(RECORD_WARNING, s, r);
+	static const struct sv ends[] = { SCAN_S("closed "), SCAN_S("lost"), SCAN_S("Connection closed") };
+	if (SCAN_ANY(s, ends))
+		return said(RECORD_DISCONNECT, s, r);
+	if (!s.n || s.p[0] == '(')
+		return said(RECORD_CONNECT, (struct sv){ 0 }, r);
+	return said(RECORD_OTHER, s, r);
+}
+
+/* "SMTP protocol error in "COMMAND" H=host why": the client chose what is in quotes, the last " H=" is Exim's. */
+static bool bad_command(struct sv s, struct record *r)
+{
+	static const struct sv begins[] = { SCAN_S("SMTP protocol error in "), SCAN_S("SMTP syntax error in ") };
+	struct exim_host h;
+	if (!SCAN_ANY(s, begins))
+		return false;
+	struct sv what = sv_take(s, 19 + (s.p[5] == 'p'));
+	ptrdiff_t quote = -1;
+	for (size_t end = s.n; end && quote < 0;) {
+		ptrdiff_t q = sv_rchr(sv_take(s, end), '"');
+		if (q < 0)
+			break;
+		if (sv_starts(sv_skip(s, (size_t)q), SV("\" H=")) || sv_starts(sv_skip(s, (size_t)q), SV("\" U=")))
+			quote = q;
+		end = (size_t)q;
+	}
+	s = quote < 0 ? sv_skip(s, s.n) : sv_skip(s, (size_t)quote + 1);
+	if (scan_lit(&s, SV(" H=")) && exim_host(&s, &h))
+		exim_set_client(r, &h);
+	exim_extras(&s, r);
+	s = rest(s);
+	return said(RECORD_WARNING, s.n ? s : what, r);
+}
+
+/* "SMTP protocol synchronization error (…): rejected "EHLO x" H=host input="…"": text that came too early. */
+static bool too_early(struct sv s, struct record *r)
+{
+	struct exim_host h;
+	struct sv why, t;
+	if (!scan_lit(&s, SV("SMTP protocol synchronization error ")) && !scan_lit(&s, SV("SMTP protocol violation: synchronization error ")))
+		return false;
+	if (!scan_before(&s, SV("): rejected "), &why))
+		return false;
+	t = s;
+	if (!scan_lit(&t, SV("connection from H=")) && !(scan_char(&t, '"') && scan_before(&t, SV("\" H="), &(struct sv){ 0 })))
+		return said(RECORD_REJECT, why, r);
+	if (exim_host(&t, &h))
+		exim_set_client(r, &h);
+	return said(RECORD_REJECT, sv_skip(why, why.n && why.p[0] == '('), r);
+}
+
+/* "no IP address found for host name (during SMTP connection from host)" */
+static bool no_name(struct sv s, struct record *r)
+{
+	struct sv t = s, name;
+	if (scan_lit(&t, SV("no host name found for IP address "))) {
+		r->client_ip = scan_ip(scan_word(&t));
+		return said(RECORD_WARNING, sv_take(s, 18), r);
+	}
+	if (!scan_lit(&t, SV("no IP address found for host ")))
+		return false;
+	if (scan_before(&t, SV(" (during SMTP connection from "), &name))
+		(void)exim_from(&t, r);
+	return said(RECORD_WARNING, sv_take(s, 19), r);
+}
+
+static bool broken(struct sv s, struct record *r)
+{
+	static const struct { struct sv text; enum record_kind kind; } begins[] = {
+#define B(t, k) { { (t), sizeof(t) - 1 }, RECORD_##k }
+		B("SMTP call from ", WARNING), B("unexpected disconnection while reading SMTP command from ", DISCONNECT),
+		B("unexpected end of file while reading SMTP command from ", DISCONNECT), B("no MAIL in SMTP connection from ", WARNING),
+		B("no MAIL in mail connection from ", WARNING), B("SMTP command timeout on connection from ", DISCONNECT),
+		B("SMTP command timeout on TLS connection from ", DISCONNECT), B("SMTP data timeout (message abandoned) on connection from ", DISCONNECT),
+		B("SMTP data timeout on connection from ", DISCONNECT), B("TLS error on connection from ", WARNING), B("TLS error on client connection from ", WARNING),
+		B("overlong message header line received from ", WARNING), B("closed connection from ", DISCONNECT), B("too many connections from ", WARNING),
+		B("SMTP syntax error from ", WARNING), B("ETRN received from ", WARNING), B("connection from ", OTHER),
+#undef B
+	};
+	for (size_t i = 0; i < sizeof begins / sizeof *begins; i++) {
+		struct sv t = s;
+		if (!scan_lit(&t, begins[i].text))
+			continue;
+		(void)scan_lit(&t, SV("H="));
+		if (!exim_from(&t, r))
+			return false;
+		exim_extras(&t, r);
+		t = rest(t);
+		return said(begins[i].kind, t.n ? t : sv_take(s, begins[i].text.n - 6), r);
+	}
+	return false;
+}
+
+/* "VRFY failed for x H=host", "ETRN #x received from host", "ignoring AUTH=x from host (not trusted)" */
+static bool command(struct sv s, struct record *r)
+{
+	static const struct sv begins[] = { SCAN_S("VRFY "), SCAN_S("EXPN "), SCAN_S("ETRN "), SCAN_S("ignoring AUTH=") };
+	struct exim_host h;
+	struct sv t = s, skipped;
+	if (!SCAN_ANY(s, begins))
+		return false;
+	if (scan_before(&t, SV(" H="), &skipped) && exim_host(&t, &h))
+		exim_set_client(r, &h);
+	else if ((t = s, scan_before(&t, SV(" received from "), &skipped)))
+		(void)exim_from(&t, r);
+	return said(s.p[0] == 'i' ? RECORD_OTHER : RECORD_WARNING, s, r);
+}
+
+bool exim_client(struct sv s, struct record *r)
+{
+	return connection(s, r) || too_early(s, r) || bad_command(s, r) || no_name(s, r) || broken(s, r) || command(s, r);
+}

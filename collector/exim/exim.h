@@ -1,0 +1,38 @@
+/* The Exim format, in parts. Every reader moves along text that Exim itself laid out, from left to right: what clients chose
+ * (HELO, ident, addresses, subject, message-id) stands in places of its own there and is never searched. */
+#ifndef COLLECTOR_EXIM_EXIM_H
+#define COLLECTOR_EXIM_EXIM_H
+
+#include "collector/mta.h"
+#include "collector/scan.h"
+
+/* "1wXyZa-00Ab12-3C " or "1wXyZa-000000012Ab-3CdE ": the message's id. */
+bool exim_id(struct sv *s, struct sv *ret);
+
+/* " KEY=value" or " WORD": the next field, *s moves past it. Quotes and angle brackets around the value are taken off. */
+struct exim_field { struct sv key, value; }; /* value absent: a word */
+bool exim_field(struct sv *s, struct exim_field *ret);
+
+/* "name (helo) [address]:port", each part but the address optional, as Exim names a host. */
+struct exim_host { struct sv name, helo, addr; int64_t port; bool any; };
+bool exim_host(struct sv *s, struct exim_host *ret);
+void exim_set_client(struct record *r, const struct exim_host *h);
+void exim_set_user(struct record *r, struct sv name);
+void exim_set_relay(struct record *r, const struct exim_host *h);
+/* A host, or the login name of a local user, after "from": sets the client or local_user. */
+bool exim_from(struct sv *s, struct record *r);
+/* The fields that may follow a host: " I=[…]:25 U=ident X=… CV=no A=… F=<…>". Ends before what is none of them. */
+void exim_extras(struct sv *s, struct record *r);
+
+/* "authenticator:id" */
+void exim_set_auth(struct record *r, struct sv value);
+void exim_set_tls(struct record *r, struct sv value);
+
+/* Each reads one kind of line, after the id if there is one; false: it is none of that kind. */
+bool exim_arrival(struct sv s, struct record *r);              /* after "<= " */
+bool exim_delivery(struct sv mark, struct sv s, struct record *r); /* after "=> ", "** " and so on */
+bool exim_refusal(struct sv s, struct record *r);              /* rejections, log-ins that failed, dropped connections */
+bool exim_client(struct sv s, struct record *r);               /* connections and protocol errors */
+bool exim_other(struct sv s, struct record *r);                /* what has no bearing on mail */
+
+#endif

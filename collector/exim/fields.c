@@ -1,0 +1,266 @@
+/* The pieces of which Exim's lines consist: ids, fields, hosts. */
+#include "collector/exim/exim.h"
+
+#include <ctype.h>
+
+static size_t alnum_run(struct sv s)
+{
+	size_t i = 0;
+	while (i < s.n && i < 16 && isalnum((unsigned char)s.p[i]))
+		i++;
+	return i;
+}
+
+bool exim_id(struct sv *s, struct sv *ret)
+{
+	if (s->n < 16 || s->p[6] != '-')
+		return false;
+	size_t old = s->p[13] == '-' ? 16 : 23;
+	if (s->n < old || (old == 23 && s->p[18] != '-') || (s->n > old && s->p[old] != ' '))
+		return false;
+	struct sv id = sv_take(*s, old);
+	size_t middle = old == 16 ? 6 : 11;
+	if (alnum_run(id) != 6 || alnum_run(sv_skip(id, 7)) != middle || alnum_run(sv_skip(id, 8 + middle)) != id.n - 8 - middle)
+		return false;
+	*ret = id;
+	*s = sv_skip(*s, old + 1);
+	return true;
+}
+
+/* "text", with \" for a quote inside. */
+static bool quoted(struct sv *s, struct sv *ret)
+{
+	struct sv t = *s;
+	if (!scan_char(&t, '"'))
+		return false;
+	for (size_t i = 0; i < t.n; i++) {
+		if (t.p[i] == '\\') {
+			i++;
+		} else if (t.p[i] == '"') {
+			*ret = sv_take(t, i);
+			*s = sv_skip(t, i + 1);
+			return true;
+		}
+	}
+	*ret = t; /* a line that was cut */
+	*s = sv_skip(t, t.n);
+	return true;
+}
+
+static struct sv word(struct sv *s)
+{
+	ptrdiff_t sp = sv_chr(*s, ' ');
+	struct sv w = sp < 0 ? *s : sv_take(*s, (size_t)sp);
+	*s = sv_skip(*s, w.n);
+	return w;
+}
+
+bool exim_field(struct sv *s, struct exim_field *ret)
+{
+	struct sv t = *s;
+	*ret = (struct exim_field){ 0 };
+	if (!scan_char(&t, ' '))
+		return false;
+	size_t i = alnum_run(t);
+	size_t star = i < t.n && t.p[i] == '*'; /* "id*=" */
+	ret->key = sv_take(t, i);
+	if (i && i + star < t.n && t.p[i + star] == '=') {
+		t = sv_skip(t, i + star + 1);
+		struct sv begin = t;
+		bool bare = quoted(&t, &ret->value) ? t.n && t.p[0] != ' ' : !scan_angle(&t, &ret->value);
+		if (bare) { /* a quoted local part does not end the value */
+			(void)word(&t);
+			ret->value = sv_make(begin.p, (size_t)(t.p - begin.p));
+		}
+	} else {
+		ret->key = word(&t);
+	}
+	*s = t;
+	return ret->key.n > 0 || t.n > 0;
+}
+
+/* "[address]:port" */
+static bool address(struct sv *s, struct exim_host *h)
+{
+	struct sv t = *s, a;
+	if (!scan_char(&t, '[') || !scan_until(&t, ']', &a) || !a.n || a.n > 64 || sv_chr(a, ' ') >= 0 || sv_chr(a, '[') >= 0)
+		return false;
+	h->addr = a;
+	h->port = RECORD_UNSET;
+	struct sv port = t;
+	if (scan_char(&port, ':') && scan_int(&port, &h->port))
+		t = port;
+	*s = t;
+	return true;
+}
+
+/* What Exim writes after a host. */
+static bool goes_on(struct sv s)
+{
+	static const struct sv after[] = {
+		SCAN_S(" I=["), SCAN_S(" U="), SCAN_S(" P="), SCAN_S(" F="), SCAN_S(" X="), SCAN_S(" CV="), SCAN_S(" Ci="), SCAN_S(" A="),
+		SCAN_S(" S="), SCAN_S(" DN="), SCAN_S(" SNI="), SCAN_S(" L"), SCAN_S(" D="), SCAN_S(" C="), SCAN_S(" rejected "), SCAN_S(" temporarily "),
+		SCAN_S(" sender verify "), SCAN_S(" Warning: "), SCAN_S(" dropped"), SCAN_S(" closed "), SCAN_S(" lost"), SCAN_S(" incomplete "), SCAN_S(" K "),
+		SCAN_S(" input="), SCAN_S(" ("), SCAN_S(":"), SCAN_S(")"), SCAN_S(" refused"), SCAN_S(" RCPT "), SCAN_S(" command "), SCAN_S(" PRX="),
+		SCAN_S(" authentication mechanism"), SCAN_S(" PROXY"), SCAN_S("*"),
+	};
+	return !s.n || SCAN_ANY(s, after);
+}
+
+/* Where text may begin that a client chose, other than HELO. */
+static bool clients_text(struct sv s)
+{
+	static const struct sv begins[] = { SCAN_S(" rejected "), SCAN_S(": "), SCAN_S(" id="), SCAN_S(" S="), SCAN_S(" SNI="), SCAN_S(" U="), SCAN_S(" for ") };
+	return s.p[0] == '"' || s.p[0] == '<' || ((s.p[0] == ' ' || s.p[0] == ':') && SCAN_ANY(s, begins));
+}
+
+/* At the "(helo) [address]" of a host. With the usual settings no HELO holds a bracket; where anything goes
+ * (helo_accept_junk_hosts) one may imitate an address and fields, so the last one counts that no text of the client stands before. */
+static bool helo_and_address(struct sv *s, struct exim_host *h)
+{
+	bool found = false;
+	struct sv t = *s;
+	for (size_t i = 1; i + 3 < t.n && i < 2048; i++) {
+		if (found && clients_text(sv_skip(t, i)))
+			break;
+		if (t.p[i] != ')' || t.p[i + 1] != ' ' || t.p[i + 2] != '[')
+			continue;
+		struct exim_host one = { .name = h->name };
+		struct sv rest = sv_skip(t, i + 2);
+		if (!address(&rest, &one) || (found && !goes_on(rest)))
+			continue;
+		one.helo = sv_make(t.p + 1, i - 1);
+		*h = one;
+		*s = rest;
+		found = true;
+	}
+	return found;
+}
+
+bool exim_host(struct sv *s, struct exim_host *h)
+{
+	struct sv t = *s;
+	*h = (struct exim_host){ .port = RECORD_UNSET };
+	if (!t.n)
+		return false;
+	if (t.p[0] != '[' && t.p[0] != '(') {
+		h->name = word(&t);
+		if (!h->name.n || h->name.n > 255 || !scan_char(&t, ' '))
+			return false;
+	}
+	if (t.n && t.p[0] == '(' ? !helo_and_address(&t, h) : !address(&t, h))
+		return false;
+	(void)scan_char(&t, '*'); /* commands were pipelined */
+	h->any = true;
+	*s = t;
+	return true;
+}
+
+void exim_set_client(struct record *r, const struct exim_host *h)
+{
+	if (!h->any)
+		return;
+	r->client_ip = scan_ip(h->addr);
+	if (h->name.n)
+		r->client_name = h->name;
+	if (h->helo.n)
+		r->helo = h->helo;
+	r->client_port = h->port;
+}
+
+void exim_set_relay(struct record *r, const struct exim_host *h)
+{
+	r->relay_host = h->name.n ? h->name : h->addr;
+	r->relay_ip = scan_ip(h->addr);
+	r->relay_port = h->port;
+}
+
+/* U= is the login name of a local user, but what the client's host says of itself when the client is remote. */
+void exim_set_user(struct record *r, struct sv name)
+{
+	if (!r->client_ip.p && !r->client_name.p && !r->helo.p)
+		r->local_user = name;
+}
+
+bool exim_from(struct sv *s, struct record *r)
+{
+	struct exim_host h;
+	if (exim_host(s, &h)) {
+		exim_set_client(r, &h);
+		return true;
+	}
+	struct sv t = *s;
+	if (scan_lit(&t, SV("local process"))) {
+		*s = t;
+		return true;
+	}
+	(void)scan_lit(&t, SV("U="));
+	struct sv user = word(&t);
+	if (user.n && user.p[user.n - 1] == ':') {
+		t = sv_make(t.p - 1, t.n + 1);
+		user.n--;
+	}
+	if (!user.n || user.n > 64)
+		return false;
+	r->local_user = user;
+	*s = t;
+	return true;
+}
+
+void exim_set_auth(struct record *r, struct sv v)
+{
+	struct sv method, id = v;
+	if (!scan_until(&id, ':', &method)) {
+		r->auth_method = v;
+		return;
+	}
+	ptrdiff_t sender = sv_rchr(id, ':'); /* smtp_mailauth: the AUTH= of MAIL follows */
+	if (sender > 0 && sv_chr(sv_skip(id, (size_t)sender), '@') >= 0)
+		id.n = (size_t)sender;
+	r->auth_method = method;
+	r->account = id;
+}
+
+void exim_set_tls(struct record *r, struct sv v)
+{
+	struct sv version;
+	if (!scan_until(&v, ':', &version))
+		return;
+	r->tls_version = version;
+	ptrdiff_t bits = sv_rchr(v, ':');
+	r->tls_cipher = bits > 0 ? sv_take(v, (size_t)bits) : v;
+}
+
+void exim_extras(struct sv *s, struct record *r)
+{
+	static const struct sv known[] = {
+		SCAN_S("I"), SCAN_S("Ci"), SCAN_S("CV"), SCAN_S("DN"), SCAN_S("SNI"), SCAN_S("PRX"), SCAN_S("P"), SCAN_S("L"), SCAN_S("L."),
+		SCAN_S("TFO"), SCAN_S("PRDR"), SCAN_S("K"), SCAN_S("D"), SCAN_S("C"), SCAN_S("S"), SCAN_S("QT"), SCAN_S("DT"),
+	};
+	struct exim_field f;
+	bool sni = false;
+	for (struct sv t = *s; exim_field(&t, &f); *s = t) {
+		bool skip = false;
+		for (size_t i = 0; !skip && i < sizeof known / sizeof *known; i++)
+			skip = sv_eq(f.key, known[i]) && (f.value.p || f.key.p[0] == 'L' || f.key.n > 2 || f.key.p[0] == 'K');
+		bool last = f.value.n && f.value.p[f.value.n - 1] == ':' && t.n && t.p[0] == ' '; /* "…:25: what happened" */
+		f.value.n -= last;
+		sni |= sv_eq(f.key, SV("SNI"));
+		if (skip)
+			;
+		else if (f.value.p && sv_eq(f.key, SV("U")))
+			exim_set_user(r, f.value);
+		else if (f.value.p && sv_eq(f.key, SV("F")) && !r->sender.p)
+			r->sender = f.value;
+		else if (f.value.p && sv_eq(f.key, SV("X")))
+			exim_set_tls(r, f.value);
+		else if (f.value.p && sv_eq(f.key, SV("A")) && !sni) /* before Exim 4.94 a client could write it into the SNI */
+			exim_set_auth(r, f.value);
+		else if (!f.value.p || !sv_eq(f.key, SV("A")))
+			return;
+		if (last) {
+			*s = sv_make(t.p - 1, t.n + 1);
+			return;
+		}
+	}
+}

@@ -1,0 +1,62 @@
+/* What Exim says of itself: starts, queue runs, configuration, look-ups; and what the operator has it say. */
+#include "collector/exim/exim.h"
+
+static struct sv until_space(struct sv *s)
+{
+	ptrdiff_t sp = sv_chr(*s, ' ');
+	struct sv w = sp < 0 ? *s : sv_take(*s, (size_t)sp);
+	*s = sv_skip(*s, w.n);
+	return w;
+}
+
+/* "cwd=/home/web12/public_html 3 args: /usr/sbin/sendmail -t -i": somebody ran Exim. */
+static bool arguments(struct sv s, struct record *r)
+{
+	if (!scan_lit(&s, SV("cwd=")))
+		return false;
+	struct sv cwd;
+	int64_t n;
+	ptrdiff_t sp = -1;
+	struct sv t = s;
+	if (scan_before(&t, SV(" args: "), &cwd) && (sp = sv_rchr(cwd, ' ')) > 0) { /* a folder's name may hold spaces */
+		struct sv count = sv_skip(cwd, (size_t)sp + 1);
+		if (scan_int(&count, &n) && !count.n) {
+			r->cwd = sv_take(cwd, (size_t)sp);
+			r->reason = t;
+			return true;
+		}
+	}
+	r->cwd = until_space(&s);
+	return true;
+}
+
+/* cPanel: "Sender identification U=web12 D=customer.example S=web12@customer.example" */
+static bool identification(struct sv s, struct record *r)
+{
+	if (!scan_lit(&s, SV("Sender identification U=")))
+		return false;
+	r->local_user = until_space(&s);
+	return true;
+}
+
+/* ACLs, routers and filters have Exim write what the operator likes, so any text may be a line. Not understood is only what is
+ * about a client or a refusal, as far as one can see, and was none of the forms we know. */
+static bool concerns_mail(struct sv s)
+{
+	static const struct sv begins[] = { SCAN_S("H="), SCAN_S("U="), SCAN_S("F="), SCAN_S("<= "), SCAN_S("=> "), SCAN_S("** "), SCAN_S("== ") };
+	static const struct sv inside[] = { SCAN_S("rejected "), SCAN_S("refused "), SCAN_S(" authenticator failed for "), SCAN_S(" dropped: ") };
+	if (SCAN_ANY(s, begins))
+		return true;
+	s = sv_take(s, 256);
+	for (size_t i = 0; i < sizeof inside / sizeof *inside; i++)
+		if (sv_find(s, inside[i]) >= 0)
+			return true;
+	return false;
+}
+
+bool exim_other(struct sv s, struct record *r)
+{
+	r->kind = RECORD_OTHER;
+	r->reason = s;
+	return arguments(s, r) || identification(s, r) || !concerns_mail(s);
+}

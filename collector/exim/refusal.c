@@ -1,0 +1,276 @@
+/* What Exim refused: connections, commands, messages, log-ins. */
+#include "collector/exim/exim.h"
+
+/* "<address>" or a word, then ": text" or the end. */
+static struct sv command_address(struct sv *s)
+{
+	struct sv a = { 0 };
+	if (scan_angle(s, &a))
+		return a;
+	size_t i = 0;
+	while (i < s->n && s->p[i] != ' ' && !(s->p[i] == ':' && (i + 1 == s->n || s->p[i + 1] == ' ')))
+		i++;
+	a = sv_take(*s, i);
+	*s = sv_skip(*s, i);
+	return a;
+}
+
+static void set_text(struct sv s, struct record *r)
+{
+	if (scan_lit(&s, SV(": ")) && s.n)
+		scan_set_reply(r, s);
+}
+
+/* "RCPT <a@b>: text", "MAIL <a@b>", "after DATA: text", "connection in "connect" ACL: text", "by local_scan(): text" */
+static bool stage(struct sv s, struct record *r)
+{
+	struct sv t = s;
+	r->kind = RECORD_REJECT;
+	if (scan_lit(&t, SV("RCPT "))) {
+		r->reason = sv_take(s, 4);
+		r->recipient = command_address(&t);
+	} else if (scan_lit(&t, SV("MAIL "))) {
+		r->reason = sv_take(s, 4);
+		r->sender = command_address(&t);
+	} else if (scan_lit(&t, SV("EHLO or HELO "))) {
+		r->reason = sv_take(s, 12);
+		r->helo = command_address(&t);
+	} else {
+		struct sv what;
+		if (!scan_before(&t, SV(": "), &what) || what.n > 80) {
+			what = sv_take(s, 80);
+			t = sv_skip(s, s.n);
+		} else {
+			t = sv_skip(s, what.n);
+		}
+		r->reason = what;
+	}
+	/* nothing that comes later has this id */
+	r->killed = r->queue_id.p && (sv_starts(r->reason, SV("after DATA")) || sv_starts(r->reason, SV("by ")) || sv_starts(r->reason, SV("during ")));
+	set_text(t, r);
+	return true;
+}
+
+static bool warning(enum record_kind kind, struct sv s, struct record *r)
+{
+	r->kind = kind;
+	r->reason = s;
+	return true;
+}
+
+/* What stands after the host and its fields. */
+static bool verdict(struct sv s, struct record *r)
+{
+	struct sv t = s, a;
+	if (!scan_char(&t, ' '))
+		return false;
+	s = t;
+	if (scan_lit(&t, SV("rejected ")))
+		return stage(t, r);
+	if (scan_lit(&t, SV("temporarily rejected "))) {
+		r->status = SV("temporary");
+		return stage(t, r);
+	}
+	if (scan_lit(&t, SV("sender verify fail for ")) || scan_lit(&t, SV("sender verify defer for "))) {
+		r->reason = sv_take(s, (size_t)(t.p - s.p) - 5);
+		r->sender = command_address(&t);
+		r->kind = RECORD_WARNING;
+		set_text(t, r);
+		return true;
+	}
+	if (scan_lit(&t, SV("RCPT ")) || scan_lit(&t, SV("DATA ")) || scan_lit(&t, SV("MAIL "))) {
+		a = command_address(&t);
+		if (s.p[0] == 'R')
+			r->recipient = a;
+		r->status = SV("discard");
+		return sv_starts(t, SV(": discarded by ")) && warning(RECORD_POLICY, sv_skip(t, 2), r);
+	}
+	if (sv_starts(s, SV("dropped by ")))
+		return stage(s, r);
+	if (sv_starts(s, SV("discarded by "))) {
+		r->status = SV("discard");
+		return warning(RECORD_POLICY, s, r);
+	}
+	static const struct sv warned[] = {
+		SCAN_S("Warning: "), SCAN_S("incomplete transaction "), SCAN_S("sender verify "), SCAN_S("recipient verify "), SCAN_S("lowest numbered MX"),
+		SCAN_S("authentication "), SCAN_S("unable to "),
+	};
+	return SCAN_ANY(s, warned) && warning(RECORD_WARNING, s, r);
+}
+
+/* A server that we talked to: "H=host [ip] Connection refused", "H=host [ip]: Remote host closed connection …" */
+static bool outgoing(struct sv s, const struct exim_host *h, struct record *r)
+{
+	if (!r->queue_id.p)
+		return false;
+	exim_set_relay(r, h);
+	while (s.n && (s.p[0] == ' ' || s.p[0] == ':'))
+		s = sv_skip(s, 1);
+	return warning(RECORD_WARNING, s, r);
+}
+
+/* "H=host U=ident F=<sender> rejected RCPT <a@b>: text"; a local client has only U= */
+static bool with_host(struct sv s, struct record *r)
+{
+	struct exim_host h = { 0 };
+	struct sv t = s;
+	bool remote = scan_lit(&t, SV("H="));
+	if (scan_lit(&t, SV("F="))) { /* the order of Exim 3 and 4.0 */
+		r->sender = command_address(&t);
+		remote = scan_lit(&t, SV(" H="));
+	}
+	if (remote && !exim_host(&t, &h))
+		return false;
+	if (!remote && sv_starts(s, SV("U=")))
+		t = sv_make(s.p - 1, s.n + 1); /* as if it followed */
+	struct record before = *r;
+	exim_set_client(r, &h);
+	struct sv after_host = t;
+	exim_extras(&t, r);
+	if (verdict(t, r))
+		return true;
+	*r = before;
+	return remote && outgoing(after_host, &h, r);
+}
+
+/* "plain authenticator failed for host (helo) [ip]: 535 text (set_id=who)" */
+static bool login_failed(struct sv s, struct record *r)
+{
+	struct sv name, text;
+	if (!scan_before(&s, SV(" authenticator failed for "), &name) || name.n > 64 || sv_chr(name, ' ') >= 0)
+		return false;
+	(void)scan_lit(&s, SV("H="));
+	if (!exim_from(&s, r))
+		return false;
+	exim_extras(&s, r);
+	r->account = r->auth_method = (struct sv){ 0 };
+	r->auth_method = name;
+	r->kind = RECORD_AUTH_FAIL;
+	if (!scan_lit(&s, SV(": ")))
+		return true;
+	text = s;
+	if (scan_before(&s, SV(" (set_id="), &text)) {
+		ptrdiff_t end = sv_rchr(s, ')');
+		r->account = end < 0 ? s : sv_take(s, (size_t)end);
+	}
+	r->reason = text;
+	return true;
+}
+
+/* "rejected EHLO from host: why", "rejected MAIL FROM:<a@b> H=host: why", "rejected from <a@b> H=host: why" */
+static bool rejected_first(struct sv s, struct record *r)
+{
+	struct exim_host h;
+	struct sv t = s, what;
+	if (!scan_lit(&t, SV("rejected ")))
+		return false;
+	s = t;
+	r->kind = RECORD_REJECT;
+	size_t i = 0;
+	while (i < t.n && t.p[i] != ' ')
+		i++;
+	r->reason = sv_take(t, i);
+	t = sv_skip(t, i);
+	if (sv_eq(r->reason, SV("from")) || sv_starts(t, SV(" FROM:"))) {
+		ptrdiff_t lt = sv_chr(t, '<');
+		t = lt < 0 ? t : sv_skip(t, (size_t)lt);
+		(void)scan_angle(&t, &r->sender);
+	} else if (scan_lit(&t, SV(" from "))) {
+		(void)scan_lit(&t, SV("H="));
+		if (!exim_from(&t, r))
+			return false;
+		exim_extras(&t, r);
+		set_text(t, r);
+		return true;
+	}
+	if (scan_before(&t, SV(" H="), &what) && exim_host(&t, &h))
+		exim_set_client(r, &h);
+	exim_extras(&t, r);
+	set_text(t, r);
+	return true;
+}
+
+/* "unqualified sender rejected: <a> H=host" */
+static bool unqualified(struct sv s, struct record *r)
+{
+	struct exim_host h;
+	struct sv kind;
+	if (!scan_lit(&s, SV("unqualified ")) || !scan_before(&s, SV(" rejected: "), &kind) || kind.n > 16)
+		return false;
+	r->reason = sv_make(kind.p - 12, kind.n + 12);
+	struct sv who = command_address(&s);
+	*(kind.p[0] == 's' ? &r->sender : &r->recipient) = who;
+	if (scan_lit(&s, SV(" H=")) && exim_host(&s, &h))
+		exim_set_client(r, &h);
+	r->kind = RECORD_REJECT;
+	return true;
+}
+
+/* "refused connection from host (why)", "Connection from [ip] refused: why" */
+static bool refused_connection(struct sv s, struct record *r)
+{
+	if (scan_lit(&s, SV("refused connection from ")) || scan_lit(&s, SV("Connection from "))) {
+		(void)scan_lit(&s, SV("H="));
+		if (!exim_from(&s, r))
+			return false;
+		exim_extras(&s, r);
+		while (s.n && (s.p[0] == ' ' || s.p[0] == ':'))
+			s = sv_skip(s, 1);
+		return warning(RECORD_REJECT, s, r);
+	}
+	return false;
+}
+
+/* sa-exim: "SA: Action: silently tossed message: score=… From <a@b> (host=name [ip]) for c@d" */
+static bool sa_exim(struct sv s, struct record *r)
+{
+	struct sv action, sender;
+	struct exim_host h;
+	if (!scan_lit(&s, SV("SA: Action: ")))
+		return false;
+	r->reason = s;
+	r->kind = RECORD_OTHER;
+	if (!scan_before(&s, SV(" From <"), &action))
+		return true;
+	s = sv_make(s.p - 1, s.n + 1);
+	if (sv_find(action, SV("tossed")) >= 0 || sv_find(action, SV("rejected")) >= 0) {
+		r->kind = RECORD_POLICY;
+		r->status = SV("spam");
+	}
+	if (scan_angle(&s, &sender) && scan_lit(&s, SV(" (host=")) && exim_host(&s, &h)) {
+		exim_set_client(r, &h);
+		r->sender = sender;
+	}
+	return true;
+}
+
+bool exim_refusal(struct sv s, struct record *r)
+{
+	if (s.n < 3)
+		return false;
+	switch (s.p[0]) {
+	case 'H': case 'U': case 'F':
+		if (s.p[1] == '=' && with_host(s, r))
+			return true;
+		break;
+	case 'r':
+		if (rejected_first(s, r) || refused_connection(s, r))
+			return true;
+		break;
+	case 'u':
+		if (unqualified(s, r))
+			return true;
+		break;
+	case 'C':
+		if (refused_connection(s, r))
+			return true;
+		break;
+	case 'S':
+		if (sa_exim(s, r))
+			return true;
+		break;
+	default:
+		break;
+	}
+	return login_failed(s, r);
+}

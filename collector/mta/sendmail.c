@@ -1,0 +1,83 @@
+/* The Sendmail format (8.x): sendmail, sm-mta, sm-msp-queue and what else it is called. A message ends with "done;", which is
+ * only logged from level 11 on; else with the last recipient's outcome. */
+#include "collector/sendmail/sendmail.h"
+
+static int program(struct sv p)
+{
+	return sv_eq(p, SV("sendmail")) || sv_starts(p, SV("sm-")) || sv_starts(p, SV("sendmail-")) || sv_starts(p, SV("sendmail.")) ? 0 : -1;
+}
+
+/* "child: DSN: User unknown", "child: return to sender: …", "child: postmaster notify: …": a report goes out under its own id. */
+static bool notice(struct sv s, struct record *r)
+{
+	static const struct sv kinds[] = {
+		SCAN_S("DSN: "), SCAN_S("return to sender: "), SCAN_S("postmaster notify: "), SCAN_S("sender notify: "), SCAN_S("return receipt: "), SCAN_S("error report"),
+	};
+	struct sv child;
+	if (!sendmail_id(&s, &child))
+		return false;
+	r->kind = RECORD_OTHER;
+	r->reason = s;
+	if (SCAN_ANY(s, kinds)) {
+		r->kind = RECORD_BOUNCE;
+		r->child_queue_id = child;
+		r->nrcpt = 1;
+	}
+	return true;
+}
+
+static bool complaint(struct sv s, struct record *r)
+{
+	static const struct sv begins[] = {
+		SCAN_S("SYSERR"), SCAN_S("WARNING"), SCAN_S("Warning"), SCAN_S("collect: "), SCAN_S("rejecting connections"), SCAN_S("unable to qualify"), SCAN_S("Too many "), SCAN_S("too many "),
+		SCAN_S("timeout "), SCAN_S("error "), SCAN_S("ERROR"), SCAN_S("queueup: "), SCAN_S("Losing "), SCAN_S("losing "), SCAN_S("runqueue: "),
+		SCAN_S("makeconnection"), SCAN_S("deliver"), SCAN_S("putoutmsg"), SCAN_S("low on space"), SCAN_S("MX list"), SCAN_S("savemail"),
+	};
+	r->kind = RECORD_WARNING;
+	r->reason = s;
+	if (!SCAN_ANY(s, begins))
+		return false;
+	sendmail_session(r, false);
+	return true;
+}
+
+static bool other(struct sv s, struct record *r)
+{
+	static const struct sv begins[] = {
+		SCAN_S("starting daemon"), SCAN_S("started as: "), SCAN_S("stopping daemon"), SCAN_S("restarting "), SCAN_S("accepting connections"), SCAN_S("alias database"), SCAN_S("clone"),
+		SCAN_S("SMTP outgoing connect"), SCAN_S("gethostby"), SCAN_S("locked"), SCAN_S("grew WorkList"), SCAN_S("daemon "), SCAN_S("/etc/"), SCAN_S("/"), SCAN_S("sched"), SCAN_S("tls_"),
+		SCAN_S("file="), SCAN_S("map "), SCAN_S("setting "), SCAN_S("Broken "), SCAN_S("quarantine"), SCAN_S("unquarantine"), SCAN_S("dropenvelope"), SCAN_S("split: "), SCAN_S("newaliases"),
+		SCAN_S("Could not"), SCAN_S("could not"), SCAN_S("cannot "), SCAN_S("can't "), SCAN_S("getrequests"), SCAN_S("auth="), SCAN_S("control socket"), SCAN_S("ignoring"), SCAN_S("Discarding"),
+		SCAN_S("--- "), SCAN_S("<-- "), SCAN_S("--> "), SCAN_S("ioctl"), SCAN_S("db_"), SCAN_S("ldap"), SCAN_S("Null connection"), SCAN_S("SMTP "), SCAN_S("discarded"), SCAN_S("proxy"), SCAN_S("user open"),
+		SCAN_S("forward "), SCAN_S("truncated"), SCAN_S("queue "), SCAN_S("Queue "), SCAN_S("hash map"), SCAN_S("class hash"), SCAN_S("first open failed"),
+	};
+	r->kind = RECORD_OTHER;
+	r->reason = s;
+	return SCAN_ANY(s, begins);
+}
+
+static bool line(struct sv s, struct record *r)
+{
+	if (!sendmail_id(&s, &r->queue_id))
+		(void)scan_lit(&s, SV("NOQUEUE: "));
+	if (sv_starts(s, SV("done; "))) {
+		r->kind = RECORD_REMOVE;
+		return true;
+	}
+	return sendmail_arrival(s, r) || sendmail_delivery(s, r) || sendmail_refusal(s, r) || sendmail_client(s, r) || (r->queue_id.p && notice(s, r)) ||
+	       complaint(s, r) || other(s, r);
+}
+
+static enum mta_result parse(int number, const struct logline *l, struct record *r)
+{
+	(void)number;
+	return line(l->text, r) ? MTA_RECORD : MTA_UNRECOGNISED;
+}
+
+static bool next(int number, const struct logline *l, struct record *r)
+{
+	(void)number;
+	return sendmail_next(l, r);
+}
+
+const struct mta mta_sendmail = { .name = "sendmail", .keeps_removed = true, .program = program, .parse = parse, .next = next };

@@ -1,0 +1,226 @@
+/* "from=…": a message came; "to=…": what became of recipients. */
+#include "collector/sendmail/sendmail.h"
+
+#include <stdio.h>
+
+/* ", key=" and its value up to the next comma. */
+static bool field(struct sv *s, struct sv *key, struct sv *value)
+{
+	struct sv t = *s;
+	if (!scan_lit(&t, SV(", ")) || !scan_until(&t, '=', key) || key->n > 16 || sv_chr(*key, ' ') >= 0)
+		return false;
+	ptrdiff_t comma = sv_chr(t, ',');
+	*value = comma < 0 ? t : sv_take(t, (size_t)comma);
+	*s = sv_skip(t, value->n);
+	return true;
+}
+
+static void set_int(struct sv text, int64_t *ret)
+{
+	int64_t n;
+	if (scan_int(&text, &n) && !text.n)
+		*ret = n;
+}
+
+/* Who gave us the message: the last field. "web12@localhost" is a program of ours. */
+static void relay_of(struct sv s, struct record *r)
+{
+	struct sendmail_peer p;
+	ptrdiff_t at = -1;
+	for (size_t end = s.n; end;) {
+		ptrdiff_t comma = sv_rchr(sv_take(s, end), ',');
+		if (comma < 0)
+			return;
+		if (sv_starts(sv_skip(s, (size_t)comma), SV(", relay="))) {
+			at = comma;
+			break;
+		}
+		end = (size_t)comma;
+	}
+	if (at < 0)
+		return;
+	struct sv relay = sv_skip(s, (size_t)at + 8);
+	if (sendmail_peer_at_end(relay, &p)) {
+		sendmail_set_client(r, &p);
+		sendmail_session(r, true);
+		return;
+	}
+	struct sv user, host = relay;
+	if (scan_until(&host, '@', &user) && user.n && user.n <= 64 && sv_starts(host, SV("localhost")))
+		r->local_user = user;
+}
+
+bool sendmail_arrival(struct sv s, struct record *r)
+{
+	struct sv key, value, whole = s;
+	if (!scan_lit(&s, SV("from=")))
+		return false;
+	if (!sendmail_address(&s, &r->sender))
+		r->sender = sv_make(s.p, 0);
+	while (field(&s, &key, &value)) {
+		if (sv_eq(key, SV("size"))) {
+			set_int(value, &r->size);
+		} else if (sv_eq(key, SV("nrcpts"))) {
+			set_int(value, &r->nrcpt);
+		} else if (sv_eq(key, SV("msgid"))) {
+			s = sv_make(value.p, (size_t)(s.p + s.n - value.p));
+			if (!scan_angle(&s, &r->message_id))
+				r->message_id = value;
+			break;
+		}
+	}
+	if (r->size == RECORD_UNSET && r->nrcpt == RECORD_UNSET)
+		return false;
+	relay_of(whole, r);
+	r->kind = r->nrcpt == 0 ? RECORD_OTHER : RECORD_ACCEPT; /* 0: all recipients were refused */
+	return true;
+}
+
+/* "1+02:03:04" in seconds. */
+static void set_delay(struct sv v, struct record *r)
+{
+	static _Thread_local char text[24];
+	int64_t days = 0, h, m, sec;
+	struct sv t = v;
+	if (scan_int(&t, &days) && scan_char(&t, '+'))
+		v = t;
+	else
+		days = 0;
+	if (!scan_int(&v, &h) || !scan_char(&v, ':') || !scan_int(&v, &m) || !scan_char(&v, ':') || !scan_int(&v, &sec) || days > 99999 || h > 99 || m > 99 || sec > 99)
+		return;
+	int n = snprintf(text, sizeof text, "%lld", (long long)(days * 86400 + h * 3600 + m * 60 + sec));
+	r->delay = sv_make(text, (size_t)n);
+}
+
+static void set_mailer(struct sv v, struct record *r)
+{
+	static const struct sv remote[] = { SCAN_S("esmtp"), SCAN_S("smtp"), SCAN_S("relay"), SCAN_S("dsmtp"), SCAN_S("uucp"), SCAN_S("suucp") };
+	r->piped = sv_eq(v, SV("prog"));
+	r->local = true;
+	for (size_t i = 0; i < sizeof remote / sizeof *remote; i++)
+		if (sv_eq(v, remote[i]) || (sv_starts(v, remote[i]) && v.n == remote[i].n + 1))
+			r->local = false;
+}
+
+static void set_relay(struct sv v, struct record *r)
+{
+	struct sendmail_peer p;
+	if (sendmail_peer(&v, &p)) {
+		r->relay_host = p.name.n ? p.name : p.addr;
+		r->relay_ip = scan_ip(p.addr);
+	} else if (v.n) {
+		if (v.p[v.n - 1] == '.')
+			v.n--;
+		r->relay_host = v;
+	}
+}
+
+static bool stat_says(struct sv stat, struct sv what)
+{
+	return sv_starts(stat, what);
+}
+
+/* By Sendmail's own code where it says one: what the other side answered may pretend anything. */
+static bool set_status(struct sv stat, struct record *r)
+{
+	static const struct sv passing[] = {
+		SCAN_S("Deferred"), SCAN_S("Please try again later"), SCAN_S("Name server: "), SCAN_S("I/O error"), SCAN_S("Remote host is down"), SCAN_S("Operating system error"),
+	};
+	if (stat_says(stat, SV("queued")))
+		return false;
+	if (sv_find(sv_take(stat, 40), SV("Cannot send message")) >= 0 || stat_says(stat, SV("Cannot send within")))
+		r->status = SV("expired");
+	else if (r->dsn.n)
+		r->status = r->dsn.p[0] == '2' ? SV("sent") : r->dsn.p[0] == '4' ? SV("deferred") : SV("bounced");
+	else if (stat_says(stat, SV("Sent")))
+		r->status = SV("sent");
+	else
+		r->status = SCAN_ANY(stat, passing) ? SV("deferred") : SV("bounced");
+	if (sv_eq(r->status, SV("sent"))) {
+		struct sv reply = stat;
+		if (scan_lit(&reply, SV("Sent (")) && reply.n && reply.p[reply.n - 1] == ')')
+			r->reply = sv_take(reply, reply.n - 1);
+	} else if (!r->reply.p) {
+		(void)scan_lit(&stat, SV("Deferred: "));
+		r->reply = stat;
+	}
+	return true;
+}
+
+/* "(1001/1001)" */
+static void owner(struct sv s, struct record *r)
+{
+	int64_t uid, gid;
+	if (scan_char(&s, '(') && scan_int(&s, &uid) && scan_char(&s, '/') && scan_int(&s, &gid) && scan_char(&s, ')'))
+		r->uid = uid;
+}
+
+/* ", ctladdr=<a@b> (1001/1001)": for whom the mail is sent. */
+static void control_address(struct sv *s, struct record *r)
+{
+	struct sv t = *s, a;
+	if (!scan_lit(&t, SV(", ctladdr=")))
+		return;
+	bool angle = t.n && t.p[0] == '<';
+	if (!sendmail_address(&t, &a))
+		return;
+	if (angle) {
+		a = t;
+		ptrdiff_t comma = sv_chr(t, ',');
+		t = comma < 0 ? sv_skip(t, t.n) : sv_skip(t, (size_t)comma);
+	}
+	ptrdiff_t space = sv_rchr(sv_take(a, (size_t)(t.p - a.p)), ' ');
+	if (space >= 0)
+		owner(sv_skip(a, (size_t)space + 1), r);
+	*s = t;
+}
+
+bool sendmail_delivery(struct sv s, struct record *r)
+{
+	struct sv key, value, stat = { 0 }, skipped;
+	bool mailer = false;
+	if (!scan_lit(&s, SV("to=")) || !sendmail_address(&s, &r->recipient))
+		return false;
+	while (s.n > 1 && s.p[0] == ',' && s.p[1] != ' ') {
+		s = sv_skip(s, 1);
+		if (!sendmail_address(&s, &skipped))
+			return false;
+	}
+	control_address(&s, r);
+	while (!stat.p && field(&s, &key, &value)) {
+		struct sv rest = sv_make(value.p, (size_t)(s.p + s.n - value.p));
+		if (sv_eq(key, SV("stat"))) {
+			stat = rest;
+		} else if (sv_eq(key, SV("reply"))) {
+			if (!scan_before(&rest, SV(", stat="), &r->reply))
+				return false;
+			stat = rest;
+		} else if (sv_eq(key, SV("delay"))) {
+			set_delay(value, r);
+		} else if (sv_eq(key, SV("mailer"))) {
+			set_mailer(value, r);
+			mailer = true;
+		} else if (sv_eq(key, SV("relay"))) {
+			set_relay(value, r);
+		} else if (sv_eq(key, SV("dsn"))) {
+			r->dsn = value;
+		}
+	}
+	if (!stat.p)
+		return false;
+	r->kind = RECORD_DELIVERY;
+	if ((mailer || r->dsn.p || sv_starts(stat, SV("Sent"))) && set_status(stat, r))
+		return true;
+	r->kind = RECORD_OTHER; /* waits in the queue, or never was a message */
+	r->reason = stat;
+	return true;
+}
+
+bool sendmail_next(const struct logline *l, struct record *r)
+{
+	if (r->kind != RECORD_DELIVERY || r->recipient.p < l->text.p || r->recipient.p > l->text.p + l->text.n)
+		return false;
+	struct sv s = sv_skip(l->text, (size_t)(r->recipient.p - l->text.p) + r->recipient.n);
+	(void)scan_char(&s, '>');
+	return scan_char(&s, ',') && s.n && s.p[0] != ' ' && sendmail_address(&s, &r->recipient);
+}

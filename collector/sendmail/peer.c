@@ -1,0 +1,110 @@
+/* Names, addresses and ids as Sendmail writes them. */
+#include "collector/sendmail/sendmail.h"
+
+#include <ctype.h>
+#include <stdio.h>
+
+/* 8 characters for the time and five or more digits of the process; before 8.10 three letters and five digits. */
+bool sendmail_id(struct sv *s, struct sv *ret)
+{
+	size_t n = 0, digits = 0;
+	for (; n < s->n && n < 20 && isalnum((unsigned char)s->p[n]); n++)
+		digits = isdigit((unsigned char)s->p[n]) ? digits + 1 : 0;
+	if (n < 8 || digits < 5 || n + 1 >= s->n || s->p[n] != ':' || s->p[n + 1] != ' ')
+		return false;
+	*ret = sv_take(*s, n);
+	*s = sv_skip(*s, n + 2);
+	return true;
+}
+
+static struct sv bare_ip(struct sv a)
+{
+	(void)scan_lit(&a, SV("IPv6:"));
+	return a;
+}
+
+/* "ident@" before a name is the word of the client's host; a bracketed name is none. */
+static struct sv bare_name(struct sv n)
+{
+	ptrdiff_t at = sv_rchr(n, '@');
+	if (at >= 0)
+		n = sv_skip(n, (size_t)at + 1);
+	if (n.n && n.p[n.n - 1] == '.')
+		n.n--;
+	return n.n && n.p[0] == '[' ? sv_make(n.p, 0) : n;
+}
+
+bool sendmail_peer(struct sv *s, struct sendmail_peer *p)
+{
+	struct sv t = *s;
+	*p = (struct sendmail_peer){ 0 };
+	ptrdiff_t open = sv_chr(t, '['), space = sv_chr(t, ' ');
+	if (open < 0 || (space >= 0 && space < open && space + 1 != open)) /* a name is one word */
+		return false;
+	if (open == 0) { /* "[ip] [ip]": the name is the address */
+		ptrdiff_t again = sv_find(sv_take(t, 128), SV("] ["));
+		if (again > 0 && sv_chr(sv_take(t, (size_t)again), ' ') < 0)
+			open = again + 2;
+	}
+	p->name = bare_name(sv_take(t, (size_t)(open ? open - 1 : 0)));
+	t = sv_skip(t, (size_t)open + 1);
+	if (p->name.n > 255 || !scan_until(&t, ']', &p->addr) || p->addr.n > 64 || sv_chr(p->addr, ' ') >= 0)
+		return false;
+	p->addr = bare_ip(p->addr);
+	(void)scan_lit(&t, SV(" (may be forged)"));
+	*s = t;
+	return true;
+}
+
+bool sendmail_peer_at_end(struct sv s, struct sendmail_peer *p)
+{
+	*p = (struct sendmail_peer){ 0 };
+	if (sv_ends(s, SV(" (may be forged)")))
+		s.n -= 16;
+	ptrdiff_t open = sv_rchr(s, '[');
+	if (open < 0 || s.p[s.n - 1] != ']')
+		return false;
+	p->addr = bare_ip(sv_make(s.p + open + 1, s.n - (size_t)open - 2));
+	struct sv name = sv_take(s, (size_t)(open ? open - 1 : 0));
+	ptrdiff_t space = sv_rchr(name, ' ');
+	name = sv_skip(name, (size_t)(space + 1));
+	if (!sv_eq(name, SV("from"))) /* "… from [ip]" */
+		p->name = bare_name(name);
+	return p->addr.n <= 64;
+}
+
+void sendmail_set_client(struct record *r, const struct sendmail_peer *p)
+{
+	r->client_ip = scan_ip(p->addr);
+	if (p->name.n && p->name.n <= 255)
+		r->client_name = p->name;
+}
+
+void sendmail_session(struct record *r, bool with_address)
+{
+	static _Thread_local char key[96];
+	if (r->pid == RECORD_UNSET || (with_address && !r->client_ip.p))
+		return;
+	int n = with_address ? snprintf(key, sizeof key, "%lld %.*s", (long long)r->pid, (int)r->client_ip.n, r->client_ip.p)
+	                     : snprintf(key, sizeof key, "%lld", (long long)r->pid);
+	if (n > 0 && (size_t)n < sizeof key)
+		r->session = sv_make(key, (size_t)n);
+}
+
+bool sendmail_address(struct sv *s, struct sv *ret)
+{
+	if (scan_angle(s, ret))
+		return true;
+	bool quoted = false;
+	size_t i = 0;
+	for (; i < s->n && (quoted || s->p[i] != ','); i++) {
+		if (quoted && s->p[i] == '\\')
+			i++;
+		else if (s->p[i] == '"')
+			quoted = !quoted;
+	}
+	i = i < s->n ? i : s->n;
+	*ret = sv_take(*s, i);
+	*s = sv_skip(*s, i);
+	return i > 0;
+}

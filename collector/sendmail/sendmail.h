@@ -1,0 +1,31 @@
+/* The Sendmail format, in parts. Lines are "id: key=value, key=value": what clients chose stands in the first values (quoted
+ * or in angle brackets) or is bounded by the key that Sendmail writes next. */
+#ifndef COLLECTOR_SENDMAIL_SENDMAIL_H
+#define COLLECTOR_SENDMAIL_SENDMAIL_H
+
+#include "collector/mta.h"
+#include "collector/scan.h"
+
+/* "6AO81xYz001234: " at the start: the queue id. */
+bool sendmail_id(struct sv *s, struct sv *ret);
+
+/* "host.example [192.0.2.1] (may be forged)", "[IPv6:2001:db8::1]", "ident@host [ip]": moves past it. */
+struct sendmail_peer { struct sv name, addr; };
+bool sendmail_peer(struct sv *s, struct sendmail_peer *ret);
+/* The same as the last thing in s. */
+bool sendmail_peer_at_end(struct sv s, struct sendmail_peer *ret);
+void sendmail_set_client(struct record *r, const struct sendmail_peer *p);
+/* Names the session of a line that says the client: its process and address, as numbers of processes are used again. */
+void sendmail_session(struct record *r, bool with_address);
+
+/* "<a@b>", "quoted"@b or bare: an address of a list; *s moves past it. */
+bool sendmail_address(struct sv *s, struct sv *ret);
+
+/* Each reads one kind of line; false: it is none of that kind. */
+bool sendmail_arrival(struct sv s, struct record *r);  /* "from=…" */
+bool sendmail_delivery(struct sv s, struct record *r); /* "to=…" */
+bool sendmail_next(const struct logline *l, struct record *r); /* the next recipient of that line */
+bool sendmail_refusal(struct sv s, struct record *r);  /* rulesets, milters, log-ins */
+bool sendmail_client(struct sv s, struct record *r);   /* connections and misbehaviour */
+
+#endif
