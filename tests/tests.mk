@@ -11,12 +11,16 @@ $(B)/tests/unit/%: $(B)/tests/unit/%.o $(TEST_LIBS)
 FUZZ = $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_CFLAGS = -std=c17 -D_GNU_SOURCE -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $(filter -DWITH_%,$(CFLAGS))
 FUZZ_SOURCES = $(wildcard lib/arena.c lib/buf.c lib/err.c lib/jsonw.c lib/msg.c lib/obs.c lib/prefix.c lib/record.c lib/reply_class.c lib/times.c lib/txn.c) \
-	$(filter-out collector/main.c collector/stream.c collector/import.c,$(wildcard collector/*.c)) $(wildcard collector/mta/*.c collector/postfix/*.c)
+	$(filter-out collector/main.c collector/stream.c collector/import.c,$(wildcard collector/*.c)) $(wildcard $(FORMAT_SOURCES)) $(B)/gen/formats.c
+FUZZ_O = $(patsubst %.c,build/fuzz/obj/%.o,$(FUZZ_SOURCES))
 fuzz-build: $(FUZZ)
-build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_SOURCES) $(B)/gen/formats.c
+build/fuzz/obj/%.o: %.c
 	@mkdir -p $(@D)
+	@clang $(FUZZ_CFLAGS) -MMD -MP $(CPPFLAGS) -c -o $@ $<
+build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/log_target.h $(FUZZ_O)
 	@echo "  FUZZ $@"
-	@clang $(FUZZ_CFLAGS) $(CPPFLAGS) -o $@ $^ $(LIBS_ARCHIVE)
+	@clang $(FUZZ_CFLAGS) $(CPPFLAGS) -o $@ $< $(FUZZ_O) $(LIBS_ARCHIVE)
+-include $(FUZZ_O:.o=.d)
 fuzz: fuzz-build
 	@OUT=build/fuzz TOP=. sh tests/rings/60-fuzz.sh
 .PHONY: fuzz-build

@@ -1,0 +1,114 @@
+/* The body of the fuzz targets of log formats: arbitrary bytes as a mail log. Frame, header, format, sessions, correlator,
+ * JSON, wire form and snapshot, the latter two read back. Built with -fsanitize=fuzzer,address,undefined (make fuzz).
+ * A target is one line: LOG_TARGET("exim"), or LOG_TARGET(NULL) for whatever format a line seems to have. */
+#ifndef TESTS_FUZZ_LOG_TARGET_H
+#define TESTS_FUZZ_LOG_TARGET_H
+
+#include <stdlib.h>
+
+#include "collector/emit.h"
+#include "lib/arena.h"
+#include "lib/msg.h"
+
+struct sink { struct buf text, wire; struct arena arena; };
+
+static void on_record(void *ctx, const struct record *r, const struct logline *l)
+{
+	struct sink *s = ctx;
+	(void)l;
+	buf_clear(&s->text);
+	record_json(r, &s->text);
+}
+
+static void on_txn(void *ctx, const struct txn *t)
+{
+	struct sink *s = ctx;
+	struct txn back;
+	struct err e;
+	buf_clear(&s->wire);
+	txn_encode(t, &s->wire);
+	arena_reset(&s->arena);
+	if (txn_decode(buf_sv(&s->wire), &s->arena, &back, &e) < 0)
+		abort();
+	struct buf *a = &s->text;
+	buf_clear(a);
+	txn_json(t, a);
+	size_t n = a->n;
+	txn_json(&back, a);
+	if (a->n != 2 * n || memcmp(a->p, a->p + n, n))
+		abort();
+}
+
+static void on_fact(void *ctx, uint64_t seq, const struct record *r, struct sv line)
+{
+	struct sink *s = ctx;
+	struct obs_record back;
+	struct err e;
+	enum obs_type type;
+	struct sv payload;
+	size_t used;
+	buf_clear(&s->wire);
+	obs_put_record(&s->wire, seq, r, line);
+	if (obs_next(buf_sv(&s->wire), &type, &payload, &used, &e) != 1 || obs_get_record(payload, &back, &e) < 0)
+		abort();
+}
+
+/* A state that was saved must load, and say the same when it is saved again. */
+static void check_snapshot(struct pipeline *p, const struct pipeline_options *o)
+{
+	struct snapshot s = { 0 }, t = { 0 };
+	struct buf a = { 0 }, b = { 0 };
+	struct err e;
+	struct pipeline_sink none = { 0 };
+	struct pipeline *q = pipeline_new(o, &none);
+	snapshot_save(&s, p, &a);
+	if (snapshot_load(buf_sv(&a), &t, q, &e) < 0)
+		abort();
+	snapshot_save(&t, q, &b);
+	if (a.n != b.n || memcmp(a.p, b.p, a.n))
+		abort();
+	pipeline_free(q);
+	snapshot_fini(&t);
+	buf_fini(&a);
+	buf_fini(&b);
+}
+
+static int log_target(const char *format, const uint8_t *data, size_t size)
+{
+	struct sink s = { 0 };
+	struct pipeline_sink sink = { .ctx = &s, .record = on_record, .txn = on_txn, .fact = on_fact };
+	struct pipeline_options o = { .correlate = true, .max_open_bytes = 64u << 10, .mta = format ? mta_named(sv_cstr(format)) : NULL };
+	struct zone z;
+	struct err e;
+	if (format && !o.mta)
+		abort();
+	if (!size)
+		return 0;
+	o.final_only = data[0] & 1;
+	size_t cut = (size_t)(data[0] >> 1) * size / 128; /* so that lines are also split between blocks */
+	struct pipeline *p = pipeline_new(&o, &sink);
+	struct feed f;
+	(void)zone_init(&z, "UTC", &e);
+	feed_init(&f, o.mta, &z, 2026, 0);
+	pipeline_bytes(p, &f, sv_make((const char *)data, cut));
+	check_snapshot(p, &o);
+	pipeline_bytes(p, &f, sv_make((const char *)data + cut, size - cut));
+	pipeline_end_of_file(p, &f);
+	pipeline_idle(p);
+	feed_fini(&f);
+	pipeline_free(p);
+	arena_fini(&s.arena);
+	buf_fini(&s.text);
+	buf_fini(&s.wire);
+	return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define LOG_TARGET(format)                                           \
+	int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) \
+	{                                                            \
+		return log_target(format, data, size);               \
+	}
+
+#endif
