@@ -118,6 +118,8 @@ bool feed_line(struct feed *f, struct sv line, struct logline *l, unsigned *ret_
 		f->bad_stamps += line.n > 0;
 		return false;
 	}
+	if (l->host.n && l->host.p[l->host.n - 1] == ':' && native_line(f, line, l)) /* no host, but a process of the server */
+		return true;
 	*ret_times = syslog_repeats(l, &is_again);
 	if (is_again) {
 		struct logline said = *l;

@@ -22,6 +22,19 @@ bool scan_before(struct sv *s, struct sv end, struct sv *ret)
 	return true;
 }
 
+ptrdiff_t scan_rfind(struct sv s, struct sv needle)
+{
+	for (size_t end = s.n; needle.n && end >= needle.n;) {
+		ptrdiff_t i = sv_rchr(sv_take(s, end - needle.n + 1), needle.p[0]);
+		if (i < 0)
+			break;
+		if (memcmp(s.p + i, needle.p, needle.n) == 0)
+			return i;
+		end = (size_t)i + needle.n - 1;
+	}
+	return -1;
+}
+
 bool scan_int(struct sv *s, int64_t *ret)
 {
 	int64_t v = 0;

@@ -56,6 +56,7 @@ python3 "$TOP/tests/mta/overlap.py" "$aw" "$OUT"
 lab=${LAB:-/work/shared/data/lab}
 if [ -d "$lab" ]; then
 	python3 "$TOP/tests/mta/lab.py" "$aw" "$lab"
+	python3 "$TOP/tests/mta/peers_b.py" "$aw" "$(dirname "$lab")"
 else
 	echo "skip laboratory logs - $lab is not there"
 fi
