@@ -292,6 +292,8 @@ static struct principal *attribute(struct judge *j, const struct txn *t)
 		(void)snprintf(id, sizeof id, "%" PRId64, t->uid);
 		return judge_principal(j, PRINCIPAL_SCRIPT, sv_cstr(id), t->at_us);
 	}
+	if (t->local_user.n)
+		return judge_principal(j, PRINCIPAL_SCRIPT, t->local_user, t->at_us);
 	if (ipaddr_parse(t->client_ip, &ip) != 0 || ipaddr_is_loopback(&ip) || enrich_is_egress(j->enrich, &ip) ||
 	    !enrich_is_own_network(j->enrich, &ip))
 		return NULL;

@@ -17,7 +17,8 @@ struct phrase_text phrase_time(const struct principal *p, int64_t us)
 struct phrase_name phrase_name(const struct principal *p)
 {
 	struct phrase_name n;
-	(void)snprintf(n.s, sizeof n.s, "%s%s", p->kind == PRINCIPAL_SCRIPT ? "uid " : "", p->id);
+	bool number = p->id[0] >= '0' && p->id[0] <= '9';
+	(void)snprintf(n.s, sizeof n.s, "%s%s", p->kind != PRINCIPAL_SCRIPT ? "" : number ? "uid " : "user ", p->id);
 	return n;
 }
 

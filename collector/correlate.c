@@ -1,4 +1,5 @@
 #include "collector/open.h"
+#include "collector/scan.h"
 
 #include <stdlib.h>
 
@@ -46,15 +47,10 @@ static bool is_primary(const struct correlate *c, uint32_t m, uint32_t k)
 	return c->msg[m].first_key == k;
 }
 
-static bool is_loopback(struct sv ip)
-{
-	return sv_starts(ip, SV("127.")) || sv_eq(ip, SV("::1"));
-}
-
 /* Can a message that begins like this be one that a content filter gives back? */
 static bool may_be_copy(const struct record *r)
 {
-	return r->orig_queue_id.p || r->uid != RECORD_UNSET || is_loopback(r->client_ip);
+	return r->orig_queue_id.p || r->uid != RECORD_UNSET || r->local_user.p || scan_ip_is_loopback(r->client_ip);
 }
 
 /* A line that starts a message under a queue id that is in use: the id is used again. */
@@ -66,7 +62,9 @@ static uint32_t begin(struct correlate *c, const struct record *r, uint32_t *ret
 	const struct open_key *k = &c->key[*ret_key];
 	if (is_primary(c, m, *ret_key)) {
 		const struct open_msg *o = &c->msg[m];
-		if (o->head || o->removed || o->list == OPEN_QUEUED)
+		/* Exim says what it delivered while the client waited before it says that the message came. */
+		bool delivered_first = !o->sender_known && r->time_us - o->last_us <= CORRELATE_LINGER_US;
+		if (o->head || o->removed || (o->list == OPEN_QUEUED && !delivered_first))
 			report_end(c, m, o->removed ? 0 : TXN_TAIL_MISSING);
 	} else if (k->head || k->removed || !may_be_copy(r)) {
 		bool was_open = !k->removed;
@@ -94,9 +92,10 @@ static void accepted(struct correlate *c, const struct record *r, struct sv line
 	open_set(c, o, &o->auth_method, sv_take(r->auth_method, 64));
 	open_set(c, o, &o->lines[0], sv_take(line, TXN_LINE_BYTES));
 	o->submission = r->account.p || r->submission;
-	o->loopback = r->orig_queue_id.p || (!r->account.p && is_loopback(r->client_ip));
-	if (r->uid != RECORD_UNSET) {
-		o->uid = r->uid;
+	o->loopback = r->orig_queue_id.p || (!r->account.p && scan_ip_is_loopback(r->client_ip));
+	open_set(c, o, &o->local_user, sv_take(r->local_user, 64));
+	if (r->uid != RECORD_UNSET || r->local_user.p) {
+		o->uid = r->uid == RECORD_UNSET ? -1 : r->uid;
 		o->piped = true;
 		if (r->sender.p && !o->sender_known)
 			open_set(c, o, &o->sender, sv_take(r->sender, ADDRESS_MAX));
@@ -185,21 +184,24 @@ static void rcpt_apply(struct correlate *c, struct open_msg *m, struct open_rcpt
 	m->n_known += r->status != TXN_PENDING;
 }
 
-/* All outcomes known? With everything final the "removed" line is about to come: one report then says it all. */
+/* All outcomes known? With everything final the "removed" line is about to come: one report then says it all. Where there
+ * is no such line the message is told, and waits a little for recipients that aliases add. */
 static void maybe_report(struct correlate *c, uint32_t m)
 {
 	struct open_msg *o = &c->msg[m];
-	bool all = o->nrcpt >= 0 && o->n_known >= (uint64_t)o->nrcpt && !o->n_waiting;
-	if (c->final_only || o->maybe_parent != OPEN_NONE)
+	bool all = o->nrcpt >= 0 && o->n_known >= (uint64_t)o->nrcpt && !o->n_waiting, deferred = false;
+	if (o->maybe_parent != OPEN_NONE || (c->final_only && !o->keeps_removed))
 		return;
-	bool deferred = false;
 	for (uint32_t i = 0; all && !deferred && i < o->n_rcpt; i++)
 		deferred = o->rcpt[i].status == TXN_DEFERRED || o->rcpt[i].status == TXN_PENDING;
-	if (all && deferred)
+	if (o->keeps_removed)
+		o->removed = all && !deferred;
+	bool now = all && (deferred || o->keeps_removed);
+	if (now && !c->final_only)
 		report_now(c, m, 0);
-	else if (all && o->keeps_removed)
-		report_end(c, m, 0);
-	else if (!o->due)
+	if (o->keeps_removed && o->removed)
+		open_set_due(c, m, OPEN_DUE_LINGER);
+	else if (!now && !o->due && !c->final_only)
 		open_set_due(c, m, OPEN_DUE_REPORT);
 }
 
@@ -243,7 +245,7 @@ static void delivery(struct correlate *c, const struct record *r, struct sv line
 		.recipient = r->recipient, .orig = r->orig_recipient, .dsn = r->dsn, .reply = r->reply,
 		.relay_host = r->relay_host, .relay_ip = r->relay_ip, .time_us = r->time_us, .attempts = 1,
 		.status = (uint8_t)status, .local = r->local,
-		.handed = status == TXN_SENT && (r->piped || is_loopback(r->relay_ip)), .final_hop = !is_primary(c, m, k),
+		.handed = status == TXN_SENT && (r->piped || scan_ip_is_loopback(r->relay_ip)), .final_hop = !is_primary(c, m, k),
 	};
 	open_add_line(c, &c->msg[m], line, status != TXN_SENT);
 	correlate_outcome(c, m, &o);
@@ -363,7 +365,9 @@ void correlate_removed(struct correlate *c, uint32_t m)
 
 static void removed(struct correlate *c, const struct record *r)
 {
-	uint32_t k, m = find_or_new(c, r, &k);
+	uint32_t k, m = c->keeps_removed ? find(c, r, &k) : find_or_new(c, r, &k);
+	if (m == OPEN_NONE) /* told already */
+		return;
 	seen(c, m, k, r);
 	if (is_primary(c, m, k)) {
 		c->msg[m].removed = true;

@@ -195,3 +195,14 @@ bool scan_starts_any(struct sv s, const struct sv *v, size_t n)
 			return true;
 	return false;
 }
+
+void scan_set_reply(struct record *r, struct sv reply)
+{
+	struct sv t = reply;
+	int64_t code;
+	r->reply = reply;
+	if (t.n > 4 && scan_int(&t, &code) && code >= 200 && code < 600 && t.n && (t.p[0] == ' ' || t.p[0] == '-'))
+		(void)scan_dsn(sv_skip(t, 1), &r->dsn);
+	else
+		(void)scan_dsn(reply, &r->dsn);
+}

@@ -54,5 +54,7 @@ bool scan_starts_any(struct sv s, const struct sv *v, size_t n);
 
 /* "5.7.1" at the start of s, followed by the end or a space. */
 bool scan_dsn(struct sv s, struct sv *ret);
+/* Sets reply, and dsn when the reply says it: "550 5.1.1 text", "5.1.1 text". */
+void scan_set_reply(struct record *r, struct sv reply);
 
 #endif

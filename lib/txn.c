@@ -5,7 +5,7 @@
 #include "lib/reply_class.h"
 #include "lib/wire.h"
 
-#define TXN_WIRE_VERSION 1
+#define TXN_WIRE_VERSION 2 /* 1: without local_user */
 
 static const char *const status_names[TXN_STATUS_COUNT] = { "pending", "sent", "deferred", "bounced", "expired" };
 static const char *const origin_names[TXN_ORIGIN_COUNT] = { "smtp", "submission", "local", "script", "bounce", "forward" };
@@ -51,6 +51,7 @@ void txn_encode(const struct txn *t, struct buf *out)
 #define T(name) wire_put_sv(out, t->name);
 	TXN_TEXTS(T)
 #undef T
+	wire_put_sv(out, t->local_user);
 	wire_put_i(out, t->uid);
 	wire_put_i(out, t->size);
 	wire_put_i(out, t->nrcpt);
@@ -86,7 +87,8 @@ static void rcpt_decode(struct wire *w, struct txn_rcpt *r)
 
 static void head_decode(struct wire *w, struct txn *t)
 {
-	if (wire_get_u(w) != TXN_WIRE_VERSION)
+	uint64_t version = wire_get_u(w);
+	if (version < 1 || version > TXN_WIRE_VERSION)
 		w->bad = true;
 	t->seq = wire_get_u(w);
 	t->at_us = wire_get_i(w);
@@ -96,6 +98,8 @@ static void head_decode(struct wire *w, struct txn *t)
 #define T(name) t->name = wire_get_sv(w);
 	TXN_TEXTS(T)
 #undef T
+	if (version > 1)
+		t->local_user = wire_get_sv(w);
 	t->uid = wire_get_i(w);
 	t->size = wire_get_i(w);
 	t->nrcpt = wire_get_i(w);
@@ -188,6 +192,7 @@ static void head_json(const struct txn *t, struct buf *out)
 	jsonw_field_text(out, SV("auth_method"), t->auth_method);
 	if (t->uid >= 0)
 		jsonw_field_int(out, SV("uid"), t->uid);
+	jsonw_field_text(out, SV("local_user"), t->local_user);
 	if (t->sender_known)
 		jsonw_field_text(out, SV("sender"), t->sender.p ? t->sender : SV(""));
 	if (t->size >= 0)

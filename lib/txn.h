@@ -45,6 +45,7 @@ struct txn {
 	struct sv client_ip, client_name, helo, account, auth_method, sender;
 	bool sender_known; /* false: no envelope line seen; an empty known sender is the null sender <> */
 	int64_t uid;       /* -1 absent */
+	struct sv local_user; /* login name of the process that gave it to the MTA, where the log has no number */
 	int64_t size;      /* bytes, -1 absent */
 	int64_t nrcpt;     /* as the envelope line says, -1 absent */
 	struct sv parent_queue_id; /* of a bounce or forward: the message it comes from */

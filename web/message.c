@@ -99,6 +99,7 @@ struct json_object *message_json(const struct txn *t)
 	json_put_bool(o, "sender_known", t->sender_known);
 	if (t->uid >= 0)
 		json_put_int(o, "uid", t->uid);
+	put_sv(o, "local_user", t->local_user);
 	if (t->size >= 0)
 		json_put_int(o, "size", t->size);
 	put_sv(o, "parent_queue_id", t->parent_queue_id);

@@ -41,7 +41,7 @@ static bool check_line(struct sv s, struct record *r)
 	r->status = action;
 	r->reason = matched;
 	if (sv_starts(t.after, SV(": ")))
-		postfix_set_reply(r, sv_skip(t.after, 2));
+		scan_set_reply(r, sv_skip(t.after, 2));
 	value = matched;
 	if (scan_lit(&value, SV("header Subject: ")) || scan_lit(&value, SV("header subject: ")))
 		r->subject = value;

@@ -75,7 +75,7 @@ static bool host_said(struct sv s, struct record *r)
 	if (!scan_lit(&s, SV(" said: ")) && !scan_lit(&s, SV(" refused to talk to me: ")))
 		return false;
 	scan_set_relay(r, &p);
-	postfix_set_reply(r, s);
+	scan_set_reply(r, s);
 	return true;
 }
 

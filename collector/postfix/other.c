@@ -43,7 +43,7 @@ static bool spf(struct sv s, struct record *r)
 	r->reason = s;
 	r->status = SV("none");
 	if (scan_int(&t, &code)) {
-		postfix_set_reply(r, s);
+		scan_set_reply(r, s);
 		r->status = code >= 500 ? SV("reject") : SV("defer");
 	} else {
 		if (!scan_before(&t, SV("Received-SPF: "), &skipped) && !scan_before(&t, SV("action="), &skipped))

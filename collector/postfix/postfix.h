@@ -42,9 +42,6 @@ void postfix_set_tail(struct record *r, const struct postfix_tail *t);
 /* "4104E3D: " or "48rT2v1hQrz1J0N: " at the start: the queue id. "NOQUEUE: " gives an absent one. */
 bool postfix_queue_id(struct sv *s, struct sv *ret);
 
-/* "550 5.1.1 text" or "5.7.1 text": reply is all of it, dsn the enhanced code. */
-void postfix_set_reply(struct record *r, struct sv reply);
-
 /* Each reads the text of one kind of daemon and sets kind and fields; false: not understood. */
 bool postfix_smtpd(struct sv text, struct record *r);
 bool postfix_cleanup(struct sv text, struct record *r);

@@ -26,7 +26,7 @@ static bool reject(struct sv s, struct record *r)
 	r->status = SV("reject");
 	r->reason = stage;
 	if (scan_lit(&s, SV(": ")))
-		postfix_set_reply(r, s);
+		scan_set_reply(r, s);
 	return true;
 }
 

@@ -105,7 +105,7 @@ static bool action_where(struct sv s, struct record *r)
 	scan_set_client(r, &p);
 	if (!scan_lit(&s, SV(": ")))
 		return s.n == 0;
-	postfix_set_reply(r, s);
+	scan_set_reply(r, s);
 	return true;
 }
 
@@ -143,7 +143,7 @@ bool postfix_action(struct sv s, struct record *r)
 	postfix_set_tail(r, &t);
 	if (sv_starts(name, SV("proxy-")) && sv_starts(t.before, SV("END-OF-MESSAGE: "))) {
 		r->reason = sv_take(t.before, 14);
-		postfix_set_reply(r, sv_skip(t.before, 16));
+		scan_set_reply(r, sv_skip(t.before, 16));
 		return true;
 	}
 	return action_where(t.before, r);

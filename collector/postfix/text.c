@@ -38,17 +38,6 @@ bool postfix_queue_id(struct sv *s, struct sv *ret)
 	return true;
 }
 
-void postfix_set_reply(struct record *r, struct sv reply)
-{
-	struct sv t = reply;
-	int64_t code;
-	r->reply = reply;
-	if (t.n > 4 && scan_int(&t, &code) && code >= 200 && code < 600 && t.n && (t.p[0] == ' ' || t.p[0] == '-'))
-		(void)scan_dsn(sv_skip(t, 1), &r->dsn);
-	else
-		(void)scan_dsn(reply, &r->dsn);
-}
-
 /* One "name=<value>" (or "proto=word") of the tail, if it comes next. False: it is there, but not as Postfix writes it. */
 static bool part(struct sv *s, struct sv name, struct sv *ret, bool *any)
 {
