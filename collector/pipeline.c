@@ -93,6 +93,8 @@ void feed_prime(struct feed *f, struct sv head)
 {
 	struct stamp kept = f->stamp;
 	struct logline l;
+	if (sv_starts(head, SV("\xef\xbb\xbf")))
+		head = sv_skip(head, 3);
 	for (ptrdiff_t end; head.n && head.p[0] == '#' && (end = sv_chr(head, '\n')) >= 0; head = sv_skip(head, (size_t)end + 1)) {
 		struct sv line = sv_take(head, (size_t)end - (end && head.p[end - 1] == '\r'));
 		(void)native_line(f, line, &l);

@@ -3,6 +3,7 @@
  * under host and session, and fills what later records of it leave out:
  *   always                 client_ip client_port client_name helo account auth_method
  *   a delivery without id  queue_id sender recipient, too (qmail's "delivery 7: success")
+ *   an answer (asked)      account sender recipient that the client asked for last
  * Bounded: beyond SESSIONS_MAX or SESSIONS_BYTES the session that was begun first is forgotten and counted. */
 #ifndef COLLECTOR_SESSION_H
 #define COLLECTOR_SESSION_H

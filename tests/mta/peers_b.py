@@ -56,7 +56,7 @@ def assertions(folder, want):
 
 
 def dovecot_line(line, r):
-    ip = re.search(r"rip=([^,]+)", line) or re.search(r"\([^,()]+,([^,)]+)", line)
+    ip = re.search(r"rip=([^,]+)", line) or re.search(r"\w\([^,()=]+,([^,)]+)", line)
     return r["kind"] in AGAINST and r.get("client_ip") == ip.group(1)
 
 
@@ -93,3 +93,29 @@ dovecot_lab()
 fail2ban("dovecot", known=1)  # a stamp of multilog, which Dovecot's own log never has
 assertions("dovecot*", dovecot_line)
 ini("dovecot.ini", known=1)  # "Login: … Authentication Failure:" is no line of Dovecot
+
+
+def exchange_line(line, r):
+    return r["kind"] == "auth_fail" and r.get("client_ip") and r["client_ip"] in line
+
+
+def elastic():
+    """The first rows of a tracking log, field by field."""
+    folder = os.path.join(peers, "elastic-exchange")
+    want = os.path.join(folder, "test-messagetracking.expected.condensed.json")
+    if not os.path.exists(want):
+        return check("Elastic's tracking rows", [], 0)
+    want = json.load(open(want))
+    rows = open(os.path.join(folder, "test-messagetracking.log")).read().splitlines()[:len(want)]
+    wrong = []
+    for w, row in zip(want, rows):
+        got = parse([row])[0]
+        pairs = [("sender", w.get("returnpath", w["senderaddress"])), ("recipient", w["recipientaddress"][0]), ("size", w["totalbytes"]), ("message_id", w["messageid"].strip("<>"))]
+        pairs += [("client_ip", w["originalclientip"])] if "originalclientip" in w else []
+        pairs += [("subject", w["messagesubject"])] if "messagesubject" in w else []
+        wrong += ["%s: %s, not %s" % (k, got.get(k), v) for k, v in pairs if got.get(k) != v]
+    check("Elastic's tracking rows", wrong, len(want))
+
+
+elastic()
+assertions("exchange-*", exchange_line)
