@@ -14,9 +14,13 @@ static int program(struct sv p)
 	struct sv last = slash < 0 ? p : sv_skip(p, (size_t)slash + 1);
 	if (slash < 0 && !sv_starts(p, SV("postfix")) && !sv_eq(p, SV("policyd-spf")))
 		return -1;
+	if (sv_eq(p, SV("postfix")))
+		return POSTFIX_CUT;
 	for (int i = 0; i < POSTFIX_DAEMON_COUNT; i++)
 		if (sv_eq(last, daemons[i]))
 			return i;
+	if (slash < 0 && sv_starts(p, SV("postfix-"))) /* an instance */
+		return POSTFIX_CUT;
 	return sv_starts(p, SV("postfix")) ? POSTFIX_DAEMON_COUNT : -1;
 }
 
@@ -90,6 +94,8 @@ static void hints(int d, struct record *r)
 
 static enum mta_result parse(int d, const struct logline *l, struct record *r)
 {
+	if (d == POSTFIX_CUT)
+		d = (int)postfix_cut(l->text);
 	if (dispatch(d, l->text, r)) {
 		hints(d, r);
 		return MTA_RECORD;

@@ -25,8 +25,12 @@ enum postfix_daemon {
 #define D(e, name) POSTFIX_##e,
 	POSTFIX_DAEMONS(D)
 #undef D
-	POSTFIX_DAEMON_COUNT
+	POSTFIX_DAEMON_COUNT,
+	POSTFIX_CUT /* the program's name lacks the daemon's */
 };
+
+/* cut.c: which daemon wrote a line whose program is only "postfix". */
+enum postfix_daemon postfix_cut(struct sv text);
 
 /* What smtpd, cleanup, postscreen and the milter lines end with:
  * "; from=<a> to=<b> proto=ESMTP helo=<c> sasl_username=<d>", each part may be absent, "," may stand between. */

@@ -54,6 +54,7 @@ for c in ("parse", "messages"):
 PY
 python3 "$TOP/tests/mta/overlap.py" "$aw" "$OUT"
 lab=${LAB:-/work/shared/data/lab}
+python3 "$TOP/tests/mta/cut.py" "$aw" "$TOP" "$lab"
 if [ -d "$lab" ]; then
 	python3 "$TOP/tests/mta/lab.py" "$aw" "$lab"
 	python3 "$TOP/tests/mta/peers_b.py" "$aw" "$(dirname "$lab")"
