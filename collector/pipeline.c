@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "collector/framing.h"
 #include "lib/wire.h"
 
 #define PROGRAMS 256u /* remembered names; direct mapped */
@@ -37,6 +38,8 @@ void feed_fini(struct feed *f)
 	frame_fini(&f->frame);
 	buf_fini(&f->again);
 	buf_fini(&f->heading);
+	buf_fini(&f->unwrapped[0]);
+	buf_fini(&f->unwrapped[1]);
 }
 
 /* "last message repeated 3 times": the line before, at this line's time. */
@@ -104,7 +107,7 @@ void feed_prime(struct feed *f, struct sv head)
 
 void feed_next_file(struct feed *f)
 {
-	frame_reset(&f->frame);
+	frame_begin(&f->frame);
 	buf_clear(&f->heading);
 	f->native = NULL;
 }
@@ -113,10 +116,15 @@ bool feed_line(struct feed *f, struct sv line, struct logline *l, unsigned *ret_
 {
 	bool is_again;
 	*ret_times = 1;
+	if (line.n && framing_may_wrap(line.p[0]) && !framing_unwrap(f->unwrapped, f->host, &line)) {
+		f->bad_stamps++;
+		return false;
+	}
 	if (may_be_native(f, line) && native_line(f, line, l))
 		return true;
 	l->native = NULL;
-	if (!syslog_read(&f->stamp, line, l)) {
+	struct sv bare;
+	if (!syslog_read(&f->stamp, line, l) && !(framing_counted(line, &bare) && syslog_read(&f->stamp, line = bare, l))) {
 		f->bad_stamps += line.n > 0;
 		return false;
 	}

@@ -17,6 +17,7 @@ struct feed {
 	struct stamp stamp;
 	struct buf again;   /* the last line, for "last message repeated" */
 	struct buf heading; /* of a server's own log, see struct native */
+	struct buf unwrapped[2]; /* the line at hand, taken out of JSON or the like */
 	struct sv host;     /* of lines that name none; borrowed from the owner */
 	const struct mta *mta, *native; /* the format that was said, if any; the one whose own log this seems to be */
 	uint64_t bad_stamps;

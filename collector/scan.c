@@ -57,7 +57,8 @@ struct sv scan_word(struct sv *s)
 	while (i < s->n && s->p[i] != ' ' && s->p[i] != ',' && s->p[i] != ';')
 		i++;
 	struct sv w = sv_take(*s, i);
-	*s = sv_skip(*s, i);
+	if (i)
+		*s = sv_skip(*s, i);
 	return w;
 }
 

@@ -55,6 +55,7 @@ PY
 python3 "$TOP/tests/mta/overlap.py" "$aw" "$OUT"
 lab=${LAB:-/work/shared/data/lab}
 python3 "$TOP/tests/mta/cut.py" "$aw" "$TOP" "$lab"
+python3 "$TOP/tests/mta/framings.py" "$aw" "$TOP" "$(dirname "$lab")"
 if [ -d "$lab" ]; then
 	python3 "$TOP/tests/mta/lab.py" "$aw" "$lab"
 	python3 "$TOP/tests/mta/peers_b.py" "$aw" "$(dirname "$lab")"
