@@ -16,8 +16,8 @@ config.mk: configure
 # --- what belongs where: a folder is a library; main.c of a folder is its program ------------------------------------
 objects = $(patsubst %.c,$(B)/%.o,$(filter-out %/main.c,$(wildcard $(1))))
 LIB_O = $(call objects,lib/*.c)
-FORMAT_SOURCES = collector/mta/*.c $(foreach f,postfix exim sendmail opensmtpd,collector/$(f)/*.c)
-COLLECTOR_O = $(call objects,collector/*.c collector/source/*.c $(FORMAT_SOURCES)) $(B)/gen/sources.o $(B)/gen/formats.o
+FORMAT_SOURCES = collector/mta/*.c $(foreach f,postfix exim sendmail opensmtpd dovecot exchange filter qmail courier haraka,collector/$(f)/*.c)
+COLLECTOR_O = $(call objects,collector/*.c collector/source/*.c collector/framing/*.c $(FORMAT_SOURCES)) $(B)/gen/sources.o $(B)/gen/formats.o $(B)/gen/framings.o
 ANALYZER_O = $(call objects,analyzer/*.c analyzer/detect/*.c) $(B)/gen/detectors.o $(B)/gen/sql.o $(B)/gen/tables.o
 REPORT_O = $(call objects,report/*.c) $(B)/gen/letters.o
 WEB_O = $(call objects,web/*.c web/page/*.c) $(B)/gen/pages.o $(B)/gen/assets.o
@@ -64,6 +64,8 @@ $(B)/gen/sources.c: $(wildcard collector/source/*.c) mk/registry.sh FORCE
 	$(call REGISTRY,source source collector/source.h)
 $(B)/gen/formats.c: $(wildcard collector/mta/*.c) mk/registry.sh FORCE
 	$(call REGISTRY,mta mta collector/mta.h)
+$(B)/gen/framings.c: $(wildcard collector/framing/*.c) mk/registry.sh FORCE
+	$(call REGISTRY,framing framing collector/framing.h)
 $(B)/gen/detectors.c: $(wildcard analyzer/detect/*.c) mk/registry.sh FORCE
 	$(call REGISTRY,detector detector analyzer/detector.h)
 $(B)/gen/pages.c: $(wildcard web/page/*.c) mk/registry.sh FORCE

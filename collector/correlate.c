@@ -21,7 +21,7 @@ static uint32_t find_or_new(struct correlate *c, const struct record *r, uint32_
 		return m;
 	m = open_new(c, open_host(c, r->host), r->queue_id);
 	*ret_key = c->msg[m].first_key;
-	c->msg[m].first_us = r->time_us;
+	c->msg[m].first_us = c->msg[m].last_us = r->time_us;
 	c->msg[m].mta = r->mta;
 	c->msg[m].keeps_removed = c->keeps_removed;
 	c->msg[m].utc_offset_s = r->utc_offset_s;
@@ -312,7 +312,8 @@ static uint32_t child_of(struct correlate *c, const struct record *r, struct sv 
 	if (!is_primary(c, m, k) || m == parent)
 		return OPEN_NONE;
 	struct sv parent_id = parent == OPEN_NONE ? r->queue_id : open_queue_id(c, parent);
-	open_set(c, &c->msg[m], &c->msg[m].parent, parent_id);
+	if (!sv_eq(parent_id, queue_id)) /* a notice whose log does not say for which message */
+		open_set(c, &c->msg[m], &c->msg[m].parent, parent_id);
 	c->msg[m].head = true;
 	if (c->msg[m].last_us < r->time_us)
 		c->msg[m].last_us = r->time_us; /* not of long ago */

@@ -1,4 +1,4 @@
-#include "collector/frame.h"
+#include "collector/framing.h"
 
 #include "lib/jsonw.h"
 
@@ -12,6 +12,12 @@ void frame_reset(struct frame *f)
 {
 	buf_clear(&f->rest);
 	f->rest_bytes = 0;
+}
+
+void frame_begin(struct frame *f)
+{
+	frame_reset(f);
+	f->mode = FRAME_UNKNOWN;
 }
 
 /* One pass over a big block is so cheap that lines need not be looked at one by one when it finds nothing. */
@@ -28,7 +34,7 @@ void frame_feed(struct frame *f, struct sv in)
 	f->odd = (any & 0x8080808080808080u) || (in.n && memchr(in.p, 0, in.n));
 }
 
-static void count_odd(struct frame *f, struct sv line)
+void frame_count_odd(struct frame *f, struct sv line)
 {
 	const char *p = line.p, *end = line.p + line.n;
 	while (p < end && (p = memchr(p, 0, (size_t)(end - p)))) {
@@ -55,7 +61,7 @@ static bool whole(struct frame *f, struct sv line, uint64_t input_bytes, struct 
 	f->lines++;
 	f->bytes += input_bytes;
 	if (f->odd)
-		count_odd(f, line);
+		frame_count_odd(f, line);
 	*ret_line = line;
 	return true;
 }
@@ -71,6 +77,8 @@ bool frame_next(struct frame *f, struct sv *in, struct sv *ret_line)
 {
 	if (!in->n)
 		return false;
+	if (f->mode != FRAME_LINES)
+		return framing_next(f, in, ret_line);
 	const char *nl = memchr(in->p, '\n', in->n);
 	if (!nl) {
 		keep(f, *in);
@@ -99,6 +107,8 @@ bool frame_last(struct frame *f, struct sv *ret_line)
 	uint64_t bytes = f->rest_bytes;
 	struct sv line = buf_sv(&f->rest);
 	frame_reset(f);
+	if (f->mode == FRAME_UNITS && f->framing && !f->framing->open && sv_chr(line, '<') > 0) /* cut short: what there is of it */
+		line = sv_skip(line, (size_t)sv_chr(line, '<'));
 	f->odd = true;
 	return whole(f, line, bytes, ret_line);
 }

@@ -7,17 +7,27 @@
 
 #define FRAME_LINE_MAX (64u << 10)
 
+struct framing;
+
+enum frame_mode { FRAME_UNKNOWN, FRAME_LINES, FRAME_UNITS };
+
 struct frame {
 	struct buf rest;     /* the start of a line whose end has not come, at most FRAME_LINE_MAX bytes */
 	uint64_t rest_bytes; /* how many bytes of input rest stands for (more than it holds when the line is cut) */
+	enum frame_mode mode; /* lines, or units of a framing that do not end with a newline (collector/framing.h); seen at the beginning */
+	const struct framing *framing; /* of the unit at hand; NULL: a line */
 	/* totals over whole lines */
 	uint64_t lines, bytes, cut_lines, nul_bytes, bad_utf8;
 	bool odd; /* the bytes given last hold a NUL or a byte above 127 */
 };
 
 void frame_fini(struct frame *f);
-/* Forgets an unfinished line (another file begins). */
+/* Forgets an unfinished line. */
 void frame_reset(struct frame *f);
+/* Another file begins. */
+void frame_begin(struct frame *f);
+/* Counts the NULs of a line, and whether it is UTF-8. */
+void frame_count_odd(struct frame *f, struct sv line);
 /* Says that in will be given to frame_next() until it is used up. */
 void frame_feed(struct frame *f, struct sv in);
 /* The next whole line out of *in, which moves on. The line is borrowed from in or from f until the next call.

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "collector/framing.h"
 #include "lib/wire.h"
 
 #define PROGRAMS 256u /* remembered names; direct mapped */
@@ -39,6 +40,8 @@ void feed_fini(struct feed *f)
 	frame_fini(&f->frame);
 	buf_fini(&f->again);
 	buf_fini(&f->heading);
+	buf_fini(&f->unwrapped[0]);
+	buf_fini(&f->unwrapped[1]);
 }
 
 void feed_block_ends(struct feed *f)
@@ -106,6 +109,8 @@ void feed_prime(struct feed *f, struct sv head)
 {
 	struct stamp kept = f->stamp;
 	struct logline l;
+	if (sv_starts(head, SV("\xef\xbb\xbf")))
+		head = sv_skip(head, 3);
 	for (ptrdiff_t end; head.n && head.p[0] == '#' && (end = sv_chr(head, '\n')) >= 0; head = sv_skip(head, (size_t)end + 1)) {
 		struct sv line = sv_take(head, (size_t)end - (end && head.p[end - 1] == '\r'));
 		(void)native_line(f, line, &l);
@@ -115,7 +120,7 @@ void feed_prime(struct feed *f, struct sv head)
 
 void feed_next_file(struct feed *f)
 {
-	frame_reset(&f->frame);
+	frame_begin(&f->frame);
 	buf_clear(&f->heading);
 	f->native = NULL;
 }
@@ -124,13 +129,20 @@ bool feed_line(struct feed *f, struct sv line, struct logline *l, unsigned *ret_
 {
 	bool is_again;
 	*ret_times = 1;
+	if (line.n && framing_may_wrap(line.p[0]) && !framing_unwrap(f->unwrapped, f->host, &line)) {
+		f->bad_stamps++;
+		return false;
+	}
 	if (may_be_native(f, line) && native_line(f, line, l))
 		return true;
 	l->native = NULL;
-	if (!syslog_read(&f->stamp, line, l)) {
+	struct sv bare;
+	if (!syslog_read(&f->stamp, line, l) && !(framing_counted(line, &bare) && syslog_read(&f->stamp, line = bare, l))) {
 		f->bad_stamps += line.n > 0;
 		return false;
 	}
+	if (l->host.n && l->host.p[l->host.n - 1] == ':' && native_line(f, line, l)) /* no host, but a process of the server */
+		return true;
 	*ret_times = syslog_repeats(l, &is_again);
 	if (is_again) {
 		struct logline said = *l;

@@ -18,6 +18,7 @@ struct feed {
 	struct buf again;   /* the last line, for "last message repeated"; ... */
 	struct sv last;     /* ... or this one, while the block it lies in stands */
 	struct buf heading; /* of a server's own log, see struct native */
+	struct buf unwrapped[2]; /* the line at hand, taken out of JSON or the like */
 	struct sv host;     /* of lines that name none; borrowed from the owner */
 	const struct mta *mta, *native; /* the format that was said, if any; the one whose own log this seems to be */
 	char quick_host[64]; /* of the line before, with the space after it; see pipeline.c */

@@ -22,6 +22,19 @@ bool scan_before(struct sv *s, struct sv end, struct sv *ret)
 	return true;
 }
 
+ptrdiff_t scan_rfind(struct sv s, struct sv needle)
+{
+	for (size_t end = s.n; needle.n && end >= needle.n;) {
+		ptrdiff_t i = sv_rchr(sv_take(s, end - needle.n + 1), needle.p[0]);
+		if (i < 0)
+			break;
+		if (memcmp(s.p + i, needle.p, needle.n) == 0)
+			return i;
+		end = (size_t)i + needle.n - 1;
+	}
+	return -1;
+}
+
 bool scan_int(struct sv *s, int64_t *ret)
 {
 	int64_t v = 0;
@@ -44,7 +57,8 @@ struct sv scan_word(struct sv *s)
 	while (i < s->n && s->p[i] != ' ' && s->p[i] != ',' && s->p[i] != ';')
 		i++;
 	struct sv w = sv_take(*s, i);
-	*s = sv_skip(*s, i);
+	if (i)
+		*s = sv_skip(*s, i);
 	return w;
 }
 

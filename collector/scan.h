@@ -23,6 +23,8 @@ static inline bool scan_char(struct sv *s, char c)
 bool scan_until(struct sv *s, char c, struct sv *ret);
 /* The text before the first `end`; *s moves past it. */
 bool scan_before(struct sv *s, struct sv end, struct sv *ret);
+/* Index of the last needle in s, or -1: for what the server writes after what a stranger chose. */
+ptrdiff_t scan_rfind(struct sv s, struct sv needle);
 /* Unsigned decimal, at most 18 digits. */
 bool scan_int(struct sv *s, int64_t *ret);
 /* A run of bytes that are neither space nor one of , ; */

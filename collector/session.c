@@ -12,16 +12,16 @@
 #define ACCOUNT_FIELDS(F) F(account) F(auth_method)
 #define CLIENT_FIELDS(F) PEER_FIELDS(F) ACCOUNT_FIELDS(F)
 #define MESSAGE_FIELDS(F) F(queue_id) F(sender) F(recipient)
+#define ASKED_FIELDS(F) F(asked_account) F(asked_sender) F(asked_recipient) /* not granted yet */
 #define TRIED_FIELDS(F) F(tried) /* who wanted to log in, for the line that says that it failed */
+#define ALL_FIELDS(F) CLIENT_FIELDS(F) MESSAGE_FIELDS(F) ASKED_FIELDS(F) TRIED_FIELDS(F)
 
 struct session {
 	uint64_t hash;
 	struct buf key;
 	int64_t client_port, begun_us;
 #define F(name) struct buf name; bool has_##name;
-	CLIENT_FIELDS(F)
-	MESSAGE_FIELDS(F)
-	TRIED_FIELDS(F)
+	ALL_FIELDS(F)
 #undef F
 	uint32_t older, newer; /* in order of beginning */
 	bool used;
@@ -52,9 +52,7 @@ static void each_buf(struct session *e, void (*f)(struct buf *b))
 {
 	f(&e->key);
 #define F(name) f(&e->name);
-	CLIENT_FIELDS(F)
-	MESSAGE_FIELDS(F)
-	TRIED_FIELDS(F)
+	ALL_FIELDS(F)
 #undef F
 }
 
@@ -76,9 +74,7 @@ static size_t text_bytes(const struct session *e)
 {
 	size_t n = e->key.n;
 #define F(name) n += e->name.n;
-	CLIENT_FIELDS(F)
-	MESSAGE_FIELDS(F)
-	TRIED_FIELDS(F)
+	ALL_FIELDS(F)
 #undef F
 	return n + sizeof *e;
 }
@@ -140,9 +136,7 @@ static void forget(struct sessions *s, uint32_t i)
 	s->bytes -= text_bytes(e);
 	each_buf(e, buf_clear);
 #define F(name) e->has_##name = false;
-	CLIENT_FIELDS(F)
-	MESSAGE_FIELDS(F)
-	TRIED_FIELDS(F)
+	ALL_FIELDS(F)
 #undef F
 	e->used = false;
 	e->newer = s->free_list;
@@ -239,6 +233,36 @@ static void exchange_message(struct sessions *s, struct session *e, struct recor
 	}
 }
 
+static void drop(struct sessions *s, struct buf *b, bool *has)
+{
+	s->bytes -= b->n;
+	buf_clear(b);
+	*has = false;
+}
+
+static void exchange_asked(struct sessions *s, struct session *e, struct record *r)
+{
+	if (r->kind == RECORD_AUTH_FAIL) {
+		if (!r->account.p && e->has_asked_account)
+			r->account = buf_sv(&e->asked_account);
+		return;
+	}
+	if (r->kind == RECORD_OTHER) {
+		if (r->account.p)
+			keep(s, &e->asked_account, &e->has_asked_account, r->account);
+		if (r->sender.p) /* another message begins */
+			drop(s, &e->asked_recipient, &e->has_asked_recipient);
+	}
+#define F(name)                                                                  \
+	if (r->kind == RECORD_OTHER && r->name.p)                                \
+		keep(s, &e->asked_##name, &e->has_asked_##name, r->name);        \
+	else if (r->kind != RECORD_OTHER && !r->name.p && e->has_asked_##name)   \
+		r->name = buf_sv(&e->asked_##name);
+	F(sender)
+	F(recipient)
+#undef F
+}
+
 /* A record either says a thing, which is then remembered, or is told it. */
 static void exchange(struct sessions *s, struct session *e, struct record *r)
 {
@@ -253,7 +277,10 @@ static void exchange(struct sessions *s, struct session *e, struct record *r)
 		e->client_port = r->client_port;
 	else if (r->client_ip.p)
 		r->client_port = e->client_port;
-	exchange_account(s, e, r);
+	if (r->asked)
+		exchange_asked(s, e, r);
+	if (!r->asked || r->kind != RECORD_OTHER)
+		exchange_account(s, e, r);
 	if (r->kind == RECORD_DELIVERY || r->kind == RECORD_OTHER)
 		exchange_message(s, e, r);
 }
@@ -317,9 +344,7 @@ void sessions_save(const struct sessions *s, struct buf *out)
 		wire_put_i(out, e->begun_us);
 		wire_put_i(out, e->client_port);
 #define F(name) put_text(out, &e->name, e->has_##name);
-		CLIENT_FIELDS(F)
-		MESSAGE_FIELDS(F)
-		TRIED_FIELDS(F)
+		ALL_FIELDS(F)
 #undef F
 	}
 }
@@ -346,9 +371,7 @@ int sessions_load(struct sessions *s, struct wire *w)
 		struct session *e = begin(s, hash, key, begun_us);
 		e->client_port = wire_get_i(w);
 #define F(name) get_text(s, w, &e->name, &e->has_##name);
-		CLIENT_FIELDS(F)
-		MESSAGE_FIELDS(F)
-		TRIED_FIELDS(F)
+		ALL_FIELDS(F)
 #undef F
 	}
 	return w->bad ? -1 : 0;

@@ -14,10 +14,14 @@ static int program(struct sv p)
 	struct sv last = slash < 0 ? p : sv_skip(p, (size_t)slash + 1);
 	if (slash < 0 && !sv_starts(p, SV("postfix")) && !sv_eq(p, SV("policyd-spf")))
 		return -1;
+	if (sv_eq(p, SV("postfix")))
+		return POSTFIX_CUT;
 	int service = sv_find(p, SV("submission")) >= 0 || sv_find(p, SV("smtps")) >= 0 ? POSTFIX_SUBMISSION : 0;
 	for (int i = 0; i < POSTFIX_DAEMON_COUNT; i++)
 		if (sv_eq(last, daemons[i]))
 			return i | service;
+	if (slash < 0 && sv_starts(p, SV("postfix-"))) /* an instance */
+		return POSTFIX_CUT;
 	return sv_starts(p, SV("postfix")) ? POSTFIX_DAEMON_COUNT : -1;
 }
 
@@ -91,6 +95,8 @@ void postfix_hints(int number, struct record *r)
 
 static enum mta_result parse(int number, const struct logline *l, struct record *r)
 {
+	if (number == POSTFIX_CUT)
+		number = (int)postfix_cut(l->text);
 	if (dispatch(number & POSTFIX_DAEMON_MASK, l->text, r)) {
 		postfix_hints(number, r);
 		return MTA_RECORD;

@@ -25,12 +25,16 @@ enum postfix_daemon {
 #define D(e, name) POSTFIX_##e,
 	POSTFIX_DAEMONS(D)
 #undef D
-	POSTFIX_DAEMON_COUNT
+	POSTFIX_DAEMON_COUNT,
+	POSTFIX_CUT /* the program's name lacks the daemon's */
 };
 
 /* A program's number: its daemon, and whether it is a service for the customers' own programs. */
 #define POSTFIX_DAEMON_MASK 0xff
 #define POSTFIX_SUBMISSION 0x100
+
+/* cut.c: which daemon wrote a line whose program is only "postfix". */
+enum postfix_daemon postfix_cut(struct sv text);
 
 /* What smtpd, cleanup, postscreen and the milter lines end with:
  * "; from=<a> to=<b> proto=ESMTP helo=<c> sasl_username=<d>", each part may be absent, "," may stand between. */

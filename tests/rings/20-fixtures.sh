@@ -54,8 +54,11 @@ for c in ("parse", "messages"):
 PY
 python3 "$TOP/tests/mta/overlap.py" "$aw" "$OUT"
 lab=${LAB:-/work/shared/data/lab}
+python3 "$TOP/tests/mta/cut.py" "$aw" "$TOP" "$lab"
+python3 "$TOP/tests/mta/framings.py" "$aw" "$TOP" "$(dirname "$lab")"
 if [ -d "$lab" ]; then
 	python3 "$TOP/tests/mta/lab.py" "$aw" "$lab"
+	python3 "$TOP/tests/mta/peers_b.py" "$aw" "$(dirname "$lab")"
 else
 	echo "skip laboratory logs - $lab is not there"
 fi

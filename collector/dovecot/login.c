@@ -1,0 +1,85 @@
+/* imap-login, pop3-login, submission-login, managesieve-login:
+ *   "Login: user=<u>, method=PLAIN, rip=…, lip=…, mpid=…, TLS, session=<…>"
+ *   "Disconnected: Connection closed (auth failed, 2 attempts in 6 secs): user=<u>, method=…, rip=…, …"
+ * A failed login is told here, always, and by auth as well when auth_verbose is on. It counts here and once: this line exists
+ * with every configuration, and names the address that the client really has. What auth says is a warning. (Where another
+ * server asks Dovecot's auth for its own clients, as Postfix does, that server tells of the failure itself.) */
+#include "collector/dovecot/dovecot.h"
+
+/* Everything after the user name is Dovecot's own, and the user name is the client's: so rip= is the last one, and the
+ * name ends where method= (or rip=) begins before it. */
+static bool tail(struct sv s, struct record *r)
+{
+	ptrdiff_t rip = scan_rfind(s, SV("rip="));
+	if (rip < 1 || s.p[rip - 1] != ' ')
+		return false;
+	struct sv t = sv_skip(s, (size_t)rip + 4), before = sv_take(s, (size_t)rip), skipped;
+	r->client_ip = scan_ip(scan_word(&t));
+	struct sv port = t;
+	if (scan_before(&port, SV("rport="), &skipped))
+		(void)scan_int(&port, &r->client_port);
+	if (scan_before(&t, SV("session=<"), &skipped))
+		(void)scan_until(&t, '>', &r->session);
+	if (sv_ends(before, SV(", ")))
+		before.n -= 2;
+	ptrdiff_t method = scan_rfind(before, SV(", method="));
+	if (method > 0 && before.p[method - 1] == '>' && sv_chr(sv_skip(before, (size_t)method + 9), ' ') < 0) {
+		r->auth_method = sv_skip(before, (size_t)method + 9);
+		before.n = (size_t)method;
+	}
+	ptrdiff_t user = sv_find(before, SV("user=<"));
+	if (user >= 0 && before.p[before.n - 1] == '>' && before.n > (size_t)user + 7)
+		r->account = sv_make(before.p + user + 6, before.n - (size_t)user - 7);
+	return true;
+}
+
+/* How the session ended, by the words before "user=<": nobody but Dovecot writes there. */
+static enum record_kind verdict(struct sv why)
+{
+	static const struct sv failed[] = { SCAN_S("(auth failed"), SCAN_S("(proxy dest auth failed"), SCAN_S("authentication attempts)") };
+	static const struct sv odd[] = { /* no password was judged */
+		SCAN_S("plaintext auth"), SCAN_S("cert"), SCAN_S("internal failure"), SCAN_S("temporary"), SCAN_S("auth service"),
+	};
+	for (size_t i = 0; i < sizeof failed / sizeof *failed; i++)
+		if (sv_find(why, failed[i]) >= 0)
+			return RECORD_AUTH_FAIL;
+	for (size_t i = 0; i < sizeof odd / sizeof *odd; i++)
+		if (sv_find(why, odd[i]) >= 0)
+			return RECORD_WARNING;
+	return RECORD_DISCONNECT;
+}
+
+/* "proxy(ann): started proxying to 192.0.2.5:143: user=<ann>, …", "proxy(ann): disconnecting 198.51.100.7 (…): user=<…" */
+static bool proxy(struct sv s, struct record *r)
+{
+	bool started = sv_find(s, SV("): started proxying to ")) >= 0;
+	if (!tail(s, r))
+		return false;
+	r->kind = started ? RECORD_AUTH_OK : sv_find(s, SV("): Login failed")) >= 0 ? RECORD_AUTH_FAIL : RECORD_DISCONNECT;
+	r->session_end = r->kind == RECORD_DISCONNECT;
+	return true;
+}
+
+bool dovecot_login(struct sv s, struct record *r)
+{
+	static const struct sv ends[] = {
+		SCAN_S("Disconnected"), SCAN_S("Aborted login"), SCAN_S("Login aborted"), SCAN_S("Client has quit the connection"),
+		SCAN_S("Remote closed connection"), SCAN_S("Internal login failure"), SCAN_S("Connection closed"), SCAN_S("Maximum number of connections"),
+	};
+	if (sv_starts(s, SV("Login: ")) || sv_starts(s, SV("Logged in: "))) {
+		r->kind = RECORD_AUTH_OK;
+		return tail(s, r);
+	}
+	if (sv_starts(s, SV("proxy(")))
+		return proxy(s, r);
+	if (!SCAN_ANY(s, ends) || !tail(s, r))
+		return false;
+	ptrdiff_t user = sv_find(s, SV(": user=<")), rip = sv_find(s, SV(": rip="));
+	struct sv why = user >= 0 ? sv_take(s, (size_t)user) : rip >= 0 ? sv_take(s, (size_t)rip) : s;
+	r->kind = verdict(why);
+	r->reason = why;
+	if (r->kind == RECORD_DISCONNECT && r->account.p && !r->account.n)
+		r->account = (struct sv){ 0 };
+	r->session_end = true;
+	return true;
+}

@@ -1,0 +1,182 @@
+#include "collector/framing.h"
+
+#include "lib/times.h"
+
+/* -- units -- */
+
+static const struct framing *framing_of(struct sv s)
+{
+	for (const struct framing *const *k = framing_registry; *k; k++)
+		if ((*k)->measure && (*k)->begins(s))
+			return *k;
+	return NULL;
+}
+
+/* Bytes of the unit at the start of s; 0: *ret_need bytes are needed. */
+static size_t unit_size(struct frame *f, struct sv s, size_t *ret_need)
+{
+	ptrdiff_t nl = sv_chr(s, '\n');
+	*ret_need = FRAMING_ENOUGH;
+	if (s.n < FRAMING_ENOUGH && nl < 0)
+		return 0;
+	const struct framing *k = framing_of(s);
+	if (f->mode == FRAME_UNKNOWN)
+		f->mode = k ? FRAME_UNITS : FRAME_LINES;
+	f->framing = k;
+	*ret_need = s.n + 1;
+	size_t n = k ? k->measure(s, ret_need) : (size_t)(nl + 1);
+	return !n && s.n >= FRAMING_UNIT_MAX ? s.n : n;
+}
+
+/* Keeps what is needed of *in; a need of one more byte is one for the rest of the line. */
+static void keep(struct frame *f, struct sv *in, size_t need)
+{
+	size_t n = need - f->rest.n;
+	ptrdiff_t nl = n == 1 ? sv_chr(*in, '\n') : -1;
+	if (n == 1)
+		n = nl < 0 ? in->n : (size_t)nl + 1;
+	if (n > in->n)
+		n = in->n;
+	buf_add(&f->rest, in->p, n);
+	f->rest_bytes += n;
+	*in = sv_skip(*in, n);
+}
+
+static struct sv counted(struct frame *f, struct sv unit)
+{
+	f->lines++;
+	f->bytes += unit.n;
+	if (f->framing && f->framing->open) /* opened later */
+		return unit;
+	ptrdiff_t begin = f->framing ? sv_chr(unit, '<') : 0;
+	unit = sv_skip(unit, begin > 0 ? (size_t)begin : 0);
+	while (unit.n && (unit.p[unit.n - 1] == '\n' || unit.p[unit.n - 1] == '\r' || !unit.p[unit.n - 1]))
+		unit.n--;
+	if (unit.n > FRAME_LINE_MAX) {
+		unit.n = FRAME_LINE_MAX;
+		f->cut_lines++;
+	}
+	frame_count_odd(f, unit);
+	return unit;
+}
+
+bool framing_next(struct frame *f, struct sv *in, struct sv *ret_line)
+{
+	size_t need;
+	if (!f->rest_bytes)
+		buf_clear(&f->rest); /* it held the line given last */
+	while (in->n) {
+		bool kept = f->rest_bytes > 0;
+		struct sv s = kept ? buf_sv(&f->rest) : *in;
+		size_t n = unit_size(f, s, &need);
+		if (f->mode == FRAME_LINES)
+			return frame_next(f, in, ret_line);
+		if (n && !kept) {
+			*in = sv_skip(*in, n);
+			*ret_line = counted(f, sv_take(s, n));
+			return true;
+		}
+		if (!n) {
+			keep(f, in, need);
+			s = buf_sv(&f->rest);
+			n = unit_size(f, s, &need);
+			if (f->mode == FRAME_LINES)
+				return frame_next(f, in, ret_line);
+		}
+		if (!n)
+			continue;
+		*in = sv_make(in->p - (s.n - n), in->n + (s.n - n)); /* kept more than it took */
+		f->rest_bytes = 0;
+		*ret_line = counted(f, sv_take(s, n));
+		return true;
+	}
+	return false;
+}
+
+/* -- lines in units -- */
+
+bool framing_counted(struct sv line, struct sv *ret_line)
+{
+	extern const struct framing framing_octet;
+	if (!framing_octet.begins(line))
+		return false;
+	*ret_line = sv_skip(line, (size_t)sv_chr(line, '<'));
+	return true;
+}
+
+bool framing_unwrap(struct buf scratch[2], struct sv host, struct sv *line)
+{
+	for (int depth = 0; depth < 2 && line->n && framing_may_wrap(line->p[0]); depth++) { /* a container whose program writes JSON */
+		const struct framing *const *k = framing_registry;
+		while (*k && !((*k)->open && (*k)->begins(*line)))
+			k++;
+		if (!*k)
+			return true;
+		buf_clear(&scratch[depth]);
+		if (!(*k)->open(*line, host, &scratch[depth]))
+			return false;
+		*line = sv_take(buf_sv(&scratch[depth]), FRAME_LINE_MAX);
+	}
+	return true;
+}
+
+/* Begins s with a time of its own, as a line of syslog or of a server's own log does? */
+static bool is_stamped(struct sv s)
+{
+	if (s.n < 16)
+		return false;
+	if (s.p[3] == ' ' && s.p[6] == ' ' && s.p[9] == ':' && s.p[12] == ':')
+		return true;
+	if (s.p[4] == '-' && s.p[7] == '-' && (s.p[10] == 'T' || s.p[10] == ' '))
+		return true;
+	return (s.p[0] == '<' && s.p[1] >= '0' && s.p[1] <= '9') || (s.p[0] == '@' && s.p[1] == '4');
+}
+
+/* A name without what would end it. */
+static void add_name(struct buf *out, struct sv s)
+{
+	size_t begin = out->n;
+	buf_addsv(out, sv_take(s, 255));
+	for (size_t i = begin; i < out->n; i++)
+		if (out->p[i] == ' ' || out->p[i] == ':' || out->p[i] == '[' || out->p[i] == '\n')
+			out->p[i] = '_';
+}
+
+static bool is_time(struct sv s)
+{
+	int64_t us;
+	return s.n >= 19 && s.n < 40 && s.p[10] == 'T' && times_parse(s, &us) == 0;
+}
+
+bool framing_compose(const struct framing_parts *p, struct buf *out)
+{
+	struct sv m = p->message;
+	while (m.n && (m.p[m.n - 1] == '\n' || m.p[m.n - 1] == '\r'))
+		m.n--;
+	if (!m.p || !m.n)
+		return false;
+	if (!p->program.n && (is_stamped(m) || m.p[0] == '{')) {
+		buf_addsv(out, m);
+		return true;
+	}
+	if (is_time(p->time))
+		buf_addsv(out, p->time);
+	else if (p->time_us != INT64_MIN)
+		times_rfc3339(p->time_us, 0, out);
+	else
+		return false;
+	buf_addc(out, ' ');
+	add_name(out, p->host.n ? p->host : SV("localhost"));
+	buf_addc(out, ' ');
+	if (p->program.n) {
+		add_name(out, p->program);
+		if (p->pid.n && p->pid.n < 12) {
+			buf_addc(out, '[');
+			buf_addsv(out, p->pid);
+			buf_addc(out, ']');
+		}
+		buf_add(out, ": ", 2);
+	}
+	buf_addsv(out, m);
+	return true;
+}

@@ -1,0 +1,45 @@
+/* framing: what lines are wrapped in. Adding one is adding collector/framing/<name>.c that defines
+ * `const struct framing framing_<name>`. Two things may be special: where a unit ends (a count before it, an empty line after
+ * it), and that the line of the log lies in it as text. Which framing it is is seen at the beginning of each unit; units that
+ * do not end with a newline are only looked for in files and streams that begin with one. */
+#ifndef COLLECTOR_FRAMING_H
+#define COLLECTOR_FRAMING_H
+
+#include "collector/frame.h"
+
+#define FRAMING_UNIT_MAX (1u << 20)
+#define FRAMING_ENOUGH 10u /* bytes that show of what framing a unit is */
+
+struct framing {
+	const char *name;
+	/* Whether s, at least FRAMING_ENOUGH bytes or up to a newline, begins a unit of this kind. */
+	bool (*begins)(struct sv s);
+	/* Bytes of the whole unit at the start of s. 0: more are needed, *ret_need of them at least. NULL: a unit is a line. */
+	size_t (*measure)(struct sv s, size_t *ret_need);
+	/* The plain line in a unit, into an empty buffer. False: there is none. host: of units that name none. */
+	bool (*open)(struct sv unit, struct sv host, struct buf *ret_line);
+};
+
+extern const struct framing *const framing_registry[];
+
+/* frame_next() of a stream that is not known to be plain lines. */
+bool framing_next(struct frame *f, struct sv *in, struct sv *ret_line);
+
+/* Takes *line out of what it is wrapped in, if it is; scratch are two buffers that hold the result. False: it is wrapped, but has no
+ * line in it. */
+bool framing_unwrap(struct buf scratch[2], struct sv host, struct sv *line);
+/* A line with a count before it in a file of plain lines: the line. */
+bool framing_counted(struct sv line, struct sv *ret_line);
+/* Whether a line with this first byte may be wrapped. */
+static inline bool framing_may_wrap(char first) { return first == '{' || first == '_'; }
+
+/* What a wrapper says beside the message; all may be absent. */
+struct framing_parts {
+	struct sv time;     /* RFC 3339 as it stands */
+	int64_t time_us;    /* when time is absent; INT64_MIN: neither */
+	struct sv host, program, pid, message;
+};
+/* Writes them as a line of syslog; a message that is one already (and no program was said) stays as it is. False: no message or no time. */
+bool framing_compose(const struct framing_parts *p, struct buf *ret_line);
+
+#endif

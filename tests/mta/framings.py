@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""One log in everything that lines may be wrapped in: the same records and messages as from the plain file."""
+import json, os, re, struct, subprocess, sys
+
+aw, top, data = sys.argv[1:]
+LINE = re.compile(rb"<\d+>1 (\S+) (\S+) (\S+) (\S+) - -  ?(.*)", re.S)
+plain = open(os.path.join(top, "tests/mta/postfix/filter.log"), "rb").read().splitlines()
+odd = b"<22>1 2026-11-23T08:00:00.000001+00:00 mx postfix/smtpd 9 - - NOQUEUE: reject: RCPT from h.example[203.0.113.9]: 550 5.1.1 <caf\xe9@isp.example>: User unknown; from=<a@b.example> to=<caf\xe9@isp.example> proto=SMTP helo=<x>"
+lines = plain + [odd] + [re.sub(rb"T07:", b"T09:", l) for l in plain]
+
+
+def run(command, text):
+    p = subprocess.run([aw, command, "--year", "2026", "--timezone", "UTC", "-"], input=text, capture_output=True)
+    return p.stdout + b"".join(l for l in p.stderr.splitlines(True) if b"skipped" in l)
+
+
+def parts(line):
+    return LINE.fullmatch(line).groups()
+
+
+def text(b):
+    return b.decode("utf-8", "surrogateescape")
+
+
+def dump(o):
+    """JSON with raw bytes where Python has surrogates, as loggers write what they were given."""
+    return json.dumps(o, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogateescape") + b"\n"
+
+
+def docker(line, i):
+    pieces = [line + b"\n"] if i % 5 else [line[k:k + 30] for k in range(0, len(line), 30)] + [b"\n"]
+    return b"".join(dump({"log": text(p), "stream": "stdout", "time": "2026-11-23T06:00:00.123456789Z"}) for p in pieces)
+
+
+def docker_bare(line, i):
+    """A container that writes no stamps."""
+    time, _, program, pid, message = parts(line)
+    return dump({"log": text(program + b"[" + pid + b"]: " + message + b"\n"), "stream": "stderr", "time": text(time)})
+
+
+def micros(line):
+    import datetime
+    t = datetime.datetime.fromisoformat(text(parts(line)[0]))
+    return (t - datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)) // datetime.timedelta(microseconds=1)
+
+
+def journal_json(line, i):
+    _, host, program, pid, message = parts(line)
+    try:
+        m = message.decode()
+    except UnicodeDecodeError:
+        m = list(message)
+    if i % 7 == 0:
+        m = list(message)
+    return dump({"__CURSOR": "s=1;i=%x" % i, "__REALTIME_TIMESTAMP": str(micros(line) + 700), "_SOURCE_REALTIME_TIMESTAMP": str(micros(line)), "PRIORITY": "6",
+                 "_HOSTNAME": text(host), "SYSLOG_IDENTIFIER": text(program), "SYSLOG_PID": text(pid), "_PID": "1", "MESSAGE": m, "X": None, "Y": [{"a": "}"}]})
+
+
+def export(line, i):
+    _, host, program, pid, message = parts(line)
+    binary = i % 3 == 0 or b"\xe9" in message
+    said = b"MESSAGE\n" + struct.pack("<Q", len(message)) + message if binary else b"MESSAGE=" + message
+    return b"__CURSOR=s=1;i=%x\n__REALTIME_TIMESTAMP=%d\n_PID=1\nSYSLOG_PID=%s\nBLOB\n%s\n_HOSTNAME=%s\nSYSLOG_IDENTIFIER=%s\n%s\n\n" % (
+        i, micros(line), pid, struct.pack("<Q", 10) + b"\n\nMESSAGE=x"[:10], host, program, said)
+
+
+def generic(line, i):
+    time, host, program, pid, message = parts(line)
+    shapes = [
+        {"@timestamp": text(time), "host": {"name": text(host), "ip": ["192.0.2.1"]}, "process": {"name": text(program), "pid": int(pid)}, "message": text(message)},
+        {"time": text(time), "hostname": text(host), "program": text(program), "pid": text(pid), "msg": text(message), "nested": {"message": "no"}},
+        {"timestamp": micros(line) / 1e6 if i % 2 else micros(line), "host": text(host), "syslogtag": text(program + b"[" + pid + b"]:"), "message": text(message)},
+        {"message": text(line), "log": "not this"},
+    ]
+    return dump(shapes[i % 4])
+
+
+def octet(line, i):
+    line += b"\n" if i % 2 else b""
+    return b"%d %s" % (len(line), line)
+
+
+want = {c: run(c, b"\n".join(lines) + b"\n") for c in ("parse", "messages")}
+
+
+def check(name, raw):
+    for command in want:
+        got = run(command, raw)
+        if name == "docker_bare":  # nothing names the host
+            got = got.replace(b'"host":"localhost"', b'"host":"mx"')
+        if got == want[command]:
+            print("ok framing %s %s" % (name, command))
+        else:
+            a, b = want[command].splitlines(), got.splitlines()
+            differ = [(x, y) for x, y in zip(a, b) if x != y]
+            print("not ok framing %s %s - %d lines and %d, %s" % (name, command, len(a), len(b), differ[:1]))
+
+
+wrappers = [docker, docker_bare, journal_json, export, generic, octet]
+for w in wrappers:
+    check(w.__name__, b"".join(w(l, i) for i, l in enumerate(lines)))
+check("crlf", b"\r\n".join(lines) + b"\r\n")
+check("octet without an end", b"".join(octet(l, 0) for l in lines))
+mixed = [lambda l, i: docker(l, 1), journal_json, generic, lambda l, i: l + b"\n", lambda l, i: b"%d %s\n" % (len(l) + 1, l)]
+check("plain and wrapped lines", lines[0] + b"\n" + b"".join(mixed[i % len(mixed)](l, i) for i, l in enumerate(lines[1:])))
+check("octets and plain lines", b"".join(octet(l, 1) if i % 3 else l + b"\n" for i, l in enumerate(lines, 1)))
+
+
+def stray(junk, where=20):
+    """Junk among plain lines must cost no line but itself."""
+    raw = b"\n".join(lines[:where] + junk + lines[where:]) + b"\n"
+    got = run("messages", raw)
+    got = b"".join(l for l in got.splitlines(True) if b"skipped" not in l)
+    return got == b"".join(l for l in want["messages"].splitlines(True) if b"skipped" not in l)
+
+
+for name, junk in (("a count in a plain file", [b"99999 <22>1 x"]), ("an open brace", [b"{", b'{"log":"', b'{"message":"\\u12', b'{"a":[[[[[[[']),
+                   ("a cursor in a plain file", [b"__CURSOR=x", b"MESSAGE"]), ("half an object", [b'{"log":"x', b'{"message":null}', b'{"message":{"a":1}}'])):
+    print(("ok" if stray(junk) else "not ok") + " framing: %s swallows nothing" % name + ("" if stray(junk) else " - messages differ"))
+
+folder = os.path.join(data, "lab", "postfix-journald")
+if os.path.isdir(folder):
+    same = {f: run("messages", open(os.path.join(folder, "journal-%s.txt" % f), "rb").read()) for f in ("json", "export", "short-iso-precise")}
+    good = len(set(same.values())) == 1 and len(same["json"]) > 1000
+    print("ok framing: a journal as JSON, export and text gives the same" if good else "not ok framing: a journal as JSON, export and text - they differ")
