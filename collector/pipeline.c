@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "collector/framing.h"
+#include "lib/times.h"
 #include "lib/wire.h"
 
 #define PROGRAMS 256u /* remembered names; direct mapped */
@@ -296,26 +297,63 @@ void pipeline_take(struct pipeline *p, const struct logline *l, unsigned times)
 
 /* -- the quick way for the usual lines of a busy log -- */
 
-/* "Nov 24 00:00:00 host program[123]: text" whose second and host are those of the line before. *t moves to the program. */
+/* Six digits, in microseconds; -1: others. */
+static inline int32_t quick_fraction(const char *p)
+{
+	int32_t v = 0;
+	for (unsigned i = 0; i < 6; i++) {
+		unsigned d = (unsigned)(p[i] - '0');
+		if (d > 9)
+			return -1;
+		v = v * 10 + (int32_t)d;
+	}
+	return v;
+}
+
+/* "Nov 24 00:00:00 host …" and "2026-11-24T00:00:00.123456+01:00 host …" whose second, zone and host are those of the line before. *t
+ * moves behind the host. */
 static inline bool quick_head(struct feed *f, struct sv *t, struct logline *l)
 {
 	const struct stamp *s = &f->stamp;
-	if (f->quick_host_n == 0 || s->memo_n != 15 || t->n < 16 + f->quick_host_n + 8 || memcmp(t->p, s->memo, 15) != 0 || t->p[15] != ' ' ||
-	    memcmp(t->p + 16, f->quick_host, f->quick_host_n) != 0)
+	const char *p = t->p;
+	size_t at = f->quick_at, n = f->quick_host_n;
+	if (n == 0 || t->n < at + n + 8 || memcmp(p + at, f->quick_host, n) != 0)
 		return false;
-	l->time_us = s->memo_us;
-	l->utc_offset_s = s->memo_offset_s;
-	l->host = sv_make(t->p + 16, f->quick_host_n - 1);
-	*t = sv_skip(*t, 16 + f->quick_host_n);
+	if (at == 16) {
+		if (s->memo_n != 15 || memcmp(p, s->memo, 15) != 0 || p[15] != ' ')
+			return false;
+		l->time_us = s->memo_us;
+		l->utc_offset_s = s->memo_offset_s;
+	} else {
+		int32_t us = quick_fraction(p + 20);
+		if (us < 0 || s->memo_n != 19 || memcmp(p, s->memo, 19) != 0 || p[19] != '.' || memcmp(p + 26, f->quick_zone, f->quick_zone_n) != 0)
+			return false;
+		l->time_us = (s->memo_us - f->quick_offset_s) * US_PER_S + us;
+		l->utc_offset_s = f->quick_offset_s;
+	}
+	l->host = sv_make(p + at, n - 1);
+	*t = sv_skip(*t, at + n);
 	return true;
 }
 
-/* What the next line's head may be like: host, with the space after it. */
+/* What the next line's head may be like. */
 static void quick_learn(struct feed *f, const struct logline *l)
 {
 	f->quick_host_n = 0;
-	if (l->native || !l->host.n || l->host.n + 1 > sizeof f->quick_host || l->raw.p[0] == '<' || f->stamp.memo_n != 15 || l->host.p != l->raw.p + 16)
+	if (l->native || !l->host.n || l->host.n + 1 > sizeof f->quick_host || l->host.p <= l->raw.p || l->host.p >= l->raw.p + l->raw.n || l->raw.p[0] == '<')
 		return;
+	size_t at = (size_t)(l->host.p - l->raw.p);
+	const char *p = l->raw.p;
+	if (at + l->host.n >= l->raw.n || p[at + l->host.n] != ' ')
+		return;
+	if (at == 16 ? f->stamp.memo_n != 15 : f->stamp.memo_n != 19 || at < 28 || at > 33 || p[19] != '.' || (p[26] != '+' && p[26] != '-' && p[26] != 'Z'))
+		return;
+	if (at != 16) {
+		f->quick_zone_n = at - 26; /* with the space */
+		memcpy(f->quick_zone, p + 26, f->quick_zone_n);
+		f->quick_offset_s = l->utc_offset_s;
+	}
+	f->quick_at = at;
 	memcpy(f->quick_host, l->host.p, l->host.n + 1);
 	f->quick_host_n = l->host.n + 1;
 }

@@ -21,8 +21,10 @@ struct feed {
 	struct buf unwrapped[2]; /* the line at hand, taken out of JSON or the like */
 	struct sv host;     /* of lines that name none; borrowed from the owner */
 	const struct mta *mta, *native; /* the format that was said, if any; the one whose own log this seems to be */
-	char quick_host[64]; /* of the line before, with the space after it; see pipeline.c */
-	size_t quick_host_n;
+	/* The head of the line before, see pipeline.c: host with the space after it, and where it began; an ISO stamp's fraction and zone. */
+	char quick_host[64], quick_zone[8];
+	size_t quick_host_n, quick_at, quick_zone_n;
+	int32_t quick_offset_s;
 	uint64_t bad_stamps;
 };
 
