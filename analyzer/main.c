@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -19,7 +20,10 @@
 
 /* Under load one commit serves many lines; an idle stream is committed at once. */
 #define COMMIT_BYTES (4u << 20)
-#define COMMIT_MS 50
+#define COMMIT_MS 100        /* the longest that a commit waits for company */
+#define COMMIT_SHARE 100     /* commits may take a hundredth of a processor; what comes in faster shares them */
+#define COMMIT_CREDIT_NS 20000000 /* what may be saved up for a burst */
+#define BULK_BYTES (16 << 10)  /* so much in one reading is no trickle: more will follow */
 #define RETRY_MS 2000
 #define RETENTION_MS (3600 * 1000)
 #define INVENTORY_MS 2000 /* the customers' file is looked at so often */
@@ -38,6 +42,8 @@ struct server {
 	struct stat inventory_seen;
 	struct peer *peers;
 	bool stalled; /* the store cannot be written: nothing is read until it can */
+	int64_t credit_ns; /* see credit() */
+	uint64_t credit_at;
 };
 
 struct peer {
@@ -119,10 +125,20 @@ static void read_all(struct server *s, bool on)
 
 static void on_commit_timer(uv_timer_t *t);
 
+static int64_t cpu_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
 static int commit(struct server *s)
 {
 	struct err e;
-	if (ingest_commit(&s->ingest, &e) == 0) {
+	int64_t start = cpu_ns();
+	int bad = ingest_commit(&s->ingest, &e);
+	s->credit_ns -= cpu_ns() - start;
+	if (bad == 0) {
 		uv_timer_stop(&s->commit);
 		if (s->stalled) {
 			msg_info("the store can be written again");
@@ -144,15 +160,29 @@ static void on_commit_timer(uv_timer_t *t)
 	(void)commit(t->data);
 }
 
-/* After a round of reading: commit at once when little came (idle), else soon. */
+/* Time for commits that was not used yet. */
+static int64_t credit(struct server *s)
+{
+	uint64_t now = uv_hrtime();
+	s->credit_ns += (int64_t)((now - s->credit_at) / COMMIT_SHARE);
+	s->credit_at = now;
+	if (s->credit_ns > COMMIT_CREDIT_NS)
+		s->credit_ns = COMMIT_CREDIT_NS;
+	return s->credit_ns;
+}
+
+/* After a round of reading: at once when there is time for it, else as soon as there is. */
 static void commit_soon(struct server *s, ssize_t read)
 {
 	if (s->stalled || !s->ingest.pending)
 		return;
-	if (s->ingest.pending >= COMMIT_BYTES || read < 16 << 10)
+	int64_t spare = credit(s);
+	if (s->ingest.pending >= COMMIT_BYTES || (spare > 0 && read < BULK_BYTES)) {
 		(void)commit(s);
-	else if (!uv_is_active((uv_handle_t *)&s->commit))
-		uv_timer_start(&s->commit, on_commit_timer, COMMIT_MS, 0);
+	} else if (!uv_is_active((uv_handle_t *)&s->commit)) {
+		int64_t wait_ms = spare > 0 ? COMMIT_MS : 1 - spare * COMMIT_SHARE / 1000000;
+		uv_timer_start(&s->commit, on_commit_timer, (uint64_t)(wait_ms < COMMIT_MS ? wait_ms : COMMIT_MS), 0);
+	}
 }
 
 static void on_retention(uv_timer_t *t)
@@ -368,6 +398,7 @@ int main(int argc, char **argv)
 {
 	static struct server s;
 	msg_init("abusewatch-analyzer");
+	(void)mallopt(M_TRIM_THRESHOLD, 64 << 20); /* every commit takes and gives the same memory: not from and to the kernel each time */
 	s.conf_path = options(argc, argv);
 	uv_loop_init(&s.loop);
 	start(&s);

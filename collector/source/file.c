@@ -1,10 +1,11 @@
-/* Follows one log file: inotify (through libuv) wakes it, a slow timer makes sure. Survives rotation by rename, by
+/* Follows one log file: inotify on the file itself wakes it (its folder may be busy with others), a slow timer makes sure and sees new files. Survives rotation by rename, by
  * copy-and-truncate and by packing, and finds again what was rotated away while nobody watched. */
 #include "collector/source.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,19 +17,22 @@
 #define BLOCK_BYTES (256u << 10)
 #define BLOCKS_PER_TURN 16   /* then the loop may do other things */
 #define POLL_MS 1000         /* file systems without inotify, renamed files */
-#define COALESCE_MS 10       /* wake at once when idle, gather under load */
+#define COALESCE_MS 5        /* wake at once when idle, gather under load … */
+#define COALESCE_MAX_MS 40   /* … longer the longer it lasts */
 #define ROTATE_GRACE_MS 1000 /* writers keep the old file open until they are told */
 
 struct source_run {
 	struct source_events ev;
 	uv_loop_t *loop;
-	uv_fs_event_t watch;
+	uv_poll_t watch;
+	int inotify, watched; /* -1: none */
+	uint64_t cool_ms, cooled_ms;
 	uv_timer_t poll, cool;
 	uv_idle_t more;
 	unsigned handles; /* not closed yet */
 	char *path, *base;
 	char *block;
-	bool paused, closed, woken, working;
+	bool paused, closed, working;
 
 	struct siblings old; /* to be read before the live file */
 	size_t old_at;
@@ -73,6 +77,16 @@ static bool head_changed(struct source_run *s)
 	return n < (ssize_t)s->at.head.n || fingerprint_of(sv_make((const char *)now, (size_t)n)).hash != s->at.head.hash;
 }
 
+/* Of the file at hand; the one before is forgotten. */
+static void watch_live(struct source_run *s)
+{
+	if (s->inotify < 0)
+		return;
+	if (s->watched >= 0)
+		(void)inotify_rm_watch(s->inotify, s->watched);
+	s->watched = inotify_add_watch(s->inotify, s->path, IN_MODIFY | IN_MOVE_SELF | IN_DELETE_SELF | IN_ATTRIB);
+}
+
 static bool open_live(struct source_run *s)
 {
 	struct stat st;
@@ -86,6 +100,7 @@ static bool open_live(struct source_run *s)
 	}
 	s->at = (struct position){ .dev = (uint64_t)st.st_dev, .inode = (uint64_t)st.st_ino };
 	s->rotated_ms = 0;
+	watch_live(s);
 	refresh_head(s);
 	const struct position *known = positions_find(&s->seen, sv_make((const char *)s->head, s->at.head.n), s->at.dev, s->at.inode);
 	if (known && known->offset <= (uint64_t)st.st_size)
@@ -160,7 +175,7 @@ static bool read_live(struct source_run *s)
 		msg_warn("%s: cannot be read: %s", s->path, strerror(errno));
 	if (n > 0) {
 		refresh_head(s);
-		return give(s, sv_make(s->block, (size_t)n));
+		return give(s, sv_make(s->block, (size_t)n)) && n == BLOCK_BYTES;
 	}
 	check_rotation(s);
 	return s->fd < 0 && !s->closed; /* switched: go on with the next file */
@@ -253,47 +268,52 @@ static void on_poll(uv_timer_t *h)
 	work(h->data);
 }
 
+/* While it cools nobody is woken; what was written meanwhile shows at the end of it. */
+static void on_event(uv_poll_t *h, int status, int events);
+
 static void on_cool(uv_timer_t *h)
 {
 	struct source_run *s = h->data;
-	if (!s->woken)
-		return;
-	s->woken = false;
-	uv_timer_start(&s->cool, on_cool, COALESCE_MS, 0);
-	work(s);
+	s->cooled_ms = uv_now(s->loop);
+	(void)uv_poll_start(&s->watch, UV_READABLE, on_event);
 }
 
-static void on_event(uv_fs_event_t *h, const char *name, int events, int status)
+static void on_event(uv_poll_t *h, int status, int events)
 {
 	struct source_run *s = h->data;
-	(void)events;
-	if (status < 0 || (name && strcmp(name, s->base)))
-		return;
-	if (uv_is_active((uv_handle_t *)&s->cool)) {
-		s->woken = true;
-		return;
-	}
-	uv_timer_start(&s->cool, on_cool, COALESCE_MS, 0);
+	char many[4096];
+	(void)status, (void)events;
+	while (read(s->inotify, many, sizeof many) == (ssize_t)sizeof many)
+		;
+	bool busy = uv_now(s->loop) - s->cooled_ms <= 1;
+	s->cool_ms = !busy ? COALESCE_MS : s->cool_ms * 2 < COALESCE_MAX_MS ? s->cool_ms * 2 : COALESCE_MAX_MS;
+	(void)uv_poll_stop(&s->watch);
+	uv_timer_start(&s->cool, on_cool, s->cool_ms, 0);
 	work(s);
 }
 
 static void start_watching(struct source_run *s)
 {
-	char *dir = xstrdup(s->path), *slash = strrchr(dir, '/');
-	if (slash)
-		slash[slash == dir] = 0;
-	uv_fs_event_init(s->loop, &s->watch);
 	uv_timer_init(s->loop, &s->poll);
 	uv_timer_init(s->loop, &s->cool);
 	uv_idle_init(s->loop, &s->more);
-	s->handles = 4;
-	s->watch.data = s->poll.data = s->cool.data = s->more.data = s;
-	int e = uv_fs_event_start(&s->watch, on_event, slash ? dir : ".", 0);
-	if (e < 0)
-		msg_info("%s: is not watched (%s), but looked at every %d ms", s->path, uv_strerror(e), POLL_MS);
+	s->handles = 3;
+	s->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (s->inotify >= 0 && uv_poll_init(s->loop, &s->watch, s->inotify) == 0) {
+		s->handles++;
+		s->watch.data = s;
+		(void)uv_poll_start(&s->watch, UV_READABLE, on_event);
+	} else {
+		if (s->inotify >= 0)
+			close(s->inotify);
+		s->inotify = -1;
+		msg_info("%s: is not watched (%s), but looked at every %d ms", s->path, strerror(errno), POLL_MS);
+	}
+	s->watched = -1;
+	s->cool_ms = COALESCE_MS;
+	s->poll.data = s->cool.data = s->more.data = s;
 	uv_timer_start(&s->poll, on_poll, POLL_MS, POLL_MS);
 	uv_idle_start(&s->more, on_more);
-	free(dir);
 }
 
 /* Whether the file at path is one that was being read. */
@@ -363,6 +383,8 @@ static void on_closed(uv_handle_t *h)
 	struct source_run *s = h->data;
 	if (--s->handles)
 		return;
+	if (s->inotify >= 0)
+		close(s->inotify);
 	free(s->path);
 	free(s->block);
 	free(s);
@@ -378,7 +400,8 @@ static void file_close(struct source_run *s)
 	s->fd = -1;
 	siblings_fini(&s->old);
 	positions_fini(&s->seen);
-	uv_close((uv_handle_t *)&s->watch, on_closed);
+	if (s->inotify >= 0)
+		uv_close((uv_handle_t *)&s->watch, on_closed);
 	uv_close((uv_handle_t *)&s->poll, on_closed);
 	uv_close((uv_handle_t *)&s->cool, on_closed);
 	uv_close((uv_handle_t *)&s->more, on_closed);

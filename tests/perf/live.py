@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+"""live.py BIN [SECONDS] - a log that is written while it is followed: how long until a message is judged and committed, what that costs, and
+whether every line arrives. Starts collector and analyzer on a config of its own and writes a generated log (tests/perf/genlog.c):
+
+  idle      a message's lines every 20-60 ms; from the last write to the row in the store: p50, p99
+  1,000/s   processor time of collector and analyzer, next to mtail and fail2ban on the same growing file, where they are installed
+  20,000/s  how far behind it is at the end, and that nothing was lost
+"""
+import json
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+
+BIN = os.path.abspath(sys.argv[1])
+SECONDS = int(sys.argv[2]) if len(sys.argv) > 2 else 15
+HERE = os.path.dirname(os.path.abspath(__file__))
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def cpu(pid):
+    """Seconds of processor time of a process, its threads included."""
+    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def rss(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return next(int(x.split()[1]) for x in f if x.startswith("VmHWM")) // 1024
+
+
+class Site:
+    def __init__(self, top):
+        self.top, self.log = top, os.path.join(top, "mail.log")
+        self.conf = os.path.join(top, "abusewatch.conf")
+        with open(self.conf, "w", encoding="ascii") as f:
+            f.write('store = "abusewatch.db"\nnetworks = { "198.18.0.0/15" }\nlocal-domains = { "isp.example" }\n'
+                    'source "mx1" { path = "mail.log" mta = "postfix" timezone = "UTC" }\nweb { enabled = false }\n')
+        self.out = open(self.log, "ab", buffering=0)
+        self.programs = []
+
+    def start(self):
+        errors = open(os.path.join(self.top, "errors"), "ab")
+        for name in ("analyzer", "collector"):
+            self.programs.append(subprocess.Popen([os.path.join(BIN, "abusewatch-" + name), "-c", self.conf], stdout=errors, stderr=errors))
+            time.sleep(0.5)
+        self.db = sqlite3.connect(f"file:{self.top}/abusewatch.db?mode=ro", uri=True, isolation_level=None)
+
+    def stop(self):
+        self.db.close()
+        for p in reversed(self.programs):
+            p.terminate()
+            p.wait()
+
+    def applied(self):
+        return self.db.execute("SELECT coalesce(sum(applied_seq), 0) FROM input").fetchone()[0]
+
+    def counters(self):
+        row = self.db.execute("SELECT counters FROM input").fetchone()
+        return json.loads(row[0]) if row and row[0] else {}
+
+    def cpu(self):
+        return [cpu(p.pid) for p in self.programs]
+
+    def shares(self, before, seconds):
+        now = [100 * (a - b) / seconds for a, b in zip(self.cpu(), before)]
+        return f"{sum(now):.2f} % of a core (analyzer {now[0]:.2f}, collector {now[1]:.2f})"
+
+
+def message(n, now):
+    head = time.strftime("%b %e %H:%M:%S", time.gmtime(now)) + " mx1 postfix/"
+    qid = f"{0x4000000000 + n * 977:010X}"
+    return "".join(f"{head}{x}\n" for x in (
+        "smtpd[71]: connect from dyn.isp.example[198.18.4.9]",
+        f"smtpd[71]: {qid}: client=dyn.isp.example[198.18.4.9], sasl_method=PLAIN, sasl_username=anna{n % 50}@isp.example",
+        f"cleanup[72]: {qid}: message-id=<{n}.{qid}@isp.example>",
+        f"qmgr[73]: {qid}: from=<anna{n % 50}@isp.example>, size=4711, nrcpt=1 (queue active)",
+        "smtpd[71]: disconnect from dyn.isp.example[198.18.4.9] ehlo=1 auth=1 mail=1 rcpt=1 data=1 quit=1 commands=6",
+        f"smtp[74]: {qid}: to=<friend{n % 7}@partner.example>, relay=mx.partner.example[203.0.113.9]:25, delay=0.4, delays=0.1/0/0.1/0.2, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as {qid[::-1]})",
+        f"qmgr[73]: {qid}: removed")).encode()
+
+
+def latency(site, n):
+    times = []
+    random.seed(7)
+    for i in range(n):
+        before = site.applied()
+        lines = message(i, time.time())
+        start = time.perf_counter()
+        site.out.write(lines)
+        while site.applied() == before:
+            if time.perf_counter() - start > 5:
+                sys.exit("live.py: a message was not committed within 5 s")
+            time.sleep(5e-5)  # who looks all the time takes the processor from those looked at
+        times.append(time.perf_counter() - start)
+        time.sleep(random.uniform(0.02, 0.06))
+    times.sort()
+    print(f"idle: {n} messages, from the write to the committed and judged row: p50 {times[n // 2] * 1e3:.2f} ms, p90 {times[n * 9 // 10] * 1e3:.2f} ms, "
+          f"p99 {times[n * 99 // 100] * 1e3:.2f} ms, most {times[-1] * 1e3:.1f} ms")
+
+
+def pour(site, lines, rate, seconds):
+    """Writes lines at a rate, ten times a second at low rates as servers do."""
+    step = max(1, rate // 100)
+    start, done = time.perf_counter(), 0
+    while done < rate * seconds and done + step <= len(lines):
+        site.out.write(b"".join(lines[done:done + step]))
+        done += step
+        ahead = start + done / rate - time.perf_counter()
+        if ahead > 0:
+            time.sleep(ahead)
+    return done, time.perf_counter() - start
+
+
+def rival(name, command, log):
+    if not shutil.which(command[0]):
+        return None
+    return name, subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=os.path.dirname(log))
+
+
+def rivals(site):
+    with open(os.path.join(site.top, "p.mtail"), "w", encoding="ascii") as f:
+        f.write("counter sent\ncounter rejected\ncounter failed\n/status=sent/ { sent++ }\n/NOQUEUE: reject/ { rejected++ }\n/SASL \\w+ authentication failed/ { failed++ }\n")
+    all_ = [rival("mtail", ["mtail", "--logs", site.log, "--progs", os.path.join(site.top, "p.mtail"), "--port", "39031", "--poll_interval", "250ms", "--logtostderr"], site.log)]
+    if shutil.which("fail2ban-server"):
+        d = os.path.join(site.top, "f2b")
+        shutil.copytree("/etc/fail2ban", d)
+        with open(os.path.join(d, "jail.local"), "w", encoding="ascii") as f:
+            f.write(f"[DEFAULT]\nbanaction = none\naction =\n[sshd]\nenabled = false\n[postfix]\nenabled = true\nmode = aggressive\nbackend = polling\nlogpath = {site.log}\n")
+        all_.append(rival("fail2ban", ["fail2ban-server", "-f", "-c", d, "-s", d + "/s", "-p", d + "/p", "--loglevel", "ERROR", "--logtarget", d + "/log"], site.log))
+    return [x for x in all_ if x]
+
+
+def thousand(site, lines):
+    beside = rivals(site)
+    time.sleep(2)
+    before = {n: cpu(p.pid) for n, p in beside}
+    own = site.cpu()
+    done, s = pour(site, lines, 1000, SECONDS)
+    time.sleep(0.3)
+    print(f"1,000 lines/s for {s:.0f} s: abusewatch {site.shares(own, s)}"
+          + "".join(f", {n} {100 * (cpu(p.pid) - before[n]) / s:.2f} %" for n, p in beside))
+    for _, p in beside:
+        p.terminate()
+        p.wait()
+    return done
+
+
+def twenty_thousand(site, lines, written):
+    own = site.cpu()
+    done, s = pour(site, lines, 20000, SECONDS)
+    end = time.perf_counter()
+    while site.counters().get("lines", 0) < written + done and time.perf_counter() - end < 60:
+        time.sleep(0.01)
+    late = time.perf_counter() - end
+    seen = site.counters().get("lines", 0)
+    print(f"{done / s:,.0f} lines/s for {s:.0f} s: {site.shares(own, s + late)}, all read and committed {late:.2f} s after the last line, "
+          f"{written + done - seen} of {written + done} lines lost; peak memory {'/'.join(str(rss(p.pid)) for p in site.programs)} MB (analyzer/collector)")
+    return 0 if seen == written + done and late < 60 else 1
+
+
+def main():
+    with tempfile.TemporaryDirectory(prefix="aw-live-", dir="/var/tmp") as top:
+        gen = os.path.join(top, "genlog")
+        subprocess.run(["cc", "-O2", "-w", "-o", gen, os.path.join(HERE, "genlog.c")], check=True)
+        lines = subprocess.run([gen, "-m", str(22000 * SECONDS * 180 // 1000000 + 8), "-r", "120"], stdout=subprocess.PIPE, check=True).stdout.splitlines(keepends=True)
+        site = Site(top)
+        site.start()
+        try:
+            n = 500 if SECONDS >= 10 else 100
+            latency(site, n)
+            written = n * 7
+            written += thousand(site, lines)
+            return twenty_thousand(site, lines[written:], written)
+        finally:
+            site.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
