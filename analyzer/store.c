@@ -252,19 +252,28 @@ struct store_input *store_input(struct store *s, struct sv name)
 	return in;
 }
 
-void store_input_shape(struct store_input *in, const struct obs_shape *shape)
+/* The entry of that shape among those that wait for the commit; made when missing. */
+static struct store_shape *shape_entry(struct store_input *in, struct sv program, struct sv shape)
 {
 	size_t i = 0;
-	while (i < in->n_shapes && !(sv_eq(sv_cstr(in->shape[i].program), shape->program) && sv_eq(sv_cstr(in->shape[i].shape), shape->shape)))
+	while (i < in->n_shapes && !(sv_eq(sv_cstr(in->shape[i].program), program) && sv_eq(sv_cstr(in->shape[i].shape), shape)))
 		i++;
 	if (i == in->n_shapes) {
 		in->shape = xrealloc(in->shape, (i + 1) * sizeof *in->shape);
-		in->shape[i] = (struct store_shape){ xsvdup(shape->program), xsvdup(shape->shape), NULL, 0 };
-		in->n_shapes++;
+		in->shape[in->n_shapes++] = (struct store_shape){ .program = xsvdup(program), .shape = xsvdup(shape) };
 	}
-	free(in->shape[i].sample);
-	in->shape[i].sample = xsvdup(shape->sample);
-	in->shape[i].lines = shape->lines;
+	return &in->shape[i];
+}
+
+void store_input_shape(struct store_input *in, const struct obs_shape *shape)
+{
+	if (shape->was.n)
+		shape_entry(in, shape->program, shape->was)->gone = true;
+	struct store_shape *s = shape_entry(in, shape->program, shape->shape);
+	free(s->sample);
+	s->sample = xsvdup(shape->sample);
+	s->lines = shape->lines;
+	s->gone = false;
 	in->dirty = true;
 }
 
@@ -364,9 +373,11 @@ static int write_input(struct store *s, const struct store_input *in, struct err
 	                 in->last_event_us, in->heard_us);
 	if (!bad && in->has_snapshot)
 		bad = db_run(&s->db, e, Q_INPUT_SNAPSHOT, "bs", buf_sv(&in->snapshot), in->name);
-	for (size_t i = 0; i < in->n_shapes && !bad; i++)
-		bad = db_run(&s->db, e, Q_SHAPE_PUT, "sssis", in->name, in->shape[i].program, in->shape[i].shape, (int64_t)in->shape[i].lines,
-		             in->shape[i].sample);
+	for (size_t i = 0; i < in->n_shapes && !bad; i++) {
+		const struct store_shape *x = &in->shape[i];
+		bad = x->gone ? db_run(&s->db, e, Q_SHAPE_DROP, "sss", in->name, x->program, x->shape)
+		              : db_run(&s->db, e, Q_SHAPE_PUT, "sssis", in->name, x->program, x->shape, (int64_t)x->lines, x->sample);
+	}
 	return bad;
 }
 

@@ -8,7 +8,7 @@
 #include "analyzer/judge.h"
 #include "lib/obs.h"
 
-struct store_shape { char *program, *shape, *sample; uint64_t lines; };
+struct store_shape { char *program, *shape, *sample; uint64_t lines; bool gone; };
 
 /* What is known of one source since the last commit. */
 struct store_input {

@@ -23,11 +23,13 @@ static void shapes(struct emit *e, struct shapes *all)
 {
 	for (size_t i = 0; i < all->n; i++) {
 		struct shape *v = &all->v[i];
-		if (v->told && v->lines < v->told * 2)
+		bool other = v->told && strcmp(v->text, v->told_text) != 0;
+		if (v->told && !other && v->lines < v->told + v->told / 8 + 1)
 			continue;
-		v->told = v->lines;
-		struct obs_shape s = { sv_cstr(v->program), sv_cstr(v->text), sv_make(v->sample, v->sample_n), v->lines };
+		struct obs_shape s = { sv_cstr(v->program), sv_cstr(v->text), sv_make(v->sample, v->sample_n), v->lines, other ? sv_cstr(v->told_text) : SV("") };
 		obs_put_shape(&e->out, &s);
+		v->told = v->lines;
+		memcpy(v->told_text, v->text, sizeof v->told_text);
 	}
 }
 

@@ -482,6 +482,7 @@ void pipeline_save(const struct pipeline *p, struct buf *out)
 	wire_put_u(out, p->recognised);
 	wire_put_u(out, p->unrecognised);
 	wire_put_u(out, p->foreign);
+	shapes_save(&p->shapes, out);
 	sessions_save(p->sessions, out);
 	correlate_save(p->correlate, out);
 }
@@ -491,6 +492,8 @@ int pipeline_load(struct pipeline *p, struct wire *w)
 	p->recognised = wire_get_u(w);
 	p->unrecognised = wire_get_u(w);
 	p->foreign = wire_get_u(w);
+	if (shapes_load(&p->shapes, w) < 0)
+		return -1;
 	p->sessions = sessions_new();
 	if (sessions_load(p->sessions, w) < 0)
 		return -1;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "lib/buf.h"
+#include "lib/wire.h"
 
 static bool is_hex(char c)
 {
@@ -66,49 +67,174 @@ void shape_of(struct sv t, char out[SHAPE_TEXT])
 	out[n] = 0;
 }
 
-static uint32_t hash(const char *a, const char *b)
+/* -- clusters -- */
+
+#define WORDS_MAX 48u
+#define ALIKE_PERCENT 60 /* of the words, so many must be the same */
+
+struct words { struct sv v[WORDS_MAX]; size_t n; };
+
+static void words_of(const char *shape, struct words *w)
 {
-	uint32_t h = 2166136261u;
-	for (; *a; a++)
-		h = (h ^ (unsigned char)*a) * 16777619u;
-	for (h *= 16777619u; *b; b++)
-		h = (h ^ (unsigned char)*b) * 16777619u;
-	return h;
+	struct sv s = sv_cstr(shape);
+	for (w->n = 0; s.n && w->n < WORDS_MAX; w->n++) {
+		ptrdiff_t sp = sv_chr(s, ' ');
+		w->v[w->n] = sp < 0 ? s : sv_take(s, (size_t)sp);
+		s = sv_skip(s, w->v[w->n].n + 1);
+	}
 }
 
-#define SLOTS (SHAPE_MAX * 2)
+/* How many of a hundred words are the same; 0 unless both have as many words and begin with the same one. */
+static unsigned alike(const struct words *a, const struct words *b)
+{
+	size_t same = 0;
+	if (a->n != b->n || a->n < 3 || a->n == WORDS_MAX || !sv_eq(a->v[0], b->v[0]))
+		return 0;
+	for (size_t i = 0; i < a->n; i++)
+		same += sv_eq(a->v[i], b->v[i]) || sv_eq(b->v[i], SV("*"));
+	return (unsigned)(same * 100 / a->n);
+}
+
+/* What both have in common: '*' for each word that differs. */
+static void generalise(struct shape *v, const struct words *w)
+{
+	struct words old;
+	char text[SHAPE_TEXT];
+	size_t n = 0;
+	words_of(v->text, &old);
+	for (size_t i = 0; i < old.n && n + 2 < sizeof text; i++) {
+		struct sv x = sv_eq(old.v[i], w->v[i]) ? old.v[i] : SV("*");
+		x = sv_take(x, sizeof text - 2 - n);
+		if (i)
+			text[n++] = ' ';
+		memcpy(text + n, x.p, x.n);
+		n += x.n;
+	}
+	text[n] = 0;
+	memcpy(v->text, text, sizeof text);
+}
+
+/* The cluster that a shape which was never seen belongs to (after Drain: He et al., ICWS 2017, with one level), or NULL. */
+static struct shape *cluster_of(struct shapes *s, const char *program, const char *shape)
+{
+	struct words w, other;
+	struct shape *best = NULL;
+	unsigned most = ALIKE_PERCENT - 1;
+	words_of(shape, &w);
+	for (size_t i = 0; i < s->n; i++) {
+		struct shape *v = &s->v[i];
+		if (v->recognised || strcmp(v->program, program))
+			continue;
+		words_of(v->text, &other);
+		unsigned percent = alike(&w, &other);
+		if (percent > most) {
+			most = percent;
+			best = v;
+		}
+	}
+	if (best)
+		generalise(best, &w);
+	return best;
+}
+
+/* -- the table: exact shapes lead to their cluster -- */
+
+#define SLOTS (SHAPE_MAX * 4)
+
+static uint64_t hash(const char *program, const char *shape, bool recognised)
+{
+	uint64_t h = recognised ? 14695981039346656037u : 1469598103934665603u;
+	for (; *program; program++)
+		h = (h ^ (unsigned char)*program) * 1099511628211u;
+	for (h *= 1099511628211u; *shape; shape++)
+		h = (h ^ (unsigned char)*shape) * 1099511628211u;
+	return h ^ h >> 32;
+}
+
+static struct shape *shape_new(struct shapes *s, const char *program, const char *shape, struct sv sample, bool recognised)
+{
+	if (s->n == SHAPE_MAX)
+		return NULL;
+	struct shape *v = &s->v[s->n++];
+	*v = (struct shape){ .recognised = recognised };
+	memcpy(v->program, program, strlen(program) + 1);
+	memcpy(v->text, shape, strlen(shape) + 1);
+	sample = sv_take(sample, sizeof v->sample);
+	memcpy(v->sample, sample.p, sample.n);
+	v->sample_n = sample.n;
+	return v;
+}
+
+static void make_room(struct shapes *s)
+{
+	if (s->v)
+		return;
+	s->v = xcalloc(SHAPE_MAX, sizeof *s->v);
+	s->slot = xcalloc(SLOTS, sizeof *s->slot);
+}
 
 struct shape *shapes_add(struct shapes *s, struct sv program, struct sv text, bool recognised)
 {
 	char shape[SHAPE_TEXT], prog[sizeof s->v->program];
-	if (!s->v) {
-		s->v = xcalloc(SHAPE_MAX, sizeof *s->v);
-		s->slot = xcalloc(SLOTS, sizeof *s->slot);
-	}
+	make_room(s);
 	shape_of(text, shape);
 	(void)snprintf(prog, sizeof prog, "%.*s", SVARG(sv_take(program, sizeof prog - 1)));
-	uint32_t i = hash(prog, shape) % SLOTS;
-	for (; s->slot[i]; i = (i + 1) % SLOTS) {
-		struct shape *v = &s->v[s->slot[i] - 1];
-		if (v->recognised == recognised && !strcmp(v->text, shape) && !strcmp(v->program, prog)) {
-			v->lines++;
-			return v;
-		}
-	}
-	if (s->n == SHAPE_MAX) {
+	uint64_t h = hash(prog, shape, recognised) | 1;
+	size_t i = (size_t)h % SLOTS;
+	for (; s->slot[i].hash && s->slot[i].hash != h; i = (i + 1) % SLOTS)
+		;
+	struct shape *v = s->slot[i].hash ? &s->v[s->slot[i].index] : NULL;
+	if (!v)
+		v = recognised ? NULL : cluster_of(s, prog, shape);
+	if (!v)
+		v = shape_new(s, prog, shape, text, recognised);
+	if (!v) {
 		s->overflow++;
 		return NULL;
 	}
-	struct shape *v = &s->v[s->n++];
-	s->slot[i] = (uint32_t)s->n;
-	memcpy(v->program, prog, sizeof prog);
-	memcpy(v->text, shape, sizeof shape);
-	struct sv sample = sv_take(text, sizeof v->sample);
-	memcpy(v->sample, sample.p, sample.n);
-	v->sample_n = sample.n;
-	v->recognised = recognised;
-	v->lines = 1;
+	if (!s->slot[i].hash && s->used < SLOTS - 1) { /* without a place it is only found more slowly */
+		s->slot[i] = (struct shape_slot){ h, (uint32_t)(v - s->v) };
+		s->used++;
+	}
+	v->lines++;
 	return v;
+}
+
+void shapes_save(const struct shapes *s, struct buf *out)
+{
+	wire_put_u(out, s->n);
+	wire_put_u(out, s->overflow);
+	for (size_t i = 0; i < s->n; i++) {
+		const struct shape *v = &s->v[i];
+		wire_put_sv(out, sv_cstr(v->program));
+		wire_put_sv(out, sv_cstr(v->text));
+		wire_put_sv(out, sv_make(v->sample, v->sample_n));
+		wire_put_u(out, v->lines);
+		wire_put_u(out, v->recognised);
+	}
+}
+
+int shapes_load(struct shapes *s, struct wire *w)
+{
+	uint64_t n = wire_get_u(w);
+	char program[sizeof s->v->program], text[SHAPE_TEXT];
+	s->overflow = wire_get_u(w);
+	if (n > SHAPE_MAX)
+		return -1;
+	if (n)
+		make_room(s);
+	for (; n && !w->bad; n--) {
+		struct sv p = wire_get_sv(w), t = wire_get_sv(w), sample = wire_get_sv(w);
+		uint64_t lines = wire_get_u(w), recognised = wire_get_u(w);
+		if (w->bad || p.n >= sizeof program || t.n >= sizeof text || !sample.p)
+			return -1;
+		(void)snprintf(program, sizeof program, "%.*s", SVARG(p));
+		(void)snprintf(text, sizeof text, "%.*s", SVARG(t));
+		struct shape *v = shape_new(s, program, text, sample, recognised != 0);
+		v->lines = v->told = lines;
+		memcpy(v->told_text, v->text, sizeof v->told_text);
+	}
+	return w->bad ? -1 : 0;
 }
 
 void shapes_fini(struct shapes *s)

@@ -129,6 +129,7 @@ void obs_put_shape(struct buf *out, const struct obs_shape *s)
 	wire_put_sv(out, s->shape);
 	wire_put_sv(out, s->sample);
 	wire_put_u(out, s->lines);
+	wire_put_sv(out, s->was);
 	frame_end(out, at);
 }
 
@@ -250,5 +251,6 @@ int obs_get_shape(struct sv payload, struct obs_shape *ret, struct err *e)
 	ret->shape = wire_get_sv(&w);
 	ret->sample = wire_get_sv(&w);
 	ret->lines = wire_get_u(&w);
+	ret->was = wire_get_sv(&w);
 	return get_end(&w, "SHAPE", e);
 }

@@ -55,6 +55,7 @@ struct obs_counters {
 struct obs_shape {
 	struct sv program, shape, sample; /* shape: the line with its variable parts replaced by # */
 	uint64_t lines;                   /* seen so far */
+	struct sv was;                    /* the shape it was told as before, when it is wider now; else empty */
 };
 
 /* Each appends one whole frame. */

@@ -41,6 +41,8 @@ UPDATE input SET snapshot = :snapshot WHERE source = :source
 -- name: shape_put
 INSERT INTO unrecognised (source, program, shape, lines, sample) VALUES (:source, :program, :shape, :lines, :sample)
 ON CONFLICT (source, program, shape) DO UPDATE SET lines = excluded.lines, sample = excluded.sample
+-- name: shape_drop
+DELETE FROM unrecognised WHERE source = :source AND program = :program AND shape = :shape
 -- name: memory_all
 SELECT key, page, value, bytes FROM memory
 -- name: memory_put
@@ -239,7 +241,7 @@ ORDER BY sum(bounced) + sum(refused) DESC, sum(deferred) DESC, receiver LIMIT :l
 -- name: web_inputs
 SELECT source, coalesce(path, '') AS path, applied_seq, last_event_us, heard_us, counters AS counters_json FROM input ORDER BY source
 -- name: web_unrecognised
-SELECT source, program, shape, lines, sample FROM unrecognised ORDER BY lines DESC, program, shape LIMIT :limit
+SELECT source, program, shape, lines, sample FROM unrecognised WHERE :source = '' OR source = :source ORDER BY lines DESC, program, shape LIMIT :limit
 -- name: web_principals
 SELECT kind, id, customer, score, messages, recipients, bounced, first_us, last_us, case_id FROM principal
 WHERE (:kind = '' OR kind = :kind) AND (:customer = '' OR customer = :customer)

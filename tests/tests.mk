@@ -24,3 +24,12 @@ build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/log_target.h $(FUZZ_O)
 fuzz: fuzz-build
 	@OUT=build/fuzz TOP=. sh tests/rings/60-fuzz.sh
 .PHONY: fuzz-build
+
+# What tests/perf builds for itself: makers of large logs and stores.
+perf-tools: $(B)/tests/perf/genlog $(B)/tests/perf/fillstore
+$(B)/tests/perf/genlog: tests/perf/genlog.c
+	@mkdir -p $(@D)
+	@$(CC) -O2 -w -o $@ $<
+$(B)/tests/perf/fillstore: $(B)/tests/perf/fillstore.o $(B)/analyzer.a $(B)/lib.a
+	@$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_STORE) $(LIBS_ARCHIVE) $(LIBS_BASE)
+.PHONY: perf-tools

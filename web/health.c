@@ -44,6 +44,7 @@ static void improve(const struct call *c, struct json_object *in)
 		json_put_int(in, copied[i], counters ? json_int(counters, copied[i]) : 0);
 	json_object_object_del(in, "counters");
 	int64_t good = json_int(in, "recognised"), bad = json_int(in, "unrecognised"), heard_us = 0;
+	json_put_int(in, "mail_lines", good + bad);
 	json_put(in, "recognised_percent", share_text(good, good + bad));
 	json_put(in, "unrecognised_percent", share_text(bad, good + bad));
 	(void)times_parse(sv_cstr(json_str(in, "heard_at")), &heard_us);

@@ -7,7 +7,7 @@ import { standIn } from "./control.mjs";
 const { BIN, CONF, STORE, BASE, SCREENS } = process.env;
 const ann = { user: "ann", password: "correct horse battery" };
 const pages = { overview: "/", cases: "/cases?state=all", case: "/case/7", hostile: "/case/6", closed: "/case/1", search: "/search?all=1", principals: "/principals",
-	principal: "/principal/account/anna%40brevik.example", health: "/about", hosts: "/exports/compromised-hosts" };
+	principal: "/principal/account/anna%40brevik.example", health: "/about", coverage: "/coverage", hosts: "/exports/compromised-hosts" };
 let failed = 0;
 
 async function test(name, run) {
@@ -203,6 +203,14 @@ await test("health says how far behind and how well understood", async () => {
 	const [one, two] = (await (await api.get(BASE + "/about.json")).json()).collectors;
 	same([one.state, one.recognised_percent, one.unrecognised], ["live", 99.98, 214], "mx1");
 	same([two.state, two.lag_bytes, two.recognised_percent], ["behind", 44000000, 100], "mx2");
+});
+await test("coverage shows each source and the clusters of what was not understood", async () => {
+	const all = await (await api.get(BASE + "/coverage.json")).json();
+	same(all.collectors.map((c) => [c.source, c.mail_lines, c.recognised, c.unrecognised]), [["mx1", 1189434, 1189220, 214], ["mx2", 88120, 88120, 0]], "sources");
+	same(all.clusters.map((c) => c.lines), [180, 34], "clusters, most first");
+	same((await (await api.get(BASE + "/coverage.json?source=mx2")).json()).clusters, [], "of one source");
+	const csv = await (await api.get(BASE + "/coverage.csv?source=mx1")).text();
+	same(csv.split(/\r?\n/)[0], "source,program,lines,cluster,sample", "csv");
 });
 await test("filters, sorting and pages of cases", async () => {
 	const ids = async (q) => (await (await api.get(BASE + "/cases.json?" + q)).json()).cases.map((c) => c.id);

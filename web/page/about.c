@@ -8,7 +8,7 @@
 #include "web/page.h"
 #include "web/rows.h"
 
-#define ABOUT_SHAPES 200
+#define ABOUT_SHAPES 5 /* the coverage page has them all */
 #define ABOUT_PING_MS 300
 
 static int64_t file_bytes(const char *path, const char *suffix)
@@ -76,7 +76,7 @@ static int build(struct call *c, struct json_object *out, struct err *e)
 	int64_t limit = ABOUT_SHAPES;
 	json_put_text(out, "config", c->web->conf->path);
 	if (health_add(c, out, e) < 0 || add_store(c, out, e) < 0 ||
-	    rows_add(out, "unrecognised", d, db_query(d, Q_WEB_UNRECOGNISED, "i", limit), e) < 0)
+	    rows_add(out, "unrecognised", d, db_query(d, Q_WEB_UNRECOGNISED, "si", "", limit), e) < 0)
 		return 500;
 	add_versions(c, out);
 	add_analyzer(c, out);
