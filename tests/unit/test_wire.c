@@ -39,7 +39,7 @@ static struct txn sample(struct txn_rcpt *r)
 	r[1] = (struct txn_rcpt){ .recipient = SV("c@d.example"), .orig_recipient = SV(""), .status = TXN_SENT, .local = true };
 	return (struct txn){ .seq = 7, .at_us = 1795312868000000, .first_us = 1795312860000000, .last_us = 1795312868000000,
 		.utc_offset_s = 3600, .host = SV("mx"), .mta = SV("postfix"), .queue_id = SV("4104E3D"), .sender = SV(""),
-		.sender_known = true, .uid = -1, .size = 1234, .nrcpt = 2, .origin = TXN_BOUNCE, .complete = true,
+		.sender_known = true, .uid = -1, .local_user = SV("web12"), .size = 1234, .nrcpt = 2, .origin = TXN_BOUNCE, .complete = true,
 		.flags = TXN_HEAD_MISSING | TXN_REINJECTED, .rcpt = r, .n_rcpt = 2, .lines = { SV("line one"), SV("\xff\0x") }, .n_lines = 2 };
 }
 
