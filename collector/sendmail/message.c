@@ -72,7 +72,9 @@ bool sendmail_arrival(struct sv s, struct record *r)
 	if (r->size == RECORD_UNSET && r->nrcpt == RECORD_UNSET)
 		return false;
 	relay_of(whole, r);
-	r->kind = r->nrcpt == 0 ? RECORD_OTHER : RECORD_ACCEPT; /* 0: all recipients were refused */
+	/* No recipients: all were refused. Nothing of a message: the client gave up before it sent any (RSET). */
+	bool none = r->nrcpt == 0 || (r->size == 0 && !r->message_id.p);
+	r->kind = none ? RECORD_OTHER : RECORD_ACCEPT;
 	return true;
 }
 

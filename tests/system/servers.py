@@ -148,9 +148,14 @@ class Check:
         if want:
             good = len(failed) == len(want) and all(r.get("client_ip") == want[0][0] for r in failed)
             self.say(f"{name}: {len(want)} failed log-ins", "" if good else f"{len(failed)} found")
+        else:
+            print(f"skip {self.server} {name}: failed log-ins - this server offered none")
         refused = {(r.get("client_ip"), r.get("recipient")) for r in records if r["kind"] == "reject" and r.get("recipient")}
         want = {(s["src"], r) for s in self.truth for m in s["mails"] for r, code in m["rcpts"] if code >= 400}
         self.say(f"{name}: {len(want)} refused recipients and no other", "" if want == refused else f"differ: {sorted(want ^ refused, key=str)[:3]}")
+        may = {s["src"] for s in self.truth for m in s["mails"] if m["mail"] >= 400 or any(code >= 400 for _, code in m["rcpts"])}
+        others = {r.get("client_ip") for r in records if r["kind"] == "reject"} - may
+        self.say(f"{name}: nobody else was refused", "" if not others else str(others))
         big = any(m["mail"] == 552 for s in self.truth for m in s["mails"])
         if big and self.server != "sendmail":  # which does not log it
             self.say(f"{name}: a message that is too big", "" if any(r["kind"] == "reject" and r.get("client_ip") == "198.51.100.11" for r in records) else "not found")

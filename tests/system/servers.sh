@@ -66,7 +66,7 @@ wait_for() { # wait_for COMMAND…: for 10 s
 	echo "waited in vain: $*"
 	return 1
 }
-listening() { (exec 3<>"/dev/tcp/$here/25") 2>/dev/null || python3 -c "import socket; socket.create_connection(('$here', 25), 1)"; }
+listening() { python3 -c "import socket; socket.create_connection(('$here', 25), 1)"; }
 
 exim() {
 	mkdir -p /var/log/exim4 /var/spool/exim4
@@ -120,15 +120,18 @@ exim() {
 
 sendmail() {
 	mkdir -p /etc/mail/sasl /var/spool/mqueue /var/spool/mqueue-client /run/sendmail/mta /var/lib/sendmail
-	chown 992:993 /var/spool/mqueue
+	chown root:root /var/spool/mqueue
+	chmod 700 /var/spool/mqueue
 	chown 993:993 /var/spool/mqueue-client
 	chmod 770 /var/spool/mqueue-client
 	echo "root: nobody" >/etc/mail/aliases
+	echo "hosts files" >/etc/mail/service.switch
 	printf 'To:nobody99@lab.example\tERROR:5.1.1:550 User unknown\nTo:sales@lab.example\tERROR:5.1.1:550 User unknown\n' >/etc/mail/access
 	cat >/etc/mail/mta.mc <<-EOF
 		include(\`/usr/share/sendmail/cf/m4/cf.m4')dnl
 		OSTYPE(\`linux')dnl
 		define(\`confDOMAIN_NAME', \`mx.lab.example')dnl
+		define(\`confSERVICE_SWITCH_FILE', \`/etc/mail/service.switch')dnl
 		define(\`SMART_HOST', \`relay:[$sink]')dnl
 		define(\`MAIL_HUB', \`relay:[$sink]')dnl
 		define(\`ALIAS_FILE', \`/etc/mail/aliases')dnl
@@ -156,6 +159,7 @@ sendmail() {
 		OSTYPE(\`linux')dnl
 		define(\`_USE_ETC_MAIL_')dnl
 		define(\`confDOMAIN_NAME', \`mx.lab.example')dnl
+		define(\`confSERVICE_SWITCH_FILE', \`/etc/mail/service.switch')dnl
 		define(\`confRUN_AS_USER', \`smmsp:smmsp')dnl
 		define(\`confTRUSTED_USER', \`smmsp')dnl
 		define(\`MSP_QUEUE_DIR', \`/var/spool/mqueue-client')dnl
@@ -163,9 +167,10 @@ sendmail() {
 		define(\`confPID_FILE', \`/run/sendmail/mta/msp.pid')dnl
 		define(\`confDONT_INIT_GROUPS', \`True')dnl
 		FEATURE(\`nocanonify')dnl
-		FEATURE(\`msp', \`[127.0.0.1]', \`25')dnl
+		FEATURE(\`msp', \`[127.0.0.1]')dnl
 	EOF
 	m4 /etc/mail/mta.mc >/etc/mail/mta.cf
+	cp /etc/mail/mta.cf /etc/mail/sendmail.cf # makemap looks there
 	m4 /etc/mail/msp.mc >/etc/mail/submit.cf
 	: >/var/lib/sendmail/statistics
 	daemon=$(find /usr/libexec/sendmail /usr/lib/sm.bin -name sendmail -type f 2>/dev/null | head -n 1)
@@ -181,7 +186,7 @@ sendmail() {
 	"$daemon" -C/etc/mail/mta.cf -bD -q30m -L sm-mta &
 	chgrp smmsp "$daemon"
 	chmod 2755 "$daemon"
-	mailer="$daemon -Ac -C/etc/mail/submit.cf"
+	mailer="$daemon -Ac"
 }
 
 opensmtpd() {
@@ -194,7 +199,7 @@ opensmtpd() {
 		listen on $here port 25 hostname mx.lab.example
 		action "out" relay host smtp://$sink:25
 		match from any for rcpt-to <rcpts> action "out"
-		match from local for any action "out"
+		match from socket for any action "out"
 	EOF
 	smtpd -F -f /etc/smtpd.conf &
 	mailer=/usr/sbin/sendmail
@@ -202,8 +207,8 @@ opensmtpd() {
 
 main() {
 	overlay && network && rsyslog || return 1
-	python3 tests/system/sink.py $sink 25 "$dir/sink.ndjson" alice@lab.example bob@lab.example alice@mx.lab.example web12@mx.lab.example \
-		ann@partner.example friend@ext.example &
+	python3 tests/system/sink.py $sink 25 "$dir/sink.ndjson" alice@lab.example bob@lab.example \
+		"alice@[192.0.2.99]" "bob@[192.0.2.99]" "postmaster@[192.0.2.99]" ann@partner.example friend@ext.example &
 	$server
 	wait_for listening || return 1
 	python3 tests/system/servers.py drive "$server" $here "$dir/truth.jsonl" || return 1
