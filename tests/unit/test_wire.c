@@ -80,7 +80,7 @@ static void transaction_text(void **state)
 	txn_json(&t, &b);
 	assert_string_equal(buf_cstr(&b),
 		"{\"host\":\"mx\",\"mta\":\"postfix\",\"queue_id\":\"4104E3D\",\"first_time\":\"2026-11-22T03:01:00+01:00\","
-		"\"last_time\":\"2026-11-22T03:01:08+01:00\",\"sender\":\"\",\"size\":1234,\"nrcpt\":2,\"origin\":\"bounce\","
+		"\"last_time\":\"2026-11-22T03:01:08+01:00\",\"local_user\":\"web12\",\"sender\":\"\",\"size\":1234,\"nrcpt\":2,\"origin\":\"bounce\","
 		"\"complete\":true,\"flags\":[\"head_missing\",\"reinjected\"],\"recipients\":[{\"recipient\":\"a@b.example\","
 		"\"status\":\"bounced\",\"dsn\":\"5.1.1\",\"reply\":\"550 no \\\"such\\\" user\",\"reply_class\":\"unknown-user\","
 		"\"relay_host\":\"mx.b.example\",\"relay_ip\":\"192.0.2.1\",\"time\":\"1970-01-01T01:00:00.000005+01:00\",\"attempts\":2},"
