@@ -167,7 +167,7 @@ class Check:
         self.say(f"{name}: bounces belong to what bounced", "" if ids and good else f"{len(children)} bounces of {len(ids)} messages")
         if self.server == "opensmtpd":
             return
-        script = [m for m in found if m.get("local_user") == "web12" and m["origin"] == "script"]
+        script = [m for m in found if (m.get("local_user") == "web12" or m.get("uid") == 1012) and m["origin"] == "script"]
         good = len(script) == 1 and [(r["recipient"], r["status"]) for r in script[0]["recipients"]] == [("friend@ext.example", "sent")]
         self.say(f"{name}: a script's message is one, and its user's", "" if good else f"{len(script)} found")
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# servers.sh exim|sendmail|opensmtpd DIR — inside namespaces of its own: the server from DIR/root laid over this system, rsyslog
+# servers.sh postfix|exim|sendmail|opensmtpd DIR — inside namespaces of its own: the server from DIR/root laid over this system, rsyslog
 # writing its log in three framings, a sink for what it sends, and servers.py as its clients. What it leaves is in DIR.
 set -u
 server=$1 dir=$2
@@ -187,6 +187,38 @@ sendmail() {
 	chgrp smmsp "$daemon"
 	chmod 2755 "$daemon"
 	mailer="$daemon -Ac"
+}
+
+postfix() {
+	cat >/etc/postfix/main.cf <<-EOF
+		compatibility_level = 3.6
+		myhostname = mx.lab.example
+		mydestination =
+		relay_domains = lab.example
+		relay_recipient_maps = inline:{alice@lab.example=x, bob@lab.example=x, nouser@lab.example=x, defer@lab.example=x}
+		mynetworks = 127.0.0.0/8
+		inet_interfaces = $here
+		inet_protocols = ipv4
+		relayhost = [$sink]
+		disable_dns_lookups = yes
+		smtp_host_lookup = native
+		alias_maps =
+		message_size_limit = 102400
+		smtpd_tls_security_level = none
+		smtpd_sasl_auth_enable = yes
+		smtpd_sasl_path = smtpd
+		smtpd_sasl_local_domain = lab.example
+		cyrus_sasl_config_path = /etc/postfix/sasl
+		smtpd_relay_restrictions = permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination
+	EOF
+	cp /usr/share/postfix/master.cf.dist /etc/postfix/master.cf 2>/dev/null
+	postconf -F '*/*/chroot=n'
+	mkdir -p /etc/postfix/sasl
+	printf 'pwcheck_method: auxprop\nauxprop_plugin: sasldb\nmech_list: PLAIN LOGIN\nsasldb_path: /etc/postfix/sasl/sasldb2\n' >/etc/postfix/sasl/smtpd.conf
+	echo secret | saslpasswd2 -p -c -f /etc/postfix/sasl/sasldb2 -u lab.example alice
+	chmod 644 /etc/postfix/sasl/sasldb2
+	command postfix start || return 1
+	mailer=/usr/sbin/sendmail
 }
 
 opensmtpd() {
