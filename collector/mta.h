@@ -47,6 +47,7 @@ struct mta {
 	const char *name;   /* as in records: "postfix" */
 	bool filter;        /* programs that accompany any MTA: tried whatever format a source is said to have */
 	bool keeps_removed; /* the log never says that a message left the queue (no "removed" line) */
+	bool twice;         /* hands what it refuses to syslog twice; see collector/twins.h */
 	/* A number that parse() gets again when program belongs to this format, else -1. Asked once per program name. */
 	int (*program)(struct sv program);
 	/* A line of the log that the server writes itself, without a syslog header: sets time, pid, program, text (host stays empty)

@@ -4,6 +4,7 @@
 
 #include "collector/framing.h"
 #include "lib/times.h"
+#include "collector/twins.h"
 #include "lib/wire.h"
 
 #define PROGRAMS 256u /* remembered names; direct mapped */
@@ -26,6 +27,7 @@ struct pipeline {
 	struct sessions *sessions; /* made by the first line that needs them */
 	struct known_program program[PROGRAMS];
 	struct shapes shapes;
+	struct twins twins;
 	uint64_t recognised, unrecognised, foreign;
 	bool quick; /* only the correlator listens */
 };
@@ -267,7 +269,7 @@ static void take_format(struct pipeline *p, const struct mta *mta, int number, c
 		return;
 	}
 	p->recognised++;
-	if (result == MTA_NOTHING)
+	if (result == MTA_NOTHING || (mta->twice && !l->native && twins_is_second(&p->twins, &r)))
 		return;
 	take_record(p, mta, l, &r);
 	while (mta->next && mta->next(number, l, &r))
@@ -483,6 +485,7 @@ void pipeline_save(const struct pipeline *p, struct buf *out)
 	wire_put_u(out, p->unrecognised);
 	wire_put_u(out, p->foreign);
 	shapes_save(&p->shapes, out);
+	twins_save(&p->twins, out);
 	sessions_save(p->sessions, out);
 	correlate_save(p->correlate, out);
 }
@@ -494,6 +497,7 @@ int pipeline_load(struct pipeline *p, struct wire *w)
 	p->foreign = wire_get_u(w);
 	if (shapes_load(&p->shapes, w) < 0)
 		return -1;
+	twins_load(&p->twins, w);
 	p->sessions = sessions_new();
 	if (sessions_load(p->sessions, w) < 0)
 		return -1;

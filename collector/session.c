@@ -20,7 +20,10 @@ struct session {
 	uint64_t hash;
 	struct buf key;
 	int64_t client_port, begun_us;
-#define F(name) struct buf name; bool has_##name;
+#define F(name) struct buf name;
+	ALL_FIELDS(F)
+#undef F
+#define F(name) bool has_##name;
 	ALL_FIELDS(F)
 #undef F
 	uint32_t older, newer; /* in order of beginning */

@@ -164,7 +164,6 @@ static bool rejected_first(struct sv s, struct record *r)
 	struct sv t = s, what;
 	if (!scan_lit(&t, SV("rejected ")))
 		return false;
-	s = t;
 	r->kind = RECORD_REJECT;
 	size_t i = 0;
 	while (i < t.n && t.p[i] != ' ')

@@ -178,4 +178,4 @@ static enum mta_result parse(int number, const struct logline *l, struct record 
 	return exim_other(s, r) ? MTA_RECORD : MTA_UNRECOGNISED;
 }
 
-const struct mta mta_exim = { .name = "exim", .program = program, .native = native, .parse = parse };
+const struct mta mta_exim = { .name = "exim", .twice = true, .program = program, .native = native, .parse = parse };

@@ -1,7 +1,9 @@
 /* What both styles of OpenSMTPD's lines share. */
 #include "collector/opensmtpd/opensmtpd.h"
 
+#include <ctype.h>
 #include <stdio.h>
+#include <strings.h>
 
 bool opensmtpd_hex(struct sv *s, size_t n, struct sv *ret)
 {
@@ -82,13 +84,30 @@ bool opensmtpd_status(struct sv result, struct record *r)
 	return false;
 }
 
+/* Clients write commands in letters of any size. */
+static bool verb(struct sv *s, struct sv upper)
+{
+	if (s->n < upper.n || strncasecmp(s->p, upper.p, upper.n) != 0)
+		return false;
+	*s = sv_skip(*s, upper.n);
+	while (s->n && s->p[0] == ' ')
+		*s = sv_skip(*s, 1);
+	return true;
+}
+
 static void set_reason(struct sv command, struct record *r)
 {
-	size_t i = 0;
-	while (i < command.n && i < 16 && command.p[i] >= 'A' && command.p[i] <= 'Z')
-		i++;
-	if (i)
-		r->reason = sv_take(command, i);
+	static const struct sv verbs[] = {
+		SCAN_S("RCPT"), SCAN_S("MAIL"), SCAN_S("DATA"), SCAN_S("AUTH"), SCAN_S("EHLO"), SCAN_S("HELO"), SCAN_S("RSET"), SCAN_S("STARTTLS"), SCAN_S("BDAT"), SCAN_S("VRFY"),
+	};
+	size_t n = 0;
+	while (n < command.n && n < 16 && isalpha((unsigned char)command.p[n]))
+		n++;
+	if (n)
+		r->reason = sv_take(command, n);
+	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+		if (n == verbs[i].n && verb(&(struct sv){ command.p, n }, verbs[i]))
+			r->reason = verbs[i];
 }
 
 void opensmtpd_failed(struct sv command, struct sv result, struct record *r)
@@ -96,10 +115,9 @@ void opensmtpd_failed(struct sv command, struct sv result, struct record *r)
 	struct sv t = command;
 	set_reason(command, r);
 	scan_set_reply(r, result);
-	if (sv_starts(command, SV("AUTH ")) && (sv_starts(result, SV("535 ")) || sv_starts(result, SV("454 ")))) {
-		struct sv method = sv_skip(command, 5);
+	if (verb(&t, SV("AUTH ")) && (sv_starts(result, SV("535 ")) || sv_starts(result, SV("454 ")))) {
 		r->kind = RECORD_AUTH_FAIL;
-		r->auth_method = scan_word(&method);
+		r->auth_method = scan_word(&t);
 		r->reason = result;
 		r->reply = (struct sv){ 0 };
 		return;
@@ -108,10 +126,10 @@ void opensmtpd_failed(struct sv command, struct sv result, struct record *r)
 	r->kind = protocol || !result.n || (result.p[0] != '5' && result.p[0] != '4') ? RECORD_WARNING : RECORD_REJECT;
 	if (protocol)
 		return;
-	if (scan_lit(&t, SV("RCPT TO:")))
+	if (verb(&t, SV("RCPT TO:")))
 		(void)scan_angle(&t, &r->recipient);
-	else if (scan_lit(&t, SV("MAIL FROM:")))
+	else if (verb(&t, SV("MAIL FROM:")))
 		(void)scan_angle(&t, &r->sender);
-	else if (scan_lit(&t, SV("EHLO ")) || scan_lit(&t, SV("HELO ")))
+	else if (verb(&t, SV("EHLO ")) || verb(&t, SV("HELO ")))
 		r->helo = scan_word(&t);
 }

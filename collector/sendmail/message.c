@@ -1,6 +1,7 @@
 /* "from=…": a message came; "to=…": what became of recipients. */
 #include "collector/sendmail/sendmail.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 /* ", key=" and its value up to the next comma. */
@@ -72,7 +73,9 @@ bool sendmail_arrival(struct sv s, struct record *r)
 	if (r->size == RECORD_UNSET && r->nrcpt == RECORD_UNSET)
 		return false;
 	relay_of(whole, r);
-	r->kind = r->nrcpt == 0 ? RECORD_OTHER : RECORD_ACCEPT; /* 0: all recipients were refused */
+	/* No recipients: all were refused. Nothing of a message: the client gave up before it sent any (RSET). */
+	bool none = r->nrcpt == 0 || (r->size == 0 && !r->message_id.p);
+	r->kind = none ? RECORD_OTHER : RECORD_ACCEPT;
 	return true;
 }
 
@@ -88,7 +91,7 @@ static void set_delay(struct sv v, struct record *r)
 		days = 0;
 	if (!scan_int(&v, &h) || !scan_char(&v, ':') || !scan_int(&v, &m) || !scan_char(&v, ':') || !scan_int(&v, &sec) || days > 99999 || h > 99 || m > 99 || sec > 99)
 		return;
-	int n = snprintf(text, sizeof text, "%lld", (long long)(days * 86400 + h * 3600 + m * 60 + sec));
+	int n = snprintf(text, sizeof text, "%" PRId64, days * 86400 + h * 3600 + m * 60 + sec);
 	r->delay = sv_make(text, (size_t)n);
 }
 

@@ -44,7 +44,7 @@ static bool ruleset(struct sv s, struct record *r)
 	r->reason = name;
 	(void)scan_lit(&s, SV(", "));
 	if (scan_lit(&s, SV("reject="))) {
-		r->kind = RECORD_REJECT;
+		r->kind = sv_eq(name, SV("trust_auth")) ? RECORD_OTHER : RECORD_REJECT; /* only the AUTH= of MAIL is not believed */
 		scan_set_reply(r, s);
 	} else if (sv_starts(s, SV("discard")) || sv_starts(s, SV("quarantine"))) {
 		r->kind = RECORD_POLICY;

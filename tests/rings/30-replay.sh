@@ -1,3 +1,4 @@
 #!/bin/sh
 # replay: scenarios through the real pipeline.
+python3 tests/replay/script.py build/bin/abusewatch
 exec python3 tests/replay/run.py build/bin/abusewatch tests/replay/*.scn

@@ -18,7 +18,8 @@ for log in tests/mta/*/*.log; do
 	done <"$log"
 	head -c 6000 "$log" >"$seeds/head-$(basename "$log")"
 done
-for bin in build/fuzz/fuzz_*; do
+# The first target takes all formats and is the one that peers reach; the others have a share each.
+for bin in build/fuzz/fuzz_postfix $(find build/fuzz -maxdepth 1 -type f -name 'fuzz_*' ! -name fuzz_postfix | sort); do
 	name=$(basename "$bin")
 	corpus=build/fuzz/corpus-$name
 	mkdir -p "$corpus"
@@ -27,5 +28,5 @@ for bin in build/fuzz/fuzz_*; do
 	else
 		echo "not ok $name - $(grep -m 1 -E 'ERROR|SUMMARY' "$OUT/$name.log"), see $name.log"
 	fi
-	seconds=$(((seconds + 1) / 2)) # the first target is the one that peers reach
+	seconds=$(((${FUZZ_SECONDS:-60} + 5) / 6))
 done

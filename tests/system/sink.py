@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""sink.py ADDRESS PORT MAILBOX KNOWN…: an SMTP server that knows the KNOWN addresses and refuses all others with 550 5.1.1.
+"""sink.py ADDRESS PORT MAILBOX KNOWN…: an SMTP server that knows the KNOWN addresses and refuses all others with 550 5.1.1,
+those that begin with "defer" with 451 4.7.1.
 Every message it takes is appended to MAILBOX as one JSON line {from, to, data}."""
 import json
 import socketserver
@@ -23,6 +24,8 @@ class Session(socketserver.StreamRequestHandler):
         if address.lower() in self.server.known:
             self.rcpt.append(address)
             self.say("250 2.1.5 Ok")
+        elif address.startswith("defer"):
+            self.say("451 4.7.1 Greylisted, come back later")
         else:
             self.say(f"550 5.1.1 <{address}>: Recipient address rejected: User unknown in virtual mailbox table")
 
