@@ -395,7 +395,7 @@ static bool quick_line(struct pipeline *p, struct feed *f, struct sv line, int64
 		return false;
 	p->recognised++;
 	f->last = line;
-	if (line.p == f->frame.rest.p)
+	if (f->frame.rest.p && line.p >= f->frame.rest.p && line.p < f->frame.rest.p + f->frame.rest.cap)
 		feed_block_ends(f); /* that place is used for the next line without an end */
 	if (hot == HOT_NOTHING) {
 		correlate_advance(p->correlate, l.time_us);

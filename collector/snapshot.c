@@ -5,7 +5,7 @@
 #include "collector/open.h"
 #include "lib/wire.h"
 
-#define SNAPSHOT_VERSION 3u
+#define SNAPSHOT_VERSION 4u
 
 void snapshot_fini(struct snapshot *s)
 {
