@@ -36,7 +36,7 @@ link = @mkdir -p $(@D); echo "  LD  $@"; $(CC) $(LDFLAGS) -o $@
 $(B)/bin/abusewatchd: $(patsubst %.c,$(B)/%.o,$(wildcard supervisor/*.c)) $(B)/analyzer.a $(B)/lib.a
 	$(link) $^ $(LIBS_STORE) $(LIBS_BASE)
 $(B)/bin/abusewatch-collector: $(B)/collector/main.o $(B)/collector.a $(B)/lib.a
-	$(link) $^ $(LIBS_ARCHIVE) $(LIBS_BASE)
+	$(link) $^ $(LIBS_ARCHIVE) $(LIBS_SOURCE) $(LIBS_BASE)
 $(B)/bin/abusewatch-analyzer: $(B)/analyzer/main.o $(B)/analyzer.a $(B)/lib.a
 	$(link) $^ $(LIBS_STORE) $(LIBS_ARCHIVE) $(LIBS_BASE)
 $(B)/bin/abusewatch-mailer: $(B)/report/main.o $(B)/report.a $(B)/analyzer.a $(B)/lib.a
@@ -44,7 +44,7 @@ $(B)/bin/abusewatch-mailer: $(B)/report/main.o $(B)/report.a $(B)/analyzer.a $(B
 $(B)/bin/abusewatch-web: $(B)/web/main.o $(B)/web.a $(B)/report.a $(B)/analyzer.a $(B)/lib.a
 	$(link) $^ $(LIBS_WEB) $(LIBS_MAIL) $(LIBS_STORE) $(LIBS_ARCHIVE) $(LIBS_BASE)
 $(B)/bin/abusewatch: $(B)/ctl/main.o $(CTL_O) $(B)/report.a $(B)/analyzer.a $(B)/collector.a $(B)/lib.a
-	$(link) $^ $(LIBS_MAIL) $(LIBS_STORE) $(LIBS_ARCHIVE) $(LIBS_BASE)
+	$(link) $^ $(LIBS_MAIL) $(LIBS_STORE) $(LIBS_ARCHIVE) $(LIBS_SOURCE) $(LIBS_BASE)
 
 $(B)/%.o: %.c $(CONFIG) | $(B)/gen/sql.h
 	@mkdir -p $(@D)

@@ -447,6 +447,12 @@ void pipeline_idle(struct pipeline *p)
 		correlate_idle(p->correlate);
 }
 
+void pipeline_skip_to(struct pipeline *p, uint64_t seq)
+{
+	if (p->correlate)
+		correlate_skip_to(p->correlate, seq);
+}
+
 uint64_t pipeline_seq(const struct pipeline *p)
 {
 	return p->correlate ? correlate_seq(p->correlate) : 0;
