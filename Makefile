@@ -16,7 +16,7 @@ config.mk: configure
 # --- what belongs where: a folder is a library; main.c of a folder is its program ------------------------------------
 objects = $(patsubst %.c,$(B)/%.o,$(filter-out %/main.c,$(wildcard $(1))))
 LIB_O = $(call objects,lib/*.c)
-FORMAT_SOURCES = collector/mta/*.c $(foreach f,postfix exim sendmail opensmtpd dovecot exchange filter qmail courier haraka,collector/$(f)/*.c)
+FORMAT_SOURCES = collector/mta/*.c $(foreach f,postfix exim sendmail opensmtpd dovecot exchange filter qmail haraka courier,collector/$(f)/*.c)
 COLLECTOR_O = $(call objects,collector/*.c collector/source/*.c collector/framing/*.c $(FORMAT_SOURCES)) $(B)/gen/sources.o $(B)/gen/formats.o $(B)/gen/framings.o
 ANALYZER_O = $(call objects,analyzer/*.c analyzer/detect/*.c) $(B)/gen/detectors.o $(B)/gen/sql.o $(B)/gen/tables.o
 REPORT_O = $(call objects,report/*.c) $(B)/gen/letters.o
@@ -36,7 +36,7 @@ link = @mkdir -p $(@D); echo "  LD  $@"; $(CC) $(LDFLAGS) -o $@
 $(B)/bin/abusewatchd: $(patsubst %.c,$(B)/%.o,$(wildcard supervisor/*.c)) $(B)/analyzer.a $(B)/lib.a
 	$(link) $^ $(LIBS_STORE) $(LIBS_BASE)
 $(B)/bin/abusewatch-collector: $(B)/collector/main.o $(B)/collector.a $(B)/lib.a
-	$(link) $^ $(LIBS_ARCHIVE) $(LIBS_BASE)
+	$(link) $^ $(LIBS_ARCHIVE) $(LIBS_SOURCE) $(LIBS_BASE)
 $(B)/bin/abusewatch-analyzer: $(B)/analyzer/main.o $(B)/analyzer.a $(B)/lib.a
 	$(link) $^ $(LIBS_STORE) $(LIBS_ARCHIVE) $(LIBS_BASE)
 $(B)/bin/abusewatch-mailer: $(B)/report/main.o $(B)/report.a $(B)/analyzer.a $(B)/lib.a
@@ -44,7 +44,7 @@ $(B)/bin/abusewatch-mailer: $(B)/report/main.o $(B)/report.a $(B)/analyzer.a $(B
 $(B)/bin/abusewatch-web: $(B)/web/main.o $(B)/web.a $(B)/report.a $(B)/analyzer.a $(B)/lib.a
 	$(link) $^ $(LIBS_WEB) $(LIBS_MAIL) $(LIBS_STORE) $(LIBS_ARCHIVE) $(LIBS_BASE)
 $(B)/bin/abusewatch: $(B)/ctl/main.o $(CTL_O) $(B)/report.a $(B)/analyzer.a $(B)/collector.a $(B)/lib.a
-	$(link) $^ $(LIBS_MAIL) $(LIBS_STORE) $(LIBS_ARCHIVE) $(LIBS_BASE)
+	$(link) $^ $(LIBS_MAIL) $(LIBS_STORE) $(LIBS_ARCHIVE) $(LIBS_SOURCE) $(LIBS_BASE)
 
 $(B)/%.o: %.c $(CONFIG) | $(B)/gen/sql.h
 	@mkdir -p $(@D)

@@ -44,6 +44,8 @@ void correlate_advance(struct correlate *c, int64_t us);
  * still open, as TXN_TAIL_MISSING. */
 void correlate_idle(struct correlate *c);
 
+/* Numbers go on after seq: of a source that cannot be read again, what follows a crash is new. */
+void correlate_skip_to(struct correlate *c, uint64_t seq);
 uint64_t correlate_seq(const struct correlate *c);
 int64_t correlate_now(const struct correlate *c);
 /* Adds txns, records, head_missing, tail_missing, evicted, open_messages, open_bytes, last_event_us. */

@@ -20,7 +20,8 @@
 
 struct collector {
 	const char *conf_path, *only;
-	bool to_stdout;
+	bool to_stdout, from_stdin;
+	struct conf_source piped; /* --stdin: the source with another type */
 	struct conf *conf;
 	uv_loop_t *loop;
 	uv_timer_t timer;
@@ -32,16 +33,17 @@ struct collector {
 
 static void usage(FILE *to)
 {
-	fputs("usage: abusewatch-collector [-d] [-c CONF] [-s SOURCE] [--stdout]\n"
+	fputs("usage: abusewatch-collector [-d] [-c CONF] [-s SOURCE] [--stdin] [--stdout]\n"
 	      "  -c CONF     the config [" SYSCONFDIR "/abusewatch.conf]\n"
 	      "  -s SOURCE   only this source (default: all)\n"
 	      "  -d          log debugging messages\n"
+	      "  --stdin     read standard input as that source (the first one without -s), and end with it\n"
 	      "  --stdout    print messages as NDJSON instead of sending them; nothing is remembered\n", to);
 }
 
 static int options(struct collector *c, int argc, char **argv)
 {
-	static const struct option all[] = { { "stdout", 0, 0, 'o' }, { "help", 0, 0, 'h' }, { "config", 1, 0, 'c' }, { "source", 1, 0, 's' }, { 0, 0, 0, 0 } };
+	static const struct option all[] = { { "stdout", 0, 0, 'o' }, { "stdin", 0, 0, 'i' }, { "help", 0, 0, 'h' }, { "config", 1, 0, 'c' }, { "source", 1, 0, 's' }, { 0, 0, 0, 0 } };
 	c->conf_path = SYSCONFDIR "/abusewatch.conf";
 	for (int opt; (opt = getopt_long(argc, argv, "c:s:dh", all, NULL)) != -1;) {
 		switch (opt) {
@@ -49,6 +51,7 @@ static int options(struct collector *c, int argc, char **argv)
 		case 's': c->only = optarg; break;
 		case 'd': msg_level(MSG_DEBUG); break;
 		case 'o': c->to_stdout = true; break;
+		case 'i': c->from_stdin = true; break;
 		case 'h': usage(stdout); exit(0);
 		default: usage(stderr); return -1;
 		}
@@ -128,7 +131,14 @@ static void add_sources(struct collector *c)
 		const struct conf_source *s = &c->conf->source[i];
 		if (c->only && strcmp(c->only, s->name))
 			continue;
-		if (is_pattern(s->path))
+		if (c->from_stdin) {
+			c->piped = *s;
+			c->piped.type = (char *)"stdin";
+			add_stream(c, &c->piped, s->name, "-");
+			return;
+		}
+		bool file = !s->type || !*s->type || !strcmp(s->type, "file"); /* others have no patterns, or know them themselves */
+		if (file && is_pattern(s->path))
 			add_pattern(c, s);
 		else
 			add_stream(c, s, s->name, s->path);
@@ -153,6 +163,31 @@ static void ignore_mistake(void *ctx, const char *file, int line, const char *te
 	msg_error("%s:%d: %s", file, line, text);
 }
 
+static bool is_type(const struct conf_source *s, const char *type)
+{
+	return s->type && !strcmp(s->type, type);
+}
+
+/* What a source reads. */
+static void allow_source(struct sandbox *f, const struct conf_source *s)
+{
+	if (is_type(s, "journal")) {
+		sandbox_allow(f, "/var/log/journal", false);
+		sandbox_allow(f, "/run/log/journal", false);
+		sandbox_allow(f, "/etc/machine-id", false);
+		sandbox_allow(f, s->path, false);
+	} else if (is_type(s, "syslog")) {
+		sandbox_allow(f, s->cert, false);
+		sandbox_allow(f, s->key, false);
+		sandbox_allow(f, s->ca, false);
+	} else if (is_type(s, "archive")) {
+		sandbox_allow(f, s->path, false);
+		sandbox_allow_folder_of(f, s->path, false);
+	} else if (!is_type(s, "stdin")) {
+		sandbox_allow_folder_of(f, s->path, false);
+	}
+}
+
 /* A program that reads what strangers wrote gets the logs to read, and nothing to write. */
 static void fence(const struct conf *conf, const char *conf_path)
 {
@@ -161,8 +196,13 @@ static void fence(const struct conf *conf, const char *conf_path)
 	sandbox_allow_folder_of(&s, conf_path, false);
 	sandbox_allow_folder_of(&s, conf->customers_path, false);
 	sandbox_allow(&s, conf->state_dir, false);
-	for (size_t i = 0; i < conf->n_source && i < SANDBOX_PATHS / 2; i++)
-		sandbox_allow_folder_of(&s, conf->source[i].path, false);
+	for (size_t i = 0; i < conf->n_source && s.n + 5 < SANDBOX_PATHS; i++) {
+		if (is_type(&conf->source[i], "command")) {
+			msg_info("source %s is a command, which may need any file: files are not fenced off", conf->source[i].name);
+			return;
+		}
+		allow_source(&s, &conf->source[i]);
+	}
 	(void)sandbox_enter(&s);
 }
 
@@ -170,6 +210,8 @@ static bool inside_fence(const struct conf *conf)
 {
 	for (size_t i = 0; i < conf->n_source; i++) {
 		char dir[512];
+		if (!is_type(&conf->source[i], "file") && !is_type(&conf->source[i], "archive"))
+			continue;
 		(void)snprintf(dir, sizeof dir, "%.*s", (int)strcspn(conf->source[i].path, "*?["), conf->source[i].path);
 		char *slash = strrchr(dir, '/');
 		if (slash)

@@ -158,7 +158,7 @@ void merge_positions(const struct merge *m, struct positions *ret)
 		if (!f->head.n || (!f->taken && !f->done))
 			continue;
 		struct position at = { f->dev, f->inode, fingerprint_of(buf_sv(&f->head)), f->taken, f->done,
-			f->feed.stamp.year, f->feed.stamp.last_us };
+			f->feed.stamp.year, f->feed.stamp.last_us, "" };
 		positions_set(ret, &at);
 	}
 }

@@ -397,7 +397,7 @@ static bool quick_line(struct pipeline *p, struct feed *f, struct sv line, int64
 		return false;
 	p->recognised++;
 	f->last = line;
-	if (line.p == f->frame.rest.p)
+	if (f->frame.rest.p && line.p >= f->frame.rest.p && line.p < f->frame.rest.p + f->frame.rest.cap)
 		feed_block_ends(f); /* that place is used for the next line without an end */
 	if (hot == HOT_NOTHING) {
 		correlate_advance(p->correlate, l.time_us);
@@ -447,6 +447,12 @@ void pipeline_idle(struct pipeline *p)
 {
 	if (p->correlate)
 		correlate_idle(p->correlate);
+}
+
+void pipeline_skip_to(struct pipeline *p, uint64_t seq)
+{
+	if (p->correlate)
+		correlate_skip_to(p->correlate, seq);
 }
 
 uint64_t pipeline_seq(const struct pipeline *p)

@@ -69,6 +69,7 @@ void pipeline_bytes(struct pipeline *p, struct feed *f, struct sv in);
 void pipeline_end_of_file(struct pipeline *p, struct feed *f);
 void pipeline_idle(struct pipeline *p);
 
+void pipeline_skip_to(struct pipeline *p, uint64_t seq);
 uint64_t pipeline_seq(const struct pipeline *p);
 /* Unrecognised shapes so far; the owner may use `told`. */
 struct shapes *pipeline_shapes(struct pipeline *p);

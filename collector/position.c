@@ -87,6 +87,7 @@ void positions_save(const struct positions *p, struct buf *out)
 		wire_put_u(out, v->done);
 		wire_put_i(out, v->year);
 		wire_put_i(out, v->stamp_us);
+		wire_put_sv(out, sv_cstr(v->cursor));
 	}
 }
 
@@ -105,6 +106,11 @@ int positions_load(struct positions *p, struct wire *w)
 		v.done = wire_get_u(w) != 0;
 		v.year = (int32_t)wire_get_i(w);
 		v.stamp_us = wire_get_i(w);
+		struct sv cursor = wire_get_sv(w);
+		if (cursor.n >= sizeof v.cursor)
+			w->bad = true;
+		else if (cursor.n)
+			memcpy(v.cursor, cursor.p, cursor.n);
 		if (v.head.n > POSITION_HEAD_BYTES)
 			w->bad = true;
 		if (!w->bad)

@@ -8,6 +8,7 @@
 
 #define POSITION_HEAD_BYTES 1024u
 #define POSITION_HEAD_ENOUGH 128u /* bytes that make a file known without its inode */
+#define POSITION_CURSOR_BYTES 192u
 #define POSITIONS_MAX 4096u
 
 struct buf;
@@ -25,6 +26,7 @@ struct position {
 	bool done;       /* read to its end */
 	int32_t year;     /* of its stamps without one, as of offset; 0 = none yet */
 	int64_t stamp_us; /* the last of them */
+	char cursor[POSITION_CURSOR_BYTES]; /* of a journal: its own word for the place; "" for files */
 };
 
 /* Oldest first; when there are too many the oldest finished ones are forgotten. */

@@ -223,6 +223,12 @@ void correlate_idle(struct correlate *c)
 	}
 }
 
+void correlate_skip_to(struct correlate *c, uint64_t seq)
+{
+	if (seq > c->seq)
+		c->seq = seq;
+}
+
 uint64_t correlate_seq(const struct correlate *c)
 {
 	return c->seq;

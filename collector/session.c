@@ -12,9 +12,9 @@
 #define ACCOUNT_FIELDS(F) F(account) F(auth_method)
 #define CLIENT_FIELDS(F) PEER_FIELDS(F) ACCOUNT_FIELDS(F)
 #define MESSAGE_FIELDS(F) F(queue_id) F(sender) F(recipient)
-#define ASKED_FIELDS(F) F(asked_account) F(asked_sender) F(asked_recipient) /* not granted yet */
 #define TRIED_FIELDS(F) F(tried) /* who wanted to log in, for the line that says that it failed */
-#define ALL_FIELDS(F) CLIENT_FIELDS(F) MESSAGE_FIELDS(F) ASKED_FIELDS(F) TRIED_FIELDS(F)
+#define ASKED_FIELDS(F) F(asked_sender) F(asked_recipient) /* not granted yet */
+#define ALL_FIELDS(F) CLIENT_FIELDS(F) MESSAGE_FIELDS(F) TRIED_FIELDS(F) ASKED_FIELDS(F)
 
 struct session {
 	uint64_t hash;
@@ -245,17 +245,8 @@ static void drop(struct sessions *s, struct buf *b, bool *has)
 
 static void exchange_asked(struct sessions *s, struct session *e, struct record *r)
 {
-	if (r->kind == RECORD_AUTH_FAIL) {
-		if (!r->account.p && e->has_asked_account)
-			r->account = buf_sv(&e->asked_account);
-		return;
-	}
-	if (r->kind == RECORD_OTHER) {
-		if (r->account.p)
-			keep(s, &e->asked_account, &e->has_asked_account, r->account);
-		if (r->sender.p) /* another message begins */
-			drop(s, &e->asked_recipient, &e->has_asked_recipient);
-	}
+	if (r->kind == RECORD_OTHER && r->sender.p) /* another message begins */
+		drop(s, &e->asked_recipient, &e->has_asked_recipient);
 #define F(name)                                                                  \
 	if (r->kind == RECORD_OTHER && r->name.p)                                \
 		keep(s, &e->asked_##name, &e->has_asked_##name, r->name);        \
@@ -280,10 +271,9 @@ static void exchange(struct sessions *s, struct session *e, struct record *r)
 		e->client_port = r->client_port;
 	else if (r->client_ip.p)
 		r->client_port = e->client_port;
-	if (r->asked)
+	if (r->asked && r->kind != RECORD_AUTH_FAIL)
 		exchange_asked(s, e, r);
-	if (!r->asked || r->kind != RECORD_OTHER)
-		exchange_account(s, e, r);
+	exchange_account(s, e, r);
 	if (r->kind == RECORD_DELIVERY || r->kind == RECORD_OTHER)
 		exchange_message(s, e, r);
 }

@@ -3,7 +3,7 @@
  * under host and session, and fills what later records of it leave out (a warning's account: only that of the next failed log-in):
  *   always                 client_ip client_port client_name helo account auth_method
  *   a delivery without id  queue_id sender recipient, too (qmail's "delivery 7: success")
- *   an answer (asked)      account sender recipient that the client asked for last
+ *   an answer (asked)      sender recipient that the client asked for last
  * After SESSION_STALE_US a session is forgotten, as not every log says how it ends (a newer one may have its name).
  * Bounded: beyond SESSIONS_MAX or SESSIONS_BYTES the session that was begun first is forgotten and counted. */
 #ifndef COLLECTOR_SESSION_H

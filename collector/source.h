@@ -33,6 +33,10 @@ struct source {
 	void (*pause)(struct source_run *s, bool pause);
 	/* Where the file at hand stands, when the last `unfinished` bytes given do not count. False: no file yet. */
 	bool (*position)(const struct source_run *s, uint64_t unfinished, struct position *ret);
+	/* What was given cannot be read again: position() is always false, and after a crash what was on its way is lost. */
+	bool passing;
+	/* Datagrams that were lost before we could read them; NULL: none can be. */
+	uint64_t (*dropped)(const struct source_run *s);
 	/* Bytes that were written but not read yet. */
 	uint64_t (*lag)(const struct source_run *s);
 	/* Ends; nothing is called any more. Memory is freed when the loop is done with it. */

@@ -38,7 +38,7 @@ struct yearless { int month, day, second; };
 static int64_t in_year(struct stamp *s, const struct yearless *y, int year, int32_t *ret_offset_s)
 {
 	int64_t wall = times_days(year, (unsigned)y->month, (unsigned)y->day) * 86400 + y->second;
-	*ret_offset_s = zone_offset(&s->zone, wall);
+	*ret_offset_s = zone_offset(&s->zone, wall, s->last_us / US_PER_S);
 	return (wall - *ret_offset_s) * US_PER_S;
 }
 
@@ -50,12 +50,25 @@ static int year_of(int64_t us)
 	return (int)year;
 }
 
+/* February 29 is not in every year. */
+static bool has_day(const struct yearless *y, int year)
+{
+	return y->month != 2 || y->day != 29 || (year % 4 == 0 && (year % 100 != 0 || year % 400 == 0));
+}
+
+/* A late line does not set the time back, a clock that was set back does. */
+static void passed(struct stamp *s, int64_t us)
+{
+	if (us > s->last_us || us < s->last_us - 2 * US_PER_HOUR)
+		s->last_us = us;
+}
+
 static int64_t with_year(struct stamp *s, const struct yearless *y, int32_t *ret_offset_s)
 {
 	int64_t us;
 	if (!s->year) {
 		s->year = year_of(s->now_us) + 1;
-		while ((us = in_year(s, y, s->year, ret_offset_s)) > s->now_us + FUTURE_SLACK_US)
+		while ((us = in_year(s, y, s->year, ret_offset_s)) > s->now_us + FUTURE_SLACK_US || !has_day(y, s->year))
 			s->year--;
 	} else if (s->year_given) {
 		s->year_given = false;
@@ -67,7 +80,7 @@ static int64_t with_year(struct stamp *s, const struct yearless *y, int32_t *ret
 		else if (us > s->last_us + 360 * US_PER_DAY) /* a late line of last year */
 			return in_year(s, y, s->year - 1, ret_offset_s);
 	}
-	s->last_us = us;
+	passed(s, us);
 	return us;
 }
 
@@ -167,8 +180,10 @@ static bool read_iso(struct stamp *s, struct sv *text, int64_t *ret_us, int32_t 
 	if (!zone_text(&t, &off, &said) || !t.n || t.p[0] != ' ')
 		return false;
 	if (!said)
-		off = zone_offset(&s->zone, wall);
+		off = zone_offset(&s->zone, wall, s->last_us / US_PER_S);
 	*ret_us = (wall - off) * US_PER_S + us;
+	if (!said)
+		passed(s, *ret_us);
 	*ret_offset_s = off;
 	*text = sv_skip(t, 1);
 	return true;

@@ -11,7 +11,7 @@ struct stamp {
 	int64_t now_us;  /* what the future is measured by; asked only for the first year-less stamp */
 	int year;        /* of the last year-less stamp; 0 before the first */
 	bool year_given; /* the first stamp's year was said by the operator */
-	int64_t last_us; /* the last year-less stamp */
+	int64_t last_us; /* the newest stamp without a year or without a zone */
 	/* lines of one second share their stamp */
 	char memo[20];
 	size_t memo_n;

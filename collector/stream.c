@@ -56,6 +56,8 @@ static void totals(struct stream *s)
 	pipeline_add_feed(&s->feed, &s->saved.totals);
 	s->saved.totals.rotations = rotations;
 	s->saved.totals.truncations = truncations;
+	if (s->run && s->kind->dropped)
+		s->saved.totals.dropped += s->kind->dropped(s->run);
 }
 
 static void take_position(struct stream *s, bool done)
@@ -252,7 +254,7 @@ static void restore_feed(struct stream *s)
 	s->told_head_n = p->n ? p->v[p->n - 1].head.n : 0;
 }
 
-static int begin(struct stream *s, struct sv blob, struct err *e)
+static int begin(struct stream *s, struct sv blob, uint64_t applied_seq, struct err *e)
 {
 	struct pipeline_options o = { .mta = s->mta, .max_open_bytes = s->max_open_bytes, .correlate = true };
 	struct pipeline_sink sink = emit_sink(&s->emit);
@@ -262,6 +264,8 @@ static int begin(struct stream *s, struct sv blob, struct err *e)
 	if (snapshot_load(blob, &s->saved, s->pipeline, e) < 0)
 		return -1;
 	restore_feed(s);
+	if (s->kind->passing)
+		pipeline_skip_to(s->pipeline, applied_seq);
 	struct source_events ev = { s, on_bytes, on_boundary, on_idle };
 	s->run = s->kind->open(s->loop, s->path, &s->saved.positions, &ev, e);
 	if (!s->run)
@@ -352,7 +356,7 @@ static int take_frame(struct stream *s, enum obs_type type, struct sv payload, s
 	if (obs_get_resume(payload, &r, e) < 0)
 		return -1;
 	uv_timer_start(&s->timer, on_timer, SNAPSHOT_MS, SNAPSHOT_MS);
-	return begin(s, r.snapshot, e);
+	return begin(s, r.snapshot, r.applied_seq, e);
 }
 
 static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *b)
@@ -410,6 +414,24 @@ static void connect_now(struct stream *s)
 	uv_pipe_connect(&s->connect, &s->pipe, s->socket, on_connect);
 }
 
+/* A source gets one text: an address says with it where the keys are. */
+static char *path_of(const struct conf_source *c, const char *path)
+{
+	struct buf b = { 0 };
+	const char *sep = "?";
+	buf_puts(&b, path);
+	const struct { const char *name, *value; } files[] = { { "cert", c->cert }, { "key", c->key }, { "ca", c->ca } };
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+		if (!files[i].value || !*files[i].value || !strstr(path, "://"))
+			continue;
+		buf_printf(&b, "%s%s=%s", strchr(path, '?') ? "&" : sep, files[i].name, files[i].value);
+		sep = "&";
+	}
+	char *text = xstrdup(buf_cstr(&b));
+	buf_fini(&b);
+	return text;
+}
+
 struct stream *stream_new(const struct stream_options *o, struct err *e)
 {
 	const struct conf_source *c = o->source;
@@ -427,7 +449,7 @@ struct stream *stream_new(const struct stream_options *o, struct err *e)
 	*s = (struct stream){ .loop = o->loop, .kind = kind, .mta = mta, .zone = zone, .retry_ms = RETRY_FIRST_MS };
 	s->max_open_bytes = c->max_open_bytes > 0 ? (size_t)c->max_open_bytes : 0;
 	s->name = xstrdup(o->name);
-	s->path = xstrdup(o->path);
+	s->path = path_of(c, o->path);
 	s->host = xstrdup(c->host ? c->host : "");
 	s->socket = o->socket ? xstrdup(o->socket) : NULL;
 	uv_timer_init(o->loop, &s->timer);
@@ -436,7 +458,7 @@ struct stream *stream_new(const struct stream_options *o, struct err *e)
 		connect_now(s);
 		return s;
 	}
-	if (begin(s, (struct sv){ 0 }, e) < 0) {
+	if (begin(s, (struct sv){ 0 }, 0, e) < 0) {
 		stream_stop(s);
 		return NULL;
 	}

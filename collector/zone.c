@@ -53,43 +53,56 @@ int zone_init(struct zone *z, const char *text, struct err *e)
 	return 0;
 }
 
-static int32_t ask_libc(int64_t wall_s)
+/* The offset in force at a time that is known. */
+static int32_t offset_at(int64_t utc_s)
 {
-	time_t t = (time_t)wall_s;
+	time_t t = (time_t)utc_s;
 	struct tm tm;
-	if (!gmtime_r(&t, &tm))
-		return 0;
-	tm.tm_isdst = -1;
-	time_t utc = mktime(&tm);
-	return (int32_t)(wall_s - utc);
+	return localtime_r(&t, &tm) ? (int32_t)tm.tm_gmtoff : 0;
 }
 
-/* libc knows one zone at a time; the collector has one thread, and this runs once per hour of log. */
-static int32_t ask_zone(const char *name, int64_t wall_s)
+/* Far enough from a wall time that no change of the clock lies between it and a change that concerns that time. */
+#define AWAY_S (3 * 3600)
+
+/* Which offsets fit a wall time: the one before a change of the clock, the one after it. Both fit an hour that comes twice, none one that is
+ * left out; then the clock is taken for one that was not changed yet. Not mktime(): what it says of such hours depends on earlier questions. */
+static void ask_libc(int64_t wall_s, int32_t *ret_first, int32_t *ret_second)
+{
+	int32_t before = offset_at(wall_s - AWAY_S - offset_at(wall_s)), after = offset_at(wall_s + AWAY_S - offset_at(wall_s));
+	bool fits_before = offset_at(wall_s - before) == before, fits_after = offset_at(wall_s - after) == after;
+	*ret_first = fits_before || !fits_after ? before : after;
+	*ret_second = fits_after ? after : *ret_first;
+}
+
+/* libc knows one zone at a time; the collector has one thread, and this runs once per quarter of an hour of log. */
+static void ask_zone(const char *name, int64_t wall_s, int32_t *ret_first, int32_t *ret_second)
 {
 	const char *env = getenv("TZ");
 	char *old = env ? strdup(env) : NULL;
 	setenv("TZ", name, 1);
 	tzset();
-	int32_t s = ask_libc(wall_s);
+	ask_libc(wall_s, ret_first, ret_second);
 	if (old)
 		setenv("TZ", old, 1);
 	else
 		unsetenv("TZ");
 	free(old);
 	tzset();
-	return s;
 }
 
-int32_t zone_offset(struct zone *z, int64_t wall_s)
+int32_t zone_offset(struct zone *z, int64_t wall_s, int64_t last_s)
 {
 	if (z->kind == ZONE_FIXED)
 		return z->fixed_s;
-	int64_t hour = wall_s / 900; /* changes happen on quarter hours */
-	if (!z->memo || z->memo_hour != hour) {
+	int64_t quarter = wall_s / 900; /* changes happen on quarter hours */
+	if (!z->memo || z->memo_quarter != quarter) {
 		z->memo = true;
-		z->memo_hour = hour;
-		z->memo_s = z->kind == ZONE_NAMED ? ask_zone(z->name, wall_s) : ask_libc(wall_s);
+		z->memo_quarter = quarter;
+		if (z->kind == ZONE_NAMED)
+			ask_zone(z->name, wall_s, &z->memo_first_s, &z->memo_second_s);
+		else
+			ask_libc(wall_s, &z->memo_first_s, &z->memo_second_s);
 	}
-	return z->memo_s;
+	bool passed = wall_s - z->memo_first_s < last_s - ZONE_LATE_S;
+	return passed ? z->memo_second_s : z->memo_first_s;
 }

@@ -187,6 +187,9 @@ static void fill_sources(struct reader *r)
 		c->source[i].name = xstrdup(cfg_title(sec));
 		c->source[i].line = line_of(&r->scan, "source", cfg_title(sec));
 		fill(r, sec, "source", &c->source[i]);
+		const char *type = c->source[i].type, *raw = cfg_getstr(sec, "path");
+		if (raw && type && strcmp(type, "file") && strcmp(type, "archive") && !(strcmp(type, "journal") == 0 && strchr(raw, '/')))
+			set_text(&c->source[i].path, xstrdup(raw)); /* no path of a file */
 	}
 }
 

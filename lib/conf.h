@@ -12,7 +12,8 @@ struct conf_list { char **v; size_t n; };
 struct conf_source {
 	char *name;   /* title of the section */
 	char *type;   /* "file" */
-	char *path;   /* may be a glob */
+	char *path;   /* may be a glob; of other types an address, a command, … as it was written */
+	char *cert, *key, *ca; /* of TLS; "" */
 	char *mta;    /* "postfix", "auto" */
 	char *host;   /* of lines that name none, as in a server's own log; "": localhost */
 	char *timezone; /* of stamps without one: "local", "UTC", "+02:00", "Europe/Prague" */

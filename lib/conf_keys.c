@@ -23,8 +23,11 @@ const struct conf_key conf_keys[] = {
 	{ "", "customers", CONF_FILE, TOP(customers_path), "", NULL },
 	{ "", "geo", CONF_FILES, TOP(geo), "", NULL },
 
-	{ "source", "type", CONF_WORD, SOURCE(type), "file", "file" },
+	{ "source", "type", CONF_WORD, SOURCE(type), "file", "file syslog journal command stdin archive" },
 	{ "source", "path", CONF_PATH, SOURCE(path), NULL, NULL },
+	{ "source", "cert", CONF_FILE, SOURCE(cert), "", NULL },
+	{ "source", "key", CONF_FILE, SOURCE(key), "", NULL },
+	{ "source", "ca", CONF_FILE, SOURCE(ca), "", NULL },
 	{ "source", "mta", CONF_WORD, SOURCE(mta), "auto", "mta" },
 	{ "source", "host", CONF_TEXT, SOURCE(host), "", NULL },
 	{ "source", "timezone", CONF_ZONE, SOURCE(timezone), "local", NULL },

@@ -48,7 +48,7 @@ struct record {
 	bool killed;      /* reject, policy: the message as a whole never comes into being */
 	bool session_end; /* the session is over */
 	struct sv session; /* the server's name for the connection or attempt that the line belongs to; see collector/session.h */
-	bool asked;       /* of a session: other: what the client asks for just now (account, sender, recipient); else: the answer to that */
+	bool asked;       /* of a session: other: what the client asks for just now (sender, recipient); else: the answer to that */
 	bool has_counts;
 	struct record_counts counts;
 #define R_SV struct sv

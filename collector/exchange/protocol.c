@@ -75,7 +75,7 @@ static void remark(struct sv data, struct sv context, struct record *r)
 		r->account = data;
 		r->reason = (struct sv){ 0 };
 	} else if (scan_lit(&t, SV("User Name: "))) {
-		r->asked = true;
+		r->kind = RECORD_WARNING;
 		if (!sv_eq(t, SV("NULL")))
 			r->account = t;
 	} else if (sv_eq(context, SV("Set Session Permissions")) && sv_find(data, SV("SMTPAcceptAnyRecipient")) >= 0) {

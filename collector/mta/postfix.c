@@ -14,9 +14,9 @@ static int program(struct sv p)
 	struct sv last = slash < 0 ? p : sv_skip(p, (size_t)slash + 1);
 	if (slash < 0 && !sv_starts(p, SV("postfix")) && !sv_eq(p, SV("policyd-spf")))
 		return -1;
+	int service = sv_find(p, SV("submission")) >= 0 || sv_find(p, SV("smtps")) >= 0 ? POSTFIX_SUBMISSION : 0;
 	if (sv_eq(p, SV("postfix")))
 		return POSTFIX_CUT;
-	int service = sv_find(p, SV("submission")) >= 0 || sv_find(p, SV("smtps")) >= 0 ? POSTFIX_SUBMISSION : 0;
 	for (int i = 0; i < POSTFIX_DAEMON_COUNT; i++)
 		if (sv_eq(last, daemons[i]))
 			return i | service;

@@ -119,3 +119,17 @@ def elastic():
 
 elastic()
 assertions("exchange-*", exchange_line)
+for pairs in ("courier-auth", "courier-smtp", "qmail"):
+    fail2ban(pairs)
+
+
+def vpopmail():
+    """Every refused log-in of OSSEC's log of vpopmail, with its address."""
+    path = os.path.join(peers, "ossec-hids/etc/rules/log-entries/vpopmail")
+    lines = [l.strip() for l in open(path, errors="replace") if re.search(r"vchkpw-\w+: (password fail|vpopmail user not found) \S+:[\d.]+$", l.strip())] if os.path.exists(path) else []
+    got = parse(lines) if lines else []
+    wrong = [l for l, r in zip(lines, got) if r["kind"] != "auth_fail" or r.get("client_ip") != l.rsplit(":", 1)[1]]
+    check("OSSEC's lines of vpopmail", wrong + (["%d records" % len(got)] if len(got) != len(lines) else []), len(lines))
+
+
+vpopmail()

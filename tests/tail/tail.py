@@ -87,7 +87,7 @@ class Analyzer(threading.Thread):
             self.snapshots += 1
         elif kind == COUNTERS:
             i, self.totals = 0, []
-            while len(self.totals) < 20:
+            while len(self.totals) < 21:
                 v, i = varint(payload, i)
                 self.totals.append(v)
 
@@ -251,4 +251,5 @@ def main():
     scenario("truncated while it was down", program, lines, want, 9, copytruncate, 0, True)
 
 
-main()
+if __name__ == "__main__":
+    main()

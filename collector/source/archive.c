@@ -1,0 +1,232 @@
+/* Finished files, for filling in the past while another source follows the present: a folder's or a pattern's files in the order they were
+ * last written to, plain or packed. Files that come later are read, too; each file once. */
+#include "collector/source.h"
+
+#include <dirent.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "collector/archive_reader.h"
+#include "lib/buf.h"
+#include "lib/msg.h"
+
+#define LOOK_MS 10000
+#define SETTLED_S 5 /* a file written to just now may be being copied */
+
+struct found { char *path; int64_t at_ns; };
+
+struct source_run {
+	struct source_events ev;
+	uv_timer_t look;
+	uv_idle_t more;
+	char *path;
+	struct found *v; /* not read yet, oldest first */
+	size_t n, at;
+	struct archive_reader *reader;
+	uint64_t skip;
+	struct position here;
+	struct positions seen;
+	bool paused, closed, working;
+	unsigned handles;
+};
+
+static void forget(struct source_run *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		free(s->v[i].path);
+	free(s->v);
+	s->v = NULL;
+	s->n = s->at = 0;
+}
+
+static int older(const void *a, const void *b)
+{
+	const struct found *x = a, *y = b;
+	return x->at_ns != y->at_ns ? (x->at_ns > y->at_ns) - (x->at_ns < y->at_ns) : strcmp(x->path, y->path);
+}
+
+static void look(struct source_run *s)
+{
+	glob_t g;
+	struct stat st;
+	struct buf pattern = { 0 };
+	buf_puts(&pattern, s->path);
+	if (stat(s->path, &st) == 0 && S_ISDIR(st.st_mode))
+		buf_puts(&pattern, "/*");
+	forget(s);
+	if (glob(buf_cstr(&pattern), 0, NULL, &g) == 0) {
+		s->v = xcalloc(g.gl_pathc, sizeof *s->v);
+		int64_t now = (int64_t)time(NULL);
+		for (size_t i = 0; i < g.gl_pathc; i++)
+			if (stat(g.gl_pathv[i], &st) == 0 && S_ISREG(st.st_mode) && st.st_size && now - st.st_mtim.tv_sec >= SETTLED_S)
+				s->v[s->n++] = (struct found){ xstrdup(g.gl_pathv[i]), st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec };
+		globfree(&g);
+		if (s->n)
+			qsort(s->v, s->n, sizeof *s->v, older);
+	}
+	buf_fini(&pattern);
+}
+
+static void finished(struct source_run *s)
+{
+	archive_reader_close(s->reader);
+	s->reader = NULL;
+	s->at++;
+	s->here.done = true;
+	positions_set(&s->seen, &s->here);
+	s->ev.boundary(s->ev.ctx, SOURCE_ROTATED);
+	s->here = (struct position){ 0 };
+}
+
+/* The next file; its first block tells whether we know it. */
+static void open_next(struct source_run *s)
+{
+	struct err e;
+	struct sv block;
+	struct stat st;
+	const char *path = s->v[s->at].path;
+	struct archive_reader *r = archive_reader_open(path, &e);
+	if (!r || archive_reader_next(r, &block, &e) <= 0 || stat(path, &st) < 0) {
+		msg_warn("%s; it is left out", e.text);
+		archive_reader_close(r);
+		s->at++;
+		return;
+	}
+	struct sv head = sv_take(block, POSITION_HEAD_BYTES);
+	const struct position *known = positions_find(&s->seen, head, (uint64_t)st.st_dev, (uint64_t)st.st_ino);
+	struct fingerprint print = fingerprint_of(head);
+	archive_reader_close(r); /* read again from the start: a block is only borrowed */
+	if (known && known->done) {
+		s->at++;
+		return;
+	}
+	s->skip = known ? known->offset : 0;
+	s->here = (struct position){ .dev = (uint64_t)st.st_dev, .inode = (uint64_t)st.st_ino, .head = print, .offset = s->skip };
+	s->reader = archive_reader_open(path, &e);
+	if (s->reader)
+		msg_info("%s: reading", path);
+	else
+		s->at++;
+}
+
+static void step(struct source_run *s)
+{
+	struct sv block;
+	struct err e;
+	int got = archive_reader_next(s->reader, &block, &e);
+	if (got < 0)
+		msg_warn("%s", e.text);
+	if (got <= 0) {
+		finished(s);
+		return;
+	}
+	size_t skip = s->skip < block.n ? (size_t)s->skip : block.n;
+	s->skip -= skip;
+	block = sv_skip(block, skip);
+	s->here.offset += block.n;
+	if (block.n)
+		s->ev.bytes(s->ev.ctx, block);
+}
+
+/* One block a turn: the present goes first. */
+static void on_more(uv_idle_t *h)
+{
+	struct source_run *s = h->data;
+	if (s->paused || s->closed || s->working)
+		return;
+	if (!s->reader && s->at == s->n) {
+		uv_idle_stop(&s->more);
+		s->ev.idle(s->ev.ctx);
+		return;
+	}
+	s->working = true;
+	if (!s->reader)
+		open_next(s);
+	else
+		step(s);
+	s->working = false;
+}
+
+static void on_look(uv_timer_t *h)
+{
+	struct source_run *s = h->data;
+	if (s->reader || s->at < s->n)
+		return;
+	look(s);
+	if (s->n && !s->paused)
+		uv_idle_start(&s->more, on_more);
+}
+
+static struct source_run *archive_open(uv_loop_t *loop, const char *path, const struct positions *resume, const struct source_events *ev,
+                                       struct err *e)
+{
+	(void)e;
+	struct source_run *s = xcalloc(1, sizeof *s);
+	s->ev = *ev;
+	s->path = xstrdup(path);
+	for (size_t i = 0; i < resume->n; i++)
+		positions_set(&s->seen, &resume->v[i]);
+	uv_timer_init(loop, &s->look);
+	uv_idle_init(loop, &s->more);
+	s->handles = 2;
+	s->look.data = s->more.data = s;
+	uv_timer_start(&s->look, on_look, 0, LOOK_MS);
+	return s;
+}
+
+static void archive_pause(struct source_run *s, bool pause)
+{
+	if (s->paused == pause || s->closed)
+		return;
+	s->paused = pause;
+	if (pause)
+		uv_idle_stop(&s->more);
+	else
+		uv_idle_start(&s->more, on_more);
+}
+
+static bool archive_position(const struct source_run *s, uint64_t unfinished, struct position *ret)
+{
+	if (!s->here.head.n)
+		return false;
+	*ret = s->here;
+	ret->offset -= unfinished < ret->offset ? unfinished : ret->offset;
+	return true;
+}
+
+/* Bytes of packed files say little of lines; how many there are is said all the same. */
+static uint64_t archive_lag(const struct source_run *s)
+{
+	uint64_t n = 0;
+	struct stat st;
+	for (size_t i = s->at; i < s->n; i++)
+		if (stat(s->v[i].path, &st) == 0)
+			n += (uint64_t)st.st_size;
+	return n;
+}
+
+static void on_freed(uv_handle_t *h)
+{
+	struct source_run *s = h->data;
+	if (--s->handles)
+		return;
+	free(s->path);
+	free(s);
+}
+
+static void archive_close(struct source_run *s)
+{
+	s->closed = true;
+	archive_reader_close(s->reader);
+	s->reader = NULL;
+	forget(s);
+	positions_fini(&s->seen);
+	uv_close((uv_handle_t *)&s->look, on_freed);
+	uv_close((uv_handle_t *)&s->more, on_freed);
+}
+
+const struct source source_archive = {
+	.name = "archive", .open = archive_open, .pause = archive_pause, .position = archive_position, .lag = archive_lag, .close = archive_close,
+};

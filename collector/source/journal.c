@@ -1,0 +1,246 @@
+/* The journal of systemd, followed by its cursor: path "system" is this machine's, else a folder or a file. Entries are given in its export
+ * format (collector/framing/export.c) with the fields that a line needs. */
+#include "collector/source.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "lib/buf.h"
+#include "lib/msg.h"
+
+#ifdef WITH_SYSTEMD
+#include <systemd/sd-journal.h>
+
+#define BATCH_BYTES (128u << 10)
+#define POLL_MS 1000 /* journals of other machines are not announced */
+
+struct source_run {
+	struct source_events ev;
+	sd_journal *journal;
+	uv_poll_t ready;
+	uv_timer_t poll;
+	uv_idle_t more;
+	char *path;
+	struct buf batch;
+	bool paused, closed, polled, working;
+	unsigned handles;
+	char before[POSITION_CURSOR_BYTES], after[POSITION_CURSOR_BYTES]; /* the place before and after the batch */
+	uint64_t given;
+};
+
+static void add_field(struct source_run *s, const char *name)
+{
+	const void *p;
+	size_t n;
+	if (sd_journal_get_data(s->journal, name, &p, &n) < 0)
+		return;
+	size_t key = strlen(name) + 1;
+	if (n < key)
+		return;
+	struct sv value = sv_make((const char *)p + key, n - key);
+	if (sv_chr(value, '\n') < 0) {
+		buf_add(&s->batch, p, n);
+		buf_addc(&s->batch, '\n');
+		return;
+	}
+	buf_puts(&s->batch, name);
+	buf_addc(&s->batch, '\n');
+	for (unsigned i = 0; i < 8; i++)
+		buf_addc(&s->batch, (char)((uint64_t)value.n >> (8 * i)));
+	buf_addsv(&s->batch, value);
+	buf_addc(&s->batch, '\n');
+}
+
+/* False: its cursor cannot be had. */
+static bool add_entry(struct source_run *s)
+{
+	static const char *const fields[] = { "_SOURCE_REALTIME_TIMESTAMP", "_HOSTNAME", "SYSLOG_IDENTIFIER", "_COMM", "SYSLOG_PID", "_PID", "MESSAGE" };
+	char *cursor;
+	uint64_t us;
+	if (sd_journal_get_cursor(s->journal, &cursor) < 0)
+		return false;
+	if (strlen(cursor) < sizeof s->after)
+		memcpy(s->after, cursor, strlen(cursor) + 1);
+	buf_printf(&s->batch, "__CURSOR=%s\n", cursor);
+	free(cursor);
+	if (sd_journal_get_realtime_usec(s->journal, &us) == 0)
+		buf_printf(&s->batch, "__REALTIME_TIMESTAMP=%llu\n", (unsigned long long)us);
+	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+		add_field(s, fields[i]);
+	buf_addc(&s->batch, '\n');
+	return true;
+}
+
+static bool give_batch(struct source_run *s)
+{
+	int more = 0;
+	buf_clear(&s->batch);
+	memcpy(s->before, s->after, sizeof s->before);
+	while (s->batch.n < BATCH_BYTES && (more = sd_journal_next(s->journal)) > 0)
+		(void)add_entry(s);
+	if (more < 0)
+		msg_warn("%s: cannot be read: %s", s->path, strerror(-more));
+	if (s->batch.n) {
+		s->given += s->batch.n;
+		s->ev.bytes(s->ev.ctx, buf_sv(&s->batch));
+	}
+	return more > 0 && !s->closed;
+}
+
+static void on_more(uv_idle_t *h);
+
+static void work(struct source_run *s)
+{
+	if (s->paused || s->closed || s->working)
+		return;
+	s->working = true;
+	(void)sd_journal_process(s->journal);
+	bool more = give_batch(s);
+	s->working = false;
+	if (s->closed)
+		return;
+	if (more && !s->paused)
+		uv_idle_start(&s->more, on_more);
+	else
+		uv_idle_stop(&s->more);
+	if (!more && !s->paused)
+		s->ev.idle(s->ev.ctx);
+}
+
+static void on_more(uv_idle_t *h)
+{
+	work(h->data);
+}
+
+static void on_poll(uv_timer_t *h)
+{
+	work(h->data);
+}
+
+static void on_ready(uv_poll_t *h, int status, int events)
+{
+	(void)status;
+	(void)events;
+	work(h->data);
+}
+
+static int open_journal(struct source_run *s, struct err *e)
+{
+	struct stat st;
+	const char *files[] = { s->path, NULL };
+	bool system = !strcmp(s->path, "system");
+	if (!system && stat(s->path, &st) < 0)
+		return err_set(e, "%s: %m; write a folder, a file, or \"system\"", s->path);
+	int bad = system ? sd_journal_open(&s->journal, SD_JOURNAL_LOCAL_ONLY) : S_ISDIR(st.st_mode) ? sd_journal_open_directory(&s->journal, s->path, 0) :
+	                                                                                            sd_journal_open_files(&s->journal, files, 0);
+	return bad < 0 ? err_set(e, "%s: the journal cannot be opened: %s", s->path, strerror(-bad)) : 0;
+}
+
+/* After the entry of that cursor. When it is gone meanwhile, at the next one that is left. */
+static void seek(struct source_run *s, const struct positions *resume)
+{
+	const char *cursor = resume->n ? resume->v[resume->n - 1].cursor : "";
+	if (!*cursor || sd_journal_seek_cursor(s->journal, cursor) < 0) {
+		(void)sd_journal_seek_head(s->journal);
+		return;
+	}
+	memcpy(s->after, cursor, strlen(cursor) + 1);
+	if (sd_journal_next(s->journal) > 0 && sd_journal_test_cursor(s->journal, cursor) <= 0)
+		(void)sd_journal_previous(s->journal);
+}
+
+static void on_freed(uv_handle_t *h)
+{
+	struct source_run *s = h->data;
+	if (--s->handles)
+		return;
+	sd_journal_close(s->journal);
+	buf_fini(&s->batch);
+	free(s->path);
+	free(s);
+}
+
+static struct source_run *journal_open(uv_loop_t *loop, const char *path, const struct positions *resume, const struct source_events *ev,
+                                       struct err *e)
+{
+	struct source_run *s = xcalloc(1, sizeof *s);
+	s->ev = *ev;
+	s->path = xstrdup(path);
+	if (open_journal(s, e) < 0) {
+		free(s->path);
+		free(s);
+		return NULL;
+	}
+	seek(s, resume);
+	uv_timer_init(loop, &s->poll);
+	uv_idle_init(loop, &s->more);
+	s->handles = 2;
+	int fd = sd_journal_get_fd(s->journal);
+	s->polled = fd >= 0 && uv_poll_init(loop, &s->ready, fd) == 0;
+	s->handles += s->polled;
+	s->poll.data = s->more.data = s->ready.data = s;
+	if (s->polled)
+		uv_poll_start(&s->ready, UV_READABLE, on_ready);
+	uv_timer_start(&s->poll, on_poll, POLL_MS, POLL_MS);
+	uv_idle_start(&s->more, on_more);
+	return s;
+}
+
+static void journal_pause(struct source_run *s, bool pause)
+{
+	if (s->paused == pause || s->closed)
+		return;
+	s->paused = pause;
+	if (pause)
+		uv_idle_stop(&s->more);
+	else
+		uv_idle_start(&s->more, on_more);
+}
+
+/* A batch is used as a whole: the place is before it or after it. */
+static bool journal_position(const struct source_run *s, uint64_t unfinished, struct position *ret)
+{
+	const char *cursor = unfinished ? s->before : s->after;
+	*ret = (struct position){ .inode = 1, .head = fingerprint_of(sv_cstr(s->path)), .offset = s->given };
+	memcpy(ret->cursor, cursor, sizeof ret->cursor);
+	return true;
+}
+
+static uint64_t journal_lag(const struct source_run *s)
+{
+	(void)s;
+	return 0;
+}
+
+static void journal_close(struct source_run *s)
+{
+	s->closed = true;
+	uv_close((uv_handle_t *)&s->poll, on_freed);
+	uv_close((uv_handle_t *)&s->more, on_freed);
+	if (s->polled)
+		uv_close((uv_handle_t *)&s->ready, on_freed);
+}
+
+#else
+
+static struct source_run *journal_open(uv_loop_t *loop, const char *path, const struct positions *resume, const struct source_events *ev,
+                                       struct err *e)
+{
+	(void)loop, (void)resume, (void)ev;
+	(void)err_set(e, "%s: this build cannot read the journal; configure with --with-systemd", path);
+	return NULL;
+}
+static void journal_pause(struct source_run *s, bool pause) { (void)s, (void)pause; }
+static bool journal_position(const struct source_run *s, uint64_t unfinished, struct position *ret)
+{
+	(void)s, (void)unfinished, (void)ret;
+	return false;
+}
+static uint64_t journal_lag(const struct source_run *s) { (void)s; return 0; }
+static void journal_close(struct source_run *s) { (void)s; }
+
+#endif
+
+const struct source source_journal = {
+	.name = "journal", .open = journal_open, .pause = journal_pause, .position = journal_position, .lag = journal_lag, .close = journal_close,
+};

@@ -1,0 +1,279 @@
+#!/usr/bin/env python3
+"""Every kind of source with real peers: each line arrives exactly once, also over a restart where the source can be read again."""
+import gzip, os, shutil, signal, socket, struct, subprocess, sys, tempfile, time
+
+program = sys.argv[1]
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from tail import Analyzer  # the analyzer that remembers reports and the snapshot
+
+LINES = 300
+JOURNAL_REMOTE = "/lib/systemd/systemd-journal-remote"
+
+
+def failure(n, host="mx"):
+    """A line that is one report: a failed log-in of user n."""
+    return "2026-11-24T10:%02d:%02d+00:00 %s postfix/smtpd[7]: warning: h.example[192.0.2.%d]: SASL LOGIN authentication failed: no, sasl_username=u%04d" % (
+        n // 60 % 60, n % 60, host, n % 250, n)
+
+
+def users(a):
+    with a.lock:
+        return [bytes(p)[bytes(p).index(b"u0") :][:5].decode() for _, p in sorted(a.reports.items()) if b"u0" in bytes(p)]
+
+
+class Run:
+    """A collector with one source, and whom it reports to."""
+
+    def __init__(self, source, *args, stdin=None):
+        self.folder = tempfile.mkdtemp(prefix="aw-sources.")
+        self.conf = os.path.join(self.folder, "t.conf")
+        with open(self.conf, "w") as f:
+            f.write('store = "%s/t.db"\nsource "mx" { %s mta = "postfix" timezone = "UTC" }\n' % (self.folder, source.replace("@", self.folder)))
+        self.analyzer = Analyzer(os.path.join(self.folder, "ingest.sock"))
+        self.args, self.process = args, None
+        self.start(stdin)
+
+    def start(self, stdin=None):
+        self.log = open(os.path.join(self.folder, "log"), "ab")
+        self.process = subprocess.Popen([program, "-c", self.conf, "-s", "mx", *self.args], stderr=self.log, stdin=stdin or subprocess.DEVNULL)
+
+    def stop(self, how=signal.SIGTERM):
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        return self.process.wait(10)
+
+    def wait(self, n, seconds=10):
+        end = time.time() + seconds
+        while time.time() < end and len(users(self.analyzer)) < n:
+            time.sleep(0.02)
+        time.sleep(0.2)  # and nothing more
+        return users(self.analyzer)
+
+    def end(self):
+        self.stop(signal.SIGKILL)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def check(name, got, want):
+    want = ["u%04d" % i for i in want]
+    if got == want:
+        print("ok source " + name, flush=True)
+    else:
+        print("not ok source %s - %d of %d, %d twice, first missing %s" % (name, len(set(got)), len(want), len(got) - len(set(got)), sorted(set(want) - set(got))[:1]), flush=True)
+
+
+def free_port(kind=socket.SOCK_STREAM):
+    with socket.socket(socket.AF_INET, kind) as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def until_open(port):
+    for _ in range(200):
+        try:
+            return socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.02)
+
+
+def logger(port, *how, n=40):
+    """The same line by logger(1), which writes stamps of its own."""
+    text = "\n".join("warning: h.example[192.0.2.9]: SASL LOGIN authentication failed: no, sasl_username=u%04d" % i for i in range(n)) + "\n"
+    return subprocess.run(["logger", "-n", "127.0.0.1", "-P", str(port), "-t", "postfix/smtpd", "-p", "mail.info", *how], input=text.encode(), timeout=20).returncode
+
+
+def syslog_udp():
+    port = free_port(socket.SOCK_DGRAM)
+    r = Run('type = "syslog" path = "udp://127.0.0.1:%d"' % port)
+    time.sleep(0.5)
+    logger(port, "-d", "--rfc3164")
+    check("udp, RFC 3164", sorted(r.wait(40)), range(40))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        for i in range(40, 60):
+            s.sendto(b"<22>" + failure(i).encode() + b"\n", ("127.0.0.1", port))
+    check("udp, datagrams with an end", sorted(r.wait(60)), range(60))
+    r.end()
+
+
+def syslog_tcp():
+    port = free_port()
+    r = Run('type = "syslog" path = "tcp://127.0.0.1:%d"' % port)
+    until_open(port)
+    logger(port, "-T", "--rfc5424")
+    check("tcp, lines", r.wait(40), range(40))
+    r.end()
+    r = Run('type = "syslog" path = "tcp://127.0.0.1:%d"' % port)
+    until_open(port)
+    logger(port, "-T", "--octet-count", "--rfc5424")
+    check("tcp, counted", r.wait(40), range(40))
+    # two connections in one another, cut anywhere; one without an end; one counted
+    a, b = (socket.create_connection(("127.0.0.1", port)) for _ in range(2))
+    raw = "".join(failure(i) + "\n" for i in range(40, 60)).encode(), b"".join(b"%d %s" % (len(l), l) for l in (b"<22>" + failure(i).encode() for i in range(60, 80)))
+    for k in range(0, max(map(len, raw)), 37):
+        a.sendall(raw[0][k:k + 37].rstrip(b"\n") if k + 37 >= len(raw[0]) else raw[0][k:k + 37])
+        b.sendall(raw[1][k:k + 37])
+    a.close(), b.close()
+    check("tcp, two in one another", sorted(r.wait(80)), range(80))
+    r.stop(signal.SIGKILL)
+    r.start()
+    until_open(port)
+    with socket.create_connection(("127.0.0.1", port)) as s:
+        s.sendall("".join(failure(i) + "\n" for i in range(80, 90)).encode())
+    check("tcp, what follows a crash is new", sorted(r.wait(90)), range(90))
+    r.end()
+
+
+def certificates(folder):
+    def openssl(*a):
+        subprocess.run(["openssl", *a], check=True, capture_output=True, cwd=folder)
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=logs.example", "-days", "2")
+    for who in ("server", "client"):
+        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", who + ".key", "-out", who + ".csr", "-subj", "/CN=" + who)
+        openssl("x509", "-req", "-in", who + ".csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out", who + ".pem", "-days", "2")
+
+
+def s_client(port, text, *args):
+    p = subprocess.Popen(["openssl", "s_client", "-quiet", "-connect", "127.0.0.1:%d" % port, *args], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        p.stdin.write(text)
+        p.stdin.flush()
+        time.sleep(0.7)
+        p.stdin.close()
+    except BrokenPipeError:
+        pass
+    time.sleep(0.2)
+    p.terminate()
+    p.wait(5)
+
+
+def syslog_tls():
+    keys = tempfile.mkdtemp(prefix="aw-keys.")
+    certificates(keys)
+    text = lambda a, b: "".join(failure(i) + "\n" for i in range(a, b)).encode()
+    both = 'cert = "%s/server.pem" key = "%s/server.key"' % (keys, keys)
+    port = free_port()
+    r = Run('type = "syslog" path = "tls://127.0.0.1:%d" %s' % (port, both))
+    until_open(port)
+    s_client(port, text(0, 200))
+    check("tls", r.wait(200), range(200))
+    with socket.create_connection(("127.0.0.1", port)) as s:
+        s.sendall(text(200, 210))
+        time.sleep(0.3)
+    check("tls, nothing in the clear", r.wait(200, 1), range(200))
+    r.end()
+    port = free_port()
+    r = Run('type = "syslog" path = "tls://127.0.0.1:%d" %s ca = "%s/ca.pem"' % (port, both, keys))
+    until_open(port)
+    s_client(port, text(0, 10))
+    check("tls, a client without a certificate is refused", r.wait(1, 1), [])
+    s_client(port, text(10, 30), "-cert", keys + "/client.pem", "-key", keys + "/client.key")
+    check("tls, a client with one is heard", r.wait(20), range(10, 30))
+    r.end()
+    shutil.rmtree(keys)
+
+
+def command():
+    r = Run('type = "command" path = "cat @/in; sleep 0.3; cat @/more 2>/dev/null; printf \'%%s\' \'%s\'; rm -f @/in @/more"' % failure(250))
+    open(r.folder + "/more", "w").write("".join(failure(i) + "\n" for i in range(100, 250)))
+    open(r.folder + "/in", "w").write("".join(failure(i) + "\n" for i in range(100)))
+    got = r.wait(251, 4)
+    check("command, also its last line without an end", sorted(set(got)), range(251))
+    before = len(got)
+    got = r.wait(before + 1, 4)
+    check("command, started again when it ends", ["u0250"] if "u0250" in got[251:] else got[251:], [250])
+    r.end()
+
+
+def standard_input():
+    for name, how in (("pipe", None), ("file", "file")):
+        text = "".join(failure(i) + "\n" for i in range(LINES)).encode()
+        if how:
+            with tempfile.TemporaryFile() as f:
+                f.write(text)
+                f.seek(0)
+                r = Run('path = "@/mail.log"', "--stdin", stdin=f)
+        else:
+            r = Run('path = "@/mail.log"', "--stdin", stdin=subprocess.PIPE)
+            r.process.stdin.write(text)
+            r.process.stdin.close()
+        check("standard input, a " + name, r.wait(LINES), range(LINES))
+        try:
+            ended = r.process.wait(5) == 0
+        except subprocess.TimeoutExpired:
+            ended = False
+        print("ok source standard input, ends with it (%s)" % name if ended else "not ok source standard input, ends with it (%s) - it does not" % name)
+        r.end()
+
+
+def entries(a, b):
+    out = b""
+    for i in range(a, b):
+        us = 1795514400000000 + i * 1000000
+        message = failure(i).split(": ", 1)[1].encode()
+        out += b"__CURSOR=x\n__REALTIME_TIMESTAMP=%d\n__MONOTONIC_TIMESTAMP=%d\n_BOOT_ID=228fdb25240543c688de85d9945e16a0\n_MACHINE_ID=f64b54a46337f15e4810ef60ddf812a9\n" % (us, i + 1)
+        out += b"_HOSTNAME=mx\nSYSLOG_IDENTIFIER=postfix/smtpd\nSYSLOG_PID=7\nPRIORITY=6\nMESSAGE=" + message + b"\n\n"
+    return out
+
+
+def journal():
+    if not os.path.exists(JOURNAL_REMOTE):
+        print("skip source journal - systemd-journal-remote is not installed")
+        return
+    folder = tempfile.mkdtemp(prefix="aw-journal.")
+
+    def write(name, a, b):
+        p = subprocess.run([JOURNAL_REMOTE, "-o", os.path.join(folder, name), "-"], input=entries(a, b), capture_output=True, timeout=20)
+        return p.returncode == 0
+
+    if not write("a.journal", 0, 100):
+        print("skip source journal - systemd-journal-remote does not work here")
+        return
+    r = Run('type = "journal" path = "%s"' % folder)
+    check("journal, what is there", r.wait(100), range(100))
+    write("b.journal", 100, 200)
+    check("journal, what is added", r.wait(200), range(200))
+    r.stop()
+    write("c.journal", 200, 260)
+    r.start()
+    check("journal, a restart goes on after its cursor", r.wait(260), range(260))
+    time.sleep(0.3)
+    write("d.journal", 260, LINES)
+    r.wait(LINES)
+    r.stop(signal.SIGKILL)
+    r.start()
+    check("journal, a crash repeats nothing", r.wait(LINES), range(LINES))
+    print("ok source journal, same reports under the same numbers" if not r.analyzer.wrong else "not ok source journal, same reports - %s" % r.analyzer.wrong[:3])
+    r.end()
+    shutil.rmtree(folder)
+
+
+def archive():
+    folder = tempfile.mkdtemp(prefix="aw-archive.")
+    packs = [("mail.log.3.gz", 0, 100), ("mail.log.2.xz", 100, 200), ("mail.log.1", 200, 250), ("mail.zst", 250, LINES)]
+    for k, (name, a, b) in enumerate(packs):
+        text = "".join(failure(i) + "\n" for i in range(a, b)).encode()
+        path = os.path.join(folder, name)
+        if name.endswith(".gz"):
+            text = gzip.compress(text)
+        elif name.endswith((".xz", ".zst")):
+            text = subprocess.run(["xz" if name.endswith("xz") else "zstd", "-c", "-q"], input=text, capture_output=True).stdout
+        with open(path, "wb") as f:
+            f.write(text)
+        os.utime(path, (time.time() - 1000 + k, time.time() - 1000 + k))
+    r = Run('type = "archive" path = "%s"' % folder)
+    check("archive, packed and plain in their order", r.wait(LINES), range(LINES))
+    time.sleep(0.3)
+    r.stop(signal.SIGKILL)
+    r.start()
+    time.sleep(1)
+    check("archive, read once", r.wait(LINES), range(LINES))
+    print("ok source archive, same reports under the same numbers" if not r.analyzer.wrong else "not ok source archive, same reports - %s" % r.analyzer.wrong[:3])
+    r.end()
+    shutil.rmtree(folder)
+
+
+for test in (syslog_udp, syslog_tcp, syslog_tls, command, standard_input, journal, archive):
+    try:
+        test()
+    except Exception as e:  # one kind must not hide the others
+        print("not ok source %s - %s: %s" % (test.__name__, type(e).__name__, e), flush=True)

@@ -1,0 +1,179 @@
+/* Stamps around the places where clocks and calendars are odd, and what becomes of messages when they are. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "collector/pipeline.h"
+#include "lib/times.h"
+
+static struct stamp stamps(const char *zone_name, int year)
+{
+	struct zone z;
+	struct err e;
+	struct stamp s;
+	assert_int_equal(zone_init(&z, zone_name, &e), 0);
+	stamp_init(&s, &z, year, 1795514400 * US_PER_S); /* 2026-11-24 10:00:00 UTC */
+	return s;
+}
+
+static void reads(struct stamp *s, const char *text, const char *want)
+{
+	struct sv t = sv_cstr(text);
+	int64_t us = 0;
+	int32_t off = 0;
+	assert_true(stamp_read(s, &t, &us, &off));
+	assert_string_equal(times_text(us, off).s, want);
+}
+
+static void year_rolls_over(void **state)
+{
+	struct stamp s = stamps("UTC", 2025);
+	(void)state;
+	reads(&s, "Dec 31 23:59:58 x", "2025-12-31T23:59:58+00:00");
+	reads(&s, "Jan  1 00:00:01 x", "2026-01-01T00:00:01+00:00");
+	reads(&s, "Dec 31 23:59:59 x", "2025-12-31T23:59:59+00:00"); /* a late line */
+	reads(&s, "Jan  1 00:00:02 x", "2026-01-01T00:00:02+00:00");
+	reads(&s, "Jun  1 00:00:00 x", "2026-06-01T00:00:00+00:00");
+	reads(&s, "Dec 31 23:59:59 x", "2026-12-31T23:59:59+00:00");
+	reads(&s, "Jan  1 00:00:00 x", "2027-01-01T00:00:00+00:00");
+}
+
+static void leap_day(void **state)
+{
+	struct stamp s = stamps("UTC", 0);
+	(void)state;
+	reads(&s, "Feb 29 12:00:00 x", "2024-02-29T12:00:00+00:00"); /* neither 2026 nor 2025 had one */
+	reads(&s, "Mar  1 12:00:00 x", "2024-03-01T12:00:00+00:00");
+	s = stamps("UTC", 0);
+	reads(&s, "Feb 28 12:00:00 x", "2026-02-28T12:00:00+00:00");
+}
+
+static void hour_that_comes_twice(void **state)
+{
+	static const char *const year_less[] = { "Oct 25 01:59:59 x", "Oct 25 02:00:00 x", "Oct 25 02:59:59 x", "Oct 25 02:00:00 x", "Oct 25 02:59:58 x",
+		"Oct 25 02:20:00 x", "Oct 25 02:59:59 x", "Oct 25 03:00:00 x" };
+	static const char *const iso[] = { "2026-10-25T01:59:59 x", "2026-10-25T02:00:00 x", "2026-10-25T02:59:59 x", "2026-10-25T02:00:00 x",
+		"2026-10-25T02:59:58 x", "2026-10-25T02:20:00 x", "2026-10-25T02:59:59 x", "2026-10-25T03:00:00 x" };
+	static const char *const want[] = { "2026-10-25T01:59:59+02:00", "2026-10-25T02:00:00+02:00", "2026-10-25T02:59:59+02:00",
+		"2026-10-25T02:00:00+01:00", "2026-10-25T02:59:58+02:00" /* late */, "2026-10-25T02:20:00+01:00", "2026-10-25T02:59:59+01:00",
+		"2026-10-25T03:00:00+01:00" };
+	(void)state;
+	for (unsigned form = 0; form < 2; form++) {
+		struct stamp s = stamps("Europe/Berlin", 2026);
+		for (size_t i = 0; i < sizeof want / sizeof *want; i++)
+			reads(&s, form ? iso[i] : year_less[i], want[i]);
+	}
+}
+
+static void hour_that_is_left_out(void **state)
+{
+	struct stamp s = stamps("Europe/Berlin", 2026);
+	(void)state;
+	reads(&s, "Mar 29 01:59:59 x", "2026-03-29T01:59:59+01:00");
+	reads(&s, "Mar 29 02:30:00 x", "2026-03-29T02:30:00+01:00"); /* of a clock that was not changed yet: still after what was before */
+	reads(&s, "Mar 29 03:30:00 x", "2026-03-29T03:30:00+02:00");
+	s = stamps("America/New_York", 2026);
+	reads(&s, "Nov  1 01:30:00 x", "2026-11-01T01:30:00-04:00");
+	reads(&s, "Nov  1 01:00:00 x", "2026-11-01T01:00:00-04:00"); /* half an hour late is late */
+	reads(&s, "Nov  1 01:59:59 x", "2026-11-01T01:59:59-04:00");
+	reads(&s, "Nov  1 01:10:00 x", "2026-11-01T01:10:00-05:00");
+}
+
+/* -- messages -- */
+
+struct seen { unsigned complete, other; };
+
+static void on_txn(void *ctx, const struct txn *t)
+{
+	struct seen *s = ctx;
+	if (t->complete && t->n_rcpt == 1)
+		s->complete++;
+	else
+		s->other++;
+}
+
+/* Messages one after the other, each line's clock as the function says. */
+static struct seen run(unsigned messages, int64_t (*clock_of)(unsigned message, unsigned line))
+{
+	static const char *const lines[] = {
+		"smtpd[1]: %s: client=h.example[192.0.2.1]", "cleanup[1]: %s: message-id=<%s@x.example>",
+		"qmgr[1]: %s: from=<a@x.example>, size=9, nrcpt=1 (queue active)",
+		"smtp[1]: %s: to=<b@y.example>, relay=m[192.0.2.9]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (ok)", "qmgr[1]: %s: removed",
+	};
+	struct seen seen = { 0, 0 };
+	struct pipeline_options o = { .correlate = true, .final_only = true };
+	struct pipeline_sink sink = { .ctx = &seen, .txn = on_txn };
+	struct pipeline *p = pipeline_new(&o, &sink);
+	struct zone z;
+	struct err e;
+	struct feed f;
+	struct buf text = { 0 };
+	(void)zone_init(&z, "UTC", &e);
+	feed_init(&f, NULL, &z, 2026, 0);
+	for (unsigned m = 0; m < messages; m++) {
+		for (unsigned l = 0; l < 5; l++) {
+			char id[16];
+			(void)snprintf(id, sizeof id, "AB%08X", m);
+			times_rfc3339(clock_of(m, l) * US_PER_S, 0, &text);
+			buf_puts(&text, " mx postfix/");
+			for (const char *c = lines[l]; *c; c++) {
+				if (c[0] == '%')
+					buf_puts(&text, id), c++;
+				else
+					buf_addc(&text, *c);
+			}
+			buf_addc(&text, '\n');
+		}
+	}
+	pipeline_bytes(p, &f, buf_sv(&text));
+	pipeline_idle(p);
+	pipeline_free(p);
+	feed_fini(&f);
+	buf_fini(&text);
+	return seen;
+}
+
+static int64_t steady(unsigned m, unsigned l)
+{
+	return 1795514400 + m * 2 + l / 3;
+}
+
+/* In the middle of a message, too. */
+static int64_t jumps_back(unsigned m, unsigned l)
+{
+	return steady(m, l) - (m * 5 + l >= 252 ? 6 * 3600 : 0);
+}
+
+static int64_t jumps_ahead(unsigned m, unsigned l)
+{
+	return steady(m, l) + (m * 5 + l >= 252 ? 6 * 3600 : 0);
+}
+
+/* Two processes of which one has another zone. */
+static int64_t wrong_zone(unsigned m, unsigned l)
+{
+	return steady(m, l) + (l == 3 ? 7200 : 0);
+}
+
+static void clocks_that_jump_lose_nothing(void **state)
+{
+	int64_t (*const clocks[])(unsigned, unsigned) = { steady, jumps_back, jumps_ahead, wrong_zone };
+	(void)state;
+	for (size_t i = 0; i < sizeof clocks / sizeof *clocks; i++) {
+		struct seen s = run(100, clocks[i]);
+		assert_int_equal(s.complete, 100);
+		assert_int_equal(s.other, 0);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(year_rolls_over), cmocka_unit_test(leap_day), cmocka_unit_test(hour_that_comes_twice),
+		cmocka_unit_test(hour_that_is_left_out), cmocka_unit_test(clocks_that_jump_lose_nothing),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
