@@ -19,7 +19,7 @@ struct zone {
 int zone_init(struct zone *z, const char *text, struct err *e);
 /* Offset from UTC in seconds of that wall-clock time (seconds as if it were UTC). When clocks are put back an hour comes twice: a stamp in it
  * that lies more than ZONE_LATE_S before last_s, the time before it, is one of the second time. */
-#define ZONE_LATE_S 1800
+#define ZONE_LATE_S 300
 int32_t zone_offset(struct zone *z, int64_t wall_s, int64_t last_s);
 
 #endif
