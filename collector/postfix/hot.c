@@ -65,10 +65,10 @@ static enum mta_hot tls(struct sv s)
 		return HOT_NO;
 	if (!LIT(&s, " TLS connection established ") || !(LIT(&s, "from ") || LIT(&s, "to ")) || !peer(&s, &name, &addr))
 		return HOT_NO;
-	if (LIT(&s, ":") && s.n && s.p[0] != ' ') {
-		if (!number(&s, &port) || !LIT(&s, ":"))
-			return HOT_NO;
-	}
+	if (!LIT(&s, ":"))
+		return HOT_NO;
+	if (s.n && s.p[0] != ' ' && (!number(&s, &port) || !LIT(&s, ":")))
+		return HOT_NO;
 	if (!LIT(&s, " ") || !upto(&s, ' ', &version) || !LIT(&s, "with cipher "))
 		return HOT_NO;
 	return HOT_NOTHING;

@@ -148,7 +148,7 @@ static void test_all_mistakes(void **state)
 		"abusewatch.conf:6: backup-domains: \"customer.example\": write domain=primary",
 		"abusewatch.conf:7: customers: cannot read",
 		"abusewatch.conf:8: source \"mx1\" has no path",
-		"abusewatch.conf:8: type = \"fiel\" is unknown; write file; did you mean file?",
+		"abusewatch.conf:8: type = \"fiel\" is unknown; write file, syslog, journal, command, stdin or archive; did you mean file?",
 		"abusewatch.conf:9: source \"mx1\" is there already (line 8)",
 		"abusewatch.conf:9: mta = \"postfox\" is unknown; write postfix or auto; did you mean postfix?",
 		"abusewatch.conf:9: timezone: \"Mars/Olympus\" is no known time zone",
