@@ -206,21 +206,32 @@ static void fence(const struct conf *conf, const char *conf_path)
 	(void)sandbox_enter(&s);
 }
 
+static bool reachable(const char *path, int flags)
+{
+	int fd = path && *path ? open(path, O_RDONLY | O_CLOEXEC | flags) : -1;
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 || errno != EACCES || !path || !*path;
+}
+
+static bool folder_reachable(const char *path)
+{
+	char dir[512];
+	(void)snprintf(dir, sizeof dir, "%.*s", (int)strcspn(path, "*?["), path);
+	char *slash = strrchr(dir, '/');
+	if (slash)
+		slash[slash == dir] = 0;
+	return reachable(slash ? dir : ".", O_DIRECTORY);
+}
+
 static bool inside_fence(const struct conf *conf)
 {
 	for (size_t i = 0; i < conf->n_source; i++) {
-		char dir[512];
-		if (!is_type(&conf->source[i], "file") && !is_type(&conf->source[i], "archive"))
-			continue;
-		(void)snprintf(dir, sizeof dir, "%.*s", (int)strcspn(conf->source[i].path, "*?["), conf->source[i].path);
-		char *slash = strrchr(dir, '/');
-		if (slash)
-			slash[slash == dir] = 0;
-		int fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fd < 0 && errno == EACCES)
+		const struct conf_source *s = &conf->source[i];
+		bool ok = is_type(s, "command") ? reachable("/bin/sh", 0) : is_type(s, "syslog") ? reachable(s->cert, 0) && reachable(s->key, 0) && reachable(s->ca, 0) :
+		          is_type(s, "journal") ? !strcmp(s->path, "system") || reachable(s->path, 0) : is_type(s, "stdin") || folder_reachable(s->path);
+		if (!ok)
 			return false;
-		if (fd >= 0)
-			close(fd);
 	}
 	return true;
 }

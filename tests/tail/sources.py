@@ -92,6 +92,20 @@ def syslog_udp():
         for i in range(40, 60):
             s.sendto(b"<22>" + failure(i).encode() + b"\n", ("127.0.0.1", port))
     check("udp, datagrams with an end", sorted(r.wait(60)), range(60))
+    # more than the kernel has room for while nobody reads: what is lost is counted
+    r.process.send_signal(signal.SIGSTOP)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        for i in range(60000):
+            s.sendto(b"<22>" + failure(i % 9000).encode(), ("127.0.0.1", port))
+        r.process.send_signal(signal.SIGCONT)
+        time.sleep(1.5)
+        s.sendto(b"<22>" + failure(1).encode(), ("127.0.0.1", port))  # the kernel says it with the next one
+        end = time.time() + 5
+        while time.time() < end and sum(r.analyzer.totals[k] for k in (0, 18)) != 60061:
+            time.sleep(0.1)
+    lines, dropped = r.analyzer.totals[0], r.analyzer.totals[18]
+    good = lines + dropped == 60061 and dropped > 0
+    print("ok source udp, lost datagrams are counted" if good else "not ok source udp, lost datagrams are counted - %d read, %d dropped of 60061" % (lines, dropped), flush=True)
     r.end()
 
 
