@@ -15,7 +15,7 @@
 #include "lib/times.h"
 
 #define ARCHIVE_DIRECT 4096 /* so many messages in one commit go straight into segments */
-#define ARCHIVE_BULK 32768  /* so many, long before the commit, are packed by a second thread meanwhile */
+#define ARCHIVE_BULK 65536  /* so many, long before the commit, are packed by a second thread meanwhile */
 #define ARCHIVE_SEAL 8192   /* so many rows are turned into segments */
 
 struct body { size_t offset; uint32_t n; int32_t day; int64_t last_us; };

@@ -8,7 +8,7 @@
 #include "lib/buf.h"
 #include "lib/err.h"
 
-#define ARCHIVE_CACHE 64
+#define ARCHIVE_CACHE 4096 /* mapped files, no memory of our own to speak of */
 
 struct segment;
 struct archive;

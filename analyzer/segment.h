@@ -1,10 +1,8 @@
-/* segment: an immutable file of up to some ten thousand messages in columns. Text columns hold numbers of a dictionary of
- * its own, sorted by the hash of the text in lower case (of which the upper half is kept), so that an address is looked up by binary search and then found by
- * a scan over one column of small integers. Every column is a section of its own, compressed by zstd when that pays, and is
- * only unpacked when a query needs it. Numbers are little endian.
- *
- *   magic "AWSEG2\0\0" · u32 messages · u32 recipients · u32 strings · u32 sections · sections × {u64 offset, u32 raw, u32 stored}
- */
+/* segment: an immutable file of up to some ten thousand messages in columns. Text columns hold numbers of a dictionary of its own, with
+ * the hashes of its words (of the text in lower case, their upper bits) sorted beside it, addresses before all others: so an address is
+ * looked up by its hash, then found by a scan over one column of small numbers. Columns are packed to the bits they need, texts
+ * compressed in blocks of 16 KiB: one message is read without unpacking the others. Numbers are little endian; analyzer/segment_int.h
+ * is the layout. */
 #ifndef ANALYZER_SEGMENT_H
 #define ANALYZER_SEGMENT_H
 

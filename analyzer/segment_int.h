@@ -4,10 +4,11 @@
 
 #include <stdint.h>
 
+#include "analyzer/packed.h"
 #include "lib/sv.h"
 
-/* Hash of a text in lower case (ASCII), part of the file format. Not keyed: a file must be readable at another site, and
- * whoever makes texts collide only makes one segment's dictionary slower. Eight bytes at a time, multiply and fold. */
+/* Hash of a text in lower case (ASCII) where fold is set, part of the file format. Not keyed: a file must be readable at another
+ * site, and whoever makes texts collide only makes one segment's dictionary slower. Eight bytes at a time, multiply and fold. */
 static inline uint64_t segment_hash_of(struct sv s, bool fold)
 {
 	uint64_t h = 0x9e3779b97f4a7c15ull ^ s.n;
@@ -26,16 +27,20 @@ static inline uint64_t segment_hash_of(struct sv s, bool fold)
 }
 static inline uint64_t segment_hash(struct sv s) { return segment_hash_of(s, true); }
 
-#define M_TEXT(name) SECTION_M_##name,
-#define M_INT(name, type) SECTION_M_##name,
-#define R_TEXT(name) SECTION_R_##name,
-#define R_INT(name, type) SECTION_R_##name,
+/* The dictionary is in two parts, so that looking for a piece of an address reads addresses only. */
+enum word_class { WORD_ADDRESS, WORD_OTHER, WORD_CLASSES };
+
+#define M_TEXT(name, class) SECTION_M_##name,
+#define M_INT(name) SECTION_M_##name,
+#define R_TEXT(name, class) SECTION_R_##name,
+#define R_INT(name) SECTION_R_##name,
 #define R_PLAIN(name) SECTION_R_##name, SECTION_R_##name##_text,
 enum section {
-	SECTION_HASH,    /* upper half of the hash, u32 per string, ascending */
-	SECTION_LENGTH,  /* u16 per string */
-	SECTION_TEXT,    /* the strings, one after the other */
-	SECTION_RCPT,    /* u32 per message and one more: first recipient */
+	SECTION_HASH,    /* the upper 24 bits of the hash, 3 bytes per word, ascending within each class */
+	SECTION_ORDER,   /* packed: the number of the word with that hash */
+	SECTION_LENGTH,  /* packed: of each word */
+	SECTION_TEXT,    /* blocks: the words, in the order in which messages used them first, so that those of one message lie together */
+	SECTION_RCPT,    /* packed, per message and one more: first recipient */
 #include "analyzer/segment_cols.def"
 	SECTIONS
 };
@@ -45,14 +50,19 @@ enum section {
 #undef R_INT
 #undef R_PLAIN
 
-struct segment_section { uint64_t offset; uint32_t raw, stored; };
+/* offset, bytes: in the file. packed: of packed columns. A section of blocks begins with u32 blocks and, for each block and for their
+ * end, struct segment_block; the blocks follow, each compressed by itself (or as it is, when that is not smaller). */
+struct segment_section { uint64_t offset; uint32_t bytes, pad; struct packed packed; };
+struct segment_block { uint32_t at, raw, item; }; /* from the end of this table; bytes when unpacked; first word or row in it */
 struct segment_header {
 	char magic[8];
-	uint32_t messages, recipients, strings, sections;
+	uint32_t messages, recipients, words[WORD_CLASSES], sections, pad;
 	struct segment_section section[SECTIONS];
 };
-#define SEGMENT_MAGIC "AWSEG2\0"
+#define SEGMENT_HASH_BYTES 3u
+#define SEGMENT_MAGIC "AWSEG3\0"
+#define SEGMENT_BLOCK_BYTES (8u << 10) /* so much of texts is unpacked to read one of them */
+#define SEGMENT_BLOCK_MAX (1u << 20)
 #define SEGMENT_TEXT_MAX 65534u /* longer texts are cut; none is: addresses, names and replies have tighter limits */
-#define SEGMENT_RAW_MAX (1u << 30) /* no section unpacks to more: a damaged file must not eat the memory */
 
 #endif

@@ -11,17 +11,68 @@
 #include "analyzer/segment_int.h"
 #include "lib/buf.h"
 
+#define OPEN_BLOCKS 4u
+
+/* Blocks that were unpacked last. */
+struct open_block { uint32_t number; char *bytes; size_t cap; bool set; };
+
 struct segment {
 	char *path;
 	const char *map;
 	size_t n;
 	struct segment_header h;
-	char *unpacked[SECTIONS]; /* heap, for compressed ones */
-	uint32_t *offset;         /* of each string in the text, and of its end; made when needed */
-	uint32_t *plain_offset;   /* the same of the recipients' replies */
+	uint32_t words;
+	struct open_block word_block[OPEN_BLOCKS], plain_block[OPEN_BLOCKS];
 };
 
 /* --- opening ------------------------------------------------------------------------------------------------------ */
+
+/* How many numbers a packed section holds; 0: it is not one. */
+static size_t rows_of(const struct segment_header *h, int c)
+{
+	switch (c) {
+	case SECTION_ORDER: case SECTION_LENGTH: return (size_t)h->words[0] + h->words[1];
+	case SECTION_RCPT: return (size_t)h->messages + 1;
+#define M_TEXT(name, class) case SECTION_M_##name:
+#define M_INT(name) case SECTION_M_##name:
+#define R_TEXT(name, class)
+#define R_INT(name)
+#define R_PLAIN(name)
+#include "analyzer/segment_cols.def"
+#undef M_TEXT
+#undef M_INT
+#undef R_TEXT
+#undef R_INT
+#undef R_PLAIN
+		return h->messages;
+#define M_TEXT(name, class)
+#define M_INT(name)
+#define R_TEXT(name, class) case SECTION_R_##name:
+#define R_INT(name) case SECTION_R_##name:
+#define R_PLAIN(name) case SECTION_R_##name:
+#include "analyzer/segment_cols.def"
+#undef M_TEXT
+#undef M_INT
+#undef R_TEXT
+#undef R_INT
+#undef R_PLAIN
+		return h->recipients;
+	default: return 0;
+	}
+}
+
+static bool section_fits(const struct segment *s, int c)
+{
+	const struct segment_section *x = &s->h.section[c];
+	if (x->offset % 8 || x->offset > s->n || x->bytes > s->n - x->offset)
+		return false;
+	if (c == SECTION_HASH)
+		return x->bytes / SEGMENT_HASH_BYTES >= s->words;
+	size_t rows = rows_of(&s->h, c);
+	if (rows || c == SECTION_ORDER || c == SECTION_LENGTH || c == SECTION_RCPT)
+		return (x->packed.width <= PACKED_WIDE || x->packed.width == 64) && x->packed.table <= PACKED_TABLE && x->bytes >= packed_bytes(&x->packed, rows);
+	return x->bytes >= sizeof(uint32_t) || rows_of(&s->h, c - 1) == 0;
+}
 
 static int check_header(struct segment *s, struct err *e)
 {
@@ -30,11 +81,12 @@ static int check_header(struct segment *s, struct err *e)
 	memcpy(&s->h, s->map, sizeof s->h);
 	if (s->h.sections != SECTIONS)
 		return err_set(e, "%s: made by another version", s->path);
-	for (int c = 0; c < SECTIONS; c++) {
-		const struct segment_section *x = &s->h.section[c];
-		if (x->offset > s->n || x->stored > s->n - x->offset || x->raw > SEGMENT_RAW_MAX)
+	s->words = s->h.words[0] + s->h.words[1];
+	if (s->words < s->h.words[0])
+		return err_set(e, "%s: damaged (words)", s->path);
+	for (int c = 0; c < SECTIONS; c++)
+		if (!section_fits(s, c))
 			return err_set(e, "%s: damaged (section %d)", s->path, c);
-	}
 	return 0;
 }
 
@@ -54,6 +106,7 @@ struct segment *segment_open(const char *path, struct err *e)
 		(void)err_set(e, "%s: cannot map it: %m", path);
 		goto fail;
 	}
+	(void)madvise(map, s->n, MADV_RANDOM); /* a look-up touches few pages, far apart */
 	s->map = map;
 	close(fd);
 	fd = -1;
@@ -70,95 +123,123 @@ void segment_free(struct segment *s)
 {
 	if (!s)
 		return;
-	for (int c = 0; c < SECTIONS; c++)
-		free(s->unpacked[c]);
-	free(s->offset);
-	free(s->plain_offset);
+	for (unsigned i = 0; i < OPEN_BLOCKS; i++) {
+		free(s->word_block[i].bytes);
+		free(s->plain_block[i].bytes);
+	}
 	if (s->map)
 		munmap((void *)(uintptr_t)s->map, s->n);
 	free(s->path);
 	free(s);
 }
 
-/* The bytes of a section, or NULL and e. want: how many there must be. */
-static const char *section(struct segment *s, int c, size_t want, struct err *e)
+static int64_t number_at(const struct segment *s, int c, size_t i)
 {
 	const struct segment_section *x = &s->h.section[c];
-	if (x->raw < want) {
-		(void)err_set(e, "%s: damaged (section %d is short)", s->path, c);
-		return NULL;
-	}
-	if (x->raw == x->stored)
-		return s->map + x->offset;
-	if (s->unpacked[c])
-		return s->unpacked[c];
-#ifdef WITH_ZSTD
-	char *p = xmalloc(x->raw);
-	if (ZSTD_decompress(p, x->raw, s->map + x->offset, x->stored) == x->raw)
-		return s->unpacked[c] = p;
-	free(p);
-	(void)err_set(e, "%s: damaged (section %d does not unpack)", s->path, c);
-#else
-	(void)err_set(e, "%s: compressed by zstd, which this build lacks", s->path);
-#endif
-	return NULL;
+	return packed_get(&x->packed, s->map + x->offset, i);
 }
 
-static uint32_t u32_at(const char *p, size_t i)
-{
-	uint32_t v;
-	memcpy(&v, p + i * sizeof v, sizeof v);
-	return v;
-}
+/* --- texts in blocks ---------------------------------------------------------------------------------------------- */
 
-static int64_t i64_at(const char *p, size_t i)
-{
-	int64_t v;
-	memcpy(&v, p + i * sizeof v, sizeof v);
-	return v;
-}
+struct blocks { const char *table, *bodies; uint32_t n; size_t bodies_bytes; };
 
-static uint16_t u16_at(const char *p, size_t i)
+static int blocks_of(const struct segment *s, int c, struct blocks *b, struct err *e)
 {
-	uint16_t v;
-	memcpy(&v, p + i * sizeof v, sizeof v);
-	return v;
-}
-
-/* Where each of n texts begins, from their lengths (less `more` each, when not 0); all of them must fit into bytes. */
-static int sum_up(struct segment *s, const char *lengths, size_t n, unsigned more, size_t bytes, uint32_t **ret, struct err *e)
-{
-	uint32_t *v = xmalloc((n + 1) * sizeof *v);
-	uint64_t at = 0;
-	for (size_t i = 0; i < n; i++) {
-		unsigned length = u16_at(lengths, i);
-		v[i] = (uint32_t)at;
-		at += length > more ? length - more : 0;
-	}
-	v[n] = (uint32_t)at;
-	if (at > bytes) {
-		free(v);
-		return err_set(e, "%s: damaged (texts)", s->path);
-	}
-	*ret = v;
+	const struct segment_section *x = &s->h.section[c];
+	const char *p = s->map + x->offset;
+	if (x->bytes < sizeof(uint32_t) + sizeof(struct segment_block))
+		return err_set(e, "%s: damaged (section %d is short)", s->path, c);
+	memcpy(&b->n, p, sizeof b->n);
+	size_t table = ((size_t)b->n + 1) * sizeof(struct segment_block);
+	if (table > x->bytes - sizeof(uint32_t))
+		return err_set(e, "%s: damaged (blocks of section %d)", s->path, c);
+	b->table = p + sizeof(uint32_t);
+	b->bodies = b->table + table;
+	b->bodies_bytes = x->bytes - sizeof(uint32_t) - table;
 	return 0;
 }
 
-static struct sv word_at(const struct segment *s, const char *text, uint32_t i)
+static struct segment_block block_at(const struct blocks *b, uint32_t i)
 {
-	if (i >= s->h.strings)
-		return (struct sv){ 0 };
-	return sv_make(text + s->offset[i], s->offset[i + 1] - s->offset[i]);
+	struct segment_block k;
+	memcpy(&k, b->table + i * sizeof k, sizeof k);
+	return k;
 }
 
-/* The dictionary's texts; s->offset says where each begins. */
-static const char *dictionary(struct segment *s, struct err *e)
+/* The block that item lies in. */
+static uint32_t block_with(const struct blocks *b, uint32_t item)
 {
-	const char *lengths = section(s, SECTION_LENGTH, (size_t)s->h.strings * sizeof(uint16_t), e);
-	const char *text = lengths ? section(s, SECTION_TEXT, 0, e) : NULL;
-	if (text && !s->offset && sum_up(s, lengths, s->h.strings, 0, s->h.section[SECTION_TEXT].raw, &s->offset, e) < 0)
-		return NULL;
-	return text;
+	uint32_t lo = 0, hi = b->n;
+	while (hi - lo > 1) {
+		uint32_t mid = lo + (hi - lo) / 2;
+		if (block_at(b, mid).item <= item)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static int unpack(const struct segment *s, const struct blocks *b, uint32_t i, struct open_block *o, struct err *e)
+{
+	struct segment_block k = block_at(b, i), next = block_at(b, i + 1);
+	if (k.at > next.at || next.at > b->bodies_bytes || k.raw > SEGMENT_BLOCK_MAX)
+		return err_set(e, "%s: damaged (a block of texts)", s->path);
+	if (k.raw > o->cap) {
+		free(o->bytes);
+		o->cap = k.raw > SEGMENT_BLOCK_BYTES * 2 ? k.raw : SEGMENT_BLOCK_BYTES * 2;
+		o->bytes = xmalloc(o->cap);
+	}
+	o->set = false;
+	size_t stored = next.at - k.at;
+	if (stored == k.raw) {
+		memcpy(o->bytes, b->bodies + k.at, k.raw);
+	} else {
+#ifdef WITH_ZSTD
+		if (ZSTD_decompress(o->bytes, k.raw, b->bodies + k.at, stored) != k.raw)
+			return err_set(e, "%s: damaged (a block of texts does not unpack)", s->path);
+#else
+		return err_set(e, "%s: compressed by zstd, which this build lacks", s->path);
+#endif
+	}
+	o->number = i;
+	o->set = true;
+	return 0;
+}
+
+/* Item i of the texts in section c, whose lengths are in section lengths, less `less`. Borrowed from open, of which it may take a
+ * place. */
+static int text_at(const struct segment *s, int c, int lengths, unsigned less, uint32_t i, struct open_block open[OPEN_BLOCKS], struct sv *ret, struct err *e)
+{
+	struct blocks b;
+	if (blocks_of(s, c, &b, e) < 0)
+		return -1;
+	uint32_t k = b.n ? block_with(&b, i) : 0;
+	if (!b.n || block_at(&b, k).item > i) {
+		*ret = SV("");
+		return 0; /* nothing but empty texts */
+	}
+	struct open_block *o = &open[k % OPEN_BLOCKS];
+	if ((!o->set || o->number != k) && unpack(s, &b, k, o, e) < 0)
+		return -1;
+	size_t at = 0, raw = block_at(&b, k).raw;
+	for (uint32_t j = block_at(&b, k).item; j < i; j++) {
+		int64_t n = number_at(s, lengths, j);
+		at += n > (int64_t)less ? (size_t)(n - less) : 0;
+	}
+	int64_t n = number_at(s, lengths, i);
+	size_t length = n > (int64_t)less ? (size_t)(n - less) : 0;
+	if (at > raw || length > raw - at)
+		return err_set(e, "%s: damaged (texts)", s->path);
+	*ret = sv_make(o->bytes + at, length);
+	return 0;
+}
+
+static int word_at(struct segment *s, uint32_t i, struct sv *ret, struct err *e)
+{
+	if (i >= s->words)
+		return err_set(e, "%s: damaged (no word %u)", s->path, i);
+	return text_at(s, SECTION_TEXT, SECTION_LENGTH, 0, i, s->word_block, ret, e);
 }
 
 /* --- matching ----------------------------------------------------------------------------------------------------- */
@@ -166,6 +247,18 @@ static const char *dictionary(struct segment *s, struct err *e)
 static bool folded_at(struct sv hay, size_t at, struct sv needle)
 {
 	return strncasecmp(hay.p + at, needle.p, needle.n) == 0;
+}
+
+/* needle in hay, upper and lower case alike; the first byte is looked for by memchr, as most texts hold none of it. */
+static bool folded_inside(struct sv hay, struct sv needle)
+{
+	char low = (char)(needle.p[0] | 0x20), up = low >= 'a' && low <= 'z' ? (char)(low & ~0x20) : needle.p[0];
+	if (low < 'a' || low > 'z')
+		low = needle.p[0];
+	for (size_t at = 0; at + needle.n <= hay.n; at++)
+		if ((hay.p[at] == low || hay.p[at] == up) && folded_at(hay, at, needle))
+			return true;
+	return false;
 }
 
 bool archive_key_matches(struct sv value, struct sv key, bool substring)
@@ -178,46 +271,66 @@ bool archive_key_matches(struct sv value, struct sv key, bool substring)
 		return false;
 	if (key.n && key.p[0] == '@')
 		return folded_at(value, value.n - key.n, key);
-	if (!substring)
-		return key.n == value.n && folded_at(value, 0, key);
-	for (size_t at = 0; at + key.n <= value.n; at++)
-		if (folded_at(value, at, key))
+	if (!substring || !key.n)
+		return (substring || key.n == value.n) && folded_at(value, 0, key);
+	return folded_inside(value, key);
+}
+
+/* Which dictionary words answer to a key: a few, or a bit per word. */
+#define FEW 8u
+struct wanted { uint32_t few[FEW]; unsigned n; uint8_t *bit; bool any; };
+
+static void want(const struct segment *s, struct wanted *w, uint32_t i)
+{
+	w->any = true;
+	if (!w->bit && w->n < FEW) {
+		w->few[w->n++] = i + 1;
+		return;
+	}
+	if (!w->bit) {
+		w->bit = xcalloc(s->words / 8 + 1, 1);
+		for (unsigned k = 0; k < w->n; k++)
+			w->bit[(w->few[k] - 1) / 8] |= (uint8_t)(1u << ((w->few[k] - 1) % 8));
+	}
+	w->bit[i / 8] |= (uint8_t)(1u << (i % 8));
+}
+
+/* v: 1 + number of a word, 0 for none. */
+static inline bool is_wanted(const struct segment *s, const struct wanted *w, int64_t v)
+{
+	if (w->bit)
+		return v > 0 && v <= (int64_t)s->words && (w->bit[(v - 1) / 8] >> ((v - 1) % 8) & 1);
+	for (unsigned i = 0; i < w->n; i++)
+		if (v == w->few[i])
 			return true;
 	return false;
 }
 
-/* Which dictionary words answer to a key: a bit per word. NULL when none does. *ret_any says whether to go on. */
-struct wanted { uint8_t *bit; bool any; };
-
-static void want(struct wanted *w, uint32_t i)
+static uint32_t hash_at(const char *p, size_t i)
 {
-	w->bit[i / 8] |= (uint8_t)(1u << (i % 8));
-	w->any = true;
+	uint32_t v = 0;
+	memcpy(&v, p + i * SEGMENT_HASH_BYTES, SEGMENT_HASH_BYTES);
+	return v;
 }
 
-static bool is_wanted(const struct wanted *w, uint32_t word)
-{
-	return word && (w->bit[(word - 1) / 8] >> ((word - 1) % 8) & 1);
-}
-
-/* The first of the sorted hashes that is not below h. They are spread evenly, so a guess is nearly right: one page of the file is
+/* The first of n sorted hashes that is not below h. They are spread evenly, so a guess is nearly right: one page of the file is
  * touched instead of one per halving. */
 static uint32_t first_not_below(const char *hashes, uint32_t n, uint32_t h)
 {
 	uint32_t lo = 0, hi = n, step = 64; /* what is looked for lies in lo … hi, both included */
-	uint32_t guess = (uint32_t)((uint64_t)h * n >> 32);
-	for (; guess > 0 && u32_at(hashes, guess - 1) >= h; step *= 2) {
+	uint32_t guess = (uint32_t)((uint64_t)h * n >> 24);
+	for (; guess > 0 && hash_at(hashes, guess - 1) >= h; step *= 2) {
 		hi = guess - 1;
 		guess = hi > step ? hi - step : 0;
 	}
 	lo = guess;
-	for (step = 64; hi - lo > step && u32_at(hashes, lo + step) < h; step *= 2)
+	for (step = 64; hi - lo > step && hash_at(hashes, lo + step) < h; step *= 2)
 		lo += step + 1;
 	if (hi - lo > step)
 		hi = lo + step;
 	while (lo < hi) {
 		uint32_t mid = lo + (hi - lo) / 2;
-		if (u32_at(hashes, mid) < h)
+		if (hash_at(hashes, mid) < h)
 			lo = mid + 1;
 		else
 			hi = mid;
@@ -230,48 +343,67 @@ static bool same_folded(struct sv a, struct sv b)
 	return a.n == b.n && strncasecmp(a.p, b.p, a.n) == 0;
 }
 
-/* The words whose text equals key, which may be logged as <key>. */
-static int want_exact(struct segment *s, struct sv key, bool bracketed, struct wanted *w, struct err *e)
+/* The words of that class whose text equals key, which may be logged as <key>. */
+static int want_exact(struct segment *s, enum word_class class, struct sv key, bool bracketed, struct wanted *w, struct err *e)
 {
 	char text[512];
-	const char *hashes = section(s, SECTION_HASH, (size_t)s->h.strings * sizeof(uint32_t), e), *words = NULL;
-	if (!hashes)
-		return -1;
 	if (key.n + 2 > sizeof text)
 		return 0;
 	text[0] = '<';
 	memcpy(text + 1, key.p, key.n);
 	text[key.n + 1] = '>';
-	struct sv wanted = bracketed ? sv_make(text, key.n + 2) : key;
-	uint32_t h = (uint32_t)(segment_hash(wanted) >> 32);
-	for (uint32_t i = first_not_below(hashes, s->h.strings, h); i < s->h.strings && u32_at(hashes, i) == h; i++) {
-		if (!words && !(words = dictionary(s, e)))
+	struct sv wanted = bracketed ? sv_make(text, key.n + 2) : key, word;
+	uint32_t h = (uint32_t)(segment_hash(wanted) >> 40), first = class == WORD_ADDRESS ? 0 : s->h.words[WORD_ADDRESS];
+	const char *hashes = s->map + s->h.section[SECTION_HASH].offset + (size_t)first * SEGMENT_HASH_BYTES;
+	for (uint32_t i = first_not_below(hashes, s->h.words[class], h); i < s->h.words[class] && hash_at(hashes, i) == h; i++) {
+		int64_t number = number_at(s, SECTION_ORDER, first + i);
+		if (number < 0 || number > UINT32_MAX || word_at(s, (uint32_t)number, &word, e) < 0)
 			return -1;
-		if (same_folded(word_at(s, words, i), wanted))
-			want(w, i);
+		if (same_folded(word, wanted))
+			want(s, w, (uint32_t)number);
 	}
 	return 0;
 }
 
+/* Addresses that hold key: block by block. */
 static int want_scan(struct segment *s, struct sv key, bool substring, struct wanted *w, struct err *e)
 {
-	const char *text = dictionary(s, e);
-	if (!text)
+	struct blocks b;
+	if (blocks_of(s, SECTION_TEXT, &b, e) < 0)
 		return -1;
-	for (uint32_t i = 0; i < s->h.strings; i++)
-		if (archive_key_matches(word_at(s, text, i), key, substring))
-			want(w, i);
+	for (uint32_t k = 0; k < b.n && block_at(&b, k).item < s->h.words[WORD_ADDRESS]; k++) {
+		struct segment_block head = block_at(&b, k), next = block_at(&b, k + 1);
+		size_t at = 0;
+		struct open_block *o = &s->word_block[k % OPEN_BLOCKS];
+		if (unpack(s, &b, k, o, e) < 0)
+			return -1;
+		if (next.item > s->words)
+			return err_set(e, "%s: damaged (words)", s->path);
+		for (uint32_t i = head.item; i < next.item && i < s->h.words[WORD_ADDRESS]; i++) {
+			int64_t n = number_at(s, SECTION_LENGTH, i);
+			if (n < 0 || (size_t)n > head.raw - at)
+				return err_set(e, "%s: damaged (words)", s->path);
+			if (archive_key_matches(sv_make(o->bytes + at, (size_t)n), key, substring))
+				want(s, w, i);
+			at += (size_t)n;
+		}
+	}
 	return 0;
+}
+
+static bool is_address(enum archive_key k)
+{
+	return k == ARCHIVE_SENDER || k == ARCHIVE_RECIPIENT || k == ARCHIVE_ACCOUNT;
 }
 
 static int want_words(struct segment *s, enum archive_key k, struct sv key, bool substring, struct wanted *w, struct err *e)
 {
-	w->bit = xcalloc(s->h.strings / 8 + 1, 1);
-	if (key.n && (key.p[0] == '@' || (substring && (k == ARCHIVE_SENDER || k == ARCHIVE_RECIPIENT || k == ARCHIVE_ACCOUNT))))
+	if (is_address(k) && key.n && (key.p[0] == '@' || substring))
 		return want_scan(s, key, substring, w, e);
-	if (want_exact(s, key, false, w, e) < 0)
+	enum word_class class = is_address(k) ? WORD_ADDRESS : WORD_OTHER;
+	if (want_exact(s, class, key, false, w, e) < 0)
 		return -1;
-	return k == ARCHIVE_MESSAGE_ID ? want_exact(s, key, true, w, e) : 0;
+	return k == ARCHIVE_MESSAGE_ID ? want_exact(s, class, key, true, w, e) : 0;
 }
 
 static const int key_section[ARCHIVE_KEYS] = {
@@ -279,47 +411,61 @@ static const int key_section[ARCHIVE_KEYS] = {
 	[ARCHIVE_CLIENT] = SECTION_M_client_ip,  [ARCHIVE_QUEUE_ID] = SECTION_M_queue_id,   [ARCHIVE_MESSAGE_ID] = SECTION_M_message_id,
 };
 
-static bool rcpt_wanted(const struct segment *s, const char *rcpt, const char *first, const char *orig, const struct wanted *w, uint32_t i)
+/* The message that recipient r belongs to. */
+static uint32_t message_of(const struct segment *s, uint32_t r)
 {
-	uint32_t from = u32_at(first, i), to = u32_at(first, i + 1);
-	for (uint32_t r = from; r < to && r < s->h.recipients; r++)
-		if (is_wanted(w, u32_at(rcpt, r)) || is_wanted(w, u32_at(orig, r)))
-			return true;
-	return false;
+	uint32_t lo = 0, hi = s->h.messages;
+	while (hi - lo > 1) {
+		uint32_t mid = lo + (hi - lo) / 2;
+		if (number_at(s, SECTION_RCPT, mid) <= (int64_t)r)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static void mark_recipients(const struct segment *s, const struct wanted *w, int c, uint8_t *mark)
+{
+	const struct packed *k = &s->h.section[c].packed;
+	const char *p = s->map + s->h.section[c].offset;
+	if (!s->h.messages || (!k->width && !is_wanted(s, w, packed_get(k, p, 0))))
+		return;
+	for (uint32_t r = 0; r < s->h.recipients; r++)
+		if (is_wanted(s, w, packed_get(k, p, r)))
+			mark[message_of(s, r)] = 1;
 }
 
 /* Clears the candidates that do not answer to this key. */
 static int narrow(struct segment *s, enum archive_key k, struct sv key, bool substring, uint8_t *candidate, struct err *e)
 {
-	struct wanted w = { 0 };
-	bool is_rcpt = k == ARCHIVE_RECIPIENT;
-	size_t rows = is_rcpt ? s->h.recipients : s->h.messages;
-	int bad = want_words(s, k, key, substring, &w, e);
-	if (!bad && !w.any)
+	struct wanted w = { .n = 0 };
+	if (want_words(s, k, key, substring, &w, e) < 0) {
+		free(w.bit);
+		return -1;
+	}
+	if (!w.any) {
 		memset(candidate, 0, s->h.messages);
-	if (!bad && w.any) {
-		const char *column = section(s, key_section[k], rows * sizeof(uint32_t), e);
-		const char *first = is_rcpt && column ? section(s, SECTION_RCPT, ((size_t)s->h.messages + 1) * sizeof(uint32_t), e) : NULL;
-		const char *orig = is_rcpt && first ? section(s, SECTION_R_orig_recipient, rows * sizeof(uint32_t), e) : NULL;
-		bad = !column || (is_rcpt && !orig) ? -1 : 0;
-		for (uint32_t i = 0; !bad && i < s->h.messages; i++)
-			if (candidate[i])
-				candidate[i] = is_rcpt ? rcpt_wanted(s, column, first, orig, &w, i) : is_wanted(&w, u32_at(column, i));
+	} else if (k == ARCHIVE_RECIPIENT) {
+		uint8_t *mark = xcalloc(s->h.messages + 1u, 1);
+		mark_recipients(s, &w, SECTION_R_recipient, mark);
+		mark_recipients(s, &w, SECTION_R_orig_recipient, mark);
+		for (uint32_t i = 0; i < s->h.messages; i++)
+			candidate[i] &= mark[i];
+		free(mark);
+	} else {
+		for (uint32_t i = 0; i < s->h.messages; i++)
+			candidate[i] &= is_wanted(s, &w, number_at(s, key_section[k], i));
 	}
 	free(w.bit);
-	return bad;
+	return 0;
 }
 
-static int narrow_time(struct segment *s, const struct archive_query *q, uint8_t *candidate, struct err *e)
+static void narrow_time(const struct segment *s, const struct archive_query *q, uint8_t *candidate)
 {
-	const char *last = section(s, SECTION_M_last_us, (size_t)s->h.messages * 8, e);
-	const char *first = last ? section(s, SECTION_M_first_us, (size_t)s->h.messages * 8, e) : NULL;
-	if (!first)
-		return -1;
 	for (uint32_t i = 0; i < s->h.messages; i++)
-		if ((q->since_us && i64_at(last, i) < q->since_us) || (q->until_us && i64_at(first, i) > q->until_us))
+		if ((q->since_us && number_at(s, SECTION_M_last_us, i) < q->since_us) || (q->until_us && number_at(s, SECTION_M_first_us, i) > q->until_us))
 			candidate[i] = 0;
-	return 0;
 }
 
 int64_t segment_match(struct segment *s, const struct archive_query *q, segment_cb *cb, void *ctx, struct err *e)
@@ -332,65 +478,52 @@ int64_t segment_match(struct segment *s, const struct archive_query *q, segment_
 		if (q->key[k].p)
 			bad = narrow(s, (enum archive_key)k, q->key[k], q->substring, candidate, e);
 	if (!bad && (q->since_us || q->until_us))
-		bad = narrow_time(s, q, candidate, e);
-	for (uint32_t i = s->h.messages; !bad && i-- > 0;)
-		if (candidate[i]) {
-			calls++;
-			if (!cb(ctx, i))
-				break;
-		}
+		narrow_time(s, q, candidate);
+	size_t left = bad ? 0 : s->h.messages;
+	for (const uint8_t *at; left && (at = memrchr(candidate, 1, left)); left = (size_t)(at - candidate)) {
+		calls++;
+		if (!cb(ctx, (uint32_t)(at - candidate)))
+			break;
+	}
 	free(candidate);
 	return bad ? -1 : calls;
 }
 
 /* --- one message -------------------------------------------------------------------------------------------------- */
 
-struct reader {
-	struct segment *s;
-	const char *text;
-	struct err *e;
-	bool bad;
-};
-
-static struct sv text_cell(struct reader *r, int c, uint32_t row, size_t rows)
+/* Texts are copied to the arena: the next word may need another block. */
+static int text_cell(struct segment *s, int c, uint32_t row, struct arena *a, struct sv *ret, struct err *e)
 {
-	const char *column = r->bad ? NULL : section(r->s, c, rows * sizeof(uint32_t), r->e);
-	if (!column) {
-		r->bad = true;
-		return (struct sv){ 0 };
-	}
-	uint32_t v = u32_at(column, row);
-	return v ? word_at(r->s, r->text, v - 1) : (struct sv){ 0 };
+	int64_t v = number_at(s, c, row);
+	struct sv word;
+	*ret = (struct sv){ 0 };
+	if (v <= 0)
+		return 0;
+	if (v > UINT32_MAX || word_at(s, (uint32_t)(v - 1), &word, e) < 0)
+		return -1;
+	*ret = arena_sv(a, word);
+	return 0;
 }
 
-static void int_cell(struct reader *r, int c, uint32_t row, size_t rows, void *ret, size_t size)
+static int plain_cell(struct segment *s, int c, uint32_t row, struct arena *a, struct sv *ret, struct err *e)
 {
-	const char *column = r->bad ? NULL : section(r->s, c, rows * size, r->e);
-	if (!column)
-		r->bad = true;
-	else
-		memcpy(ret, column + row * size, size);
+	struct sv text;
+	*ret = (struct sv){ 0 };
+	if (number_at(s, c, row) <= 0)
+		return 0;
+	if (text_at(s, c + 1, c, 1, row, s->plain_block, &text, e) < 0)
+		return -1;
+	*ret = arena_sv(a, text);
+	return 0;
 }
 
-static struct sv plain_cell(struct reader *r, int c, uint32_t row, size_t rows)
+static int read_message(struct segment *s, uint32_t i, struct arena *a, struct txn *t, struct err *e)
 {
-	struct segment *s = r->s;
-	const char *lengths = r->bad ? NULL : section(s, c, rows * sizeof(uint16_t), r->e);
-	const char *text = lengths ? section(s, c + 1, 0, r->e) : NULL;
-	if (!text || (!s->plain_offset && sum_up(s, lengths, rows, 1, s->h.section[c + 1].raw, &s->plain_offset, r->e) < 0)) {
-		r->bad = true;
-		return (struct sv){ 0 };
-	}
-	return u16_at(lengths, row) ? sv_make(text + s->plain_offset[row], s->plain_offset[row + 1] - s->plain_offset[row]) : (struct sv){ 0 };
-}
-
-static void read_message(struct reader *r, uint32_t i, struct txn *t)
-{
-	size_t rows = r->s->h.messages;
-#define M_TEXT(name) t->name = text_cell(r, SECTION_M_##name, i, rows);
-#define M_INT(name, type) int_cell(r, SECTION_M_##name, i, rows, &t->name, sizeof t->name);
-#define R_TEXT(name)
-#define R_INT(name, type)
+	int bad = 0;
+#define M_TEXT(name, class) bad |= text_cell(s, SECTION_M_##name, i, a, &t->name, e);
+#define M_INT(name) t->name = (__typeof__(t->name))number_at(s, SECTION_M_##name, i);
+#define R_TEXT(name, class)
+#define R_INT(name)
 #define R_PLAIN(name)
 #include "analyzer/segment_cols.def"
 #undef M_TEXT
@@ -398,40 +531,38 @@ static void read_message(struct reader *r, uint32_t i, struct txn *t)
 #undef R_TEXT
 #undef R_INT
 #undef R_PLAIN
+	return bad;
 }
 
-static void read_rcpt(struct reader *r, uint32_t i, struct txn_rcpt *x)
+static int read_rcpt(struct segment *s, uint32_t i, struct arena *a, struct txn_rcpt *x, struct err *e)
 {
-	size_t rows = r->s->h.recipients;
-#define M_TEXT(name)
-#define M_INT(name, type)
-#define R_TEXT(name) x->name = text_cell(r, SECTION_R_##name, i, rows);
-#define R_INT(name, type) int_cell(r, SECTION_R_##name, i, rows, &x->name, sizeof x->name);
-#define R_PLAIN(name) x->name = plain_cell(r, SECTION_R_##name, i, rows);
+	int bad = 0;
+#define M_TEXT(name, class)
+#define M_INT(name)
+#define R_TEXT(name, class) bad |= text_cell(s, SECTION_R_##name, i, a, &x->name, e);
+#define R_INT(name) x->name = (__typeof__(x->name))number_at(s, SECTION_R_##name, i);
+#define R_PLAIN(name) bad |= plain_cell(s, SECTION_R_##name, i, a, &x->name, e);
 #include "analyzer/segment_cols.def"
 #undef M_TEXT
 #undef M_INT
 #undef R_TEXT
 #undef R_INT
 #undef R_PLAIN
+	return bad;
 }
 
 int segment_txn(struct segment *s, uint32_t index, struct arena *a, struct txn *t, struct err *e)
 {
-	struct reader r = { .s = s, .e = e };
 	*t = (struct txn){ 0 };
-	if (index >= s->h.messages || !(r.text = dictionary(s, e)))
-		return -1;
-	const char *first = section(s, SECTION_RCPT, ((size_t)s->h.messages + 1) * sizeof(uint32_t), e);
-	if (!first)
-		return -1;
-	uint32_t from = u32_at(first, index), to = u32_at(first, index + 1);
-	if (from > to || to > s->h.recipients)
+	if (index >= s->h.messages)
+		return err_set(e, "%s: no message %u", s->path, index);
+	int64_t from = number_at(s, SECTION_RCPT, index), to = number_at(s, SECTION_RCPT, index + 1);
+	if (from < 0 || from > to || to > (int64_t)s->h.recipients)
 		return err_set(e, "%s: damaged (recipients)", s->path);
-	read_message(&r, index, t);
-	t->n_rcpt = to - from;
+	int bad = read_message(s, index, a, t, e);
+	t->n_rcpt = (size_t)(to - from);
 	t->rcpt = arena_alloc(a, t->n_rcpt * sizeof *t->rcpt);
-	for (uint32_t i = from; i < to; i++)
-		read_rcpt(&r, i, &t->rcpt[i - from]);
-	return r.bad ? -1 : 0;
+	for (size_t i = 0; i < t->n_rcpt && !bad; i++)
+		bad = read_rcpt(s, (uint32_t)from + (uint32_t)i, a, &t->rcpt[i], e);
+	return bad ? -1 : 0;
 }

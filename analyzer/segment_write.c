@@ -12,11 +12,11 @@
 #include "lib/hash.h"
 #include "lib/msg.h"
 
-struct word { uint64_t hash; struct sv text; };
+struct word { uint64_t hash; struct sv text; uint8_t class; };
 struct rank { uint64_t hash; uint32_t number; };
 
 /* A text on its way into a column. */
-struct waiting { struct sv text; uint64_t hash; uint8_t column; bool same; };
+struct waiting { struct sv text; uint64_t hash; uint8_t column, class; bool same; };
 #define WAITING_MAX 96u
 
 struct segment_writer {
@@ -25,7 +25,7 @@ struct segment_writer {
 	bool had[SECTIONS];
 	struct buf column[SECTIONS];
 	struct word *word;
-	uint32_t n_words, cap_words;
+	uint32_t n_words, cap_words, of_class[WORD_CLASSES];
 	uint32_t *slot; /* 1 + index of word */
 	size_t cap;
 	struct sv last_text[SECTIONS]; /* of the row before, and its number */
@@ -40,7 +40,9 @@ struct segment_writer {
 	struct rank *rank[2];
 	uint32_t *new_number;
 	uint32_t cap_rank;
-	struct buf out;
+	struct buf out, table, body; /* the file; a section of blocks on its way into it */
+	int64_t *number;             /* a column on its way into bits */
+	size_t cap_number;
 #ifdef WITH_ZSTD
 	ZSTD_CCtx *zstd;
 #endif
@@ -64,6 +66,9 @@ void segment_writer_free(struct segment_writer *w)
 	for (int c = 0; c < SECTIONS; c++)
 		buf_fini(&w->column[c]);
 	buf_fini(&w->out);
+	buf_fini(&w->table);
+	buf_fini(&w->body);
+	free(w->number);
 	free(w->word);
 	free(w->slot);
 	free(w->txn);
@@ -89,6 +94,7 @@ static void begin(struct segment_writer *w, size_t n)
 	if (w->cap)
 		memset(w->slot, 0, w->cap * sizeof *w->slot);
 	w->n_words = w->messages = w->recipients = 0;
+	memset(w->of_class, 0, sizeof w->of_class);
 	w->stats = (struct segment_stats){ 0 };
 	arena_reset(&w->arena);
 	buf_clear(&w->out);
@@ -113,7 +119,7 @@ static void grow_slots(struct segment_writer *w)
 }
 
 /* 1 + provisional number of the text. The dictionary is numbered anew when it is sorted. */
-static uint32_t intern(struct segment_writer *w, uint64_t h, struct sv s)
+static uint32_t intern(struct segment_writer *w, uint64_t h, struct sv s, uint8_t class)
 {
 	if ((size_t)w->n_words * 2 >= w->cap)
 		grow_slots(w);
@@ -121,14 +127,15 @@ static uint32_t intern(struct segment_writer *w, uint64_t h, struct sv s)
 	for (; w->slot[at]; at = (at + 1) & (w->cap - 1)) {
 		struct word *x = &w->word[w->slot[at] - 1];
 		/* no word, no slot that is taken: NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
-		if (x->hash == h && sv_eq(x->text, s))
+		if (x->hash == h && x->class == class && sv_eq(x->text, s))
 			return w->slot[at];
 	}
 	if (w->n_words == w->cap_words) {
 		w->cap_words = w->cap_words ? w->cap_words * 2 : 8192;
 		w->word = xrealloc(w->word, w->cap_words * sizeof *w->word);
 	}
-	w->word[w->n_words] = (struct word){ h, s };
+	w->word[w->n_words] = (struct word){ h, s, class };
+	w->of_class[class]++;
 	w->slot[at] = ++w->n_words;
 	return w->n_words;
 }
@@ -146,19 +153,19 @@ static void put_waiting(struct segment_writer *w)
 {
 	for (unsigned i = 0; i < w->n_waiting; i++) {
 		const struct waiting *x = &w->waiting[i];
-		uint32_t v = x->same ? w->last[x->column] : x->text.p ? intern(w, x->hash, x->text) : 0;
+		uint32_t v = x->same ? w->last[x->column] : x->text.p ? intern(w, x->hash, x->text, x->class) : 0;
 		w->last[x->column] = v;
 		put(&w->column[x->column], &v, sizeof v);
 	}
 	w->n_waiting = 0;
 }
 
-static void put_text(struct segment_writer *w, enum section c, struct sv s)
+static void put_text(struct segment_writer *w, enum section c, enum word_class class, struct sv s)
 {
 	if (w->n_waiting == WAITING_MAX)
 		put_waiting(w);
 	struct waiting *x = &w->waiting[w->n_waiting++];
-	*x = (struct waiting){ .column = (uint8_t)c, .text = s };
+	*x = (struct waiting){ .column = (uint8_t)c, .class = (uint8_t)class, .text = s };
 	/* Hosts, statuses and relays repeat from row to row. */
 	x->same = w->had[c] && sv_absent(s) == sv_absent(w->last_text[c]) && sv_eq(w->last_text[c], s);
 	w->had[c] = true;
@@ -170,21 +177,26 @@ static void put_text(struct segment_writer *w, enum section c, struct sv s)
 		__builtin_prefetch(&w->slot[(size_t)x->hash & (w->cap - 1)]);
 }
 
-static void put_plain(struct buf *lengths, struct buf *texts, struct sv s)
+static void put_plain(struct segment_writer *w, enum section c, struct sv s)
 {
 	s = sv_take(s, SEGMENT_TEXT_MAX);
-	uint16_t n = s.p ? (uint16_t)(s.n + 1) : 0;
-	put(lengths, &n, sizeof n);
-	buf_addsv(texts, s);
+	uint32_t n = s.p ? (uint32_t)s.n + 1 : 0;
+	put(&w->column[c], &n, sizeof n);
+	buf_addsv(&w->column[c + 1], s);
+}
+
+static void put_int(struct segment_writer *w, enum section c, int64_t v)
+{
+	put(&w->column[c], &v, sizeof v);
 }
 
 static void add_message(struct segment_writer *w, const struct txn *t)
 {
-	buf_add(&w->column[SECTION_RCPT], &w->recipients, sizeof w->recipients);
-#define M_TEXT(name) put_text(w, SECTION_M_##name, t->name);
-#define M_INT(name, type) { type v = t->name; put(&w->column[SECTION_M_##name], &v, sizeof v); }
-#define R_TEXT(name)
-#define R_INT(name, type)
+	put_int(w, SECTION_RCPT, w->recipients);
+#define M_TEXT(name, class) put_text(w, SECTION_M_##name, WORD_##class, t->name);
+#define M_INT(name) put_int(w, SECTION_M_##name, (int64_t)t->name);
+#define R_TEXT(name, class)
+#define R_INT(name)
 #define R_PLAIN(name)
 #include "analyzer/segment_cols.def"
 #undef M_TEXT
@@ -194,11 +206,11 @@ static void add_message(struct segment_writer *w, const struct txn *t)
 #undef R_PLAIN
 	for (size_t i = 0; i < t->n_rcpt; i++) {
 		const struct txn_rcpt *r = &t->rcpt[i];
-#define M_TEXT(name)
-#define M_INT(name, type)
-#define R_TEXT(name) put_text(w, SECTION_R_##name, r->name);
-#define R_INT(name, type) { type v = r->name; put(&w->column[SECTION_R_##name], &v, sizeof v); }
-#define R_PLAIN(name) put_plain(&w->column[SECTION_R_##name], &w->column[SECTION_R_##name##_text], r->name);
+#define M_TEXT(name, class)
+#define M_INT(name)
+#define R_TEXT(name, class) put_text(w, SECTION_R_##name, WORD_##class, r->name);
+#define R_INT(name) put_int(w, SECTION_R_##name, (int64_t)r->name);
+#define R_PLAIN(name) put_plain(w, SECTION_R_##name, r->name);
 #include "analyzer/segment_cols.def"
 #undef M_TEXT
 #undef M_INT
@@ -227,13 +239,13 @@ static void grow_ranks(struct segment_writer *w)
 	w->new_number = xmalloc(w->cap_rank * sizeof *w->new_number);
 }
 
-/* LSD radix sort by hash: three rounds of 11 bits order its upper 33, the rest is settled by insertion. */
+/* LSD radix sort by hash: three rounds of 11 bits order its upper 33, the rest is settled by insertion. The class comes first. */
 static const struct rank *ranked(struct segment_writer *w)
 {
 	enum { BITS = 11, SIZE = 1 << BITS };
 	struct rank *a = w->rank[0], *b = w->rank[1];
 	for (uint32_t i = 0; i < w->n_words; i++)
-		a[i] = (struct rank){ w->word[i].hash, i };
+		a[i] = (struct rank){ (uint64_t)w->word[i].class << 63 | w->word[i].hash >> 1, i };
 	for (unsigned shift = 64 - 3 * BITS; shift < 64; shift += BITS) {
 		uint32_t count[SIZE] = { 0 }, sum = 0;
 		for (uint32_t i = 0; i < w->n_words; i++)
@@ -258,66 +270,168 @@ static const struct rank *ranked(struct segment_writer *w)
 	return a;
 }
 
-static void renumber(struct buf *column, const uint32_t *new_number)
+/* -- columns -- */
+
+static int64_t *numbers(struct segment_writer *w, size_t n)
 {
-	for (size_t at = 0; at < column->n; at += sizeof(uint32_t)) {
-		uint32_t v;
-		memcpy(&v, column->p + at, sizeof v);
-		if (v) {
-			v = new_number[v - 1] + 1;
-			memcpy(column->p + at, &v, sizeof v);
-		}
+	if (n > w->cap_number) {
+		w->cap_number = n + n / 4;
+		free(w->number);
+		w->number = xmalloc(w->cap_number * sizeof *w->number);
 	}
+	return w->number;
 }
 
-static void dictionary(struct segment_writer *w)
+static void begin_section(struct segment_writer *w, struct segment_section *s)
+{
+	while (w->out.n % 8)
+		buf_addc(&w->out, 0);
+	*s = (struct segment_section){ .offset = w->out.n };
+}
+
+static void end_section(const struct segment_writer *w, struct segment_section *s)
+{
+	s->bytes = (uint32_t)(w->out.n - s->offset);
+}
+
+static void pack(struct segment_writer *w, const int64_t *v, size_t n, struct segment_section *s)
+{
+	begin_section(w, s);
+	s->packed = packed_put(&w->out, v, n);
+	end_section(w, s);
+}
+
+static void pack_ints(struct segment_writer *w, enum section c, struct segment_section *s)
+{
+	pack(w, (const int64_t *)(void *)w->column[c].p, w->column[c].n / sizeof(int64_t), s);
+}
+
+/* Lengths (new_number NULL), or numbers of words, which are 1 + provisional ones. */
+static void pack_u32(struct segment_writer *w, enum section c, const uint32_t *new_number, struct segment_section *s)
+{
+	size_t n = w->column[c].n / sizeof(uint32_t);
+	int64_t *v = numbers(w, n);
+	for (size_t i = 0; i < n; i++) {
+		uint32_t x;
+		memcpy(&x, w->column[c].p + i * sizeof x, sizeof x);
+		v[i] = new_number && x ? new_number[x - 1] + 1 : x;
+	}
+	pack(w, v, n, s);
+}
+
+/* -- texts in blocks -- */
+
+static void put_block(struct segment_writer *w, struct sv raw, uint32_t first)
+{
+	struct segment_block k = { (uint32_t)w->body.n, (uint32_t)raw.n, first };
+	buf_add(&w->table, &k, sizeof k);
+#ifdef WITH_ZSTD
+	size_t bound = ZSTD_compressBound(raw.n);
+	buf_reserve(&w->body, bound);
+	size_t n = ZSTD_compressCCtx(w->zstd, w->body.p + w->body.n, bound, raw.p, raw.n, 1);
+	if (!ZSTD_isError(n) && n < raw.n) {
+		w->body.n += n;
+		return;
+	}
+#endif
+	buf_addsv(&w->body, raw);
+}
+
+/* texts holds n items, one after the other; length() says how long each is. */
+static void put_blocks(struct segment_writer *w, struct sv texts, const int64_t *length, uint32_t n, struct segment_section *s)
+{
+	uint32_t first = 0, blocks = 0;
+	size_t from = 0, at = 0;
+	buf_clear(&w->table);
+	buf_clear(&w->body);
+	for (uint32_t i = 0; i < n; i++) {
+		at += (size_t)length[i];
+		if (at - from >= SEGMENT_BLOCK_BYTES || (i + 1 == n && at > from)) {
+			put_block(w, sv_make(texts.p + from, at - from), first);
+			blocks++;
+			first = i + 1;
+			from = at;
+		}
+	}
+	struct segment_block end = { (uint32_t)w->body.n, 0, n };
+	begin_section(w, s);
+	buf_add(&w->out, &blocks, sizeof blocks);
+	buf_add(&w->out, w->table.p, w->table.n);
+	buf_add(&w->out, &end, sizeof end);
+	buf_add(&w->out, w->body.p, w->body.n);
+	end_section(w, s);
+}
+
+static void put_plain_section(struct segment_writer *w, enum section c, struct segment_header *h)
+{
+	size_t n = w->column[c].n / sizeof(uint32_t);
+	pack_u32(w, c, NULL, &h->section[c]);
+	int64_t *v = numbers(w, n);
+	for (size_t i = 0; i < n; i++) {
+		uint32_t x;
+		memcpy(&x, w->column[c].p + i * sizeof x, sizeof x);
+		v[i] = x ? x - 1 : 0;
+	}
+	put_blocks(w, buf_sv(&w->column[c + 1]), v, (uint32_t)n, &h->section[c + 1]);
+}
+
+/* Numbers: addresses first, each class in the order of first use. */
+static void number_words(struct segment_writer *w)
+{
+	uint32_t next[WORD_CLASSES] = { 0, w->of_class[WORD_ADDRESS] };
+	for (uint32_t i = 0; i < w->n_words; i++)
+		w->new_number[i] = next[w->word[i].class]++;
+}
+
+static void put_hashes(struct segment_writer *w, struct segment_header *h)
+{
+	const struct rank *order = ranked(w);
+	int64_t *number = numbers(w, w->n_words);
+	begin_section(w, &h->section[SECTION_HASH]);
+	for (uint32_t i = 0; i < w->n_words; i++) {
+		uint32_t upper = (uint32_t)(w->word[order[i].number].hash >> 40);
+		number[i] = w->new_number[order[i].number];
+		put(&w->out, &upper, SEGMENT_HASH_BYTES);
+	}
+	end_section(w, &h->section[SECTION_HASH]);
+	pack(w, number, w->n_words, &h->section[SECTION_ORDER]);
+}
+
+static const uint32_t *put_dictionary(struct segment_writer *w, struct segment_header *h)
 {
 	grow_ranks(w);
-	uint32_t *new_number = w->new_number;
-	const struct rank *order = ranked(w);
-	for (uint32_t i = 0; i < w->n_words; i++) {
-		struct sv text = sv_take(w->word[order[i].number].text, SEGMENT_TEXT_MAX);
-		uint32_t half = (uint32_t)(order[i].hash >> 32);
-		uint16_t length = (uint16_t)text.n;
-		new_number[order[i].number] = i;
-		put(&w->column[SECTION_HASH], &half, sizeof half);
-		put(&w->column[SECTION_LENGTH], &length, sizeof length);
-		buf_addsv(&w->column[SECTION_TEXT], text);
-	}
-	buf_add(&w->column[SECTION_RCPT], &w->recipients, sizeof w->recipients);
-#define M_TEXT(name) renumber(&w->column[SECTION_M_##name], new_number);
-#define R_TEXT(name) renumber(&w->column[SECTION_R_##name], new_number);
-#define M_INT(name, type)
-#define R_INT(name, type)
-#define R_PLAIN(name)
+	number_words(w);
+	put_hashes(w, h);
+	int64_t *length = numbers(w, w->n_words);
+	uint32_t n = 0;
+	for (uint8_t class = 0; class < WORD_CLASSES; class++)
+		for (uint32_t i = 0; i < w->n_words; i++) {
+			struct sv text = sv_take(w->word[i].text, SEGMENT_TEXT_MAX);
+			if (w->word[i].class != class)
+				continue;
+			length[n++] = (int64_t)text.n;
+			buf_addsv(&w->column[SECTION_TEXT], text);
+		}
+	pack(w, length, w->n_words, &h->section[SECTION_LENGTH]);
+	put_blocks(w, buf_sv(&w->column[SECTION_TEXT]), length, w->n_words, &h->section[SECTION_TEXT]);
+	return w->new_number;
+}
+
+static void put_columns(struct segment_writer *w, const uint32_t *new_number, struct segment_header *h)
+{
+	put_int(w, SECTION_RCPT, w->recipients);
+	pack_ints(w, SECTION_RCPT, &h->section[SECTION_RCPT]);
+#define M_TEXT(name, class) pack_u32(w, SECTION_M_##name, new_number, &h->section[SECTION_M_##name]);
+#define M_INT(name) pack_ints(w, SECTION_M_##name, &h->section[SECTION_M_##name]);
+#define R_TEXT(name, class) pack_u32(w, SECTION_R_##name, new_number, &h->section[SECTION_R_##name]);
+#define R_INT(name) pack_ints(w, SECTION_R_##name, &h->section[SECTION_R_##name]);
+#define R_PLAIN(name) put_plain_section(w, SECTION_R_##name, h);
 #include "analyzer/segment_cols.def"
 #undef M_TEXT
 #undef M_INT
 #undef R_TEXT
 #undef R_INT
 #undef R_PLAIN
-}
-
-static void pack(struct segment_writer *w, enum section c, struct segment_section *ret)
-{
-	struct buf *column = &w->column[c], *out = &w->out;
-	*ret = (struct segment_section){ out->n, (uint32_t)column->n, (uint32_t)column->n };
-#ifdef WITH_ZSTD
-	/* Hashes are noise; everything else packs. */
-	if (c != SECTION_HASH && column->n > 64) {
-		size_t bound = ZSTD_compressBound(column->n);
-		buf_reserve(out, bound);
-		size_t n = ZSTD_compressCCtx(w->zstd, out->p + out->n, bound, column->p, column->n, 1);
-		if (!ZSTD_isError(n) && n < column->n) {
-			out->n += n;
-			ret->stored = (uint32_t)n;
-			return;
-		}
-	}
-#else
-	(void)c;
-#endif
-	buf_add(out, column->p, column->n);
 }
 
 static int write_file(const char *path, struct sv bytes, struct err *e)
@@ -345,14 +459,10 @@ static int write_file(const char *path, struct sv bytes, struct err *e)
 
 static int write_out(struct segment_writer *w, const char *path, struct err *e)
 {
-	struct segment_header h = { .messages = w->messages, .recipients = w->recipients, .strings = w->n_words, .sections = SECTIONS };
+	struct segment_header h = { .messages = w->messages, .recipients = w->recipients, .words = { w->of_class[0], w->of_class[1] }, .sections = SECTIONS };
 	memcpy(h.magic, SEGMENT_MAGIC, sizeof h.magic);
 	buf_add(&w->out, &h, sizeof h);
-	for (int c = 0; c < SECTIONS; c++) {
-		pack(w, (enum section)c, &h.section[c]);
-		while (w->out.n % 8)
-			buf_addc(&w->out, 0);
-	}
+	put_columns(w, put_dictionary(w, &h), &h);
 	memcpy(w->out.p, &h, sizeof h);
 	w->stats.messages = w->messages;
 	w->stats.recipients = w->recipients;
@@ -399,7 +509,6 @@ int segment_write(struct segment_writer *w, const char *path, const struct sv *b
 		if (w->is_last[i])
 			add_message(w, &w->txn[i]);
 	put_waiting(w);
-	dictionary(w);
 	int bad = write_out(w, path, e);
 	*ret_stats = w->stats;
 	return bad;

@@ -1,6 +1,9 @@
-/* fillstore STORE MESSAGES [DAYS]: puts that many made-up messages into the archive of a new store, as the analyzer does but without judging
+/* fillstore STORE MESSAGES [DAYS]          fills
+ * fillstore STORE MESSAGES DAYS QUERIES    asks: so many of each kind, each timed; the last argument "cold" drops the page cache before each (as root)
+ *
+ * Puts that many made-up messages into the archive of a new store, as the analyzer does but without judging
  * them: for measuring what searching costs when there are tens of millions. Sender, recipients, clients and ids have the proportions of
- * genlog.c; what is looked for later can be computed (see trace.py): message n is sent by account n % ACCOUNTS. */
+ * genlog.c, and any message can be made again to ask for it. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,33 +73,135 @@ static void check(int bad, const struct err *e)
 	}
 }
 
-int main(int argc, char **argv)
+static void fill_store(struct db *db, struct archive *a, uint64_t all, int days)
 {
 	struct err e = { "" };
-	struct db db = { 0 };
 	struct texts x;
 	struct txn t;
 	struct txn_rcpt r[4];
-	if (argc < 3) {
-		fputs("usage: fillstore STORE MESSAGES [DAYS]\n", stderr);
-		return 2;
-	}
-	msg_init("fillstore");
-	uint64_t all = strtoull(argv[2], NULL, 10);
-	int days = argc > 3 ? atoi(argv[3]) : 90;
-	check(db_open(&db, argv[1], &e), &e);
-	struct archive *a = archive_open(db.h, argv[1], true, &e);
-	check(a == NULL, &e);
 	for (uint64_t n = 0; n < all;) {
-		check(db_exec(&db, "BEGIN IMMEDIATE", &e), &e);
+		check(db_exec(db, "BEGIN IMMEDIATE", &e), &e);
 		for (unsigned i = 0; i < 1000000 && n < all; i++, n++) {
 			fill(n, all, days, &x, &t, r);
 			check(archive_add(a, &t, &e), &e);
 		}
 		check(archive_flush(a, &e), &e);
-		check(db_exec(&db, "COMMIT", &e), &e);
+		check(db_exec(db, "COMMIT", &e), &e);
 		archive_end(a, true);
 	}
+}
+
+/* -- asking -- */
+
+static const char *const kinds[] = { "sender", "recipient", "account", "client", "queue id", "message-id", "absent address", "account, one day", "substring" };
+#define KINDS (sizeof kinds / sizeof *kinds)
+
+static void question(unsigned kind, const struct txn *t, char *space, struct archive_query *q)
+{
+	*q = (struct archive_query){ .limit = 50 };
+	switch (kind) {
+	case 0: q->key[ARCHIVE_SENDER] = t->sender; break;
+	case 1: q->key[ARCHIVE_RECIPIENT] = t->rcpt[0].recipient; break;
+	case 3: q->key[ARCHIVE_CLIENT] = t->client_ip; break;
+	case 4: q->key[ARCHIVE_QUEUE_ID] = t->queue_id; break;
+	case 5: q->key[ARCHIVE_MESSAGE_ID] = t->message_id; break;
+	case 6: q->key[ARCHIVE_RECIPIENT] = text(space, 80, "nobody%" PRIu64 "@nowhere.example", t->seq); break;
+	case 7: q->since_us = t->at_us - US_PER_DAY, q->until_us = t->at_us; /* fall through */
+	case 2: q->key[ARCHIVE_ACCOUNT] = t->account; break;
+	default: q->key[ARCHIVE_RECIPIENT] = text(space, 80, "%u@domain%u", (unsigned)(t->seq % 3000000), (unsigned)(t->seq % 20000)), q->substring = true;
+	}
+}
+
+static bool count(void *ctx, const struct txn *t)
+{
+	(void)t;
+	++*(uint64_t *)ctx;
+	return true;
+}
+
+static double now_ms(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+static int by_size(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return x < y ? -1 : x > y;
+}
+
+static void drop_caches(void)
+{
+	FILE *f = fopen("/proc/sys/vm/drop_caches", "w");
+	if (!f)
+		return;
+	fputs("1", f);
+	fclose(f);
+}
+
+/* Cold: the kernel has nothing of the store in memory, and neither have we. */
+static void ask(const char *store, uint64_t all, int days, unsigned n, bool cold)
+{
+	struct err e = { "" };
+	double *ms = malloc(n * sizeof *ms);
+	for (unsigned k = 0; k < KINDS; k++) {
+		struct db db = { 0 };
+		struct archive *a = NULL;
+		unsigned asked = k == 8 ? (n < 10 ? n : 10) : n;
+		uint64_t hits = 0;
+		for (unsigned i = 0; i < asked + (cold ? 0 : 20); i++) {
+			struct texts x;
+			struct txn t;
+			struct txn_rcpt r[4];
+			struct archive_query q;
+			char space[80];
+			fill(mix(i * KINDS + k) % all, all, days, &x, &t, r);
+			question(k, &t, space, &q);
+			if (cold && a) {
+				archive_free(a);
+				db_close(&db);
+				a = NULL;
+			}
+			if (cold)
+				drop_caches();
+			double start = now_ms();
+			if (!a) {
+				check(db_open(&db, store, &e), &e);
+				check((a = archive_open(db.h, store, false, &e)) == NULL, &e);
+			}
+			check(archive_search(a, &q, count, &hits, NULL, &e) < 0, &e);
+			ms[i < 20 && !cold ? 0 : cold ? i : i - 20] = now_ms() - start; /* warm: the first ones open the files */
+		}
+		qsort(ms, asked, sizeof *ms, by_size);
+		printf("%-18s %5u asked, %6.1f hits each: p50 %8.2f ms, p99 %8.2f ms, most %8.2f ms\n", kinds[k], asked, (double)hits / (asked + (cold ? 0 : 20)), ms[asked / 2],
+		       ms[asked * 99 / 100], ms[asked - 1]);
+		archive_free(a);
+		db_close(&db);
+	}
+	free(ms);
+}
+
+int main(int argc, char **argv)
+{
+	struct err e = { "" };
+	struct db db = { 0 };
+	if (argc < 3) {
+		fputs("usage: fillstore STORE MESSAGES [DAYS [QUERIES [cold]]]\n", stderr);
+		return 2;
+	}
+	msg_init("fillstore");
+	uint64_t all = strtoull(argv[2], NULL, 10);
+	int days = argc > 3 ? atoi(argv[3]) : 90;
+	if (argc > 4) {
+		ask(argv[1], all, days, (unsigned)atoi(argv[4]), argc > 5);
+		return 0;
+	}
+	check(db_open(&db, argv[1], &e), &e);
+	struct archive *a = archive_open(db.h, argv[1], true, &e);
+	check(a == NULL, &e);
+	fill_store(&db, a, all, days);
 	archive_free(a);
 	db_close(&db);
 	return 0;

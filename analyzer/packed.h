@@ -1,0 +1,42 @@
+/* packed: columns of whole numbers in as few bits as they need. Either by their range (frame of reference: value = base + scale × bits), or,
+ * when there are few different ones, as numbers of a table in front. Any one is read without unpacking the others; a column of one value
+ * takes no bytes. Little endian, PACKED_SLACK bytes follow the last one. */
+#ifndef ANALYZER_PACKED_H
+#define ANALYZER_PACKED_H
+
+#include "lib/buf.h"
+
+#define PACKED_SLACK 8u
+#define PACKED_WIDE 56u  /* more bits than this are stored as 64 */
+#define PACKED_TABLE 255u /* most different values that a table holds */
+
+struct packed { uint32_t width, table; int64_t base; uint64_t scale; }; /* table: values in it, 0 = none */
+
+static inline size_t packed_bytes(const struct packed *k, size_t n)
+{
+	return (size_t)k->table * 8 + (k->width ? (n * k->width + 7) / 8 + PACKED_SLACK : 0);
+}
+
+static inline int64_t packed_get(const struct packed *k, const char *p, size_t i)
+{
+	const char *bits = p + (size_t)k->table * 8;
+	uint64_t w = 0;
+	if (k->width == 64) {
+		memcpy(&w, bits + i * 8, 8);
+	} else if (k->width) {
+		size_t bit = i * k->width;
+		memcpy(&w, bits + (bit >> 3), 8);
+		w = w >> (bit & 7) & ((1ull << k->width) - 1);
+	}
+	if (k->table) {
+		int64_t v;
+		memcpy(&v, p + (w < k->table ? w : 0) * 8, sizeof v);
+		return v;
+	}
+	return (int64_t)((uint64_t)k->base + k->scale * w);
+}
+
+/* Appends n numbers; says how. */
+struct packed packed_put(struct buf *out, const int64_t *v, size_t n);
+
+#endif
