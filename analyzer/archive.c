@@ -11,6 +11,7 @@
 
 #include "analyzer/archive_int.h"
 #include "analyzer/segment.h"
+#include "lib/arena.h"
 #include "lib/msg.h"
 #include "lib/times.h"
 
@@ -470,4 +471,122 @@ int archive_drop_before(struct archive *a, int64_t day, struct err *e)
 		return -1;
 	a->hot -= sqlite3_changes(a->files.db);
 	return 0;
+}
+
+/* --- joining small segments --------------------------------------------------------------------------------------- */
+
+/* Neighbours of one day, in the order in which they are searched. */
+struct run { int64_t day, first, last; struct name_list files; uint64_t messages; };
+
+static void run_begin(struct run *r, int64_t day, int64_t id)
+{
+	list_clear(&r->files);
+	r->day = day;
+	r->first = id;
+	r->messages = 0;
+}
+
+/* The first run of two or more segments before day that fit into one. */
+static int find_run(struct archive *a, int64_t day, struct run *r, struct err *e)
+{
+	sqlite3_stmt *st = archive_prepare(&a->files, Q_SEGMENT_DAYS, e);
+	int rc = SQLITE_ERROR;
+	if (st)
+		sqlite3_bind_int64(st, 1, day);
+	while (st && (rc = sqlite3_step(st)) == SQLITE_ROW) {
+		int64_t id = sqlite3_column_int64(st, 0), its_day = sqlite3_column_int64(st, 1), n = sqlite3_column_int64(st, 3);
+		if (!r->files.n || its_day != r->day || r->messages + (uint64_t)n > SEGMENT_MESSAGES) {
+			if (r->files.n >= 2)
+				break;
+			run_begin(r, its_day, id);
+		}
+		list_add(&r->files, (const char *)sqlite3_column_text(st, 2));
+		r->messages += (uint64_t)n;
+		r->last = id;
+	}
+	sqlite3_finalize(st);
+	if (rc != SQLITE_DONE && rc != SQLITE_ROW)
+		return err_set(e, "message archive: %s", sqlite3_errmsg(a->files.db));
+	return r->files.n >= 2;
+}
+
+static int read_segment(const struct archive *a, const char *name, struct buf *bytes, struct buf *ends, struct err *e)
+{
+	struct buf path = { 0 };
+	struct arena arena = { 0 };
+	archive_path(&a->files, name, &path);
+	struct segment *s = segment_open(buf_cstr(&path), e);
+	int bad = s ? 0 : -1;
+	for (uint32_t i = 0; !bad && i < segment_messages(s); i++) {
+		struct txn t;
+		arena_reset(&arena);
+		bad = segment_txn(s, i, &arena, &t, e);
+		if (!bad) {
+			txn_encode(&t, bytes);
+			buf_add(ends, &bytes->n, sizeof bytes->n);
+		}
+	}
+	segment_free(s);
+	arena_fini(&arena);
+	buf_fini(&path);
+	return bad;
+}
+
+static int put_joined(struct archive *a, const struct run *r, const char *name, const struct segment_stats *s, struct err *e)
+{
+	sqlite3_stmt *st = archive_prepare(&a->files, Q_SEGMENT_MERGED, e);
+	if (st) {
+		sqlite3_bind_int64(st, 1, r->day);
+		sqlite3_bind_int64(st, 2, r->first);
+		sqlite3_bind_int64(st, 3, r->last);
+	}
+	if (finish(a, st, e) < 0)
+		return -1;
+	if ((st = archive_prepare(&a->files, Q_SEGMENT_PUT, e))) {
+		const int64_t v[] = { r->first, r->day, s->first_us, s->last_us, s->messages, s->recipients, s->bytes };
+		for (int i = 0; i < (int)(sizeof v / sizeof *v); i++)
+			sqlite3_bind_int64(st, i + 1, v[i]);
+		sqlite3_bind_text(st, 8, name, -1, SQLITE_STATIC);
+	}
+	return finish(a, st, e);
+}
+
+static int join(struct archive *a, const struct run *r, struct err *e)
+{
+	struct buf bytes = { 0 }, ends = { 0 }, path = { 0 };
+	struct segment_stats stats;
+	char name[64];
+	int bad = 0;
+	for (size_t i = 0; i < r->files.n && !bad; i++)
+		bad = read_segment(a, r->files.v[i], &bytes, &ends, e);
+	size_t n = ends.n / sizeof(size_t);
+	struct sv *bodies = xmalloc((n ? n : 1) * sizeof *bodies);
+	for (size_t i = 0, at = 0; i < n; i++) {
+		size_t end;
+		memcpy(&end, ends.p + i * sizeof end, sizeof end);
+		bodies[i] = sv_make(bytes.p + at, end - at);
+		at = end;
+	}
+	(void)snprintf(name, sizeof name, "%" PRId64 "-%08" PRId64 ".seg", r->day, a->next_id++);
+	archive_path(&a->files, name, &path);
+	if (!bad && !(bad = segment_write(a->writer, buf_cstr(&path), bodies, n, &stats, e)) && (bad = put_joined(a, r, name, &stats, e)))
+		remove_file(a, name);
+	for (size_t i = 0; i < r->files.n && !bad; i++)
+		list_add(&a->doomed, r->files.v[i]);
+	free(bodies);
+	buf_fini(&bytes);
+	buf_fini(&ends);
+	buf_fini(&path);
+	return bad;
+}
+
+int archive_compact(struct archive *a, int64_t day, struct err *e)
+{
+	struct run r = { .day = 0 };
+	int found = a->batch.running ? 0 : find_run(a, day, &r, e);
+	if (found > 0 && join(a, &r, e) < 0)
+		found = -1;
+	list_clear(&r.files);
+	free(r.files.v);
+	return found;
 }

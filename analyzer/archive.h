@@ -23,6 +23,9 @@ int archive_flush(struct archive *a, struct err *e);
 void archive_end(struct archive *a, bool ok);
 /* After COMMIT (ok) or ROLLBACK (!ok) of a transaction that only dropped days: removes their files, leaves what waits to be written alone. */
 void archive_retained(struct archive *a, bool ok);
+/* Joins some small segments of one day before `day` into one, in a transaction of its own that archive_retained() ends: 1, 0 when there is
+ * nothing to join, -1 and e. What follows a log live is sealed in small pieces; searching looks into each. */
+int archive_compact(struct archive *a, int64_t day, struct err *e);
 /* Drops the days before day (days since the epoch, by last_us, UTC): catalog rows now, files after commit. */
 int archive_drop_before(struct archive *a, int64_t day, struct err *e);
 

@@ -23,6 +23,7 @@
 #define COMMIT_MS 100        /* the longest that a commit waits for company */
 #define COMMIT_SHARE 100     /* commits may take a hundredth of a processor; what comes in faster shares them */
 #define COMMIT_CREDIT_NS 20000000 /* what may be saved up for a burst */
+#define COMPACT_RUNS 4         /* segments joined per round of retention; each takes about half a second */
 #define BULK_BYTES (16 << 10)  /* so much in one reading is no trickle: more will follow */
 #define RETRY_MS 2000
 #define RETENTION_MS (3600 * 1000)
@@ -189,8 +190,13 @@ static void on_retention(uv_timer_t *t)
 {
 	struct server *s = t->data;
 	struct err e;
+	int joined = 0;
 	if (store_retention(s->ingest.store, s->conf, wall_us(), &e) < 0)
 		msg_error("retention: %s", e.text);
+	for (int i = 0; i < COMPACT_RUNS && (joined = store_compact(s->ingest.store, wall_us(), &e)) > 0; i++)
+		;
+	if (joined < 0)
+		msg_error("joining segments: %s", e.text);
 }
 
 /* --- streams ------------------------------------------------------------------------------------------------------ */

@@ -36,6 +36,45 @@ static inline int64_t packed_get(const struct packed *k, const char *p, size_t i
 	return (int64_t)((uint64_t)k->base + k->scale * w);
 }
 
+/* The bits that stand for v; false when no row can hold it. */
+static inline bool packed_code(const struct packed *k, const char *p, int64_t v, uint64_t *ret)
+{
+	if (k->table) {
+		for (uint32_t i = 0; i < k->table; i++) {
+			int64_t x;
+			memcpy(&x, p + i * sizeof x, sizeof x);
+			if (x == v) {
+				*ret = i;
+				return true;
+			}
+		}
+		return false;
+	}
+	uint64_t d = (uint64_t)v - (uint64_t)k->base;
+	*ret = d / k->scale;
+	return v >= k->base && d % k->scale == 0 && (k->width == 64 || *ret < 1ull << k->width);
+}
+
+/* Calls found for every row of n that holds v, in ascending order, until it returns false. Compares bits, not numbers. */
+static inline void packed_find(const struct packed *k, const char *p, size_t n, int64_t v, bool (*found)(void *ctx, size_t row), void *ctx)
+{
+	uint64_t code, w, mask = k->width == 64 ? UINT64_MAX : (1ull << k->width) - 1;
+	if (!packed_code(k, p, v, &code))
+		return;
+	const char *bits = p + (size_t)k->table * 8;
+	size_t bit = 0;
+	for (size_t i = 0; i < n; i++, bit += k->width) {
+		if (k->width) {
+			memcpy(&w, bits + (bit >> 3), 8);
+			w = w >> (bit & 7) & mask;
+		} else {
+			w = 0;
+		}
+		if (w == code && !found(ctx, i))
+			return;
+	}
+}
+
 /* Appends n numbers; says how. */
 struct packed packed_put(struct buf *out, const int64_t *v, size_t n);
 

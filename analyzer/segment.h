@@ -26,6 +26,7 @@ int segment_write(struct segment_writer *w, const char *path, const struct sv *b
 struct segment;
 struct segment *segment_open(const char *path, struct err *e);
 void segment_free(struct segment *s);
+uint32_t segment_messages(const struct segment *s);
 /* Calls cb with the indexes of matching messages, last one first; cb returns false to stop. The number of calls. -1 and e
  * when the file is damaged. Times and limits of the query are the caller's business, except since/until. */
 typedef bool segment_cb(void *ctx, uint32_t index);

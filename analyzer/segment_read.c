@@ -133,6 +133,11 @@ void segment_free(struct segment *s)
 	free(s);
 }
 
+uint32_t segment_messages(const struct segment *s)
+{
+	return s->h.messages;
+}
+
 static int64_t number_at(const struct segment *s, int c, size_t i)
 {
 	const struct segment_section *x = &s->h.section[c];
@@ -425,66 +430,88 @@ static uint32_t message_of(const struct segment *s, uint32_t r)
 	return lo;
 }
 
-static void mark_recipients(const struct segment *s, const struct wanted *w, int c, uint8_t *mark)
+struct marking { const struct segment *s; uint8_t *mark; bool recipients; };
+
+static bool mark(void *ctx, size_t row)
+{
+	struct marking *m = ctx;
+	m->mark[m->recipients ? message_of(m->s, (uint32_t)row) : row] = 1;
+	return true;
+}
+
+/* Marks the messages whose column c holds one of the wanted words. */
+static void mark_column(struct segment *s, const struct wanted *w, int c, bool recipients, uint8_t *marks)
 {
 	const struct packed *k = &s->h.section[c].packed;
 	const char *p = s->map + s->h.section[c].offset;
-	if (!s->h.messages || (!k->width && !is_wanted(s, w, packed_get(k, p, 0))))
+	size_t rows = recipients ? s->h.recipients : s->h.messages;
+	struct marking m = { s, marks, recipients };
+	if (!s->h.messages)
 		return;
-	for (uint32_t r = 0; r < s->h.recipients; r++)
-		if (is_wanted(s, w, packed_get(k, p, r)))
-			mark[message_of(s, r)] = 1;
+	if (!w->bit) {
+		for (unsigned i = 0; i < w->n; i++)
+			packed_find(k, p, rows, w->few[i], mark, &m);
+		return;
+	}
+	for (size_t i = 0; i < rows; i++)
+		if (is_wanted(s, w, packed_get(k, p, i)))
+			(void)mark(&m, i);
 }
 
-/* Clears the candidates that do not answer to this key. */
-static int narrow(struct segment *s, enum archive_key k, struct sv key, bool substring, uint8_t *candidate, struct err *e)
+/* The candidates (NULL: all messages) that answer to this key, too. False in *ret_any: none does; then nothing was touched. */
+static int narrow(struct segment *s, enum archive_key k, struct sv key, bool substring, uint8_t **candidate, bool *ret_any, struct err *e)
 {
 	struct wanted w = { .n = 0 };
 	if (want_words(s, k, key, substring, &w, e) < 0) {
 		free(w.bit);
 		return -1;
 	}
-	if (!w.any) {
-		memset(candidate, 0, s->h.messages);
-	} else if (k == ARCHIVE_RECIPIENT) {
-		uint8_t *mark = xcalloc(s->h.messages + 1u, 1);
-		mark_recipients(s, &w, SECTION_R_recipient, mark);
-		mark_recipients(s, &w, SECTION_R_orig_recipient, mark);
-		for (uint32_t i = 0; i < s->h.messages; i++)
-			candidate[i] &= mark[i];
-		free(mark);
-	} else {
-		for (uint32_t i = 0; i < s->h.messages; i++)
-			candidate[i] &= is_wanted(s, &w, number_at(s, key_section[k], i));
+	*ret_any = w.any;
+	if (w.any) {
+		uint8_t *marks = xcalloc(s->h.messages + 1u, 1);
+		bool recipients = k == ARCHIVE_RECIPIENT;
+		mark_column(s, &w, key_section[k], recipients, marks);
+		if (recipients)
+			mark_column(s, &w, SECTION_R_orig_recipient, true, marks);
+		for (uint32_t i = 0; *candidate && i < s->h.messages; i++)
+			marks[i] &= (*candidate)[i];
+		free(*candidate);
+		*candidate = marks;
 	}
 	free(w.bit);
 	return 0;
 }
 
-static void narrow_time(const struct segment *s, const struct archive_query *q, uint8_t *candidate)
+static bool in_time(const struct segment *s, const struct archive_query *q, uint32_t i)
 {
-	for (uint32_t i = 0; i < s->h.messages; i++)
-		if ((q->since_us && number_at(s, SECTION_M_last_us, i) < q->since_us) || (q->until_us && number_at(s, SECTION_M_first_us, i) > q->until_us))
-			candidate[i] = 0;
+	return (!q->since_us || number_at(s, SECTION_M_last_us, i) >= q->since_us) && (!q->until_us || number_at(s, SECTION_M_first_us, i) <= q->until_us);
 }
 
-int64_t segment_match(struct segment *s, const struct archive_query *q, segment_cb *cb, void *ctx, struct err *e)
+static int64_t give_candidates(const struct segment *s, const struct archive_query *q, const uint8_t *candidate, segment_cb *cb, void *ctx)
 {
-	uint8_t *candidate = xmalloc(s->h.messages + 1u);
-	int bad = 0;
 	int64_t calls = 0;
-	memset(candidate, 1, s->h.messages + 1u);
-	for (int k = 0; k < ARCHIVE_KEYS && !bad; k++)
-		if (q->key[k].p)
-			bad = narrow(s, (enum archive_key)k, q->key[k], q->substring, candidate, e);
-	if (!bad && (q->since_us || q->until_us))
-		narrow_time(s, q, candidate);
-	size_t left = bad ? 0 : s->h.messages;
+	size_t left = s->h.messages;
 	for (const uint8_t *at; left && (at = memrchr(candidate, 1, left)); left = (size_t)(at - candidate)) {
+		if (!in_time(s, q, (uint32_t)(at - candidate)))
+			continue;
 		calls++;
 		if (!cb(ctx, (uint32_t)(at - candidate)))
 			break;
 	}
+	return calls;
+}
+
+int64_t segment_match(struct segment *s, const struct archive_query *q, segment_cb *cb, void *ctx, struct err *e)
+{
+	uint8_t *candidate = NULL;
+	bool any = true;
+	int bad = 0;
+	for (int k = 0; k < ARCHIVE_KEYS && !bad && any; k++)
+		if (q->key[k].p)
+			bad = narrow(s, (enum archive_key)k, q->key[k], q->substring, &candidate, &any, e);
+	if (!candidate && any && !bad)
+		candidate = memset(xmalloc(s->h.messages + 1u), 1, s->h.messages + 1u);
+	int64_t calls = bad || !any ? 0 : give_candidates(s, q, candidate, cb, ctx);
 	free(candidate);
 	return bad ? -1 : calls;
 }

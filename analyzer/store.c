@@ -503,6 +503,21 @@ int store_retention(struct store *s, const struct conf *conf, int64_t now_us, st
 	return 0;
 }
 
+int store_compact(struct store *s, int64_t now_us, struct err *e)
+{
+	if (db_exec(&s->db, "BEGIN IMMEDIATE", e) < 0)
+		return -1;
+	int done = archive_compact(s->archive, now_us / US_PER_DAY, e);
+	if (done <= 0 || db_exec(&s->db, "COMMIT", e) < 0) {
+		if (!sqlite3_get_autocommit(s->db.h))
+			(void)db_exec(&s->db, "ROLLBACK", NULL);
+		archive_retained(s->archive, false);
+		return done > 0 ? -1 : done;
+	}
+	archive_retained(s->archive, true);
+	return 1;
+}
+
 int64_t store_notification(struct store *s, int64_t id, int64_t case_id, int64_t at_us, const char *kind, const char *recipient,
                            const char *language, const char *status, const char *error, const char *message_id, struct err *e)
 {

@@ -13,6 +13,12 @@ SELECT coalesce(max(id), 0) + 1 FROM segment
 INSERT INTO segment (day, first_us, last_us, messages, recipients, bytes, file) VALUES (:day, :first_us, :last_us, :messages, :recipients, :bytes, :file)
 -- name: segment_before
 SELECT file FROM segment WHERE day < :day
+-- name: segment_days
+SELECT id, day, file, messages FROM segment WHERE day < :day ORDER BY day, id
+-- name: segment_merged
+DELETE FROM segment WHERE day = :day AND id BETWEEN :first AND :last
+-- name: segment_put
+INSERT INTO segment (id, day, first_us, last_us, messages, recipients, bytes, file) VALUES (:id, :day, :first_us, :last_us, :messages, :recipients, :bytes, :file)
 -- name: segment_drop
 DELETE FROM segment WHERE day < :day
 -- name: segment_newest

@@ -192,6 +192,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	msg_init("fillstore");
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	uint64_t all = strtoull(argv[2], NULL, 10);
 	int days = argc > 3 ? atoi(argv[3]) : 90;
 	if (argc > 4) {

@@ -162,10 +162,10 @@ static void a_failed_drop_leaves_batches_alone(void **state)
 {
 	struct fixture *f = *state;
 	struct err e;
-	add(f, 0, 20000);
+	add(f, 0, 66000); /* more than one batch */
 	commit(f);
 	int before = segments(f);
-	add(f, 20000, 40000);
+	add(f, 172800, 238800); /* two days later */
 	assert_int_equal(db_exec(&f->db, "BEGIN IMMEDIATE", NULL), 0);
 	assert_int_equal(archive_drop_before(f->a, 20001, &e), 0);
 	assert_int_equal(db_exec(&f->db, "ROLLBACK", NULL), 0);
@@ -173,7 +173,51 @@ static void a_failed_drop_leaves_batches_alone(void **state)
 	commit(f);
 	assert_int_equal(segments(f), 2 * before);
 	assert_int_equal(find(f, ARCHIVE_QUEUE_ID, SV("Q000007"), false).n, 1);
-	assert_int_equal(find(f, ARCHIVE_QUEUE_ID, SV("Q004E27"), false).n, 1); /* 20007 */
+	assert_int_equal(find(f, ARCHIVE_QUEUE_ID, SV("Q02A307"), false).n, 1); /* 172807 */
+}
+
+static int compact(struct fixture *f, int64_t day, bool ok)
+{
+	struct err e = { "" };
+	assert_int_equal(db_exec(&f->db, "BEGIN IMMEDIATE", NULL), 0);
+	int done = archive_compact(f->a, day, &e);
+	assert_int_equal(db_exec(&f->db, ok ? "COMMIT" : "ROLLBACK", NULL), 0);
+	archive_retained(f->a, ok);
+	return done;
+}
+
+/* Small segments of days that are over become one; what is found, and in which order, stays the same. */
+static void small_segments_are_joined(void **state)
+{
+	struct fixture *f = *state;
+	char text[8][64];
+	struct txn_rcpt r[2];
+	for (int i = 0; i < 3; i++) {
+		add(f, i * 5000, i * 5000 + 5000);
+		commit(f);
+	}
+	struct txn t = message(7, text, r);
+	t.size = 4711;
+	assert_int_equal(archive_add(f->a, &t, NULL), 0);
+	add(f, 90000, 95000); /* the next day */
+	commit(f);
+	assert_int_equal(segments(f), 5);
+	assert_int_equal(compact(f, 20000, true), 0); /* no day before that one */
+	assert_int_equal(compact(f, 20001, false), 1); /* the transaction fails: nothing has happened */
+	assert_int_equal(segments(f), 5);
+	assert_int_equal(find(f, ARCHIVE_RECIPIENT, SV("both@c.example"), false).n, 10000); /* as many as it asks for */
+	assert_int_equal(compact(f, 20001, true), 1);
+	assert_int_equal(segments(f), 2);
+	assert_int_equal(compact(f, 20001, true), 0);
+	assert_int_equal(find(f, ARCHIVE_RECIPIENT, SV("both@c.example"), false).n, 10000); /* as many as it asks for */
+	struct seen s = find(f, ARCHIVE_QUEUE_ID, SV("Q000007"), false);
+	assert_int_equal(s.n, 1);
+	assert_int_equal(s.size, 4711); /* its newest report */
+	for (uint32_t i = 0; i < 15000; i += 1234) {
+		char id[16];
+		(void)snprintf(id, sizeof id, "Q%06X", i);
+		assert_int_equal(find(f, ARCHIVE_QUEUE_ID, sv_cstr(id), false).n, 1);
+	}
 }
 
 static int setup(void **state)
@@ -209,6 +253,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_newest_report_of_a_message_is_shown_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_rolled_back_commit_is_tried_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(days_are_dropped, setup, teardown),
+		cmocka_unit_test_setup_teardown(small_segments_are_joined, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_failed_drop_leaves_batches_alone, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

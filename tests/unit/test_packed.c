@@ -1,0 +1,89 @@
+/* Columns in as few bits as they need. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "analyzer/packed.h"
+
+static bool take_row(void *ctx, size_t row)
+{
+	buf_add(ctx, &row, sizeof row);
+	return true;
+}
+
+/* Every value comes back, and is found in just the rows that hold it. */
+static struct packed there_and_back(const int64_t *v, size_t n)
+{
+	struct buf b = { 0 }, rows = { 0 };
+	buf_puts(&b, "eight by"); /* a section is not at the start of a file */
+	struct packed k = packed_put(&b, v, n);
+	const char *p = b.p + 8;
+	assert_int_equal(b.n - 8, packed_bytes(&k, n));
+	for (size_t i = 0; i < n; i++)
+		assert_true(packed_get(&k, p, i) == v[i]);
+	for (size_t i = 0; i < n; i += n / 7 + 1) {
+		size_t want = 0, row;
+		buf_clear(&rows);
+		packed_find(&k, p, n, v[i], take_row, &rows);
+		for (size_t at = 0; at < rows.n; at += sizeof row) {
+			memcpy(&row, rows.p + at, sizeof row);
+			assert_true(row < n && v[row] == v[i]);
+		}
+		for (size_t j = 0; j < n; j++)
+			want += v[j] == v[i];
+		assert_int_equal(rows.n / sizeof row, want);
+	}
+	buf_fini(&b);
+	buf_fini(&rows);
+	return k;
+}
+
+static void forms(void **state)
+{
+	static int64_t v[5000];
+	size_t n = sizeof v / sizeof *v;
+	(void)state;
+	(void)there_and_back(v, 0);
+	for (size_t i = 0; i < n; i++)
+		v[i] = -7;
+	assert_int_equal(there_and_back(v, n).width, 0);
+	for (size_t i = 0; i < n; i++)
+		v[i] = 1764000000000000 + (int64_t)i * 1000000; /* whole seconds */
+	assert_int_equal(there_and_back(v, n).width, 13);
+	for (size_t i = 0; i < n; i++)
+		v[i] = i % 3 == 0 ? 5 : i % 3 == 1 ? 1000000007 : -1; /* few different ones */
+	struct packed k = there_and_back(v, n);
+	assert_int_equal(k.table, 3);
+	assert_int_equal(k.width, 2);
+	for (size_t i = 0; i < n; i++)
+		v[i] = i % 2 ? INT64_MAX - (int64_t)i : INT64_MIN + (int64_t)i;
+	assert_int_equal(there_and_back(v, n).width, 64);
+	srandom(7);
+	for (unsigned bits = 1; bits < 63; bits++) {
+		for (size_t i = 0; i < n; i++)
+			v[i] = (int64_t)((((uint64_t)random() << 32) ^ (uint64_t)random()) & ((1ull << bits) - 1)) - 12345;
+		(void)there_and_back(v, n);
+	}
+}
+
+static void what_is_not_there_is_not_found(void **state)
+{
+	const int64_t v[] = { 10, 20, 30, 40, 1000 };
+	struct buf b = { 0 }, rows = { 0 };
+	(void)state;
+	struct packed k = packed_put(&b, v, 5);
+	const int64_t absent[] = { 9, 11, 25, 50, 1010, INT64_MAX, INT64_MIN, 0 };
+	for (size_t i = 0; i < sizeof absent / sizeof *absent; i++)
+		packed_find(&k, b.p, 5, absent[i], take_row, &rows);
+	assert_int_equal(rows.n, 0);
+	buf_fini(&b);
+	buf_fini(&rows);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(forms), cmocka_unit_test(what_is_not_there_is_not_found) };
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
