@@ -17,7 +17,7 @@ struct archive_files {
 	sqlite3 *db;
 	char *dir;
 	struct segment *cache[ARCHIVE_CACHE]; /* open segments, by catalog id modulo the size */
-	int64_t cache_id[ARCHIVE_CACHE];
+	char cache_name[ARCHIVE_CACHE][40]; /* the file: an id may get another one when segments are joined */
 };
 
 struct archive_files *archive_files(struct archive *a);

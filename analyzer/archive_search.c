@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "analyzer/archive.h"
@@ -129,12 +130,12 @@ static struct segment *cached_segment(struct archive_files *a, int64_t id, const
 {
 	struct buf path = { 0 };
 	size_t slot = (size_t)id % ARCHIVE_CACHE;
-	if (a->cache[slot] && a->cache_id[slot] == id)
+	if (a->cache[slot] && strcmp(a->cache_name[slot], name) == 0)
 		return a->cache[slot];
 	segment_free(a->cache[slot]);
 	archive_path(a, name, &path);
 	a->cache[slot] = segment_open(buf_cstr(&path), e);
-	a->cache_id[slot] = id;
+	(void)snprintf(a->cache_name[slot], sizeof a->cache_name[slot], "%s", name);
 	buf_fini(&path);
 	return a->cache[slot];
 }
