@@ -255,12 +255,43 @@ static void take_record(struct pipeline *p, const struct mta *mta, const struct 
 		correlate_record(p->correlate, r, l->raw, mta->keeps_removed);
 }
 
+static void head_of(const struct logline *l, const struct mta *mta, struct record *r)
+{
+	r->time_us = l->time_us, r->utc_offset_s = l->utc_offset_s;
+	r->host = l->host, r->program = l->program, r->pid = l->pid, r->mta = mta->name;
+}
+
+/* A record, and those of the line's other recipients. */
+static void take_records(struct pipeline *p, const struct mta *mta, int number, const struct logline *l, struct record *r)
+{
+	take_record(p, mta, l, r);
+	while (mta->next && mta->next(number, l, r))
+		take_record(p, mta, l, r);
+}
+
+/* The usual lines of a busy log, where only the correlator listens. False: parse() must decide; nothing was done then. */
+static bool take_hot(struct pipeline *p, const struct mta *mta, int number, const struct logline *l)
+{
+	struct record r;
+	enum mta_hot hot = mta->hot(number, l, &r);
+	if (hot == HOT_NO)
+		return false;
+	p->recognised++;
+	correlate_advance(p->correlate, l->time_us);
+	if (hot == HOT_NOTHING)
+		return true;
+	head_of(l, mta, &r);
+	take_records(p, mta, number, l, &r);
+	return true;
+}
+
 static void take_format(struct pipeline *p, const struct mta *mta, int number, const struct logline *l)
 {
 	struct record r;
+	if (p->quick && mta->hot && take_hot(p, mta, number, l))
+		return;
 	record_clear(&r);
-	r.time_us = l->time_us, r.utc_offset_s = l->utc_offset_s;
-	r.host = l->host, r.program = l->program, r.pid = l->pid, r.mta = mta->name;
+	head_of(l, mta, &r);
 	enum mta_result result = mta->parse(number, l, &r);
 	if (p->sink.line)
 		p->sink.line(p->sink.ctx, l, result != MTA_UNRECOGNISED);
@@ -271,9 +302,7 @@ static void take_format(struct pipeline *p, const struct mta *mta, int number, c
 	p->recognised++;
 	if (result == MTA_NOTHING || (mta->twice && !l->native && twins_is_second(&p->twins, &r)))
 		return;
-	take_record(p, mta, l, &r);
-	while (mta->next && mta->next(number, l, &r))
-		take_record(p, mta, l, &r);
+	take_records(p, mta, number, l, &r);
 }
 
 static void take_once(struct pipeline *p, const struct logline *l)
@@ -297,7 +326,7 @@ void pipeline_take(struct pipeline *p, const struct logline *l, unsigned times)
 		take_once(p, l);
 }
 
-/* -- the quick way for the usual lines of a busy log -- */
+/* -- the quick way to the text of the usual lines of a busy log -- */
 
 /* Six digits, in microseconds; -1: others. */
 static inline int32_t quick_fraction(const char *p)
@@ -384,28 +413,19 @@ static inline bool quick_tag(struct sv *t, struct logline *l)
 /* False: the line must go the long way. Nothing was done then. */
 static bool quick_line(struct pipeline *p, struct feed *f, struct sv line, int64_t until_us)
 {
-	struct logline l;
+	struct logline l = { .raw = line };
 	struct sv t = line;
-	struct record r;
 	if (!quick_head(f, &t, &l) || l.time_us > until_us || !quick_tag(&t, &l))
 		return false;
 	const struct known_program *k = program_of(p, l.program);
 	if (!k->mta || !k->mta->hot || (t.n && t.p[0] == 'm' && t.n > 1 && t.p[1] == 'e'))
 		return false;
-	enum mta_hot hot = k->mta->hot(k->number, t, &r);
-	if (hot == HOT_NO)
+	l.text = t;
+	if (!take_hot(p, k->mta, k->number, &l))
 		return false;
-	p->recognised++;
 	f->last = line;
 	if (f->frame.rest.p && line.p >= f->frame.rest.p && line.p < f->frame.rest.p + f->frame.rest.cap)
 		feed_block_ends(f); /* that place is used for the next line without an end */
-	if (hot == HOT_NOTHING) {
-		correlate_advance(p->correlate, l.time_us);
-		return true;
-	}
-	r.time_us = l.time_us, r.utc_offset_s = l.utc_offset_s;
-	r.host = l.host, r.program = l.program, r.pid = l.pid, r.mta = k->mta->name;
-	correlate_record(p->correlate, &r, line, k->mta->keeps_removed);
 	return true;
 }
 

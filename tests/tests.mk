@@ -26,10 +26,12 @@ fuzz: fuzz-build
 .PHONY: fuzz-build
 
 # What tests/perf builds for itself: makers of large logs and stores.
-perf-tools: $(B)/tests/perf/genlog $(B)/tests/perf/fillstore
+perf-tools: $(B)/tests/perf/genlog $(B)/tests/perf/fillstore $(B)/tests/perf/pump
 $(B)/tests/perf/genlog: tests/perf/genlog.c
 	@mkdir -p $(@D)
 	@$(CC) -O2 -w -o $@ $<
 $(B)/tests/perf/fillstore: $(B)/tests/perf/fillstore.o $(B)/analyzer.a $(B)/lib.a
 	@$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_STORE) $(LIBS_ARCHIVE) $(LIBS_BASE)
+$(B)/tests/perf/pump: $(B)/tests/perf/pump.o $(B)/collector.a $(B)/lib.a
+	@$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_BASE)
 .PHONY: perf-tools

@@ -1,46 +1,12 @@
 /* The lines that a busy Postfix writes most, read in one pass from left to right. Each is either exactly as Postfix writes it, and then
  * gives the same record as the full parser, or it is left to the full parser (tests/unit/test_hot.c holds them against each other). */
+#include "collector/hot.h"
 #include "collector/postfix/postfix.h"
-
-static inline bool lit(struct sv *s, const char *text, size_t n)
-{
-	if (s->n < n || memcmp(s->p, text, n) != 0)
-		return false;
-	s->p += n;
-	s->n -= n;
-	return true;
-}
-#define LIT(s, text) lit((s), (text), sizeof(text) - 1)
-
-static inline bool upto(struct sv *s, char c, struct sv *ret)
-{
-	const char *q = memchr(s->p, c, s->n);
-	if (!q)
-		return false;
-	*ret = sv_make(s->p, (size_t)(q - s->p));
-	s->n -= ret->n + 1;
-	s->p = q + 1;
-	return true;
-}
-
-static inline bool number(struct sv *s, int64_t *ret)
-{
-	int64_t v = 0;
-	size_t i = 0;
-	for (; i < s->n && i < 18 && s->p[i] >= '0' && s->p[i] <= '9'; i++)
-		v = v * 10 + (s->p[i] - '0');
-	if (!i || i == 18)
-		return false;
-	*ret = v;
-	s->p += i;
-	s->n -= i;
-	return true;
-}
 
 /* "name[address]" without a port, the name without spaces. */
 static inline bool peer(struct sv *s, struct sv *name, struct sv *addr)
 {
-	return upto(s, '[', name) && name->n <= 255 && !memchr(name->p, ' ', name->n) && upto(s, ']', addr) && addr->n <= 128;
+	return hot_upto(s, '[', name) && name->n <= 255 && !memchr(name->p, ' ', name->n) && hot_upto(s, ']', addr) && addr->n <= 128;
 }
 
 static inline bool set_client(struct record *r, struct sv name, struct sv addr)
@@ -49,12 +15,6 @@ static inline bool set_client(struct record *r, struct sv name, struct sv addr)
 	if (name.n && !(name.n == 7 && memcmp(name.p, "unknown", 7) == 0))
 		r->client_name = name;
 	return true;
-}
-
-/* "<address>" without quotes. */
-static inline bool angle(struct sv *s, struct sv *ret)
-{
-	return LIT(s, "<") && upto(s, '>', ret) && !memchr(ret->p, '"', ret->n);
 }
 
 static enum mta_hot tls(struct sv s)
@@ -67,9 +27,9 @@ static enum mta_hot tls(struct sv s)
 		return HOT_NO;
 	if (!LIT(&s, ":"))
 		return HOT_NO;
-	if (s.n && s.p[0] != ' ' && (!number(&s, &port) || !LIT(&s, ":")))
+	if (s.n && s.p[0] != ' ' && (!hot_number(&s, &port) || !LIT(&s, ":")))
 		return HOT_NO;
-	if (!LIT(&s, " ") || !upto(&s, ' ', &version) || !LIT(&s, "with cipher "))
+	if (!LIT(&s, " ") || !hot_upto(&s, ' ', &version) || !LIT(&s, "with cipher "))
 		return HOT_NO;
 	return HOT_NOTHING;
 }
@@ -89,7 +49,7 @@ static enum mta_hot client(struct sv s, bool submission, struct record *r)
 	if (!LIT(&s, "client=") || !peer(&s, &name, &addr))
 		return HOT_NO;
 	if (s.n) {
-		if (!LIT(&s, ", sasl_method=") || !upto(&s, ',', &r->auth_method) || !LIT(&s, " sasl_username=") || memchr(s.p, ',', s.n))
+		if (!LIT(&s, ", sasl_method=") || !hot_upto(&s, ',', &r->auth_method) || !LIT(&s, " sasl_username=") || memchr(s.p, ',', s.n))
 			return HOT_NO;
 		r->account = s;
 	}
@@ -114,8 +74,8 @@ static enum mta_hot envelope(struct sv s, struct record *r)
 		r->kind = RECORD_REMOVE;
 		return HOT_RECORD;
 	}
-	if (!LIT(&s, "from=") || !angle(&s, &r->sender) || !LIT(&s, ", size=") || !number(&s, &r->size) || !LIT(&s, ", nrcpt=") ||
-	    !number(&s, &r->nrcpt) || !LIT(&s, " (queue active)"))
+	if (!LIT(&s, "from=") || !hot_angle(&s, &r->sender) || !LIT(&s, ", size=") || !hot_number(&s, &r->size) || !LIT(&s, ", nrcpt=") ||
+	    !hot_number(&s, &r->nrcpt) || !LIT(&s, " (queue active)"))
 		return HOT_NO;
 	r->kind = RECORD_ENVELOPE;
 	return HOT_RECORD;
@@ -125,7 +85,7 @@ static enum mta_hot envelope(struct sv s, struct record *r)
 static bool relay(struct sv *s, struct record *r)
 {
 	struct sv token, name, addr;
-	if (!upto(s, ',', &token) || !LIT(s, " "))
+	if (!hot_upto(s, ',', &token) || !LIT(s, " "))
 		return false;
 	if (!memchr(token.p, '[', token.n)) {
 		if (!(token.n == 4 && memcmp(token.p, "none", 4) == 0))
@@ -136,7 +96,7 @@ static bool relay(struct sv *s, struct record *r)
 		return false;
 	r->relay_host = name;
 	r->relay_ip = scan_ip(addr);
-	if (token.n && !(LIT(&token, ":") && number(&token, &r->relay_port) && !token.n))
+	if (token.n && !(LIT(&token, ":") && hot_number(&token, &r->relay_port) && !token.n))
 		return false;
 	return true;
 }
@@ -144,12 +104,12 @@ static bool relay(struct sv *s, struct record *r)
 static enum mta_hot delivery(int d, struct sv s, struct record *r)
 {
 	struct sv skipped;
-	if (!LIT(&s, "to=") || !angle(&s, &r->recipient))
+	if (!LIT(&s, "to=") || !hot_angle(&s, &r->recipient))
 		return HOT_NO;
-	if (LIT(&s, ", orig_to=") && !angle(&s, &r->orig_recipient))
+	if (LIT(&s, ", orig_to=") && !hot_angle(&s, &r->orig_recipient))
 		return HOT_NO;
-	if (!LIT(&s, ", relay=") || !relay(&s, r) || !LIT(&s, "delay=") || !upto(&s, ',', &r->delay) || !LIT(&s, " delays=") || !upto(&s, ',', &skipped) ||
-	    !LIT(&s, " dsn=") || !upto(&s, ',', &r->dsn) || !LIT(&s, " status=") || !upto(&s, ' ', &r->status))
+	if (!LIT(&s, ", relay=") || !relay(&s, r) || !LIT(&s, "delay=") || !hot_upto(&s, ',', &r->delay) || !LIT(&s, " delays=") || !hot_upto(&s, ',', &skipped) ||
+	    !LIT(&s, " dsn=") || !hot_upto(&s, ',', &r->dsn) || !LIT(&s, " status=") || !hot_upto(&s, ' ', &r->status))
 		return HOT_NO;
 	if (!LIT(&s, "(") || !s.n || s.p[s.n - 1] != ')' || !r->status.n || memchr(r->status.p, ',', r->status.n))
 		return HOT_NO;
@@ -171,9 +131,9 @@ static enum mta_hot with_id(int number, struct sv s, struct record *r)
 	}
 }
 
-enum mta_hot postfix_hot(int number, struct sv s, struct record *r)
+enum mta_hot postfix_hot(int number, const struct logline *l, struct record *r)
 {
-	struct sv rest = s;
+	struct sv s = l->text, rest = s;
 	if (s.n < 16)
 		return HOT_NO;
 	if (s.p[0] == 'c' || s.p[0] == 'd') {

@@ -52,7 +52,7 @@ bool postfix_queue_id(struct sv *s, struct sv *ret);
 
 /* What follows from who says it: submission, local, piped, killed. */
 void postfix_hints(int number, struct record *r);
-enum mta_hot postfix_hot(int number, struct sv text, struct record *r);
+enum mta_hot postfix_hot(int number, const struct logline *l, struct record *r);
 
 /* Each reads the text of one kind of daemon and sets kind and fields; false: not understood. */
 bool postfix_smtpd(struct sv text, struct record *r);

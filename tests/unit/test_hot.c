@@ -64,7 +64,7 @@ static void check(const struct mta *m, int number, const struct logline *l)
 	record_clear(&quick);
 	record_clear(&full);
 	quick.program = full.program = l->program;
-	enum mta_hot hot = m->hot(number, l->text, &quick);
+	enum mta_hot hot = m->hot(number, l, &quick);
 	if (hot == HOT_NO)
 		return;
 	enum mta_result r = m->parse(number, l, &full);
