@@ -51,6 +51,15 @@ bool scan_int(struct sv *s, int64_t *ret)
 	return true;
 }
 
+struct sv scan_decimal(char *b, size_t size, int64_t v)
+{
+	size_t at = size;
+	do
+		b[--at] = (char)('0' + v % 10);
+	while ((v /= 10) > 0 && at);
+	return sv_make(b + at, size - at);
+}
+
 struct sv scan_word(struct sv *s)
 {
 	size_t i = 0;

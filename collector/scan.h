@@ -27,6 +27,8 @@ bool scan_before(struct sv *s, struct sv end, struct sv *ret);
 ptrdiff_t scan_rfind(struct sv s, struct sv needle);
 /* Unsigned decimal, at most 18 digits. */
 bool scan_int(struct sv *s, int64_t *ret);
+/* A number that is not negative as text, at the end of b, which has room for 20 digits. */
+struct sv scan_decimal(char *b, size_t size, int64_t v);
 /* A run of bytes that are neither space nor one of , ; */
 struct sv scan_word(struct sv *s);
 /* "<address>": what is between the brackets. Brackets inside a quoted local part do not count. */

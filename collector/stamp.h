@@ -23,5 +23,10 @@ struct stamp {
 void stamp_init(struct stamp *s, const struct zone *z, int year, int64_t now_us);
 /* Reads the stamp at the start of *text, which moves past it and the space after it. False: there is none. */
 bool stamp_read(struct stamp *s, struct sv *text, int64_t *ret_us, int32_t *ret_offset_s);
+/* Does text begin with the n bytes that were the last stamp? */
+static inline bool stamp_is_memo(const struct stamp *s, struct sv text, size_t n)
+{
+	return s->memo_n == n && text.n >= n && memcmp(s->memo, text.p, n) == 0;
+}
 
 #endif

@@ -24,8 +24,7 @@ static int64_t recipients(struct sv s)
 	return n;
 }
 
-/* Protocols of clients that logged in end with "a". */
-static bool logged_in(struct sv protocol)
+bool exim_logged_in(struct sv protocol)
 {
 	return sv_ends(protocol, SV("a")) || sv_eq(protocol, SV("asmtp"));
 }
@@ -40,7 +39,7 @@ static void before_size(const struct exim_field *f, struct sv *protocol, struct 
 		exim_set_user(r, f->value);
 	} else if (sv_eq(f->key, SV("X"))) {
 		exim_set_tls(r, f->value);
-	} else if (sv_eq(f->key, SV("A")) && logged_in(*protocol)) {
+	} else if (sv_eq(f->key, SV("A")) && exim_logged_in(*protocol)) {
 		exim_set_auth(r, f->value);
 	} else if (sv_eq(f->key, SV("R"))) {
 		r->parent_queue_id = f->value;
@@ -86,6 +85,6 @@ bool exim_arrival(struct sv s, struct record *r)
 		sized |= sv_eq(f.key, SV("S"));
 	}
 	r->kind = RECORD_ACCEPT;
-	r->submission = logged_in(protocol);
+	r->submission = exim_logged_in(protocol);
 	return true;
 }

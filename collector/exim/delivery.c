@@ -128,7 +128,7 @@ static void outcome(struct sv mark, struct record *r)
 		r->kind = RECORD_OTHER;
 }
 
-static void transport(struct sv name, struct record *r)
+void exim_set_transport(struct record *r, struct sv name)
 {
 	r->piped |= sv_find(name, SV("pipe")) >= 0;
 	r->local = !r->relay_host.p && sv_find(name, SV("smtp")) < 0;
@@ -164,7 +164,7 @@ bool exim_delivery(struct sv mark, struct sv s, struct record *r)
 		if (scan_lit(&t, SV(" : ")) || !exim_field(&s, &f))
 			break;
 		if (sv_eq(f.key, SV("T")) && f.value.p)
-			transport(f.value, r);
+			exim_set_transport(r, f.value);
 		else if (sv_eq(f.key, SV("X")) && f.value.p)
 			exim_set_tls(r, f.value);
 		else if (sv_eq(f.key, SV("C")) && f.value.p)

@@ -28,11 +28,17 @@ void exim_extras(struct sv *s, struct record *r);
 void exim_set_auth(struct record *r, struct sv value);
 void exim_set_tls(struct record *r, struct sv value);
 
+/* Did the client log in? Protocols of such end with "a". */
+bool exim_logged_in(struct sv protocol);
+void exim_set_transport(struct record *r, struct sv name);
+
 /* Each reads one kind of line, after the id if there is one; false: it is none of that kind. */
 bool exim_arrival(struct sv s, struct record *r);              /* after "<= " */
 bool exim_delivery(struct sv mark, struct sv s, struct record *r); /* after "=> ", "** " and so on */
 bool exim_refusal(struct sv s, struct record *r);              /* rejections, log-ins that failed, dropped connections */
 bool exim_client(struct sv s, struct record *r);               /* connections and protocol errors */
 bool exim_other(struct sv s, struct record *r);                /* what has no bearing on mail */
+
+enum mta_hot exim_hot(const struct logline *l, struct record *r);
 
 #endif

@@ -82,9 +82,11 @@ static int native(struct native *n, struct sv line, struct logline *l)
 	bool known = sv_eq(buf_sv(n->heading), SV("exim"));
 	struct sv t = line;
 	int32_t minutes;
-	if (!digits(line, "0000-00-00 00:00:00"))
+	if (!(stamp_is_memo(n->stamp, line, 19) && line.p[10] == ' ') && !digits(line, "0000-00-00 00:00:00"))
 		return known && is_dump(line) ? DUMP_LINE : -1;
-	struct stamp kept = *n->stamp;
+	struct stamp kept;
+	if (!known)
+		kept = *n->stamp;
 	if (!stamp_read(n->stamp, &t, &l->time_us, &l->utc_offset_s))
 		return -1;
 	if (zone(&t, &minutes)) {
@@ -178,4 +180,9 @@ static enum mta_result parse(int number, const struct logline *l, struct record 
 	return exim_other(s, r) ? MTA_RECORD : MTA_UNRECOGNISED;
 }
 
-const struct mta mta_exim = { .name = "exim", .twice = true, .program = program, .native = native, .parse = parse };
+static enum mta_hot hot(int number, const struct logline *l, struct record *r)
+{
+	return number == DUMP_LINE ? HOT_NO : exim_hot(l, r); /* an id is neither syslog's "[2/3] " nor Exim's own stamp there */
+}
+
+const struct mta mta_exim = { .name = "exim", .twice = true, .program = program, .native = native, .parse = parse, .hot = hot };

@@ -80,4 +80,10 @@ static bool next(int number, const struct logline *l, struct record *r)
 	return sendmail_next(l, r);
 }
 
-const struct mta mta_sendmail = { .name = "sendmail", .keeps_removed = true, .program = program, .parse = parse, .next = next };
+static enum mta_hot hot(int number, const struct logline *l, struct record *r)
+{
+	(void)number;
+	return sendmail_hot(l, r);
+}
+
+const struct mta mta_sendmail = { .name = "sendmail", .keeps_removed = true, .program = program, .parse = parse, .hot = hot, .next = next };

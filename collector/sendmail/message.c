@@ -1,9 +1,6 @@
 /* "from=…": a message came; "to=…": what became of recipients. */
 #include "collector/sendmail/sendmail.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 /* ", key=" and its value up to the next comma. */
 static bool field(struct sv *s, struct sv *key, struct sv *value)
 {
@@ -23,24 +20,10 @@ static void set_int(struct sv text, int64_t *ret)
 		*ret = n;
 }
 
-/* Who gave us the message: the last field. "web12@localhost" is a program of ours. */
-static void relay_of(struct sv s, struct record *r)
+/* "web12@localhost" is a program of ours. */
+void sendmail_set_origin(struct sv relay, struct record *r)
 {
 	struct sendmail_peer p;
-	ptrdiff_t at = -1;
-	for (size_t end = s.n; end;) {
-		ptrdiff_t comma = sv_rchr(sv_take(s, end), ',');
-		if (comma < 0)
-			return;
-		if (sv_starts(sv_skip(s, (size_t)comma), SV(", relay="))) {
-			at = comma;
-			break;
-		}
-		end = (size_t)comma;
-	}
-	if (at < 0)
-		return;
-	struct sv relay = sv_skip(s, (size_t)at + 8);
 	if (sendmail_peer_at_end(relay, &p)) {
 		sendmail_set_client(r, &p);
 		sendmail_session(r, true);
@@ -49,6 +32,21 @@ static void relay_of(struct sv s, struct record *r)
 	struct sv user, host = relay;
 	if (scan_until(&host, '@', &user) && user.n && user.n <= 64 && sv_starts(host, SV("localhost")))
 		r->local_user = user;
+}
+
+/* Who gave us the message: the last field. */
+static void relay_of(struct sv s, struct record *r)
+{
+	for (size_t end = s.n; end;) {
+		ptrdiff_t comma = sv_rchr(sv_take(s, end), ',');
+		if (comma < 0)
+			return;
+		if (sv_starts(sv_skip(s, (size_t)comma), SV(", relay="))) {
+			sendmail_set_origin(sv_skip(s, (size_t)comma + 8), r);
+			return;
+		}
+		end = (size_t)comma;
+	}
 }
 
 bool sendmail_arrival(struct sv s, struct record *r)
@@ -80,7 +78,7 @@ bool sendmail_arrival(struct sv s, struct record *r)
 }
 
 /* "1+02:03:04" in seconds. */
-static void set_delay(struct sv v, struct record *r)
+void sendmail_set_delay(struct sv v, struct record *r)
 {
 	static _Thread_local char text[24];
 	int64_t days = 0, h, m, sec;
@@ -91,11 +89,10 @@ static void set_delay(struct sv v, struct record *r)
 		days = 0;
 	if (!scan_int(&v, &h) || !scan_char(&v, ':') || !scan_int(&v, &m) || !scan_char(&v, ':') || !scan_int(&v, &sec) || days > 99999 || h > 99 || m > 99 || sec > 99)
 		return;
-	int n = snprintf(text, sizeof text, "%" PRId64, days * 86400 + h * 3600 + m * 60 + sec);
-	r->delay = sv_make(text, (size_t)n);
+	r->delay = scan_decimal(text, sizeof text, days * 86400 + h * 3600 + m * 60 + sec);
 }
 
-static void set_mailer(struct sv v, struct record *r)
+void sendmail_set_mailer(struct sv v, struct record *r)
 {
 	static const struct sv remote[] = { SCAN_S("esmtp"), SCAN_S("smtp"), SCAN_S("relay"), SCAN_S("dsmtp"), SCAN_S("uucp"), SCAN_S("suucp") };
 	r->piped = sv_eq(v, SV("prog"));
@@ -105,7 +102,7 @@ static void set_mailer(struct sv v, struct record *r)
 			r->local = false;
 }
 
-static void set_relay(struct sv v, struct record *r)
+void sendmail_set_relay(struct sv v, struct record *r)
 {
 	struct sendmail_peer p;
 	if (sendmail_peer(&v, &p)) {
@@ -124,7 +121,7 @@ static bool stat_says(struct sv stat, struct sv what)
 }
 
 /* By Sendmail's own code where it says one: what the other side answered may pretend anything. */
-static bool set_status(struct sv stat, struct record *r)
+bool sendmail_set_status(struct sv stat, struct record *r)
 {
 	static const struct sv passing[] = {
 		SCAN_S("Deferred"), SCAN_S("Please try again later"), SCAN_S("Name server: "), SCAN_S("I/O error"), SCAN_S("Remote host is down"), SCAN_S("Operating system error"),
@@ -159,7 +156,7 @@ static void owner(struct sv s, struct record *r)
 }
 
 /* ", ctladdr=<a@b> (1001/1001)": for whom the mail is sent. */
-static void control_address(struct sv *s, struct record *r)
+void sendmail_control_address(struct sv *s, struct record *r)
 {
 	struct sv t = *s, a;
 	if (!scan_lit(&t, SV(", ctladdr=")))
@@ -189,7 +186,7 @@ bool sendmail_delivery(struct sv s, struct record *r)
 		if (!sendmail_address(&s, &skipped))
 			return false;
 	}
-	control_address(&s, r);
+	sendmail_control_address(&s, r);
 	while (!stat.p && field(&s, &key, &value)) {
 		struct sv rest = sv_make(value.p, (size_t)(s.p + s.n - value.p));
 		if (sv_eq(key, SV("stat"))) {
@@ -199,12 +196,12 @@ bool sendmail_delivery(struct sv s, struct record *r)
 				return false;
 			stat = rest;
 		} else if (sv_eq(key, SV("delay"))) {
-			set_delay(value, r);
+			sendmail_set_delay(value, r);
 		} else if (sv_eq(key, SV("mailer"))) {
-			set_mailer(value, r);
+			sendmail_set_mailer(value, r);
 			mailer = true;
 		} else if (sv_eq(key, SV("relay"))) {
-			set_relay(value, r);
+			sendmail_set_relay(value, r);
 		} else if (sv_eq(key, SV("dsn"))) {
 			r->dsn = value;
 		}
@@ -212,7 +209,7 @@ bool sendmail_delivery(struct sv s, struct record *r)
 	if (!stat.p)
 		return false;
 	r->kind = RECORD_DELIVERY;
-	if ((mailer || r->dsn.p || sv_starts(stat, SV("Sent"))) && set_status(stat, r))
+	if ((mailer || r->dsn.p || sv_starts(stat, SV("Sent"))) && sendmail_set_status(stat, r))
 		return true;
 	r->kind = RECORD_OTHER; /* waits in the queue, or never was a message */
 	r->reason = stat;

@@ -2,7 +2,6 @@
 #include "collector/sendmail/sendmail.h"
 
 #include <ctype.h>
-#include <stdio.h>
 
 /* 8 characters for the time and five or more digits of the process; before 8.10 three letters and five digits. */
 bool sendmail_id(struct sv *s, struct sv *ret)
@@ -83,12 +82,19 @@ void sendmail_set_client(struct record *r, const struct sendmail_peer *p)
 void sendmail_session(struct record *r, bool with_address)
 {
 	static _Thread_local char key[96];
+	char number[24];
 	if (r->pid == RECORD_UNSET || (with_address && !r->client_ip.p))
 		return;
-	int n = with_address ? snprintf(key, sizeof key, "%lld %.*s", (long long)r->pid, (int)r->client_ip.n, r->client_ip.p)
-	                     : snprintf(key, sizeof key, "%lld", (long long)r->pid);
-	if (n > 0 && (size_t)n < sizeof key)
-		r->session = sv_make(key, (size_t)n);
+	struct sv pid = scan_decimal(number, sizeof number, r->pid);
+	struct sv ip = with_address ? r->client_ip : (struct sv){ 0 };
+	if (pid.n + 1 + ip.n >= sizeof key)
+		return;
+	memcpy(key, pid.p, pid.n);
+	if (with_address) {
+		key[pid.n++] = ' ';
+		memcpy(key + pid.n, ip.p, ip.n);
+	}
+	r->session = sv_make(key, pid.n + ip.n);
 }
 
 bool sendmail_address(struct sv *s, struct sv *ret)

@@ -135,7 +135,7 @@ static bool login_failed(struct sv s, struct record *r)
 }
 
 /* "AUTH=server, relay=host [ip], authid=who, mech=PLAIN, bits=0" */
-static bool login(struct sv s, struct record *r)
+bool sendmail_login(struct sv s, struct record *r)
 {
 	struct sv relay, who;
 	if (!scan_lit(&s, SV("AUTH=")))
@@ -185,7 +185,7 @@ bool sendmail_refusal(struct sv s, struct record *r)
 	case 'M': case 'm':
 		return milter(s, r);
 	case 'A':
-		return login_failed(s, r) || login(s, r);
+		return login_failed(s, r) || sendmail_login(s, r);
 	case '<':
 		return unknown_user(s, r);
 	default:

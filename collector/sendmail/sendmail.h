@@ -27,5 +27,17 @@ bool sendmail_delivery(struct sv s, struct record *r); /* "to=…" */
 bool sendmail_next(const struct logline *l, struct record *r); /* the next recipient of that line */
 bool sendmail_refusal(struct sv s, struct record *r);  /* rulesets, milters, log-ins */
 bool sendmail_client(struct sv s, struct record *r);   /* connections and misbehaviour */
+/* "AUTH=server, …": who logged in. */
+bool sendmail_login(struct sv s, struct record *r);
+
+/* The values of from= and to= lines. */
+void sendmail_set_origin(struct sv relay, struct record *r); /* relay= of from=: who gave us the message */
+void sendmail_set_relay(struct sv relay, struct record *r);  /* relay= of to= */
+void sendmail_set_delay(struct sv v, struct record *r);
+void sendmail_set_mailer(struct sv v, struct record *r);
+bool sendmail_set_status(struct sv stat, struct record *r); /* false: it only waits */
+void sendmail_control_address(struct sv *s, struct record *r); /* ", ctladdr=…", if it is there */
+
+enum mta_hot sendmail_hot(const struct logline *l, struct record *r);
 
 #endif

@@ -1,0 +1,80 @@
+/* The lines that a busy Sendmail writes most, read in one pass. Each is either exactly as Sendmail writes it, and then gives the same
+ * record as the full parser, or it is left to the full parser (tests/unit/test_hot.c holds them against each other). */
+#include "collector/hot.h"
+#include "collector/sendmail/sendmail.h"
+
+/* ", size=1, class=0, nrcpts=2, msgid=<…>, …, relay=host [ip]" after the sender */
+static enum mta_hot arrival(struct sv s, struct record *r)
+{
+	int64_t class;
+	if (!hot_angle(&s, &r->sender) || !LIT(&s, ", size=") || !hot_number(&s, &r->size) || !LIT(&s, ", class=") || !hot_number(&s, &class))
+		return HOT_NO;
+	if (!LIT(&s, ", nrcpts=") || !hot_number(&s, &r->nrcpt) || !r->nrcpt || !LIT(&s, ", msgid=") || !hot_angle(&s, &r->message_id) || !LIT(&s, ", "))
+		return HOT_NO;
+	struct sv last = sv_make(s.p - 2, s.n + 2); /* the last field says from where */
+	last = sv_skip(last, (size_t)sv_rchr(last, ','));
+	if (!LIT(&last, ", relay="))
+		return HOT_NO;
+	sendmail_set_origin(last, r);
+	r->kind = RECORD_ACCEPT;
+	return HOT_RECORD;
+}
+
+/* ", delay=00:00:01, xdelay=00:00:00, mailer=esmtp, pri=1, relay=host [ip], dsn=2.0.0, stat=Sent (…)" after the recipient */
+static enum mta_hot delivery(struct sv s, struct record *r)
+{
+	struct sv v;
+	if (!hot_angle(&s, &r->recipient) || (s.n > 1 && s.p[0] == ',' && s.p[1] != ' '))
+		return HOT_NO;
+	if (s.n > 2 && s.p[2] == 'c')
+		sendmail_control_address(&s, r);
+	if (!LIT(&s, ", delay=") || !hot_upto(&s, ',', &v))
+		return HOT_NO;
+	sendmail_set_delay(v, r);
+	if (!LIT(&s, " xdelay=") || !hot_upto(&s, ',', &v) || !LIT(&s, " mailer=") || !hot_upto(&s, ',', &v))
+		return HOT_NO;
+	sendmail_set_mailer(v, r);
+	if (!LIT(&s, " pri=") || !hot_upto(&s, ',', &v))
+		return HOT_NO;
+	if (LIT(&s, " relay=")) {
+		if (!hot_upto(&s, ',', &v))
+			return HOT_NO;
+		sendmail_set_relay(v, r);
+	}
+	if (!LIT(&s, " dsn=") || !hot_upto(&s, ',', &r->dsn) || !LIT(&s, " stat=") || !sendmail_set_status(s, r))
+		return HOT_NO;
+	r->kind = RECORD_DELIVERY;
+	return HOT_RECORD;
+}
+
+static enum mta_hot without_id(const struct logline *l, struct record *r)
+{
+	struct sv s = l->text;
+	if (LIT(&s, "STARTTLS=server, relay=") || LIT(&s, "STARTTLS=client, "))
+		return HOT_NOTHING;
+	if (s.n < 4 || memcmp(s.p, "AUTH", 4) != 0)
+		return HOT_NO;
+	record_clear(r);
+	r->pid = l->pid;
+	return sendmail_login(s, r) ? HOT_RECORD : HOT_NO;
+}
+
+enum mta_hot sendmail_hot(const struct logline *l, struct record *r)
+{
+	struct sv s = l->text, id;
+	if (s.n < 9)
+		return HOT_NO;
+	if (s.p[4] == '=' || s.p[8] == '=') /* no id */
+		return without_id(l, r);
+	if (!sendmail_id(&s, &id))
+		return HOT_NO;
+	record_clear(r);
+	r->queue_id = id;
+	r->pid = l->pid;
+	if (LIT(&s, "from="))
+		return arrival(s, r);
+	if (LIT(&s, "to="))
+		return delivery(s, r);
+	r->kind = RECORD_REMOVE;
+	return LIT(&s, "done; ") ? HOT_RECORD : HOT_NO;
+}
