@@ -16,28 +16,34 @@
 #define ASKED_FIELDS(F) F(asked_sender) F(asked_recipient) /* not granted yet */
 #define ALL_FIELDS(F) CLIENT_FIELDS(F) MESSAGE_FIELDS(F) TRIED_FIELDS(F) ASKED_FIELDS(F)
 
+enum {
+#define F(name) PART_##name,
+	ALL_FIELDS(F)
+#undef F
+	PARTS
+};
+
+/* A text in the session's bytes. */
+struct part { uint16_t at, n; };
+#define ABSENT UINT16_MAX
+#define GARBAGE_MAX 2048u /* texts that others took the place of */
+
 struct session {
 	uint64_t hash;
-	struct buf key;
+	struct buf text; /* the key, then the parts in any order */
 	int64_t client_port, begun_us;
-#define F(name) struct buf name;
-	ALL_FIELDS(F)
-#undef F
-#define F(name) bool has_##name;
-	ALL_FIELDS(F)
-#undef F
 	uint32_t older, newer; /* in order of beginning */
-	bool used;
+	uint16_t key_n, garbage;
+	struct part part[PARTS];
 };
 
 struct sessions {
 	struct session *v; /* SESSIONS_MAX of them, taken as needed */
-	uint32_t *slot;    /* index + 1; open addressing */
+	struct slot { uint32_t session, hash; } *slot; /* index + 1; the lower half; open addressing */
 	uint32_t n, cap, free_list, live, oldest, newest;
 	size_t bytes;
 	uint64_t forgotten;
-	struct buf key;    /* scratch */
-	struct buf lent[8]; /* texts of a session that ended with the record that borrowed them */
+	struct buf key, packed; /* scratch */
 };
 
 #define NONE UINT32_MAX
@@ -51,52 +57,59 @@ struct sessions *sessions_new(void)
 	return s;
 }
 
-static void each_buf(struct session *e, void (*f)(struct buf *b))
-{
-	f(&e->key);
-#define F(name) f(&e->name);
-	ALL_FIELDS(F)
-#undef F
-}
-
 void sessions_free(struct sessions *s)
 {
 	if (!s)
 		return;
 	for (uint32_t i = 0; i < s->n; i++)
-		each_buf(&s->v[i], buf_fini);
-	for (unsigned i = 0; i < sizeof s->lent / sizeof *s->lent; i++)
-		buf_fini(&s->lent[i]);
+		buf_fini(&s->v[i].text);
 	buf_fini(&s->key);
+	buf_fini(&s->packed);
 	free(s->v);
 	free(s->slot);
 	free(s);
 }
 
-static size_t text_bytes(const struct session *e)
+static size_t bytes_of(const struct session *e)
 {
-	size_t n = e->key.n;
-#define F(name) n += e->name.n;
-	ALL_FIELDS(F)
-#undef F
-	return n + sizeof *e;
+	return e->text.n + sizeof *e;
+}
+
+static struct sv key_of(const struct session *e)
+{
+	return sv_take(buf_sv(&e->text), e->key_n);
+}
+
+/* Absent when nothing is remembered. */
+static struct sv get(const struct session *e, int part)
+{
+	struct part p = e->part[part];
+	return p.at == ABSENT ? (struct sv){ 0 } : sv_make(e->text.p + p.at, p.n);
 }
 
 /* Of names that the server gives; no stranger chooses them. */
 static uint64_t hash_of(struct sv key)
 {
-	uint64_t h = 14695981039346656037u;
-	for (size_t i = 0; i < key.n; i++)
-		h = (h ^ (uint8_t)key.p[i]) * 1099511628211u;
-	return h ^ h >> 32;
+	uint64_t h = 0x9e3779b97f4a7c15u ^ key.n;
+	while (key.n) {
+		uint64_t word = 0;
+		size_t n = key.n < sizeof word ? key.n : sizeof word;
+		memcpy(&word, key.p, n);
+		h = (h ^ word) * 0xff51afd7ed558ccdu;
+		h ^= h >> 32;
+		key = sv_skip(key, n);
+	}
+	return h;
 }
 
-static uint32_t *slot_of(struct sessions *s, uint64_t hash, struct sv key)
+static struct slot *slot_of(struct sessions *s, uint64_t hash, struct sv key)
 {
 	uint32_t i = (uint32_t)hash % SLOTS;
-	for (; s->slot[i]; i = (i + 1) % SLOTS) {
-		struct session *e = &s->v[s->slot[i] - 1];
-		if (e->hash == hash && sv_eq(buf_sv(&e->key), key))
+	for (; s->slot[i].session; i = (i + 1) % SLOTS) {
+		if (s->slot[i].hash != (uint32_t)hash)
+			continue;
+		const struct session *e = &s->v[s->slot[i].session - 1];
+		if (e->hash == hash && sv_eq(key_of(e), key))
 			break;
 	}
 	return &s->slot[i];
@@ -107,15 +120,15 @@ static void slot_clear(struct sessions *s, uint32_t i)
 {
 	for (uint32_t j = i;;) {
 		j = (j + 1) % SLOTS;
-		if (!s->slot[j])
+		if (!s->slot[j].session)
 			break;
-		uint32_t home = (uint32_t)s->v[s->slot[j] - 1].hash % SLOTS;
+		uint32_t home = s->slot[j].hash % SLOTS;
 		if ((j > i && (home <= i || home > j)) || (j < i && home <= i && home > j)) {
 			s->slot[i] = s->slot[j];
 			i = j;
 		}
 	}
-	s->slot[i] = 0;
+	s->slot[i].session = 0;
 }
 
 static void unlink_session(struct sessions *s, uint32_t i)
@@ -131,17 +144,13 @@ static void unlink_session(struct sessions *s, uint32_t i)
 		s->v[e->newer].older = e->older;
 }
 
+/* Its bytes stand until the next session begins: the record at hand may have borrowed from them. */
 static void forget(struct sessions *s, uint32_t i)
 {
 	struct session *e = &s->v[i];
-	slot_clear(s, (uint32_t)(slot_of(s, e->hash, buf_sv(&e->key)) - s->slot));
+	slot_clear(s, (uint32_t)(slot_of(s, e->hash, key_of(e)) - s->slot));
 	unlink_session(s, i);
-	s->bytes -= text_bytes(e);
-	each_buf(e, buf_clear);
-#define F(name) e->has_##name = false;
-	ALL_FIELDS(F)
-#undef F
-	e->used = false;
+	s->bytes -= bytes_of(e);
 	e->newer = s->free_list;
 	s->free_list = i;
 	s->live--;
@@ -164,7 +173,7 @@ static uint32_t take(struct sessions *s, int64_t now_us)
 		s->cap = s->cap ? s->cap * 2 : 64;
 		s->v = xrealloc(s->v, s->cap * sizeof *s->v);
 	}
-	s->v[s->n] = (struct session){ .used = false };
+	s->v[s->n] = (struct session){ .older = NONE };
 	return s->n++;
 }
 
@@ -175,8 +184,12 @@ static struct session *begin(struct sessions *s, uint64_t hash, struct sv key, i
 	e->begun_us = now_us;
 	e->hash = hash;
 	e->client_port = RECORD_UNSET;
-	buf_addsv(&e->key, key);
-	e->used = true;
+	e->garbage = 0;
+	e->key_n = (uint16_t)key.n;
+	buf_clear(&e->text);
+	buf_addsv(&e->text, key);
+	for (int p = 0; p < PARTS; p++)
+		e->part[p].at = ABSENT;
 	e->older = s->newest;
 	e->newer = NONE;
 	if (s->newest == NONE)
@@ -185,36 +198,84 @@ static struct session *begin(struct sessions *s, uint64_t hash, struct sv key, i
 		s->v[s->newest].newer = i;
 	s->newest = i;
 	s->live++;
-	s->bytes += text_bytes(e);
-	*slot_of(s, hash, key) = i + 1;
+	s->bytes += bytes_of(e);
+	*slot_of(s, hash, key) = (struct slot){ i + 1, (uint32_t)hash };
 	return e;
 }
 
-static void keep(struct sessions *s, struct buf *b, bool *has, struct sv text)
+/* Leaves out what is not remembered any more. */
+static void pack(struct sessions *s, struct session *e)
 {
-	s->bytes -= b->n;
-	buf_clear(b);
-	buf_addsv(b, sv_take(text, TEXT_MAX));
-	*has = true;
-	s->bytes += b->n;
+	s->bytes -= e->text.n;
+	buf_clear(&s->packed);
+	buf_addsv(&s->packed, key_of(e));
+	for (int p = 0; p < PARTS; p++) {
+		struct sv t = get(e, p);
+		if (t.p)
+			e->part[p].at = (uint16_t)s->packed.n;
+		buf_addsv(&s->packed, t);
+	}
+	struct buf old = e->text;
+	e->text = s->packed;
+	s->packed = old;
+	e->garbage = 0;
+	s->bytes += e->text.n;
+}
+
+static void drop(struct session *e, int part)
+{
+	if (e->part[part].at != ABSENT)
+		e->garbage = (uint16_t)(e->garbage + e->part[part].n);
+	e->part[part].at = ABSENT;
+}
+
+/* Room was made before; see make_room(). */
+static void keep(struct sessions *s, struct session *e, int part, struct sv text)
+{
+	struct sv old = get(e, part);
+	text = sv_take(text, TEXT_MAX);
+	if (old.p && sv_eq(old, text))
+		return;
+	drop(e, part);
+	e->part[part] = (struct part){ (uint16_t)e->text.n, (uint16_t)text.n };
+	buf_addsv(&e->text, text);
+	s->bytes += text.n;
+}
+
+/* What a record can add must fit without moving what it borrows. */
+static void make_room(struct sessions *s, struct session *e, const struct record *r)
+{
+	if (e->garbage > GARBAGE_MAX)
+		pack(s, e);
+	size_t n = get(e, PART_asked_sender).n + get(e, PART_asked_recipient).n;
+#define F(name) n += 2 * (r->name.n < TEXT_MAX ? r->name.n : TEXT_MAX); /* asked for and granted */
+	CLIENT_FIELDS(F)
+	MESSAGE_FIELDS(F)
+#undef F
+	buf_reserve(&e->text, n);
+}
+
+/* A record either says a thing, which is then remembered, or is told it. */
+static void exchange_text(struct sessions *s, struct session *e, int part, struct sv *text)
+{
+	if (text->p)
+		keep(s, e, part, *text);
+	else
+		*text = get(e, part);
 }
 
 /* Who only tried to log in is nobody yet. */
 static void exchange_account(struct sessions *s, struct session *e, struct record *r)
 {
-	if (r->kind == RECORD_AUTH_FAIL && !r->account.p && e->has_tried) {
-		r->account = buf_sv(&e->tried);
-		e->has_tried = false;
+	if (r->kind == RECORD_AUTH_FAIL && !r->account.p) {
+		r->account = get(e, PART_tried);
+		drop(e, PART_tried);
 	} else if (r->kind == RECORD_WARNING && r->account.p) {
-		keep(s, &e->tried, &e->has_tried, r->account);
+		keep(s, e, PART_tried, r->account);
 	}
 	if (r->kind == RECORD_AUTH_FAIL || (r->kind == RECORD_WARNING && r->account.p))
 		return;
-#define F(name)                                                    \
-	if (r->name.p)                                             \
-		keep(s, &e->name, &e->has_##name, r->name);        \
-	else if (e->has_##name)                                    \
-		r->name = buf_sv(&e->name);
+#define F(name) exchange_text(s, e, PART_##name, &r->name);
 	ACCOUNT_FIELDS(F)
 #undef F
 }
@@ -224,47 +285,36 @@ static void exchange_message(struct sessions *s, struct session *e, struct recor
 	if (r->queue_id.p) {
 #define F(name)              \
 	if (r->name.p)       \
-		keep(s, &e->name, &e->has_##name, r->name);
+		keep(s, e, PART_##name, r->name);
 		MESSAGE_FIELDS(F)
 #undef F
 	} else if (r->kind == RECORD_DELIVERY) {
-#define F(name)                            \
-	if (!r->name.p && e->has_##name)   \
-		r->name = buf_sv(&e->name);
+#define F(name)              \
+	if (!r->name.p)      \
+		r->name = get(e, PART_##name);
 		MESSAGE_FIELDS(F)
 #undef F
 	}
 }
 
-static void drop(struct sessions *s, struct buf *b, bool *has)
-{
-	s->bytes -= b->n;
-	buf_clear(b);
-	*has = false;
-}
-
 static void exchange_asked(struct sessions *s, struct session *e, struct record *r)
 {
 	if (r->kind == RECORD_OTHER && r->sender.p) /* another message begins */
-		drop(s, &e->asked_recipient, &e->has_asked_recipient);
-#define F(name)                                                                  \
-	if (r->kind == RECORD_OTHER && r->name.p)                                \
-		keep(s, &e->asked_##name, &e->has_asked_##name, r->name);        \
-	else if (r->kind != RECORD_OTHER && !r->name.p && e->has_asked_##name)   \
-		r->name = buf_sv(&e->asked_##name);
+		drop(e, PART_asked_recipient);
+#define F(name)                                                  \
+	if (r->kind == RECORD_OTHER && r->name.p)                \
+		keep(s, e, PART_asked_##name, r->name);          \
+	else if (r->kind != RECORD_OTHER && !r->name.p)          \
+		r->name = get(e, PART_asked_##name);
 	F(sender)
 	F(recipient)
 #undef F
 }
 
-/* A record either says a thing, which is then remembered, or is told it. */
 static void exchange(struct sessions *s, struct session *e, struct record *r)
 {
-#define F(name)                                                    \
-	if (r->name.p)                                             \
-		keep(s, &e->name, &e->has_##name, r->name);        \
-	else if (e->has_##name)                                    \
-		r->name = buf_sv(&e->name);
+	make_room(s, e, r);
+#define F(name) exchange_text(s, e, PART_##name, &r->name);
 	PEER_FIELDS(F)
 #undef F
 	if (r->client_port != RECORD_UNSET)
@@ -278,15 +328,6 @@ static void exchange(struct sessions *s, struct session *e, struct record *r)
 		exchange_message(s, e, r);
 }
 
-static void lend(struct buf *to, struct sv *text)
-{
-	if (!text->p)
-		return;
-	buf_clear(to);
-	buf_addsv(to, *text);
-	*text = buf_sv(to);
-}
-
 void sessions_apply(struct sessions *s, struct record *r)
 {
 	buf_clear(&s->key);
@@ -295,36 +336,22 @@ void sessions_apply(struct sessions *s, struct record *r)
 	buf_addsv(&s->key, sv_take(r->session, KEY_MAX / 2));
 	struct sv key = buf_sv(&s->key);
 	uint64_t hash = hash_of(key);
-	uint32_t *slot = slot_of(s, hash, key);
-	struct session *e = *slot ? &s->v[*slot - 1] : NULL;
-	if (e && r->kind == RECORD_CONNECT) { /* the name is used again */
-		forget(s, *slot - 1);
-		e = NULL;
+	uint32_t at = slot_of(s, hash, key)->session;
+	if (at && r->kind == RECORD_CONNECT) { /* the name is used again */
+		forget(s, at - 1);
+		at = 0;
 	}
-	if (!e) {
-		if (r->session_end)
-			return;
-		e = begin(s, hash, key, r->time_us);
-	}
-	exchange(s, e, r);
-	if (!r->session_end)
+	if (!at && r->session_end)
 		return;
-	unsigned i = 0;
-#define F(name) lend(&s->lent[i++], &r->name);
-	CLIENT_FIELDS(F)
-	MESSAGE_FIELDS(F)
-#undef F
-	forget(s, *slot_of(s, hash, key) - 1);
+	struct session *e = at ? &s->v[at - 1] : begin(s, hash, key, r->time_us);
+	exchange(s, e, r);
+	if (r->session_end)
+		forget(s, (uint32_t)(e - s->v));
 }
 
 uint64_t sessions_forgotten(const struct sessions *s)
 {
 	return s ? s->forgotten : 0;
-}
-
-static void put_text(struct buf *out, const struct buf *b, bool has)
-{
-	wire_put_sv(out, has ? buf_sv(b) : (struct sv){ 0 });
 }
 
 void sessions_save(const struct sessions *s, struct buf *out)
@@ -333,20 +360,20 @@ void sessions_save(const struct sessions *s, struct buf *out)
 	wire_put_u(out, s ? s->forgotten : 0);
 	for (uint32_t i = s ? s->oldest : NONE; i != NONE; i = s->v[i].newer) {
 		const struct session *e = &s->v[i];
-		wire_put_sv(out, buf_sv(&e->key));
+		wire_put_sv(out, key_of(e));
 		wire_put_i(out, e->begun_us);
 		wire_put_i(out, e->client_port);
-#define F(name) put_text(out, &e->name, e->has_##name);
+#define F(name) wire_put_sv(out, get(e, PART_##name));
 		ALL_FIELDS(F)
 #undef F
 	}
 }
 
-static void get_text(struct sessions *s, struct wire *w, struct buf *b, bool *has)
+static void load_text(struct sessions *s, struct wire *w, struct session *e, int part)
 {
 	struct sv t = wire_get_sv(w);
 	if (t.p)
-		keep(s, b, has, t);
+		keep(s, e, part, t);
 }
 
 int sessions_load(struct sessions *s, struct wire *w)
@@ -359,11 +386,11 @@ int sessions_load(struct sessions *s, struct wire *w)
 		struct sv key = wire_get_sv(w);
 		uint64_t hash = hash_of(key);
 		int64_t begun_us = wire_get_i(w);
-		if (w->bad || key.n > KEY_MAX + 1 || *slot_of(s, hash, key))
+		if (w->bad || key.n > KEY_MAX + 1 || slot_of(s, hash, key)->session)
 			return -1;
 		struct session *e = begin(s, hash, key, begun_us);
 		e->client_port = wire_get_i(w);
-#define F(name) get_text(s, w, &e->name, &e->has_##name);
+#define F(name) load_text(s, w, e, PART_##name);
 		ALL_FIELDS(F)
 #undef F
 	}

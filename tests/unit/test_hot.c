@@ -196,7 +196,7 @@ static void fixtures_agree(void **state)
 	each_line(line_of);
 	compared("postfix", 50, 10);
 	compared("exim", 20, 0);
-	compared("sendmail", 30, 3);
+	compared("sendmail", 15, 3);
 }
 
 static void changed(struct sv line)
@@ -218,7 +218,7 @@ static void changed_lines_agree(void **state)
 	memset(tally, 0, sizeof tally);
 	each_line(changed);
 	compared("postfix", 5000, 1000);
-	compared("exim", 1500, 0);
+	compared("exim", 1000, 0);
 	compared("sendmail", 3000, 300);
 }
 
