@@ -1,5 +1,5 @@
 #!/bin/sh
-# deps.sh build|demo|tests — installs the Debian packages that each needs, when they are not there yet.
+# deps.sh build|demo|tests|lint|perf — installs the Debian packages that each needs, when they are not there yet.
 set -eu
 build="gcc make pkg-config libuv1-dev libconfuse-dev libjson-c-dev libsqlite3-dev libmicrohttpd-dev libmaxminddb-dev
  libsodium-dev libpsl-dev zlib1g-dev libzstd-dev liblzma-dev libcurl4-openssl-dev libgmime-3.0-dev libgnutls28-dev libsystemd-dev libjs-dygraphs"
@@ -7,12 +7,14 @@ demo="gzip procps python3"
 tests="clang libclang-rt-14-dev libcmocka-dev sqlite3 python3 curl jq postfix sasl2-bin libsasl2-modules libsasl2-modules-db chromium nodejs npm
  libmaxmind-db-writer-perl iproute2 xz-utils zstd bsdutils gnutls-bin openssl systemd-journal-remote"
 lint="clang-tidy cppcheck mandoc shellcheck universal-ctags jq"
+perf="python3 pflogsumm logwatch mawk lnav mtail" # what tests/perf/import.sh compares with
 case ${1:-} in
 build) want=$build ;;
 demo) want="$build $demo" ;;
 tests) want="$build $demo $tests" ;;
 lint) want="$build $lint" ;;
-*) echo "usage: deps.sh build|demo|tests|lint" >&2; exit 2 ;;
+perf) want="$build $perf" ;;
+*) echo "usage: deps.sh build|demo|tests|lint|perf" >&2; exit 2 ;;
 esac
 absent=
 for p in $want; do

@@ -26,7 +26,7 @@ fuzz: fuzz-build
 .PHONY: fuzz-build
 
 # What tests/perf builds for itself: makers of large logs and stores.
-perf-tools: $(B)/tests/perf/genlog $(B)/tests/perf/fillstore $(B)/tests/perf/pump
+perf-tools: $(B)/tests/perf/genlog $(B)/tests/perf/fillstore $(B)/tests/perf/pump $(B)/tests/perf/inflate
 $(B)/tests/perf/genlog: tests/perf/genlog.c
 	@mkdir -p $(@D)
 	@$(CC) -O2 -w -o $@ $<
@@ -34,4 +34,7 @@ $(B)/tests/perf/fillstore: $(B)/tests/perf/fillstore.o $(B)/analyzer.a $(B)/lib.
 	@$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_STORE) $(LIBS_ARCHIVE) $(LIBS_BASE)
 $(B)/tests/perf/pump: $(B)/tests/perf/pump.o $(B)/collector.a $(B)/lib.a
 	@$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_BASE)
+$(B)/tests/perf/inflate: tests/perf/inflate.c
+	@mkdir -p $(@D)
+	@$(CC) -O2 -o $@ $< -lz
 .PHONY: perf-tools

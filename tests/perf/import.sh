@@ -1,62 +1,91 @@
 #!/bin/sh
-# import.sh [LOG] — imports a large Postfix log with everything on, next to wc, grep and pflogsumm on the same file in the same run.
-# Prints medians of three, as times, rates and ratios, and peak memory. LOG: by default the demo's history, repeated day after day
-# with new addresses until it is larger than 200 MB. Not part of make check: figures of a busy machine say nothing.
+# import.sh [POSTFIX_MB [EXIM_MB [SENDMAIL_MB]]] — reads one generated log per MTA (1000, 300 and 300 MB) with abusewatch and with what else
+# reads mail logs, in one run, and prints medians of three, peak memory and ratios. Programs that take more than a minute run once.
+# Needs mk/deps.sh perf. Not part of make check: figures of a busy machine say nothing; compare only what one run prints.
 set -eu
 cd "$(dirname "$0")/../.."
+make -s all perf-tools
+build=$(pwd)/$(sed -n 's/^B = //p' config.mk)
+tools=$build/tests/perf
 work=$(mktemp -d /var/tmp/aw-perf.XXXXXX)
 trap 'rm -rf "$work"' EXIT
-bin=$(pwd)/$(sed -n 's/^B = //p' config.mk)/bin
-cp examples/abusewatch.conf examples/customers.csv examples/geo.csv "$work/"
-log=${1:-$work/mail.log}
-[ $# -gt 0 ] || python3 tests/perf/grow.py examples/history.log.xz 200 >"$log"
-mb=$(($(stat -c %s "$log") / 1000000))
-lines=$(wc -l <"$log")
-sed -i 's/^store .*/store = "perf.db"/' "$work/abusewatch.conf"
+export HOME="$work" LC_ALL=C # lnav keeps its state under HOME
+cp examples/customers.csv examples/geo.csv "$work/"
 
-once() { # once NAME COMMAND… → appends "seconds KiB" to $work/NAME
-	name=$1
-	shift
-	python3 - "$work/$name" "$@" <<'PY'
-import os, resource, subprocess, sys, time
-out, cmd = sys.argv[1], sys.argv[2:]
-t = time.perf_counter()
-p = subprocess.Popen(cmd, stdout=open(os.path.dirname(out) + "/out", "wb"), stderr=subprocess.DEVNULL)  # grep stops early when it writes to /dev/null
-_, status, usage = os.wait4(p.pid, 0)
-t = time.perf_counter() - t
-if status:
-    sys.exit(f"{cmd[0]} failed with {status}")
-open(out, "a").write(f"{t:.3f} {usage.ru_maxrss}\n")
-PY
+have() { command -v "$1" >/dev/null 2>&1; }
+measure() { python3 tests/perf/measure.py run "$work/table" "$@"; }
+skip() { python3 tests/perf/measure.py skip "$work/table" "$@"; }
+per_key() { # per_key REGEX LENGTH: awk that sums lines per what follows the first LENGTH bytes of REGEX
+	echo "match(\$0, /$1/) { n[substr(\$0, RSTART + $2, RLENGTH - $2)]++ } END { for (a in n) print a, n[a] }"
 }
 
-for _ in 1 2 3; do
-	once wc wc -l "$log"
-	once grep env LC_ALL=C grep -cE 'status=(sent|bounced|deferred)' "$log"
-	rm -rf "$work"/perf.db*
-	once import "$bin/abusewatch" import -c "$work/abusewatch.conf" "$log"
-	once messages "$bin/abusewatch" messages --format ndjson "$log"
-	! command -v pflogsumm >/dev/null || once pflogsumm pflogsumm "$log"
-done
-messages=$("$bin/abusewatch" search -c "$work/abusewatch.conf" --limit 0 --format ndjson | wc -l)
-cases=$("$bin/abusewatch" cases -c "$work/abusewatch.conf" --format ndjson | wc -l)
+eximstats() { # prints where it is; the package is only unpacked, as its daemon would get in the way of others
+	if have eximstats; then command -v eximstats; return; fi
+	(cd "$work" && apt-get download exim4-base >/dev/null 2>&1 && dpkg-deb -x exim4-base_*.deb exim4) || true
+	[ ! -x "$work/exim4/usr/sbin/eximstats" ] || echo "$work/exim4/usr/sbin/eximstats"
+}
 
-echo "$mb MB, $lines lines; import stored $messages messages and opened $cases cases; $(nproc) cores"
-python3 - "$work" "$mb" <<'PY'
-import os, sys
-work, mb = sys.argv[1], float(sys.argv[2])
-rows = {}
-for name in ("wc", "grep", "messages", "import", "pflogsumm"):
-    path = os.path.join(work, name)
-    if os.path.exists(path):
-        runs = sorted(tuple(map(float, l.split())) for l in open(path))
-        rows[name] = (runs[len(runs) // 2][0], max(r[1] for r in runs) / 1024)
-base = rows["import"][0]
-print(f"{'program':<22}{'seconds':>9}{'MB/s':>9}{'peak MB':>9}  import is")
-label = {"wc": "wc -l", "grep": "grep -cE status=", "messages": "abusewatch messages", "import": "abusewatch import"}
-for name, (s, rss) in rows.items():
-    r = s / base
-    how = "" if name == "import" else f"{r:.1f} x faster" if r >= 1 else f"{1 / r:.1f} x slower"
-    print(f"{label.get(name, name):<22}{s:>9.2f}{mb / s:>9.0f}{rss:>9.0f}  {how}")
-PY
-ls -l "$work"/perf.db "$work"/perf.db.d | awk -v m="$messages" '{ n += $5 } END { printf "store: %.0f MB, %.0f bytes a message, cases and counts included\n", n / 1e6, n / m }'
+ours() { # ours MTA MB LOG
+	sed -e 's/^store .*/store = "perf.db"/' -e "s/mta      = \"postfix\"/mta      = \"$1\"/" examples/abusewatch.conf >"$work/abusewatch.conf"
+	measure "$1" "$2" parse+join "$tools/pump" "$3"
+	measure "$1" "$2" messages "$build/bin/abusewatch" messages --timezone UTC --format ndjson "$3"
+	rm -rf "$work"/perf.db*
+	BEFORE_EACH="rm -rf '$work'/perf.db*" measure "$1" "$2" import "$build/bin/abusewatch" import -c "$work/abusewatch.conf" "$3"
+}
+
+everybody() { # everybody MTA MB LOG GREP AWK
+	measure "$1" "$2" "wc -l" wc -l "$3"
+	measure "$1" "$2" "grep -cE outcomes" grep -cE "$4" "$3"
+	if have mawk; then measure "$1" "$2" "mawk, a sum per account" mawk "$5" "$3"; else skip "$1" mawk absent; fi
+	ours "$1" "$2" "$3"
+}
+
+postfix_readers() { # postfix_readers MB LOG
+	if have pflogsumm; then measure postfix "$1" pflogsumm pflogsumm "$2"; else skip postfix pflogsumm absent; fi
+	if have logwatch; then
+		mkdir -p "$work/logs" "$work/tmp"
+		ln "$2" "$work/logs/maillog"
+		measure postfix "$1" "logwatch, detail high" logwatch --service postfix --detail high --range all --logdir "$work/logs" --archives --output stdout --format text
+	else
+		skip postfix logwatch absent
+	fi
+	if have mtail; then
+		mkdir -p "$work/progs"
+		gzip -dcf /usr/share/doc/mtail/examples/postfix.mtail* >"$work/progs/postfix.mtail" # mtail's own counters for Postfix
+		measure postfix "$1" "mtail --one_shot, postfix.mtail" mtail --one_shot --progs "$work/progs" --logs "$2"
+	else
+		skip postfix mtail absent
+	fi
+	if have lnav; then
+		measure postfix "$1" "lnav, one count" lnav -n -q -c ";SELECT count(*) FROM syslog_log WHERE log_body LIKE '%status=sent%'" "$2"
+	else
+		skip postfix lnav absent
+	fi
+	skip postfix goaccess "reads access logs: it wants a client, a request and a status in each line"
+}
+
+packed() { # packed MB LOG
+	gzip -c "$2" >"$2.gz"
+	measure "postfix, packed" "$1" "gzip -dc" gzip -dc "$2.gz"
+	measure "postfix, packed" "$1" "zlib alone" "$tools/inflate" "$2.gz"
+	measure "postfix, packed" "$1" messages "$build/bin/abusewatch" messages --timezone UTC --format ndjson "$2.gz"
+	rm "$2.gz"
+}
+
+one() { # one MTA MB GREP AWK
+	log=$work/$1.log
+	"$tools/genlog" -f "$1" -m "$2" >"$log"
+	everybody "$1" "$2" "$log" "$3" "$4"
+}
+
+one postfix "${1:-1000}" 'status=(sent|bounced|deferred)' "$(per_key 'sasl_username=[^, ]+' 14)"
+postfix_readers "${1:-1000}" "$work/postfix.log"
+packed "${1:-1000}" "$work/postfix.log"
+rm -rf "$work/postfix.log" "$work/logs"
+one exim "${2:-300}" ' (=>|->|[*][*]|==) ' "$(per_key ' A=[^ ]+' 3)"
+stats=$(eximstats)
+if [ -n "$stats" ]; then measure exim "${2:-300}" eximstats "$stats" "$work/exim.log"; else skip exim eximstats "no package to be had"; fi
+rm "$work/exim.log"
+one sendmail "${3:-300}" 'stat=(Sent|Deferred|User unknown)' "$(per_key 'authid=[^, ]+' 7)"
+echo "$(nproc) cores, $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1)"
+python3 tests/perf/measure.py print "$work/table"

@@ -219,7 +219,7 @@ static void changed_lines_agree(void **state)
 	each_line(changed);
 	compared("postfix", 5000, 1000);
 	compared("exim", 1000, 0);
-	compared("sendmail", 3000, 300);
+	compared("sendmail", 1500, 300);
 }
 
 int main(void)
