@@ -19,7 +19,7 @@ per_key() { # per_key REGEX LENGTH: awk that sums lines per what follows the fir
 	echo "match(\$0, /$1/) { n[substr(\$0, RSTART + $2, RLENGTH - $2)]++ } END { for (a in n) print a, n[a] }"
 }
 
-eximstats() { # prints where it is; the package is only unpacked, as its daemon would get in the way of others
+find_eximstats() { # prints where it is; the package is only unpacked, as its daemon would get in the way of others
 	if have eximstats; then command -v eximstats; return; fi
 	(cd "$work" && apt-get download exim4-base >/dev/null 2>&1 && dpkg-deb -x exim4-base_*.deb exim4) || true
 	[ ! -x "$work/exim4/usr/sbin/eximstats" ] || echo "$work/exim4/usr/sbin/eximstats"
@@ -40,12 +40,22 @@ everybody() { # everybody MTA MB LOG GREP AWK
 	ours "$1" "$2" "$3"
 }
 
+# What logwatch runs for --service postfix --detail high --range all, told the file: by itself it looks under /var/log, and it keeps a copy.
+logwatch_steps() {
+	cat <<'STEPS'
+set -eu
+export PERL5LIB=/usr/share/logwatch/lib LOGWATCH_DATE_RANGE=all LOGWATCH_DETAIL_LEVEL=10 LOGWATCH_DEBUG=0
+scripts=/usr/share/logwatch/scripts
+perl $scripts/shared/expandrepeats <"$1" | perl $scripts/shared/applystddate |
+	perl $scripts/shared/onlyservice '(?:post(?:fix|grey|fwd)|policyd-spf)(?:[-/\w]*)?' | perl $scripts/services/postfix
+STEPS
+}
+
 postfix_readers() { # postfix_readers MB LOG
 	if have pflogsumm; then measure postfix "$1" pflogsumm pflogsumm "$2"; else skip postfix pflogsumm absent; fi
 	if have logwatch; then
-		mkdir -p "$work/logs" "$work/tmp"
-		ln "$2" "$work/logs/maillog"
-		measure postfix "$1" "logwatch, detail high" logwatch --service postfix --detail high --range all --logdir "$work/logs" --archives --output stdout --format text
+		logwatch_steps >"$work/logwatch.sh"
+		measure postfix "$1" "logwatch, detail high" sh "$work/logwatch.sh" "$2"
 	else
 		skip postfix logwatch absent
 	fi
@@ -57,7 +67,7 @@ postfix_readers() { # postfix_readers MB LOG
 		skip postfix mtail absent
 	fi
 	if have lnav; then
-		measure postfix "$1" "lnav, one count" lnav -n -q -c ";SELECT count(*) FROM syslog_log WHERE log_body LIKE '%status=sent%'" "$2"
+		measure postfix "$1" "lnav, one count" lnav -n -c ";SELECT count(*) FROM syslog_log WHERE log_body LIKE '%status=sent%'" "$2"
 	else
 		skip postfix lnav absent
 	fi
@@ -81,9 +91,9 @@ one() { # one MTA MB GREP AWK
 one postfix "${1:-1000}" 'status=(sent|bounced|deferred)' "$(per_key 'sasl_username=[^, ]+' 14)"
 postfix_readers "${1:-1000}" "$work/postfix.log"
 packed "${1:-1000}" "$work/postfix.log"
-rm -rf "$work/postfix.log" "$work/logs"
+rm "$work/postfix.log"
 one exim "${2:-300}" ' (=>|->|[*][*]|==) ' "$(per_key ' A=[^ ]+' 3)"
-stats=$(eximstats)
+stats=$(find_eximstats)
 if [ -n "$stats" ]; then measure exim "${2:-300}" eximstats "$stats" "$work/exim.log"; else skip exim eximstats "no package to be had"; fi
 rm "$work/exim.log"
 one sendmail "${3:-300}" 'stat=(Sent|Deferred|User unknown)' "$(per_key 'authid=[^, ]+' 7)"

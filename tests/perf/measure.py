@@ -13,13 +13,15 @@ import time
 def once(command, work):
     begun = time.perf_counter()
     with open(os.path.join(work, "out"), "wb") as out:  # not /dev/null: grep stops at its first match then
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE)
+        # time(1) forks as a small process: what it tells of memory is the command's own, of its largest process
+        child = subprocess.Popen(["time", "-f", "%M", "-o", os.path.join(work, "kib"), *command], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE)
         errors = child.stderr.read()
-        _, status, usage = os.wait4(child.pid, 0)
+        status = child.wait()
     took = time.perf_counter() - begun
-    if status:
+    if status or not os.path.getsize(os.path.join(work, "out")) and "import" not in command:  # who says nothing has read nothing
         sys.exit(f"{' '.join(command)}: failed with {status}: {errors.decode(errors='replace')[-300:]}")
-    return took, usage.ru_maxrss / 1024
+    with open(os.path.join(work, "kib"), encoding="utf-8") as kib:
+        return took, int(kib.read().split()[-1]) / 1024
 
 
 def run(table, group, mb, label, *command):
