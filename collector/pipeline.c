@@ -188,7 +188,7 @@ void pipeline_free(struct pipeline *p)
 	if (!p)
 		return;
 	correlate_free(p->correlate);
-	sessions_free(p->sessions);
+	session_table_free(p->sessions);
 	shapes_fini(&p->shapes);
 	free(p);
 }
@@ -244,9 +244,9 @@ static void take_record(struct pipeline *p, const struct mta *mta, const struct 
 	const struct record *r = stated;
 	if (stated->session.p) {
 		if (!p->sessions)
-			p->sessions = sessions_new();
+			p->sessions = session_table_new();
 		filled = *stated;
-		sessions_apply(p->sessions, &filled);
+		session_table_apply(p->sessions, &filled);
 		r = &filled;
 	}
 	if (p->sink.record)
@@ -490,7 +490,7 @@ void pipeline_counters(const struct pipeline *p, struct obs_counters *ret)
 	ret->recognised += p->recognised;
 	ret->unrecognised += p->unrecognised;
 	ret->foreign += p->foreign;
-	ret->evicted += sessions_forgotten(p->sessions);
+	ret->evicted += session_table_forgotten(p->sessions);
 	if (p->correlate)
 		correlate_counters(p->correlate, ret);
 }
@@ -512,7 +512,7 @@ void pipeline_save(const struct pipeline *p, struct buf *out)
 	wire_put_u(out, p->foreign);
 	shapes_save(&p->shapes, out);
 	twins_save(&p->twins, out);
-	sessions_save(p->sessions, out);
+	session_table_save(p->sessions, out);
 	correlate_save(p->correlate, out);
 }
 
@@ -524,8 +524,8 @@ int pipeline_load(struct pipeline *p, struct wire *w)
 	if (shapes_load(&p->shapes, w) < 0)
 		return -1;
 	twins_load(&p->twins, w);
-	p->sessions = sessions_new();
-	if (sessions_load(p->sessions, w) < 0)
+	p->sessions = session_table_new();
+	if (session_table_load(p->sessions, w) < 0)
 		return -1;
 	return correlate_load(p->correlate, w);
 }

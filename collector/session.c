@@ -49,7 +49,7 @@ struct sessions {
 #define NONE UINT32_MAX
 #define SLOTS (SESSIONS_MAX * 2)
 
-struct sessions *sessions_new(void)
+struct sessions *session_table_new(void)
 {
 	struct sessions *s = xcalloc(1, sizeof *s);
 	s->slot = xcalloc(SLOTS, sizeof *s->slot);
@@ -57,7 +57,7 @@ struct sessions *sessions_new(void)
 	return s;
 }
 
-void sessions_free(struct sessions *s)
+void session_table_free(struct sessions *s)
 {
 	if (!s)
 		return;
@@ -328,7 +328,7 @@ static void exchange(struct sessions *s, struct session *e, struct record *r)
 		exchange_message(s, e, r);
 }
 
-void sessions_apply(struct sessions *s, struct record *r)
+void session_table_apply(struct sessions *s, struct record *r)
 {
 	buf_clear(&s->key);
 	buf_addsv(&s->key, sv_take(r->host, KEY_MAX / 2));
@@ -349,12 +349,12 @@ void sessions_apply(struct sessions *s, struct record *r)
 		forget(s, (uint32_t)(e - s->v));
 }
 
-uint64_t sessions_forgotten(const struct sessions *s)
+uint64_t session_table_forgotten(const struct sessions *s)
 {
 	return s ? s->forgotten : 0;
 }
 
-void sessions_save(const struct sessions *s, struct buf *out)
+void session_table_save(const struct sessions *s, struct buf *out)
 {
 	wire_put_u(out, s ? s->live : 0);
 	wire_put_u(out, s ? s->forgotten : 0);
@@ -376,7 +376,7 @@ static void load_text(struct sessions *s, struct wire *w, struct session *e, int
 		keep(s, e, part, t);
 }
 
-int sessions_load(struct sessions *s, struct wire *w)
+int session_table_load(struct sessions *s, struct wire *w)
 {
 	uint64_t n = wire_get_u(w);
 	s->forgotten = wire_get_u(w);

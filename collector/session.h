@@ -19,14 +19,14 @@ struct sessions;
 struct wire;
 struct buf;
 
-struct sessions *sessions_new(void);
-void sessions_free(struct sessions *s);
+struct sessions *session_table_new(void);
+void session_table_free(struct sessions *s);
 /* Fills r, which has a session, and remembers what it adds. Filled text is borrowed from s until the next call. */
-void sessions_apply(struct sessions *s, struct record *r);
-uint64_t sessions_forgotten(const struct sessions *s);
+void session_table_apply(struct sessions *s, struct record *r);
+uint64_t session_table_forgotten(const struct sessions *s);
 
 /* State ↔ bytes; -1 when the bytes are no such state. s may be NULL when saving (none yet). */
-void sessions_save(const struct sessions *s, struct buf *out);
-int sessions_load(struct sessions *s, struct wire *w);
+void session_table_save(const struct sessions *s, struct buf *out);
+int session_table_load(struct sessions *s, struct wire *w);
 
 #endif

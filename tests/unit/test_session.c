@@ -1,0 +1,159 @@
+/* What is remembered of sessions: filled in, replaced, borrowed beyond the session's end, bounded, saved. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "collector/session.h"
+#include "lib/buf.h"
+#include "lib/wire.h"
+
+static struct record of(const char *session, enum record_kind kind)
+{
+	struct record r;
+	record_clear(&r);
+	r.host = SV("mx1");
+	r.session = sv_cstr(session);
+	r.kind = kind;
+	return r;
+}
+
+static void is(struct sv got, const char *want)
+{
+	if (want ? !got.p || !sv_eq(got, sv_cstr(want)) : got.p != NULL)
+		fail_msg("\"%.*s\" instead of \"%s\"", SVARG(got), want ? want : "(absent)");
+}
+
+static void state(const struct sessions *s, struct buf *out)
+{
+	buf_clear(out);
+	session_table_save(s, out);
+}
+
+static void what_was_said_is_told(void **unused)
+{
+	(void)unused;
+	struct sessions *s = session_table_new();
+	struct record r = of("1", RECORD_AUTH_OK), later = of("1", RECORD_ACCEPT), other = of("2", RECORD_ACCEPT);
+	r.client_ip = SV("192.0.2.1"), r.account = SV("anna"), r.auth_method = SV("PLAIN"), r.client_port = 4711;
+	session_table_apply(s, &r);
+	later.client_name = SV("pc.isp.example");
+	session_table_apply(s, &later);
+	is(later.client_ip, "192.0.2.1"), is(later.account, "anna"), is(later.auth_method, "PLAIN"), is(later.helo, NULL);
+	assert_int_equal(later.client_port, 4711);
+	session_table_apply(s, &other);
+	is(other.account, NULL);
+	session_table_free(s);
+}
+
+/* Longer and shorter texts take each other's place until the session's bytes are packed, many times. */
+static void replaced_texts(void **unused)
+{
+	(void)unused;
+	struct sessions *s = session_table_new(), *again = session_table_new();
+	struct buf one = { 0 }, two = { 0 };
+	char text[700];
+	for (unsigned i = 0; i < 3000; i++) {
+		struct record said = of("1", RECORD_OTHER), told = of("1", RECORD_DELIVERY);
+		int n = snprintf(text, sizeof text, "%u%0*u@isp.example", i, (int)(i * 37 % 600), i);
+		said.queue_id = SV("42"), said.sender = sv_make(text, (size_t)n), said.helo = sv_take(said.sender, i % 50 + 1);
+		said.recipient = SV("same@isp.example");
+		session_table_apply(s, &said);
+		session_table_apply(s, &told);
+		assert_true(sv_eq(told.sender, sv_take(said.sender, 512)));
+		assert_true(sv_eq(told.helo, said.helo));
+		is(told.recipient, "same@isp.example"), is(told.queue_id, "42"), is(told.account, NULL);
+	}
+	state(s, &one);
+	struct wire w = wire_of(buf_sv(&one));
+	assert_int_equal(session_table_load(again, &w), 0);
+	state(again, &two);
+	assert_true(sv_eq(buf_sv(&one), buf_sv(&two)));
+	session_table_free(s);
+	session_table_free(again);
+	buf_fini(&one);
+	buf_fini(&two);
+}
+
+static void asked_and_answered(void **unused)
+{
+	(void)unused;
+	struct sessions *s = session_table_new();
+	struct record ask = of("1", RECORD_OTHER), answer = of("1", RECORD_REJECT), next = of("1", RECORD_OTHER), last = of("1", RECORD_REJECT);
+	ask.asked = answer.asked = next.asked = last.asked = true;
+	ask.sender = SV("a@isp.example"), ask.recipient = SV("b@isp.example");
+	session_table_apply(s, &ask);
+	session_table_apply(s, &answer);
+	is(answer.sender, "a@isp.example"), is(answer.recipient, "b@isp.example");
+	next.sender = SV("c@isp.example"); /* another message: its recipients are not those of the one before */
+	session_table_apply(s, &next);
+	session_table_apply(s, &last);
+	is(last.sender, "c@isp.example"), is(last.recipient, NULL);
+	session_table_free(s);
+}
+
+static void a_failed_login_is_nobody(void **unused)
+{
+	(void)unused;
+	struct sessions *s = session_table_new();
+	struct record tries = of("1", RECORD_WARNING), fails = of("1", RECORD_AUTH_FAIL), once = of("1", RECORD_AUTH_FAIL), mail = of("1", RECORD_ACCEPT);
+	tries.account = SV("anna");
+	session_table_apply(s, &tries);
+	session_table_apply(s, &fails);
+	is(fails.account, "anna");
+	session_table_apply(s, &once);
+	is(once.account, NULL);
+	session_table_apply(s, &mail);
+	is(mail.account, NULL);
+	session_table_free(s);
+}
+
+static void the_end(void **unused)
+{
+	(void)unused;
+	struct sessions *s = session_table_new();
+	struct record r = of("1", RECORD_CONNECT), end = of("1", RECORD_DISCONNECT), after = of("1", RECORD_ACCEPT);
+	r.client_ip = SV("192.0.2.1");
+	session_table_apply(s, &r);
+	end.session_end = true;
+	session_table_apply(s, &end);
+	is(end.client_ip, "192.0.2.1"); /* still borrowed */
+	session_table_apply(s, &after);
+	is(after.client_ip, NULL);
+	session_table_free(s);
+}
+
+static void the_oldest_is_forgotten(void **unused)
+{
+	(void)unused;
+	struct sessions *s = session_table_new();
+	char name[16];
+	for (unsigned i = 0; i < SESSIONS_MAX + 100; i++) {
+		(void)snprintf(name, sizeof name, "%u", i);
+		struct record r = of(name, RECORD_AUTH_OK);
+		r.account = sv_cstr(name);
+		session_table_apply(s, &r);
+	}
+	uint64_t forgotten = session_table_forgotten(s);
+	assert_true(forgotten >= 100);
+	for (unsigned i = SESSIONS_MAX + 99; i >= forgotten; i--) { /* found, so nothing is begun and nothing forgotten */
+		(void)snprintf(name, sizeof name, "%u", i);
+		struct record r = of(name, RECORD_ACCEPT);
+		session_table_apply(s, &r);
+		is(r.account, name);
+	}
+	struct record first = of("0", RECORD_ACCEPT);
+	session_table_apply(s, &first);
+	is(first.account, NULL);
+	assert_int_equal(session_table_forgotten(s), forgotten + 1);
+	session_table_free(s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(what_was_said_is_told), cmocka_unit_test(replaced_texts), cmocka_unit_test(asked_and_answered),
+		cmocka_unit_test(a_failed_login_is_nobody), cmocka_unit_test(the_end), cmocka_unit_test(the_oldest_is_forgotten) };
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
