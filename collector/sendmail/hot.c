@@ -24,7 +24,7 @@ static enum mta_hot arrival(struct sv s, struct record *r)
 static enum mta_hot delivery(struct sv s, struct record *r)
 {
 	struct sv v;
-	if (!hot_angle(&s, &r->recipient) || (s.n > 1 && s.p[0] == ',' && s.p[1] != ' '))
+	if (!hot_angle(&s, &r->recipient)) /* several recipients: the next step refuses them */
 		return HOT_NO;
 	if (s.n > 2 && s.p[2] == 'c')
 		sendmail_control_address(&s, r);

@@ -199,6 +199,35 @@ static void fixtures_agree(void **state)
 	compared("sendmail", 15, 3);
 }
 
+/* Lines at the edge of what the quick ones may take. */
+static void edges_agree(void **state)
+{
+	(void)state;
+	static const char *const lines[] = {
+#define E "2026-11-24 08:00:00 1vNkAb-00000000Aq1-2x0P "
+		E "=> a@isp.example: R=r T=t", E "=> a@isp.example R=r T=t: x", E "=> a@isp.example R=r: T=t", E "=> :x: R=r T=t", E "=> a <b@isp.example> R=r T=pipe_t", E "=> |x <b@isp.example> R=r T=t",
+		E "=> a <b@isp.example> R=r T=remote_smtp H=mx [192.0.2.1]:25 I=[192.0.2.2]:40000 C=\"250 2.0.0 ok\" QT=1s DT=0s", E "=> a@isp.example F=<x:> R=r T=t",
+		E "=> a@isp.example R=r T=t C=\"250 a\\\"b\" H=x [192.0.2.9]", E "=> a@isp.example R=r T=t C=\"250", E "-> a@isp.example R=r T=t C=\"250 x\"y", E "=> a@isp.example (b@isp.example) R=r T=t",
+		E "<= a@isp.example H=h (x) [192.0.2.1] P=esmtpa A=plain:u S=1", E "<= <> R=1vNkAb-00000000Aq1-2x0Q U=mail P=local S=7 T=\"x\" for a@isp.example  b@isp.example",
+		E "<= a@isp.example P=esmtp A=plain:u S=1x", E "<= a@isp.example U=web P=local S=1 id= for x", E "<= a@isp.example P=asmtp A=plain:u@x:v@y S=1 T=\"a\\\" for b\"", E "<= \"a b\"@x P=local S=1",
+		E "<= a@isp.example P=local S=1 for", E "<= a@isp.example P=local S=1 for \"a b\"@x", E "<= a@isp.example H=[192.0.2.1] H=[192.0.2.2] P=esmtp S=1", E "Completed", E "Completed QT=1s", E "Completedly",
+#undef E
+#define S "Nov 24 08:00:00 mx1 sm-mta[7]: 6AO800aB000007: "
+		S "from=<a@isp.example>, size=0, class=0, nrcpts=0, msgid=<x@y>, relay=h [192.0.2.1]", S "from=<a@isp.example>, size=0, class=0, nrcpts=1, msgid=<x@y>, relay=h [192.0.2.1]",
+		S "from=<a@isp.example>, size=1, class=0, nrcpts=1, msgid=<x, relay=>, relay=web@localhost", S "from=<a@isp.example>, size=1, class=0, nrcpts=1, msgid=<x>, proto=a", S "from=<a@isp.example>, size=1, class=0, nrcpts=1, msgid=<x>, ",
+		S "to=<a@isp.example>,<b@isp.example>, delay=00:00:01, xdelay=00:00:00, mailer=local, pri=1, dsn=2.0.0, stat=Sent", S "to=<a@isp.example>, delay=1+00:00:01, xdelay=0, mailer=prog, pri=1, dsn=2.0.0, stat=Sent",
+		S "to=<a@isp.example>, ctladdr=<web@isp.example> (33/33), delay=00:00:01, xdelay=00:00:00, mailer=esmtp, pri=1, relay=h. [192.0.2.1], dsn=4.0.0, stat=Deferred: x",
+		S "to=<a@isp.example>, delay=x, xdelay=00:00:00, mailer=esmtp, pri=1, relay=h, dsn=, stat=queued", S "to=<a@isp.example>, delay=00:00:01, xdelay=0, mailer=esmtp, pri=1, dsn=5.1.1, stat=h: Cannot send message for 5 days",
+		S "to=<a@isp.example>, delay=00:00:01, xdelay=0, mailer=esmtp, pri=1, dsn=2.0.0, stat=", S "done; delay=00:00:01, ntries=1",
+#undef S
+	};
+	memset(tally, 0, sizeof tally);
+	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+		line_of(sv_cstr(lines[i]));
+	compared("exim", 6, 0);
+	compared("sendmail", 5, 0);
+}
+
 static void changed(struct sv line)
 {
 	struct buf b = { 0 };
@@ -224,6 +253,6 @@ static void changed_lines_agree(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(fixtures_agree), cmocka_unit_test(changed_lines_agree) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(fixtures_agree), cmocka_unit_test(edges_agree), cmocka_unit_test(changed_lines_agree) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
