@@ -160,17 +160,11 @@ static bool of_message(struct sv s, struct record *r)
 static enum mta_result parse(int number, const struct logline *l, struct record *r)
 {
 	struct sv s = l->text;
-	const struct record clean = *r;
 	if (number == DUMP_LINE || (number == SYSLOG_LINE && !unwrap(&s, r)))
 		return MTA_NOTHING;
-	struct record stated = *r;
-	if (exim_id(&s, &stated.queue_id)) {
-		*r = stated;
-		if (of_message(s, r))
-			return MTA_RECORD;
-		*r = clean;
-		return MTA_UNRECOGNISED;
-	}
+	if (exim_id(&s, &r->queue_id))
+		return of_message(s, r) ? MTA_RECORD : MTA_UNRECOGNISED;
+	const struct record stated = *r;
 	if (exim_refusal(s, r))
 		return MTA_RECORD;
 	*r = stated;
