@@ -31,6 +31,11 @@ ours() { # ours MTA MB LOG
 	measure "$1" "$2" messages "$build/bin/abusewatch" messages --timezone UTC --format ndjson "$3"
 	rm -rf "$work"/perf.db*
 	BEFORE_EACH="rm -rf '$work'/perf.db*" measure "$1" "$2" import "$build/bin/abusewatch" import -c "$work/abusewatch.conf" "$3"
+	messages=$("$build/bin/abusewatch" search -c "$work/abusewatch.conf" --limit 0 --format ndjson | wc -l)
+	cases=$("$build/bin/abusewatch" cases -c "$work/abusewatch.conf" --format ndjson | wc -l)
+	[ "$messages" -gt 0 ] || { echo "import.sh: import stored nothing of $3" >&2; exit 1; }
+	echo "$1: $(wc -l <"$3") lines; import stored $messages messages and opened $cases cases," \
+		"$(cat "$work"/perf.db "$work"/perf.db.d/* | wc -c | awk -v n="$messages" '{ printf "%.0f", $1 / n }') bytes a message" >>"$work/stored"
 }
 
 everybody() { # everybody MTA MB LOG GREP AWK
@@ -98,4 +103,5 @@ if [ -n "$stats" ]; then measure exim "${2:-300}" eximstats "$stats" "$work/exim
 rm "$work/exim.log"
 one sendmail "${3:-300}" 'stat=(Sent|Deferred|User unknown)' "$(per_key 'authid=[^, ]+' 7)"
 echo "$(nproc) cores, $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1)"
+cat "$work/stored"
 python3 tests/perf/measure.py print "$work/table"
