@@ -296,17 +296,14 @@ void sessions_apply(struct sessions *s, struct record *r)
 	struct sv key = buf_sv(&s->key);
 	uint64_t hash = hash_of(key);
 	uint32_t *slot = slot_of(s, hash, key);
-	struct session *e = *slot ? &s->v[*slot - 1] : NULL;
-	if (e && r->kind == RECORD_CONNECT) { /* the name is used again */
-		forget(s, *slot - 1);
-		e = NULL;
+	uint32_t known = *slot;
+	if (known && r->kind == RECORD_CONNECT) { /* the name is used again */
+		forget(s, known - 1);
+		known = 0;
 	}
-	if (!e) {
-		if (r->session_end)
-			return;
-		e = begin(s, hash, key, r->time_us);
-	}
-	exchange(s, e, r);
+	if (!known && r->session_end)
+		return;
+	exchange(s, known ? &s->v[known - 1] : begin(s, hash, key, r->time_us), r);
 	if (!r->session_end)
 		return;
 	unsigned i = 0;
