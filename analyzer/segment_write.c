@@ -175,7 +175,7 @@ static void put_plain(struct buf *lengths, struct buf *texts, struct sv s)
 	s = sv_take(s, SEGMENT_TEXT_MAX);
 	uint16_t n = s.p ? (uint16_t)(s.n + 1) : 0;
 	put(lengths, &n, sizeof n);
-	if (s.n)
+	if (s.p)
 		buf_add(texts, s.p, s.n);
 }
 

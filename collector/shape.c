@@ -102,7 +102,7 @@ static void generalise(struct shape *v, const struct words *w)
 	char text[SHAPE_TEXT];
 	size_t n = 0;
 	words_of(v->text, &old);
-	for (size_t i = 0; i < old.n && n + 2 < sizeof text; i++) {
+	for (size_t i = 0; i < old.n && i < w->n && n + 2 < sizeof text; i++) {
 		struct sv x = sv_eq(old.v[i], w->v[i]) ? old.v[i] : SV("*");
 		x = sv_take(x, sizeof text - 2 - n);
 		if (i)
