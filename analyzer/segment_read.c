@@ -345,7 +345,7 @@ static uint32_t first_not_below(const char *hashes, uint32_t n, uint32_t h)
 
 static bool same_folded(struct sv a, struct sv b)
 {
-	return a.n == b.n && strncasecmp(a.p, b.p, a.n) == 0;
+	return a.n == b.n && (!a.n || strncasecmp(a.p, b.p, a.n) == 0);
 }
 
 /* The words of that class whose text equals key, which may be logged as <key>. */

@@ -182,7 +182,8 @@ static void put_plain(struct segment_writer *w, enum section c, struct sv s)
 	s = sv_take(s, SEGMENT_TEXT_MAX);
 	uint32_t n = s.p ? (uint32_t)s.n + 1 : 0;
 	put(&w->column[c], &n, sizeof n);
-	buf_addsv(&w->column[c + 1], s);
+	if (s.p)
+		buf_add(&w->column[c + 1], s.p, s.n);
 }
 
 static void put_int(struct segment_writer *w, enum section c, int64_t v)

@@ -102,7 +102,7 @@ static void generalise(struct shape *v, const struct words *w)
 	char text[SHAPE_TEXT];
 	size_t n = 0;
 	words_of(v->text, &old);
-	for (size_t i = 0; i < old.n && n + 2 < sizeof text; i++) {
+	for (size_t i = 0; i < old.n && i < w->n && n + 2 < sizeof text; i++) {
 		struct sv x = sv_eq(old.v[i], w->v[i]) ? old.v[i] : SV("*");
 		x = sv_take(x, sizeof text - 2 - n);
 		if (i)
@@ -183,16 +183,18 @@ struct shape *shapes_add(struct shapes *s, struct sv program, struct sv text, bo
 	size_t i = (size_t)h % SLOTS;
 	for (; s->slot[i].hash && s->slot[i].hash != h; i = (i + 1) % SLOTS)
 		;
-	struct shape *v = s->slot[i].hash ? &s->v[s->slot[i].index] : NULL;
-	if (!v)
-		v = recognised ? NULL : cluster_of(s, prog, shape);
+	if (s->slot[i].hash) {
+		s->v[s->slot[i].index].lines++;
+		return &s->v[s->slot[i].index];
+	}
+	struct shape *v = recognised ? NULL : cluster_of(s, prog, shape);
 	if (!v)
 		v = shape_new(s, prog, shape, text, recognised);
 	if (!v) {
 		s->overflow++;
 		return NULL;
 	}
-	if (!s->slot[i].hash && s->used < SLOTS - 1) { /* without a place it is only found more slowly */
+	if (s->used < SLOTS - 1) { /* without a place it is only found more slowly */
 		s->slot[i] = (struct shape_slot){ h, (uint32_t)(v - s->v) };
 		s->used++;
 	}

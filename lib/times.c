@@ -37,7 +37,7 @@ static char *put(char *p, unsigned n, int64_t v, char then)
 
 struct times_text times_text(int64_t us, int32_t off)
 {
-	struct times_text t;
+	struct times_text t = { .s = "" };
 	int64_t local = us + (int64_t)off * US_PER_S;
 	int64_t s = local / US_PER_S, frac = local % US_PER_S;
 	if (frac < 0) {

@@ -100,7 +100,7 @@ static struct sv user_of(const struct dovecot_head *h, struct sv *s)
 	bool number = who.n > 0;
 	for (size_t i = 0; i < who.n; i++)
 		number = number && who.p[i] >= '0' && who.p[i] <= '9';
-	return number && !pid ? (struct sv){ 0 } : who;
+	return number && !pid ? sv_make(NULL, 0) : who;
 }
 
 bool dovecot_deliver(const struct dovecot_head *h, struct sv s, struct record *r)

@@ -144,7 +144,7 @@ static enum exchange_log by_shape(struct sv line)
 			break;
 	}
 	exchange_endpoint(v[4], &ip, &port);
-	if (n >= 7 && v[6].n == 1 && memchr("+-<>*", v[6].p[0], 5) && is_number(v[3]))
+	if (n >= 7 && v[6].n == 1 && sv_chr(SV("+-<>*"), v[6].p[0]) >= 0 && is_number(v[3]))
 		return ip.p && is_service_port(port) ? EXCHANGE_RECEIVE_LOG : EXCHANGE_SEND_LOG;
 	exchange_endpoint(v[3], &ip, &port);
 	if (n >= 10 && is_number(v[2]) && ip.p && port != RECORD_UNSET)

@@ -13,7 +13,7 @@ static struct sv amavis_path(struct sv s)
 		at = scan_rfind(head, SV("), ["));
 	if (at < 0)
 		at = sv_find(head, SV(", ")) - 1;
-	return at < -1 ? (struct sv){ 0 } : sv_skip(s, (size_t)(at + 3));
+	return at < -1 ? sv_make(NULL, 0) : sv_skip(s, (size_t)(at + 3));
 }
 
 static void amavis_parties(struct sv s, struct record *r)

@@ -52,7 +52,7 @@ void filter_rspamd(struct sv s, struct record *r)
 	if (id.n && !sv_eq(id, SV("undef")))
 		r->message_id = id;
 	if (scan_lit(&s, SV("qid: <")) && scan_before(&s, SV(">, "), &v))
-		filter_set(&r->queue_id, sv_eq(v, SV("undef")) ? (struct sv){ 0 } : v);
+		filter_set(&r->queue_id, sv_eq(v, SV("undef")) ? sv_make(NULL, 0) : v);
 	if (scan_lit(&s, SV("ip: ")) && scan_before(&s, SV(", "), &v))
 		filter_client(v, r);
 	if (scan_lit(&s, SV("user: ")) && scan_before(&s, SV(", "), &v))

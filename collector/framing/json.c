@@ -6,8 +6,8 @@
 enum part { TIME_US, TIME, HOST, PROGRAM, TAG, PID, MESSAGE, PARTS };
 
 static const struct { struct sv parent, name; enum part part; } members[] = {
-#define M(name, part) { { "", 0 }, { name, sizeof name - 1 }, part }
-#define IN(parent, name, part) { { parent, sizeof parent - 1 }, { name, sizeof name - 1 }, part }
+#define M(name, part) { { "", 0 }, { (name), sizeof(name) - 1 }, part }
+#define IN(parent, name, part) { { (parent), sizeof(parent) - 1 }, { (name), sizeof(name) - 1 }, part }
 	M("_SOURCE_REALTIME_TIMESTAMP", TIME_US), M("__REALTIME_TIMESTAMP", TIME_US),
 	M("@timestamp", TIME), M("time", TIME), M("timestamp", TIME), M("timereported", TIME), M("timegenerated", TIME), M("ts", TIME), M("date", TIME),
 	M("_HOSTNAME", HOST), M("hostname", HOST), M("host", HOST), IN("host", "name", HOST), IN("host", "hostname", HOST),

@@ -10,6 +10,7 @@
 
 #include "collector/frame.h"
 #include "collector/framing.h"
+#include "collector/scan.h"
 #include "collector/tls.h"
 #include "lib/buf.h"
 #include "lib/msg.h"
@@ -285,10 +286,11 @@ static int address_of(const char *text, size_t n, struct sockaddr_storage *ret)
 	bool v6 = text[0] == '[' && colon[-1] == ']';
 	memcpy(host, text + v6, len - 2 * v6);
 	host[len - 2 * v6] = 0;
-	int port = atoi(colon + 1);
-	if (port < 1 || port > 65535)
+	struct sv digits = sv_make(colon + 1, n - len - 1);
+	int64_t port;
+	if (!scan_int(&digits, &port) || digits.n || port < 1 || port > 65535)
 		return -1;
-	return v6 ? uv_ip6_addr(host, port, (struct sockaddr_in6 *)ret) : uv_ip4_addr(host, port, (struct sockaddr_in *)ret);
+	return v6 ? uv_ip6_addr(host, (int)port, (struct sockaddr_in6 *)ret) : uv_ip4_addr(host, (int)port, (struct sockaddr_in *)ret);
 }
 
 static int listen_at(struct source_run *s, struct err *e)

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""One log in everything that lines may be wrapped in: the same records and messages as from the plain file."""
+"""framings.py BIN TOP DATA - one log in everything that lines may be wrapped in: the same records and messages as from the plain file.
+framings.py --seeds TOP FOLDER - that log, wrapped, as seeds for the fuzzer: FOLDER/<framing>/."""
 import json, os, re, struct, subprocess, sys
 
 aw, top, data = sys.argv[1:]
@@ -79,6 +80,14 @@ def octet(line, i):
     line += b"\n" if i % 2 else b""
     return b"%d %s" % (len(line), line)
 
+
+if aw == "--seeds":
+    for framing, how in (("docker", docker), ("docker", docker_bare), ("json", journal_json), ("json", generic), ("export", export), ("octet", octet)):
+        os.makedirs(os.path.join(data, framing), exist_ok=True)
+        for i in range(0, len(lines), 2):
+            with open(os.path.join(data, framing, "%s-%d" % (how.__name__, i)), "wb") as f:
+                f.write(b"".join(how(l, j) for j, l in enumerate(lines[i:i + 1 + i % 5], i)))
+    sys.exit()
 
 want = {c: run(c, b"\n".join(lines) + b"\n") for c in ("parse", "messages")}
 
