@@ -348,6 +348,8 @@ void session_table_apply(struct sessions *s, struct record *r)
 	}
 	if (!at && r->session_end)
 		return;
+	if (!at)
+		make_room(s, r->time_us);
 	struct session *e = at ? &s->v[at - 1] : begin(s, hash, key, r->time_us);
 	exchange(s, e, r);
 	if (r->session_end)
