@@ -157,7 +157,7 @@ static void forget(struct sessions *s, uint32_t i)
 }
 
 /* Room for one more: those go that no server will speak of again, and the oldest where there are too many. */
-static void make_room(struct sessions *s, int64_t now_us)
+static void make_way(struct sessions *s, int64_t now_us)
 {
 	for (unsigned i = 0; i < 4 && s->live && s->v[s->oldest].begun_us + SESSION_STALE_US < now_us; i++)
 		forget(s, s->oldest); /* servers that never say how a session ends */
@@ -349,7 +349,7 @@ void session_table_apply(struct sessions *s, struct record *r)
 	if (!at && r->session_end)
 		return;
 	if (!at)
-		make_room(s, r->time_us);
+		make_way(s, r->time_us);
 	struct session *e = at ? &s->v[at - 1] : begin(s, hash, key, r->time_us);
 	exchange(s, e, r);
 	if (r->session_end)
