@@ -447,7 +447,8 @@ void correlate_record(struct correlate *c, const struct record *r, struct sv lin
 		if (c->sink.fact)
 			c->sink.fact(c->sink.ctx, c->seq, r, line);
 	}
-	if (!r->queue_id.n || r->queue_id.n > OPEN_ID_BYTES)
+	char id[OPEN_ID_BYTES];
+	if (!open_id(r->queue_id, id))
 		return;
 	switch (r->kind) {
 	case RECORD_ACCEPT:

@@ -107,7 +107,7 @@ uint32_t open_host(struct correlate *c, struct sv name)
 
 bool open_id(struct sv queue_id, char ret[OPEN_ID_BYTES])
 {
-	if (!queue_id.n || queue_id.n > OPEN_ID_BYTES)
+	if (!queue_id.n || queue_id.n > OPEN_ID_BYTES || memchr(queue_id.p, 0, queue_id.n)) /* NULs would make it another's */
 		return false;
 	memset(ret, 0, OPEN_ID_BYTES);
 	memcpy(ret, queue_id.p, queue_id.n);

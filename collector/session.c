@@ -156,7 +156,8 @@ static void forget(struct sessions *s, uint32_t i)
 	s->live--;
 }
 
-static uint32_t take(struct sessions *s, int64_t now_us)
+/* Room for one more: those go that no server will speak of again, and the oldest where there are too many. */
+static void make_way(struct sessions *s, int64_t now_us)
 {
 	for (unsigned i = 0; i < 4 && s->live && s->v[s->oldest].begun_us + SESSION_STALE_US < now_us; i++)
 		forget(s, s->oldest); /* servers that never say how a session ends */
@@ -164,6 +165,10 @@ static uint32_t take(struct sessions *s, int64_t now_us)
 		s->forgotten++;
 		forget(s, s->oldest);
 	}
+}
+
+static uint32_t take(struct sessions *s)
+{
 	uint32_t i = s->free_list;
 	if (i != NONE) {
 		s->free_list = s->v[i].newer;
@@ -179,7 +184,7 @@ static uint32_t take(struct sessions *s, int64_t now_us)
 
 static struct session *begin(struct sessions *s, uint64_t hash, struct sv key, int64_t now_us)
 {
-	uint32_t i = take(s, now_us);
+	uint32_t i = take(s);
 	struct session *e = &s->v[i];
 	e->begun_us = now_us;
 	e->hash = hash;
@@ -343,6 +348,8 @@ void session_table_apply(struct sessions *s, struct record *r)
 	}
 	if (!at && r->session_end)
 		return;
+	if (!at)
+		make_way(s, r->time_us);
 	struct session *e = at ? &s->v[at - 1] : begin(s, hash, key, r->time_us);
 	exchange(s, e, r);
 	if (r->session_end)

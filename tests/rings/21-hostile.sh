@@ -1,0 +1,5 @@
+#!/bin/sh
+# Lines as strangers would like them: the parsers against a second reading of the same lines, on the fixtures and on lines spoiled at random.
+set -u
+. "$TOP/tests/rings/lib.sh"
+python3 "$TOP/tests/mta/reference.py" "$aw" "$TOP"
