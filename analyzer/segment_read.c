@@ -152,6 +152,7 @@ static int blocks_of(const struct segment *s, int c, struct blocks *b, struct er
 {
 	const struct segment_section *x = &s->h.section[c];
 	const char *p = s->map + x->offset;
+	*b = (struct blocks){ .n = 0 };
 	if (x->bytes < sizeof(uint32_t) + sizeof(struct segment_block))
 		return err_set(e, "%s: damaged (section %d is short)", s->path, c);
 	memcpy(&b->n, p, sizeof b->n);
@@ -217,13 +218,12 @@ static int unpack(const struct segment *s, const struct blocks *b, uint32_t i, s
 static int text_at(const struct segment *s, int c, int lengths, unsigned less, uint32_t i, struct open_block open[OPEN_BLOCKS], struct sv *ret, struct err *e)
 {
 	struct blocks b;
+	*ret = SV("");
 	if (blocks_of(s, c, &b, e) < 0)
 		return -1;
 	uint32_t k = b.n ? block_with(&b, i) : 0;
-	if (!b.n || block_at(&b, k).item > i) {
-		*ret = SV("");
+	if (!b.n || block_at(&b, k).item > i)
 		return 0; /* nothing but empty texts */
-	}
 	struct open_block *o = &open[k % OPEN_BLOCKS];
 	if ((!o->set || o->number != k) && unpack(s, &b, k, o, e) < 0)
 		return -1;
@@ -242,6 +242,7 @@ static int text_at(const struct segment *s, int c, int lengths, unsigned less, u
 
 static int word_at(struct segment *s, uint32_t i, struct sv *ret, struct err *e)
 {
+	*ret = SV("");
 	if (i >= s->words)
 		return err_set(e, "%s: damaged (no word %u)", s->path, i);
 	return text_at(s, SECTION_TEXT, SECTION_LENGTH, 0, i, s->word_block, ret, e);

@@ -405,7 +405,7 @@ static const uint32_t *put_dictionary(struct segment_writer *w, struct segment_h
 	put_hashes(w, h);
 	int64_t *length = numbers(w, w->n_words);
 	uint32_t n = 0;
-	for (uint8_t class = 0; class < WORD_CLASSES; class++)
+	for (unsigned class = 0; class < WORD_CLASSES; class++)
 		for (uint32_t i = 0; i < w->n_words; i++) {
 			struct sv text = sv_take(w->word[i].text, SEGMENT_TEXT_MAX);
 			if (w->word[i].class != class)

@@ -161,7 +161,8 @@ def twenty_thousand(site, lines, written):
     seen = site.counters().get("lines", 0)
     print(f"{done / s:,.0f} lines/s for {s:.0f} s: {site.shares(own, s + late)}, all read and committed {late:.2f} s after the last line, "
           f"{written + done - seen} of {written + done} lines lost; peak memory {'/'.join(str(rss(p.pid)) for p in site.programs)} MB (analyzer/collector)")
-    return 0 if seen == written + done and late < 60 else 1
+    peak = sum(rss(p.pid) for p in site.programs)
+    return 0 if seen == written + done and late < 20 and peak < 512 else 1
 
 
 def main():
