@@ -167,8 +167,9 @@ static int blocks_of(const struct segment *s, int c, struct blocks *b, struct er
 
 static struct segment_block block_at(const struct blocks *b, uint32_t i)
 {
-	struct segment_block k;
-	memcpy(&k, b->table + i * sizeof k, sizeof k);
+	struct segment_block k = { 0 };
+	if (i <= b->n && b->table)
+		memcpy(&k, b->table + i * sizeof k, sizeof k);
 	return k;
 }
 
