@@ -216,8 +216,9 @@ static void pack(struct sessions *s, struct session *e)
 	buf_addsv(&s->packed, key_of(e));
 	for (int p = 0; p < PARTS; p++) {
 		struct sv t = get(e, p);
-		if (t.p)
-			e->part[p].at = (uint16_t)s->packed.n;
+		if (!t.p)
+			continue;
+		e->part[p].at = (uint16_t)s->packed.n;
 		buf_addsv(&s->packed, t);
 	}
 	struct buf old = e->text;
@@ -243,7 +244,8 @@ static void keep(struct sessions *s, struct session *e, int part, struct sv text
 		return;
 	drop(e, part);
 	e->part[part] = (struct part){ (uint16_t)e->text.n, (uint16_t)text.n };
-	buf_addsv(&e->text, text);
+	if (e->text.p) /* the key lies there already */
+		buf_addsv(&e->text, text);
 	s->bytes += text.n;
 }
 
