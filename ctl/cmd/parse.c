@@ -66,6 +66,8 @@ static void show_coverage(struct parse *p)
 		jsonw_field_text(&p->text, SV("shape"), sv_cstr(v->text));
 		jsonw_field_int(&p->text, SV("lines"), (int64_t)v->lines);
 		jsonw_field_bool(&p->text, SV("recognised"), v->recognised);
+		if (!v->recognised)
+			jsonw_field_text(&p->text, SV("sample"), sv_make(v->sample, v->sample_n));
 		buf_puts(&p->text, "}\n");
 		logs_out_add(p->out, buf_sv(&p->text));
 	}
@@ -105,7 +107,8 @@ static void help(FILE *to)
 	      "Prints one record for every line of a mail log that says something.\n", to);
 	logs_help(to);
 	fputs("  --unrecognised     print the lines of mail programs that were not understood instead\n"
-	      "  --coverage         print instead which shapes of lines there are: program, shape, lines, recognised\n", to);
+	      "  --coverage         print instead which shapes of lines there are: program, shape, lines, recognised,\n"
+	      "                     and a sample of those that were not\n", to);
 }
 
 static int run(int argc, char **argv);
@@ -114,7 +117,7 @@ const struct command command_parse = { "parse", "one record for every line of a 
 static int run(int argc, char **argv)
 {
 	static const char *const unrecognised_columns[] = { "time", "host", "program", "line" };
-	static const char *const coverage_columns[] = { "program", "shape", "lines", "recognised" };
+	static const char *const coverage_columns[] = { "program", "shape", "lines", "recognised", "sample" };
 	struct logs_options o;
 	int status = logs_options(&command_parse, argc, argv, true, &o);
 	if (status)
@@ -123,7 +126,7 @@ static int run(int argc, char **argv)
 	struct pipeline_sink sink = { .ctx = &p };
 	if (o.coverage) {
 		sink.line = on_line;
-		p.out = logs_out_new(o.format, coverage_columns, 4);
+		p.out = logs_out_new(o.format, coverage_columns, 5);
 	} else if (o.unrecognised) {
 		sink.unrecognised = on_unrecognised;
 		p.out = logs_out_new(o.format, unrecognised_columns, 4);

@@ -40,6 +40,9 @@ check("csv has a row per record", len(rows) == len(nd) and [r["queue_id"] for r 
 cov = [json.loads(l) for l in run("parse", "--coverage", "--format", "ndjson", log).stdout.splitlines()]
 mail = [l for l in open(log) if " CRON[" not in l and " sshd[" not in l]
 check("coverage counts every line of a mail program", sum(c["lines"] for c in cov) == len(mail) and all(c["recognised"] for c in cov))
+unknown = [json.loads(l) for l in run("parse", "--coverage", "--format", "ndjson", log.replace("daemons", "hostile")).stdout.splitlines()]
+check("coverage shows a sample of what was not understood, and of nothing else",
+      any("no Postfix writes" in c.get("sample", "") for c in unknown) and all(("sample" in c) == (not c["recognised"]) for c in unknown))
 bad = run("parse", "--unrecognised", log.replace("daemons", "hostile")).stdout.splitlines()
 check("unrecognised lines are shown as they are", len(bad) == 2 and "no Postfix writes" in json.loads(bad[0])["line"])
 for args in (["parse"], ["parse", "--mta", "nosuch", log], ["parse", "--year", "x", log], ["parse", "--timezone", "Mars/X", log],
