@@ -1,5 +1,6 @@
 #include "lib/proc.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -117,6 +118,13 @@ void proc_ready(struct proc *p)
 
 void proc_fini(struct proc *p)
 {
+	sigset_t ending;
+	sigemptyset(&ending);
+	sigaddset(&ending, SIGTERM);
+	sigaddset(&ending, SIGINT);
+	sigaddset(&ending, SIGHUP);
+	/* The supervisor asks by its pipe and by a signal: the second must not kill who ends because of the first. */
+	pthread_sigmask(SIG_BLOCK, &ending, NULL);
 	uv_close((uv_handle_t *)&p->term, NULL);
 	uv_close((uv_handle_t *)&p->interrupt, NULL);
 	uv_close((uv_handle_t *)&p->hup, NULL);

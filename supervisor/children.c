@@ -119,8 +119,11 @@ static void on_gone(uv_handle_t *h)
 static void on_exit_status(uv_process_t *p, int64_t status, int signal_number)
 {
 	struct child *c = p->data;
+	bool before_ready = c->asked && !c->ready && signal_number == SIGTERM; /* nobody listened to our signal yet */
 	c->alive = c->ready = false;
-	if (signal_number)
+	if (before_ready)
+		msg_info("%s (pid %d) was ended while it started", c->spec->program, p->pid);
+	else if (signal_number)
 		msg_error("%s (pid %d) was ended by signal %d", c->spec->program, p->pid, signal_number);
 	else if (status || !c->all->stopping)
 		msg_warn("%s (pid %d) ended with status %d", c->spec->program, p->pid, (int)status);

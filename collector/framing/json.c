@@ -56,8 +56,9 @@ static int64_t epoch_us(struct sv s)
 {
 	int64_t v = 0, unit = 100000, us = 0;
 	size_t i = 0;
-	for (; i < s.n && i < 19 && s.p[i] >= '0' && s.p[i] <= '9'; i++)
-		v = v * 10 + (s.p[i] - '0');
+	for (; i < s.n && s.p[i] >= '0' && s.p[i] <= '9'; i++)
+		if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, s.p[i] - '0', &v))
+			return INT64_MIN;
 	if (!i || v <= 0)
 		return INT64_MIN;
 	if (i < s.n && s.p[i] == '.')

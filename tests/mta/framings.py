@@ -124,6 +124,7 @@ def stray(junk, where=20):
 
 
 for name, junk in (("a count in a plain file", [b"99999 <22>1 x"]), ("an open brace", [b"{", b'{"log":"', b'{"message":"\\u12', b'{"a":[[[[[[[']),
+                   ("a time beyond all clocks", [b'{"time":99999999999999999999,"message":""}', b'{"timestamp":9223372036854775807,"message":""}']),
                    ("a cursor in a plain file", [b"__CURSOR=x", b"MESSAGE"]), ("half an object", [b'{"log":"x', b'{"message":null}', b'{"message":{"a":1}}'])):
     print(("ok" if stray(junk) else "not ok") + " framing: %s swallows nothing" % name + ("" if stray(junk) else " - messages differ"))
 
