@@ -1,0 +1,52 @@
+/* Whose is this message, or this fact? */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "analyzer/judge_int.h"
+
+struct principal *attribute_txn(struct judge *j, const struct txn *t)
+{
+	struct ipaddr ip;
+	if (t->origin == TXN_BOUNCE || t->origin == TXN_FORWARD)
+		return NULL;
+	if (t->account.n)
+		return judge_principal(j, PRINCIPAL_ACCOUNT, t->account, t->at_us);
+	if (t->uid >= 0) {
+		char id[24];
+		(void)snprintf(id, sizeof id, "%" PRId64, t->uid);
+		return judge_principal(j, PRINCIPAL_SCRIPT, sv_cstr(id), t->at_us);
+	}
+	if (t->local_user.n)
+		return judge_principal(j, PRINCIPAL_SCRIPT, t->local_user, t->at_us);
+	if (ipaddr_parse(t->client_ip, &ip) != 0 || ipaddr_is_loopback(&ip) || enrich_is_egress(j->enrich, &ip) ||
+	    !enrich_is_own_network(j->enrich, &ip))
+		return NULL;
+	return judge_principal(j, PRINCIPAL_HOST, t->client_ip, t->at_us);
+}
+
+/* Mail that an account of ours received: who wrote to it is no stranger to it. */
+void attribute_received(struct judge *j, const struct txn *t)
+{
+	if (!t->sender.n)
+		return;
+	uint64_t sender = hash_folded(&j->key, t->sender);
+	for (size_t i = 0; i < t->n_rcpt; i++) {
+		const struct txn_rcpt *r = &t->rcpt[i];
+		if (r->status != TXN_SENT || !r->changed)
+			continue;
+		uint64_t account = judge_key(j, PRINCIPAL_ACCOUNT, sv_take(r->recipient, 320));
+		if (contacts_known(&j->contacts, hash_mix(account, IS_AN_ACCOUNT)))
+			contacts_add(&j->contacts, hash_mix(account, sender));
+	}
+}
+
+struct principal *attribute_record(struct judge *j, const struct record *r)
+{
+	struct ipaddr ip;
+	if (r->account.n)
+		return judge_principal(j, PRINCIPAL_ACCOUNT, r->account, r->time_us);
+	if (ipaddr_parse(r->client_ip, &ip) != 0 || ipaddr_is_loopback(&ip) || enrich_is_egress(j->enrich, &ip) ||
+	    !enrich_is_own_network(j->enrich, &ip))
+		return NULL;
+	return judge_principal(j, PRINCIPAL_HOST, r->client_ip, r->time_us);
+}

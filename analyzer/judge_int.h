@@ -1,0 +1,30 @@
+/* judge_int: the parts of the judge, for each other. */
+#ifndef ANALYZER_JUDGE_INT_H
+#define ANALYZER_JUDGE_INT_H
+
+#include "analyzer/detector.h"
+
+/* Marks an account as one of ours among the contacts, so that mail it receives may feed its contacts. */
+#define IS_AN_ACCOUNT 0x61636374u
+
+struct rollup_row;
+
+/* principals.c */
+void principal_free(struct principal *p);
+
+/* view.c: fills in the reply classes of t; prepares what detectors see, which lives in the judge's scratch arena. */
+void view_replies(struct judge *j, struct txn *t);
+void view_message(struct judge *j, const struct principal *p, const struct txn *t, struct message_view *ret_m);
+
+/* attribute.c: NULL when it is nobody's: mail from outside, bounces, forwards. */
+struct principal *attribute_txn(struct judge *j, const struct txn *t);
+struct principal *attribute_record(struct judge *j, const struct record *r);
+/* Mail that an account of ours received: who wrote to it is no stranger to it. */
+void attribute_received(struct judge *j, const struct txn *t);
+
+/* tally.c: p may be NULL. */
+void tally_txn(struct judge *j, struct principal *p, const struct txn *t);
+void tally_principal(struct judge *j, struct principal *p, const struct message_view *m);
+void tally_hours(struct judge *j, struct principal *p, const struct rollup_row *more);
+
+#endif

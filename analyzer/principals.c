@@ -1,0 +1,71 @@
+/* The principals in memory: a table by key, filled from the store on first sight. */
+#include <stdlib.h>
+
+#include "analyzer/judge_int.h"
+
+void principal_free(struct principal *p)
+{
+	suspicion_free(p->suspicion);
+	hours_fini(&p->hours);
+	free(p->id);
+	free(p);
+}
+
+uint64_t judge_key(const struct judge *j, enum principal_kind kind, struct sv id)
+{
+	return hash_mix(hash_folded(&j->key, id), (uint64_t)kind + 1);
+}
+
+static size_t table_slot(const struct judge *j, uint64_t key)
+{
+	size_t i = (size_t)key & (j->cap - 1);
+	while (j->table[i] && j->table[i]->key != key)
+		i = (i + 1) & (j->cap - 1);
+	return i;
+}
+
+static void table_grow(struct judge *j)
+{
+	struct principal **old = j->table;
+	size_t n = j->cap;
+	j->cap = n ? n * 2 : 1024;
+	j->table = xcalloc(j->cap, sizeof(struct principal *));
+	for (size_t i = 0; i < n; i++)
+		if (old[i])
+			j->table[table_slot(j, old[i]->key)] = old[i];
+	free(old);
+}
+
+void judge_touch(struct judge *j, struct principal *p)
+{
+	if (p->dirty)
+		return;
+	p->dirty = true;
+	p->next_dirty = j->dirty;
+	j->dirty = p;
+}
+
+struct principal *judge_principal(struct judge *j, enum principal_kind kind, struct sv id, int64_t at_us)
+{
+	id = sv_take(id, 320);
+	uint64_t key = judge_key(j, kind, id);
+	if (j->n_principals * 2 >= j->cap)
+		table_grow(j);
+	size_t at = table_slot(j, key);
+	if (j->table[at])
+		return j->table[at];
+	struct principal *p = xcalloc(1, sizeof *p + j->slab_bytes);
+	p->key = key;
+	p->kind = (uint8_t)kind;
+	p->id = xsvdup(id);
+	j->table[at] = p;
+	j->n_principals++;
+	if (j->store.load_principal && j->store.load_principal(j->store.ctx, j, p))
+		return p;
+	p->fresh = true;
+	p->first_us = p->last_us = at_us;
+	if (kind == PRINCIPAL_ACCOUNT)
+		contacts_add(&j->contacts, hash_mix(key, IS_AN_ACCOUNT));
+	judge_touch(j, p);
+	return p;
+}
