@@ -43,8 +43,12 @@ void attribute_received(struct judge *j, const struct txn *t)
 struct principal *attribute_record(struct judge *j, const struct record *r)
 {
 	struct ipaddr ip;
-	if (r->account.n)
-		return judge_principal(j, PRINCIPAL_ACCOUNT, r->account, r->time_us);
+	if (r->account.n) {
+		/* Whoever guesses names must not make accounts of them. */
+		bool ours = r->kind != RECORD_AUTH_FAIL ||
+		            contacts_known(&j->contacts, hash_mix(judge_key(j, PRINCIPAL_ACCOUNT, sv_take(r->account, 320)), IS_AN_ACCOUNT));
+		return ours ? judge_principal(j, PRINCIPAL_ACCOUNT, r->account, r->time_us) : NULL;
+	}
 	if (ipaddr_parse(r->client_ip, &ip) != 0 || ipaddr_is_loopback(&ip) || enrich_is_egress(j->enrich, &ip) ||
 	    !enrich_is_own_network(j->enrich, &ip))
 		return NULL;

@@ -17,11 +17,15 @@ struct detector {
 	enum evidence_group group;
 	unsigned kinds;              /* bit set of 1 << enum principal_kind */
 	size_t state_bytes;          /* multiple of 8, zero = nothing known */
+	size_t shared_bytes;         /* of memory for all principals together (judge_shared()), all zero at first; 0: none */
 	const struct opt_table *options; /* the first member of the struct is `bool enabled` */
 	/* A message report of p. Called for every report, in event order. May be NULL. */
 	void (*message)(struct judge *j, struct principal *p, void *state, const void *opt, const struct message_view *m);
-	/* A refusal before there was a message (no queue id): class and the line. May be NULL. */
-	void (*reject)(struct judge *j, struct principal *p, void *state, const void *opt, uint8_t class, int64_t at_us, struct sv line);
+	/* A fact outside messages: a refusal in the dialogue, a login that failed or succeeded, a session, a filter's verdict. p and state are NULL
+	 * for a failed login of an account that nobody has. May be NULL. */
+	void (*fact)(struct judge *j, struct principal *p, void *state, const void *opt, const struct fact_view *f);
+	/* Event time came to another hour; for what is due without an event. May be NULL. */
+	void (*hour)(struct judge *j, const void *opt, int64_t now_us);
 	/* Evidence now, decayed and capped, 1/4096 nat. others: sum of the groups other than its own, for guards. */
 	int32_t (*score)(const struct judge *j, const struct principal *p, void *state, const void *opt, int64_t now_us, int32_t others);
 	/* When the evidence began to grow; 0 when there is none. */

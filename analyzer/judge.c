@@ -29,6 +29,10 @@ struct judge *judge_new(const struct conf *conf, struct enrich *enrich, struct e
 	contacts_init(&j->contacts, (size_t)j->limits.contacts_bytes);
 	memory_init(&j->site_memory, "site", sizeof(struct site_state));
 	outage_init(&j->outage_memory);
+	j->shared = xcalloc(detector_count(), sizeof *j->shared);
+	for (size_t d = 0; d < detector_count(); d++)
+		if (detector_registry[d]->shared_bytes)
+			memory_init(&j->shared[d], detector_registry[d]->name, detector_registry[d]->shared_bytes);
 	j->site = (struct site_state *)(void *)j->site_memory.p;
 	j->site->next_case = 1;
 	for (size_t k = 0; k < PRINCIPAL_KINDS; k++)
@@ -57,11 +61,42 @@ void judge_free(struct judge *j)
 	contacts_fini(&j->contacts);
 	memory_fini(&j->site_memory);
 	memory_fini(&j->outage_memory);
+	for (size_t d = 0; d < detector_count(); d++)
+		memory_fini(&j->shared[d]);
+	free(j->shared);
 	rollup_free(j->rollup);
 	buf_fini(&j->ended_days);
 	reply_table_free(j->replies);
 	arena_fini(&j->scratch);
 	free(j);
+}
+
+struct memory *judge_shared(struct judge *j, const struct detector *d)
+{
+	for (size_t i = 0; i < detector_count(); i++)
+		if (detector_registry[i] == d)
+			return &j->shared[i];
+	panic("a detector that is not registered");
+}
+
+struct memory *judge_memory(struct judge *j, size_t *i)
+{
+	struct memory *fixed[] = { &j->contacts.young, &j->contacts.old, &j->site_memory, &j->outage_memory };
+	size_t n = sizeof fixed / sizeof *fixed, at = (*i)++;
+	if (at < n)
+		return fixed[at];
+	while (at - n < detector_count() && !j->shared[at - n].n)
+		at = (*i)++;
+	return at - n < detector_count() ? &j->shared[at - n] : NULL;
+}
+
+bool judge_mark(struct judge *j, const struct principal *p, uint64_t what, uint64_t mark)
+{
+	uint64_t pair = hash_mix(hash_mix(p->key, what), mark);
+	if (contacts_known(&j->contacts, pair))
+		return true;
+	contacts_add(&j->contacts, pair);
+	return false;
 }
 
 /* --- time --------------------------------------------------------------------------------------------------------- */
@@ -90,6 +125,9 @@ static void tick(struct judge *j, int64_t at_us)
 	if (!new_hour)
 		return;
 	acase_close_quiet(j, hour * US_PER_HOUR);
+	for (size_t d = 0; d < detector_count(); d++)
+		if (detector_registry[d]->hour)
+			detector_registry[d]->hour(j, judge_options(j, d), hour * US_PER_HOUR);
 	if (at_us - s->generation_us >= CONTACTS_GENERATION_DAYS * US_PER_DAY) {
 		contacts_age(&j->contacts);
 		s->generation_us = at_us;
@@ -121,9 +159,9 @@ static void gather(struct principal *p, const struct message_view *m)
 		char ip[48];
 		s->messages++;
 		s->recipients += m->n_rcpt;
-		if (m->has_ip) {
-			ip[ipaddr_text(&m->ip, ip)] = 0;
-			suspicion_add_source(s, ip, m->txn->client_name.p ? m->txn->client_name : SV(""), m->geo.country, m->geo.asn, m->at_us);
+		if (m->place.has_ip) {
+			ip[ipaddr_text(&m->place.ip, ip)] = 0;
+			suspicion_add_source(s, ip, m->txn->client_name.p ? m->txn->client_name : SV(""), m->place.geo.country, m->place.geo.asn, m->at_us);
 		}
 	}
 	for (size_t i = 0; i < m->n_listed && i < 64; i++)
@@ -189,6 +227,20 @@ static void remember_recipients(struct judge *j, const struct principal *p, cons
 			contacts_add(&j->contacts, hash_mix(p->key, m->rcpt[i].hash));
 }
 
+/* What speaks against p, and whether it comes from where p always writes from. */
+static void count_odd(struct principal *p, const struct message_view *m)
+{
+	bool odd = m->first_report && m->strangers && !m->null_sender && !m->expansion;
+	if (p->score < NAT && !p->open_case)
+		p->odd = (struct odd){ 0 };
+	for (size_t i = 0; i < m->n_listed && !odd; i++)
+		odd = m->rcpt[i].changed && ((m->rcpt[i].outcome == OUTCOME_BAD && !m->rcpt[i].repeated) || (m->rcpt[i].blamed && !m->rcpt[i].again));
+	if (!odd)
+		return;
+	p->odd.all++;
+	p->odd.home += m->place.home;
+}
+
 static void judge_message(struct judge *j, struct principal *p, const struct txn *t)
 {
 	struct message_view m;
@@ -201,8 +253,12 @@ static void judge_message(struct judge *j, struct principal *p, const struct txn
 		if (x->message && (x->kinds >> p->kind & 1))
 			x->message(j, p, judge_slab(j, p, d), judge_options(j, d), &m);
 	}
+	count_odd(p, &m);
 	judge_after(j, p, &m, before, m.line, m.at_us);
 	remember_recipients(j, p, &m);
+	view_remember_place(j, p, &m.place);
+	if (p->kind == PRINCIPAL_ACCOUNT)
+		contacts_add(&j->contacts, hash_mix(p->key, IS_AN_ACCOUNT));
 }
 
 void judge_txn(struct judge *j, struct txn *t)
@@ -220,23 +276,24 @@ void judge_txn(struct judge *j, struct txn *t)
 		attribute_received(j, t);
 }
 
-static void judge_reject(struct judge *j, const struct record *r, struct sv line)
+static void judge_fact(struct judge *j, struct principal *p, const struct record *r, struct sv line)
 {
-	struct principal *p = attribute_record(j, r);
-	uint8_t class = reply_classify(j->replies, r->reply, r->dsn).class;
+	struct fact_view f = { .record = r, .line = line, .at_us = j->site->now_us };
 	int32_t before[64];
-	int64_t at_us = j->site->now_us;
-	if (!p)
-		return;
-	tally_hours(j, p, &(struct rollup_row){ .n = { [ROLLUP_REFUSED] = 1 } });
-	judge_touch(j, p);
-	score_before(j, p, at_us, before);
+	if (r->kind == RECORD_REJECT)
+		f.class = reply_classify(j->replies, r->reply, r->dsn).class;
+	view_place(j, p, r->client_ip, &f.place);
+	if (p) {
+		judge_touch(j, p);
+		score_before(j, p, f.at_us, before);
+	}
 	for (size_t d = 0; d < detector_count(); d++) {
 		const struct detector *x = detector_registry[d];
-		if (x->reject && (x->kinds >> p->kind & 1))
-			x->reject(j, p, judge_slab(j, p, d), judge_options(j, d), class, at_us, line);
+		if (x->fact && (!p || (x->kinds >> p->kind & 1)))
+			x->fact(j, p, p ? judge_slab(j, p, d) : NULL, judge_options(j, d), &f);
 	}
-	judge_after(j, p, NULL, before, line, at_us);
+	if (p)
+		judge_after(j, p, NULL, before, line, f.at_us);
 }
 
 void judge_record(struct judge *j, const struct record *r, struct sv line)
@@ -245,10 +302,11 @@ void judge_record(struct judge *j, const struct record *r, struct sv line)
 	tick(j, r->time_us);
 	int64_t at_us = j->site->now_us;
 	struct rollup_row *v = rollup_volume(j->rollup, at_us - at_us % ROLLUP_BUCKET_US);
-	if (r->kind == RECORD_AUTH_FAIL)
-		v->n[ROLLUP_AUTH_FAILED]++;
-	if (r->kind != RECORD_REJECT)
-		return;
-	v->n[ROLLUP_REFUSED]++;
-	judge_reject(j, r, line);
+	struct principal *p = attribute_record(j, r);
+	v->n[ROLLUP_AUTH_FAILED] += r->kind == RECORD_AUTH_FAIL;
+	v->n[ROLLUP_REFUSED] += r->kind == RECORD_REJECT;
+	if (p && r->kind == RECORD_REJECT)
+		tally_hours(j, p, &(struct rollup_row){ .n = { [ROLLUP_REFUSED] = 1 } });
+	if (p || r->kind == RECORD_AUTH_FAIL)
+		judge_fact(j, p, r, line);
 }

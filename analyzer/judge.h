@@ -19,6 +19,10 @@ struct acase;
 struct judge;
 struct rollup;
 
+/* Messages to strangers or with unknown recipients since something points at a principal, and those of them from where it always
+ * writes from. */
+struct odd { uint32_t all, home; };
+
 struct principal {
 	uint64_t key;              /* keyed hash of kind and id */
 	uint8_t kind;              /* enum principal_kind */
@@ -29,6 +33,7 @@ struct principal {
 	uint64_t messages, recipients, bounced;
 	int32_t score;             /* S of the last event, 1/4096 nat */
 	struct acase *open_case;   /* NULL when there is none */
+	struct odd odd;
 	struct suspicion *suspicion; /* what would be shown, gathered while anything points at it; owned, may be NULL */
 	struct hours hours;        /* what it does today */
 	struct principal *next_dirty;
@@ -46,6 +51,28 @@ struct rcpt_view {
 	bool changed;         /* this outcome is new */
 	bool repeated;        /* the same unknown recipient was counted for this principal before */
 	bool void_receiver;   /* the receiver refuses nearly everybody at the moment: its verdict says nothing */
+	bool blamed;          /* refused, now or for good, as spam, by policy or for a listed domain: counted once per recipient */
+	bool again;           /* it was refused so before */
+};
+
+/* Where something comes from. */
+struct place {
+	bool has_ip, own_network;
+	struct ipaddr ip;
+	uint64_t source;      /* hash of the address (IPv6: of the /64) */
+	uint64_t net;         /* of the /24 (IPv6: /48) */
+	uint64_t wide_net;    /* of the /16 (IPv6: /32) */
+	struct geo geo;
+	bool home;            /* our own network, or an AS (without AS data: wide_net) this principal used some days ago already */
+};
+
+/* A fact outside messages. */
+struct fact_view {
+	const struct record *record;
+	struct sv line;
+	int64_t at_us;
+	uint8_t class;        /* of a refusal; enum reply_class */
+	struct place place;
 };
 
 struct message_view {
@@ -56,11 +83,11 @@ struct message_view {
 	uint32_t n_rcpt;      /* as the envelope says, at least as many as are listed */
 	struct rcpt_view *rcpt;
 	size_t n_listed;
-	bool has_ip, own_network;
-	struct ipaddr ip;
-	uint64_t net;         /* hash of the /24 (IPv6: /48) */
-	uint64_t wide_net;    /* of the /16 (IPv6: /32) */
-	struct geo geo;
+	bool strangers;       /* most of its recipients were never contacted before */
+	bool expansion;       /* a list or forwarder of ours expands it (analyzer/phrase.h) */
+	bool own_sender;      /* the envelope sender is the principal's own, of its customer's domains or of ours */
+	uint64_t sender_hash, sender_domain_hash; /* 0 for the null sender */
+	struct place place;
 	uint8_t method_bit;   /* one of 8 bits for the authentication method; 0 without */
 	struct sv line;       /* best evidence line of the report */
 };
@@ -108,6 +135,7 @@ struct judge {
 	size_t n_cases, cap_cases;
 	struct contacts contacts;
 	struct memory site_memory, outage_memory;
+	struct memory *shared;          /* one per detector, in registry order; empty where it has none */
 	struct site_state *site;        /* inside site_memory */
 	struct rollup *rollup;
 	struct buf ended_days;          /* rows of principal_day that wait for the commit: kind, id, day, bytes (lib/wire.h) */
@@ -133,6 +161,14 @@ struct principal *judge_principal(struct judge *j, enum principal_kind kind, str
 uint64_t judge_key(const struct judge *j, enum principal_kind kind, struct sv id);
 void judge_touch(struct judge *j, struct principal *p);
 struct acase *judge_case(struct judge *j, int64_t id); /* in memory or from the store; NULL when there is none */
+
+/* The memory that a detector shares among all principals. Write with memory_touch(). */
+struct detector;
+struct memory *judge_shared(struct judge *j, const struct detector *d);
+/* Every memory that the store keeps, one after the other from *i = 0; NULL at the end. */
+struct memory *judge_memory(struct judge *j, size_t *i);
+/* Once-only marks in the contact memory (they last 90 to 180 days): true when this mark stood there; else it is set. */
+bool judge_mark(struct judge *j, const struct principal *p, uint64_t what, uint64_t mark);
 
 /* detector options and slabs by registry index */
 static inline void *judge_options(const struct judge *j, size_t d) { return j->options[d]; }

@@ -15,6 +15,10 @@ void principal_free(struct principal *p);
 /* view.c: fills in the reply classes of t; prepares what detectors see, which lives in the judge's scratch arena. */
 void view_replies(struct judge *j, struct txn *t);
 void view_message(struct judge *j, const struct principal *p, const struct txn *t, struct message_view *ret_m);
+/* p may be NULL: then nothing is its home. */
+void view_place(struct judge *j, const struct principal *p, struct sv client_ip, struct place *ret_place);
+/* Nothing speaks against p now: where it writes from is home later on. */
+void view_remember_place(struct judge *j, const struct principal *p, const struct place *at);
 
 /* attribute.c: NULL when it is nobody's: mail from outside, bounces, forwards. */
 struct principal *attribute_txn(struct judge *j, const struct txn *t);

@@ -64,10 +64,10 @@ static int load_key(struct store *s, struct judge *j, struct err *e)
 
 static struct memory *memory_named(struct judge *j, struct sv name)
 {
-	struct memory *all[] = { &j->contacts.young, &j->contacts.old, &j->site_memory, &j->outage_memory };
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-		if (sv_eq(name, sv_cstr(all[i]->name)))
-			return all[i];
+	struct memory *m;
+	for (size_t i = 0; (m = judge_memory(j, &i)) != NULL;)
+		if (sv_eq(name, sv_cstr(m->name)))
+			return m;
 	return NULL;
 }
 
@@ -387,9 +387,9 @@ static int write_all(struct store *s, struct judge *j, struct err *e)
 	for (size_t i = 0; i < j->n_cases && !bad; i++)
 		if (j->cases[i]->dirty)
 			bad = store_case_write(s, j, j->cases[i], e);
-	struct memory *all[] = { &j->contacts.young, &j->contacts.old, &j->site_memory, &j->outage_memory };
-	for (size_t i = 0; i < sizeof all / sizeof *all && !bad; i++)
-		bad = write_memory(s, all[i], e);
+	struct memory *m;
+	for (size_t i = 0; !bad && (m = judge_memory(j, &i)) != NULL;)
+		bad = write_memory(s, m, e);
 	for (size_t i = 0; i < s->n_inputs && !bad; i++)
 		if (s->input[i]->dirty)
 			bad = write_input(s, s->input[i], e);
@@ -446,10 +446,9 @@ static void all_clean(struct store *s, struct judge *j)
 		if (!acase_is_open(j->cases[i]))
 			drop_closed(j, i);
 	}
-	memory_clean(&j->contacts.young);
-	memory_clean(&j->contacts.old);
-	memory_clean(&j->site_memory);
-	memory_clean(&j->outage_memory);
+	struct memory *m;
+	for (size_t i = 0; (m = judge_memory(j, &i)) != NULL;)
+		memory_clean(m);
 	for (size_t i = 0; i < s->n_inputs; i++) {
 		struct store_input *in = s->input[i];
 		in->dirty = in->has_snapshot = false;

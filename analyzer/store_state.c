@@ -4,15 +4,17 @@
 #include "analyzer/store.h"
 #include "lib/wire.h"
 
-/* version · number of slabs · (detector's name, slab) … · suspicion. A detector that grew or is new starts afresh;
+/* version · zone · odd messages · number of slabs · (detector's name, slab) … · suspicion. A detector that grew or is new starts afresh;
  * the others keep what they know. */
-#define STATE_VERSION 1
+#define STATE_VERSION 2
 
 void store_state_encode(const struct judge *j, const struct principal *p, struct buf *out)
 {
 	struct buf s = { 0 };
 	buf_addc(out, STATE_VERSION);
 	wire_put_i(out, p->utc_offset_s);
+	wire_put_u(out, p->odd.all);
+	wire_put_u(out, p->odd.home);
 	wire_put_u(out, detector_count());
 	for (size_t d = 0; d < detector_count(); d++) {
 		wire_put_sv(out, sv_cstr(detector_registry[d]->name));
@@ -37,9 +39,16 @@ static void take_slab(const struct judge *j, struct principal *p, struct sv name
 int store_state_decode(const struct judge *j, struct principal *p, struct sv blob)
 {
 	struct wire w = wire_of(blob);
-	if (!blob.n || *w.p++ != STATE_VERSION)
+	if (!blob.n)
+		return -1;
+	unsigned version = (unsigned char)*w.p++;
+	if (version < 1 || version > STATE_VERSION)
 		return -1;
 	p->utc_offset_s = (int32_t)wire_get_i(&w);
+	if (version >= 2) {
+		p->odd.all = (uint32_t)wire_get_u(&w);
+		p->odd.home = (uint32_t)wire_get_u(&w);
+	}
 	uint64_t n = wire_get_u(&w);
 	for (uint64_t i = 0; i < n && !w.bad; i++) {
 		struct sv name = wire_get_sv(&w), slab = wire_get_sv(&w);

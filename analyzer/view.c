@@ -1,6 +1,7 @@
 /* What the detectors see of a message: addresses as hashes, places, outcomes. */
 #include "analyzer/judge_int.h"
 #include "analyzer/outage.h"
+#include "analyzer/phrase.h"
 
 static uint8_t outcome_of(const struct txn_rcpt *r)
 {
@@ -25,35 +26,88 @@ void view_replies(struct judge *j, struct txn *t)
 	}
 }
 
-static void view_network(struct judge *j, struct message_view *m)
+/* The networks a principal uses are marked anew in every period in which nothing speaks against it; those of earlier periods are its home. */
+#define PERIOD_DAYS 3
+#define PERIODS 12
+#define USES_PLACE 0x706c6163u
+
+static uint64_t place_mark(const struct place *at)
 {
-	if (ipaddr_parse(m->txn->client_ip, &m->ip) != 0)
+	return at->geo.asn ? hash_mix(at->geo.asn, USES_PLACE) : hash_mix(at->wide_net, USES_PLACE);
+}
+
+static bool used_before(const struct judge *j, const struct principal *p, const struct place *at, int64_t now_us)
+{
+	uint64_t period = (uint64_t)(now_us / (PERIOD_DAYS * US_PER_DAY)), mark = place_mark(at);
+	for (uint64_t i = 1; i <= PERIODS; i++)
+		if (contacts_known(&j->contacts, hash_mix(hash_mix(p->key, mark), period - i)))
+			return true;
+	return false;
+}
+
+void view_remember_place(struct judge *j, const struct principal *p, const struct place *at)
+{
+	if (at->has_ip && !at->own_network && !p->open_case && p->score < 4 * NAT)
+		(void)judge_mark(j, p, place_mark(at), (uint64_t)(j->site->now_us / (PERIOD_DAYS * US_PER_DAY)));
+}
+
+/* An address of ours that the inventory gives to somebody else is no home. */
+static bool is_at_home(struct judge *j, const struct principal *p, struct sv ip)
+{
+	const char *its = enrich_customer(j->enrich, PRINCIPAL_HOST, ip);
+	return !its[0] || strcmp(its, enrich_customer(j->enrich, (enum principal_kind)p->kind, sv_cstr(p->id))) == 0;
+}
+
+void view_place(struct judge *j, const struct principal *p, struct sv client_ip, struct place *at)
+{
+	*at = (struct place){ .has_ip = false };
+	if (ipaddr_parse(client_ip, &at->ip) != 0)
 		return;
-	m->has_ip = true;
-	m->own_network = enrich_is_own_network(j->enrich, &m->ip);
+	at->has_ip = true;
+	at->own_network = enrich_is_own_network(j->enrich, &at->ip);
 	uint64_t a, b;
-	memcpy(&a, m->ip.b, 8);
-	memcpy(&b, m->ip.b + 8, 8);
-	bool v4 = ipaddr_is_v4(&m->ip);
+	memcpy(&a, at->ip.b, 8);
+	memcpy(&b, at->ip.b + 8, 8);
+	bool v4 = ipaddr_is_v4(&at->ip);
 	/* IPv4: /24 and /16 of the last four bytes; IPv6: /48 and /32. Bytes are in network order in memory. */
 	uint64_t mask24 = 0, mask16 = 0;
 	memset(&mask24, 0xff, v4 ? 7 : 6);
 	memset(&mask16, 0xff, v4 ? 6 : 4);
-	m->net = v4 ? hash_mix(b & mask24, 4) : hash_mix(a & mask24, 6);
-	m->wide_net = v4 ? hash_mix(b & mask16, 4) : hash_mix(a & mask16, 6);
-	m->geo = enrich_geo(j->enrich, &m->ip);
+	at->source = v4 ? hash_mix(b, 4) : hash_mix(a, 6);
+	at->net = v4 ? hash_mix(b & mask24, 4) : hash_mix(a & mask24, 6);
+	at->wide_net = v4 ? hash_mix(b & mask16, 4) : hash_mix(a & mask16, 6);
+	at->geo = enrich_geo(j->enrich, &at->ip);
+	if (p)
+		at->home = (at->own_network && is_at_home(j, p, client_ip)) || used_before(j, p, at, j->site->now_us);
 }
 
 /* A job that mails the same dead address every hour is a nuisance, not a dirty list. */
 #define WAS_BAD 0x6261646eu
 
-static bool seen_bad_before(struct judge *j, const struct principal *p, uint64_t rcpt_hash)
+#define WAS_BLAMED 0x626c616du
+
+/* Whether a refusal speaks against who wrote the message, not against our servers' names, addresses or ways. */
+static bool blames_sender(struct judge *j, const struct txn_rcpt *r)
 {
-	uint64_t pair = hash_mix(hash_mix(p->key, rcpt_hash), WAS_BAD);
-	if (contacts_known(&j->contacts, pair))
+	static const char *const about_us[] = { "sub=rdns", "sub=connect-reject", "sub=sender-null-mx", "sub=bad-sender", "sub=recipient-org-block" };
+	if (r->status != TXN_BOUNCED && r->status != TXN_DEFERRED)
+		return false;
+	if (r->reply_class == REPLY_SPAM_CONTENT || r->reply_class == REPLY_DOMAIN_LISTED)
 		return true;
-	contacts_add(&j->contacts, pair);
-	return false;
+	if (r->reply_class != REPLY_POLICY_BLOCK)
+		return false;
+	const char *detail = reply_classify(j->replies, r->reply, r->dsn).detail;
+	for (size_t i = 0; i < sizeof about_us / sizeof *about_us; i++)
+		if (strstr(detail, about_us[i]))
+			return false;
+	return true;
+}
+
+static void view_blame(struct judge *j, const struct principal *p, const struct message_view *m, const struct txn_rcpt *r, struct rcpt_view *v)
+{
+	v->blamed = r->changed && blames_sender(j, r);
+	if (v->blamed)
+		v->again = judge_mark(j, p, hash_mix(v->hash, hash_sv(&j->key, m->txn->queue_id)), WAS_BLAMED);
 }
 
 static void view_recipients(struct judge *j, const struct principal *p, struct message_view *m)
@@ -61,6 +115,7 @@ static void view_recipients(struct judge *j, const struct principal *p, struct m
 	const struct txn *t = m->txn;
 	m->rcpt = arena_alloc(&j->scratch, t->n_rcpt * sizeof *m->rcpt);
 	m->n_listed = t->n_rcpt;
+	size_t n_new = 0;
 	for (size_t i = 0; i < t->n_rcpt; i++) {
 		const struct txn_rcpt *r = &t->rcpt[i];
 		struct rcpt_view *v = &m->rcpt[i];
@@ -73,10 +128,13 @@ static void view_recipients(struct judge *j, const struct principal *p, struct m
 		v->changed = r->changed;
 		v->known = contacts_known(&j->contacts, hash_mix(p->key, v->hash));
 		if (r->changed && v->outcome == OUTCOME_BAD)
-			v->repeated = seen_bad_before(j, p, v->hash);
+			v->repeated = judge_mark(j, p, v->hash, WAS_BAD);
+		view_blame(j, p, m, r, v);
+		n_new += !v->known;
 		if (r->changed && (v->outcome == OUTCOME_GOOD || v->outcome == OUTCOME_BAD))
 			v->void_receiver = outage_note(&j->outage_memory, v->domain_hash, p->key, v->outcome == OUTCOME_BAD, m->at_us);
 	}
+	m->strangers = n_new * 2 > t->n_rcpt;
 	m->n_rcpt = (uint32_t)(t->nrcpt > (int64_t)t->n_rcpt && t->nrcpt < 100000 ? (size_t)t->nrcpt : t->n_rcpt);
 }
 
@@ -95,6 +153,26 @@ static struct sv best_line(const struct txn *t)
 	return t->n_lines ? t->lines[0] : (struct sv){ 0 };
 }
 
+static bool is_own_domain(struct judge *j, const struct principal *p, struct sv domain)
+{
+	const char *its = enrich_customer(j->enrich, PRINCIPAL_DOMAIN, domain);
+	if (enrich_is_local_domain(j->enrich, domain))
+		return true;
+	if (p->kind == PRINCIPAL_ACCOUNT && hash_folded(&j->key, sv_domain(sv_cstr(p->id))) == hash_folded(&j->key, domain))
+		return true;
+	return its[0] && strcmp(its, enrich_customer(j->enrich, (enum principal_kind)p->kind, sv_cstr(p->id))) == 0;
+}
+
+static void view_sender(struct judge *j, const struct principal *p, struct message_view *m)
+{
+	struct sv sender = m->txn->sender, domain = sv_domain(sender);
+	if (!sender.n)
+		return;
+	m->sender_hash = hash_folded(&j->key, sender);
+	m->sender_domain_hash = enrich_domain(j->enrich, &j->key, domain)->hash;
+	m->own_sender = is_own_domain(j, p, domain);
+}
+
 void view_message(struct judge *j, const struct principal *p, const struct txn *t, struct message_view *m)
 {
 	/* Time of the judge, not of the report: it never steps back, whatever several sources say. */
@@ -103,6 +181,8 @@ void view_message(struct judge *j, const struct principal *p, const struct txn *
 	m->null_sender = t->sender_known && t->sender.n == 0;
 	m->method_bit = method_bit(j, t->auth_method);
 	m->line = best_line(t);
-	view_network(j, m);
+	m->expansion = phrase_is_expansion(j, t->sender);
+	view_place(j, p, t->client_ip, &m->place);
+	view_sender(j, p, m);
 	view_recipients(j, p, m);
 }

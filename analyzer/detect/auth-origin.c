@@ -51,21 +51,21 @@ static uint16_t country_code(const struct geo *g)
 	return (uint16_t)((unsigned char)g->country[0] << 8 | (unsigned char)g->country[1]);
 }
 
-enum place { PLACE_KNOWN, PLACE_NEW_ASN, PLACE_NEW_COUNTRY, PLACE_NEW_NETWORK };
+enum novelty { PLACE_KNOWN, PLACE_NEW_ASN, PLACE_NEW_COUNTRY, PLACE_NEW_NETWORK };
 
-static enum place place_of(struct state *s, const struct message_view *m, uint16_t day)
+static enum novelty novelty_of(struct state *s, const struct message_view *m, uint16_t day)
 {
-	uint16_t cc = country_code(&m->geo);
+	uint16_t cc = country_code(&m->place.geo);
 	bool country_known = false;
 	for (size_t i = 0; i < s->n_origins; i++) {
 		struct origin *o = &s->origin[i];
 		country_known |= cc && o->country == cc;
-		if (m->geo.asn ? o->asn == m->geo.asn : o->net == (uint32_t)m->wide_net) {
+		if (m->place.geo.asn ? o->asn == m->place.geo.asn : o->net == (uint32_t)m->place.wide_net) {
 			o->day = day;
 			return PLACE_KNOWN;
 		}
 	}
-	if (!m->geo.asn && !cc)
+	if (!m->place.geo.asn && !cc)
 		return PLACE_NEW_NETWORK;
 	return country_known || !cc ? PLACE_NEW_ASN : PLACE_NEW_COUNTRY;
 }
@@ -79,7 +79,7 @@ static void remember(struct state *s, const struct message_view *m, uint16_t day
 		for (size_t i = 1; i < ORIGINS; i++)
 			if (s->origin[i].day < slot->day)
 				slot = &s->origin[i];
-	*slot = (struct origin){ m->geo.asn, (uint32_t)m->wide_net, country_code(&m->geo), day };
+	*slot = (struct origin){ m->place.geo.asn, (uint32_t)m->place.wide_net, country_code(&m->place.geo), day };
 }
 
 static void note_country(struct state *s, uint16_t cc)
@@ -97,7 +97,7 @@ static void note_country(struct state *s, uint16_t cc)
 static void novelty(struct principal *p, struct state *s, const struct options *o, const struct message_view *m)
 {
 	uint16_t day = (uint16_t)(m->at_us / US_PER_DAY);
-	enum place place = place_of(s, m, day);
+	enum novelty place = novelty_of(s, m, day);
 	if (place == PLACE_KNOWN)
 		return;
 	remember(s, m, day);
@@ -112,7 +112,7 @@ static void novelty(struct principal *p, struct state *s, const struct options *
 
 static void interleave(struct state *s, const struct options *o, const struct message_view *m)
 {
-	uint16_t cc = country_code(&m->geo);
+	uint16_t cc = country_code(&m->place.geo);
 	if (cc && s->last_country && cc != s->last_country && m->at_us - s->last_us < 30 * 60 * US_PER_S &&
 	    m->at_us - s->interleaved_us > US_PER_HOUR) {
 		walk_add(&s->novelty, NATS(o->two_countries), m->at_us, o->half_life_s);
@@ -131,7 +131,7 @@ static void spread(struct state *s, const struct options *o, const struct messag
 		s->nets = 0;
 		s->hour = hour;
 	}
-	linear_add(&s->nets, m->net);
+	linear_add(&s->nets, m->place.net);
 	unsigned n = linear_estimate(s->nets);
 	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
 		if (n >= steps[i].nets) {
@@ -148,7 +148,7 @@ static void message(struct judge *j, struct principal *p, void *state, const voi
 {
 	struct state *s = state;
 	const struct options *o = opt;
-	if (!m->first_report || !m->has_ip || ipaddr_is_loopback(&m->ip) || enrich_is_egress(j->enrich, &m->ip))
+	if (!m->first_report || !m->place.has_ip || ipaddr_is_loopback(&m->place.ip) || enrich_is_egress(j->enrich, &m->place.ip))
 		return;
 	if (m->method_bit && !(s->methods & m->method_bit)) {
 		if (s->methods && m->at_us - p->first_us >= o->learn_days * US_PER_DAY)
@@ -156,7 +156,7 @@ static void message(struct judge *j, struct principal *p, void *state, const voi
 		s->methods |= m->method_bit;
 	}
 	/* Our own access network is home; its addresses change by themselves. */
-	if (m->own_network)
+	if (m->place.own_network)
 		return;
 	walk_decay(&s->novelty, m->at_us, o->half_life_s);
 	novelty(p, s, o, m);
@@ -164,7 +164,7 @@ static void message(struct judge *j, struct principal *p, void *state, const voi
 	spread(s, o, m);
 	if (s->novelty.s || s->spread.s) {
 		s->messages++;
-		note_country(s, country_code(&m->geo));
+		note_country(s, country_code(&m->place.geo));
 	} else {
 		memset(s->countries, 0, sizeof s->countries);
 	}

@@ -101,13 +101,13 @@ static void message(struct judge *j, struct principal *p, void *state, const voi
 	}
 }
 
-static void reject(struct judge *j, struct principal *p, void *state, const void *opt, uint8_t class, int64_t at_us, struct sv line)
+static void fact(struct judge *j, struct principal *p, void *state, const void *opt, const struct fact_view *f)
 {
 	struct state *s = state;
-	(void)j, (void)p, (void)line;
-	if (class != REPLY_UNKNOWN_USER)
+	(void)j;
+	if (!p || f->class != REPLY_UNKNOWN_USER)
 		return;
-	trial(s, opt, true, at_us);
+	trial(s, opt, true, f->at_us);
 	s->bad++;
 	s->all++;
 }
@@ -165,7 +165,7 @@ const struct detector detector_bad_rcpt = {
 	.state_bytes = sizeof(struct state),
 	.options = &table,
 	.message = message,
-	.reject = reject,
+	.fact = fact,
 	.score = score,
 	.since = since,
 	.why = why,

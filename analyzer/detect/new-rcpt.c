@@ -97,7 +97,7 @@ static void message(struct judge *j, struct principal *p, void *state, const voi
 		if (m->rcpt[i].changed && m->rcpt[i].outcome >= OUTCOME_BAD)
 			s->refused++;
 	}
-	if (!m->first_report || m->null_sender || m->n_listed == 0 || phrase_is_expansion(j, m->txn->sender))
+	if (!m->first_report || m->null_sender || m->n_listed == 0 || m->expansion)
 		return;
 	bool x = n_new * 2 > m->n_listed;
 	bool ready = m->at_us - p->first_us >= o->learn_days * US_PER_DAY && s->contacted >= o->ready_recipients;

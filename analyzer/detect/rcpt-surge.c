@@ -134,7 +134,7 @@ static void weigh(struct judge *j, struct principal *p, struct state *s, const s
 static void message(struct judge *j, struct principal *p, void *state, const void *opt, const struct message_view *m)
 {
 	struct state *s = state;
-	if (!m->first_report || m->null_sender || phrase_is_expansion(j, m->txn->sender))
+	if (!m->first_report || m->null_sender || m->expansion)
 		return;
 	roll(j, p, s, m->at_us);
 	s->hour.n += m->n_rcpt;
