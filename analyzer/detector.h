@@ -15,6 +15,7 @@ struct detector {
 	const char *name;
 	const char *title;           /* in a heading: "writes to strangers" */
 	enum evidence_group group;
+	bool independent;            /* of how many and which recipients there are: an old address book does not make such evidence */
 	unsigned kinds;              /* bit set of 1 << enum principal_kind */
 	size_t state_bytes;          /* multiple of 8, zero = nothing known */
 	size_t shared_bytes;         /* of memory for all principals together (judge_shared()), all zero at first; 0: none */

@@ -32,6 +32,16 @@ void fusion_groups(const int32_t *scores, int32_t volume_cap, int32_t *groups)
 	}
 }
 
+bool fusion_is_home(const struct judge *j, const struct principal *p, const int32_t *scores)
+{
+	int32_t independent = 0;
+	for (size_t d = 0; d < detector_count(); d++)
+		if (detector_registry[d]->independent)
+			independent += scores[d];
+	return p->kind == PRINCIPAL_ACCOUNT && p->odd.all && p->odd.home * 5ull >= p->odd.all * 4ull && p->odd.all < (uint64_t)j->limits.home_messages &&
+	       independent < 3 * NAT;
+}
+
 static int32_t sum(const int32_t *groups)
 {
 	int32_t s = 0;
@@ -62,5 +72,6 @@ int32_t fusion_score(const struct judge *j, const struct principal *p, int64_t n
 	/* Guards look at what the other groups say, so a second round with that known. */
 	each(j, p, now_us, scores, total, groups);
 	fusion_groups(scores, cap, groups);
-	return sum(groups);
+	total = sum(groups);
+	return total > j->limits.home_cap && fusion_is_home(j, p, scores) ? (int32_t)j->limits.home_cap : total;
 }

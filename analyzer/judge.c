@@ -256,7 +256,8 @@ static void judge_message(struct judge *j, struct principal *p, const struct txn
 	count_odd(p, &m);
 	judge_after(j, p, &m, before, m.line, m.at_us);
 	remember_recipients(j, p, &m);
-	view_remember_place(j, p, &m.place);
+	if (!m.strangers || (p->score < NAT && m.at_us - p->first_us >= j->limits.ready_days * US_PER_DAY))
+		view_remember_place(j, p, &m.place);
 	if (p->kind == PRINCIPAL_ACCOUNT)
 		contacts_add(&j->contacts, hash_mix(p->key, IS_AN_ACCOUNT));
 }

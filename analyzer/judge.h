@@ -106,6 +106,7 @@ struct judge_limits { /* from the config's detector "fusion" section */
 	int64_t quiet_s, reopen_s, ready_days;
 	int32_t unready_cap;
 	int64_t contacts_bytes;
+	int64_t home_cap, home_messages;
 };
 
 /* How the judge reaches the store; results live in the judge. */

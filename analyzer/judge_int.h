@@ -17,7 +17,7 @@ void view_replies(struct judge *j, struct txn *t);
 void view_message(struct judge *j, const struct principal *p, const struct txn *t, struct message_view *ret_m);
 /* p may be NULL: then nothing is its home. */
 void view_place(struct judge *j, const struct principal *p, struct sv client_ip, struct place *ret_place);
-/* Nothing speaks against p now: where it writes from is home later on. */
+/* p writes to people it knows from there: if nothing speaks against it now, that is home later on. */
 void view_remember_place(struct judge *j, const struct principal *p, const struct place *at);
 
 /* attribute.c: NULL when it is nobody's: mail from outside, bounces, forwards. */

@@ -26,7 +26,8 @@ void view_replies(struct judge *j, struct txn *t)
 	}
 }
 
-/* The networks a principal uses are marked anew in every period in which nothing speaks against it; those of earlier periods are its home. */
+/* The networks from which a principal writes to people it knows are marked anew in every period in which nothing speaks against it; those of
+ * earlier periods are its home. */
 #define PERIOD_DAYS 3
 #define PERIODS 12
 #define USES_PLACE 0x706c6163u

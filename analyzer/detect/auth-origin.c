@@ -20,7 +20,7 @@ static const struct opt_row rows[] = {
 	{ "two-countries", OPT_REAL, offsetof(struct options, two_countries), "3", 0, 14, "nats", "logins from two countries within 30 minutes" },
 	{ "new-method", OPT_REAL, offsetof(struct options, new_method), "1", 0, 14, "nats", "first login by an authentication method never used" },
 	{ "novelty-cap", OPT_REAL, offsetof(struct options, novelty_cap), "8", 0, 64, "nats", "most evidence of new places" },
-	{ "travel-cap", OPT_REAL, offsetof(struct options, travel_cap), "4", 0, 64, "nats", "the same with fewer than 5 messages and nothing else against the account: a traveller" },
+	{ "travel-cap", OPT_REAL, offsetof(struct options, travel_cap), "4", 0, 64, "nats", "the same of a traveller: fewer than 5 messages and nothing else against the account, or two thirds of the mail go to people it knows" },
 	{ "spread-cap", OPT_REAL, offsetof(struct options, spread_cap), "14", 0, 64, "nats", "most evidence once ten or more networks were used within an hour" },
 	{ 0 },
 };
@@ -41,7 +41,7 @@ struct state {
 	int64_t interleaved_us;
 	uint16_t last_country;
 	uint8_t methods, n_origins;
-	uint32_t messages;          /* since novelty.since_us, from new places */
+	uint32_t messages, strangers; /* since novelty.since_us, from outside our own networks; those that went mostly to strangers */
 	uint32_t shown_nets, new_places;
 	uint16_t countries[6];      /* seen since the evidence began */
 };
@@ -105,7 +105,7 @@ static void novelty(struct principal *p, struct state *s, const struct options *
 		return;
 	double w = place == PLACE_NEW_COUNTRY ? o->new_country : place == PLACE_NEW_ASN ? o->new_asn : o->new_network;
 	if (s->novelty.s == 0)
-		s->messages = s->new_places = 0;
+		s->messages = s->strangers = s->new_places = 0;
 	walk_add(&s->novelty, NATS(w), m->at_us, o->half_life_s);
 	s->new_places++;
 }
@@ -160,31 +160,38 @@ static void message(struct judge *j, struct principal *p, void *state, const voi
 		return;
 	walk_decay(&s->novelty, m->at_us, o->half_life_s);
 	novelty(p, s, o, m);
-	interleave(s, o, m);
-	spread(s, o, m);
+	if (!m->place.home) { /* a telephone and an office abroad may be in use at once for years */
+		interleave(s, o, m);
+		spread(s, o, m);
+	}
 	if (s->novelty.s || s->spread.s) {
 		s->messages++;
+		s->strangers += m->strangers;
 		note_country(s, country_code(&m->place.geo));
 	} else {
 		memset(s->countries, 0, sizeof s->countries);
 	}
 }
 
+/* Who is away writes a little, or goes on writing to the people he knows; who stole a password writes to strangers. */
 static bool is_traveller(const struct state *s, int32_t others)
 {
-	return s->messages < 5 && others <= 2 * NAT;
+	return (s->messages < 5 && others <= 2 * NAT) || s->strangers * 3 < s->messages;
 }
 
 static int32_t score(const struct judge *j, const struct principal *p, void *state, const void *opt, int64_t now_us, int32_t others)
 {
 	struct state *s = state;
 	const struct options *o = opt;
-	(void)j, (void)p;
 	walk_decay(&s->novelty, now_us, o->half_life_s);
 	walk_decay(&s->spread, now_us, o->half_life_s);
-	int32_t cap = NATS(is_traveller(s, others) ? o->travel_cap : o->novelty_cap);
-	int32_t n = s->novelty.s < cap ? s->novelty.s : cap, sum = n + s->spread.s;
-	int32_t most = NATS(s->shown_nets >= 10 ? o->spread_cap : 10);
+	bool away = is_traveller(s, others);
+	int32_t cap = NATS(away ? o->travel_cap : o->novelty_cap);
+	int32_t n = s->novelty.s < cap ? s->novelty.s : cap;
+	/* A telephone on the way changes its network all the time; ten within an hour are no telephone. */
+	int32_t sum = away && s->shown_nets < 10 ? n : n + s->spread.s;
+	bool young = now_us - p->first_us < j->limits.ready_days * US_PER_DAY; /* its places are not all known yet */
+	int32_t most = NATS(s->shown_nets >= 10 ? o->spread_cap : young ? o->novelty_cap : 10);
 	return sum < most ? sum : most;
 }
 
@@ -228,6 +235,8 @@ static void guards(const struct judge *j, const struct principal *p, const void 
 	(void)j, (void)p;
 	if (s->novelty.s > NATS(o->travel_cap) && s->messages < 5)
 		buf_printf(out, "fewer than 5 messages from the new place: counted as travel unless something else speaks against it; ");
+	else if (s->novelty.s + s->spread.s > NATS(o->travel_cap) && s->strangers * 3 < s->messages)
+		buf_printf(out, "the new place writes to people the account knows: counted as travel; ");
 }
 
 static void forgive(void *state)
