@@ -142,6 +142,45 @@ void walk_raise(struct walk *w, int32_t level, int64_t now_us, int64_t half_life
 	}
 }
 
+void walk_message(struct walk *w, uint32_t bad, uint32_t good, uint32_t most, int32_t theta0, int32_t theta1, int64_t now_us, int64_t half_life_s)
+{
+	if (bad > most) {
+		good = (uint32_t)((uint64_t)good * most / bad);
+		bad = most;
+	}
+	for (uint32_t i = 0; i < bad; i++)
+		walk_trial(w, true, theta0, theta1, now_us, half_life_s);
+	for (uint32_t i = 0; i < good && i < 64 && w->s; i++)
+		walk_trial(w, false, theta0, theta1, now_us, half_life_s);
+}
+
+int64_t walk_since(const void *state)
+{
+	return ((const struct walk *)state)->since_us;
+}
+
+void walk_forget(void *state)
+{
+	struct walk *w = state;
+	*w = (struct walk){ .at_us = w->at_us };
+}
+
+#define LEARNED_ONE (1u << 16)
+
+void learned_add(struct learned *l, bool x)
+{
+	l->yes -= l->yes / 200;
+	l->all -= l->all / 200;
+	l->yes += x ? LEARNED_ONE : 0;
+	l->all += LEARNED_ONE;
+}
+
+int32_t learned_theta(const struct learned *l, unsigned times, unsigned prior_yes, unsigned prior_all, int32_t least, int32_t most)
+{
+	uint64_t share = (uint64_t)times * THETA_ONE * (l->yes + (uint64_t)prior_yes * LEARNED_ONE) / (l->all + (uint64_t)prior_all * LEARNED_ONE);
+	return share < (uint64_t)least ? least : share > (uint64_t)most ? most : (int32_t)share;
+}
+
 unsigned fixed_bin(uint64_t n)
 {
 	if (n <= 1)

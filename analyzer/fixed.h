@@ -36,6 +36,19 @@ void walk_add(struct walk *w, int32_t weight, int64_t now_us, int64_t half_life_
 /* Decays, then raises s to at least level. */
 void walk_raise(struct walk *w, int32_t level, int64_t now_us, int64_t half_life_s);
 
+/* The trials of one message: bad ones and good ones. More than `most` bad ones count as `most`, with the good ones scaled down as well: the
+ * recipients of a message are not independent. */
+void walk_message(struct walk *w, uint32_t bad, uint32_t good, uint32_t most, int32_t theta0, int32_t theta1, int64_t now_us, int64_t half_life_s);
+/* For detectors whose state begins with its walk: when it left zero; forgetting it. */
+int64_t walk_since(const void *state);
+void walk_forget(void *state);
+
+/* How often a principal's trials are yes by itself: decayed by 1/200 a trial, so a memory of some 200. All zero: nothing known. */
+struct learned { uint64_t yes, all; /* 1/65536 */ };
+void learned_add(struct learned *l, bool x);
+/* `times` times that share with a prior, in 1/1024; between least and most. */
+int32_t learned_theta(const struct learned *l, unsigned times, unsigned prior_yes, unsigned prior_all, int32_t least, int32_t most);
+
 /* K2. Half-octave bin of a count ≥ 1: min(27, floor(2·log2 n)); 0 for 0. */
 #define SURPRISE_BINS 28
 unsigned fixed_bin(uint64_t n);

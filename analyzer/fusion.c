@@ -39,7 +39,7 @@ bool fusion_is_home(const struct judge *j, const struct principal *p, const int3
 		if (detector_registry[d]->independent)
 			independent += scores[d];
 	return p->kind == PRINCIPAL_ACCOUNT && p->odd.all && p->odd.home * 5ull >= p->odd.all * 4ull && p->odd.all < (uint64_t)j->limits.home_messages &&
-	       independent < 3 * NAT;
+	       independent < j->limits.home_proof;
 }
 
 static int32_t sum(const int32_t *groups)

@@ -52,6 +52,7 @@ struct rcpt_view {
 	bool repeated;        /* the same unknown recipient was counted for this principal before */
 	bool void_receiver;   /* the receiver refuses nearly everybody at the moment: its verdict says nothing */
 	bool blamed;          /* refused, now or for good, as spam, by policy or for a listed domain: counted once per recipient */
+	bool listed;          /* refused, now or for good, because our outgoing address is listed or of bad repute; counted once per recipient */
 	bool again;           /* it was refused so before */
 };
 
@@ -106,7 +107,7 @@ struct judge_limits { /* from the config's detector "fusion" section */
 	int64_t quiet_s, reopen_s, ready_days;
 	int32_t unready_cap;
 	int64_t contacts_bytes;
-	int64_t home_cap, home_messages;
+	int64_t home_cap, home_messages, home_proof;
 };
 
 /* How the judge reaches the store; results live in the judge. */

@@ -104,10 +104,21 @@ static bool blames_sender(struct judge *j, const struct txn_rcpt *r)
 	return true;
 }
 
+static bool blames_egress(struct judge *j, const struct txn_rcpt *r)
+{
+	if (r->status != TXN_BOUNCED && r->status != TXN_DEFERRED)
+		return false;
+	if (r->reply_class != REPLY_RATE_LIMITED)
+		return r->reply_class == REPLY_IP_LISTED;
+	const char *detail = reply_classify(j->replies, r->reply, r->dsn).detail;
+	return strstr(detail, "sub=ip-reputation") || strstr(detail, "sub=complaints");
+}
+
 static void view_blame(struct judge *j, const struct principal *p, const struct message_view *m, const struct txn_rcpt *r, struct rcpt_view *v)
 {
 	v->blamed = r->changed && blames_sender(j, r);
-	if (v->blamed)
+	v->listed = r->changed && blames_egress(j, r);
+	if (v->blamed || v->listed)
 		v->again = judge_mark(j, p, hash_mix(v->hash, hash_sv(&j->key, m->txn->queue_id)), WAS_BLAMED);
 }
 

@@ -52,18 +52,11 @@ static bool domain_counts(struct state *s, uint64_t hash, int64_t at_us, int64_t
 	return true;
 }
 
-static void trial(struct state *s, const struct options *o, bool bad, int64_t at_us)
-{
-	walk_trial(&s->walk, bad, (int32_t)(o->theta0 * THETA_ONE), (int32_t)(o->theta1 * THETA_ONE), at_us, o->half_life_s);
-	if (s->walk.since_us == 0)
-		s->bad = s->all = 0;
-}
-
 static void message(struct judge *j, struct principal *p, void *state, const void *opt, const struct message_view *m)
 {
 	struct state *s = state;
 	const struct options *o = opt;
-	int64_t bad = 0, good = 0, counted = 0;
+	uint32_t bad = 0, good = 0, counted = 0;
 	(void)j, (void)p;
 	if (m->null_sender)
 		return;
@@ -86,18 +79,12 @@ static void message(struct judge *j, struct principal *p, void *state, const voi
 			s->capped++;
 		bad++;
 	}
-	/* One message counts as few trials, with the same share of bad ones: its recipients are not independent. */
-	if (counted && counted > o->per_message) {
-		good = good * o->per_message / counted;
-		counted = o->per_message;
-	}
-	for (int64_t i = 0; i < counted; i++)
-		trial(s, o, true, m->at_us);
-	for (int64_t i = 0; i < good && i < 64; i++)
-		trial(s, o, false, m->at_us);
+	walk_message(&s->walk, counted, good, (uint32_t)o->per_message, (int32_t)(o->theta0 * THETA_ONE), (int32_t)(o->theta1 * THETA_ONE), m->at_us, o->half_life_s);
+	if (s->walk.since_us == 0)
+		s->bad = s->all = 0;
 	if (s->walk.since_us) {
-		s->bad += (uint32_t)bad;
-		s->all += (uint32_t)(bad + good);
+		s->bad += bad;
+		s->all += bad + good;
 	}
 }
 
@@ -107,7 +94,8 @@ static void fact(struct judge *j, struct principal *p, void *state, const void *
 	(void)j;
 	if (!p || f->class != REPLY_UNKNOWN_USER)
 		return;
-	trial(s, opt, true, f->at_us);
+	const struct options *o = opt;
+	walk_trial(&s->walk, true, (int32_t)(o->theta0 * THETA_ONE), (int32_t)(o->theta1 * THETA_ONE), f->at_us, o->half_life_s);
 	s->bad++;
 	s->all++;
 }
@@ -118,11 +106,6 @@ static int32_t score(const struct judge *j, const struct principal *p, void *sta
 	const struct options *o = opt;
 	(void)j, (void)p, (void)others;
 	return walk_evidence(&s->walk, now_us, o->half_life_s, NATS(o->cap));
-}
-
-static int64_t since(const void *state)
-{
-	return ((const struct state *)state)->walk.since_us;
 }
 
 static void why(const struct judge *j, const struct principal *p, const void *state, const void *opt, struct buf *out)
@@ -151,12 +134,6 @@ static void guards(const struct judge *j, const struct principal *p, const void 
 		buf_printf(out, "%u unknown recipients not counted: the receiver refused nearly everybody; ", s->voided);
 }
 
-static void forgive(void *state)
-{
-	struct state *s = state;
-	s->walk = (struct walk){ .at_us = s->walk.at_us };
-}
-
 const struct detector detector_bad_rcpt = {
 	.name = "bad-rcpt",
 	.title = "dirty recipient list",
@@ -167,8 +144,8 @@ const struct detector detector_bad_rcpt = {
 	.message = message,
 	.fact = fact,
 	.score = score,
-	.since = since,
+	.since = walk_since,
 	.why = why,
 	.guards = guards,
-	.forgive = forgive,
+	.forgive = walk_forget,
 };

@@ -29,7 +29,7 @@ static const struct opt_table table = { "detector", "new-rcpt", rows, sizeof(str
 
 struct state {
 	struct walk walk;
-	uint64_t n_new, n_all;  /* learned, decayed; 1/65536 message */
+	struct learned learned; /* share of messages to strangers */
 	uint32_t contacted;     /* recipients ever, for readiness */
 	uint32_t messages, strangers, all_messages; /* since walk.since_us */
 	uint32_t refused;       /* refused recipients since then */
@@ -38,30 +38,14 @@ struct state {
 
 #define ONE (1u << 16)
 
-/* 0.995 per message: a memory of some 200 messages. */
-static void learn(struct state *s, bool x)
-{
-	s->n_new -= s->n_new / 200;
-	s->n_all -= s->n_all / 200;
-	s->n_new += x ? ONE : 0;
-	s->n_all += ONE;
-}
-
-static int32_t clamp_theta(double least, double most, uint64_t value)
-{
-	int32_t lo = (int32_t)(least * THETA_ONE), hi = (int32_t)(most * THETA_ONE);
-	return value < (uint64_t)lo ? lo : value > (uint64_t)hi ? hi : (int32_t)value;
-}
-
 static int32_t null_rate(const struct judge *j, const struct principal *p, const struct state *s, const struct options *o, int64_t now_us)
 {
-	/* Twice the learned share, with a prior of 2 in 14. */
-	uint64_t own = 2 * THETA_ONE * (s->n_new + 2 * ONE) / (s->n_all + 14 * ONE);
-	if (now_us - p->first_us < o->ready_days * US_PER_DAY) {
-		uint64_t site = j->site->n_all ? 2 * THETA_ONE * j->site->n_new / j->site->n_all : THETA_ONE;
-		own = own > site ? own : site;
-	}
-	return clamp_theta(o->theta0_least, o->theta0_most, own);
+	int32_t least = (int32_t)(o->theta0_least * THETA_ONE), most = (int32_t)(o->theta0_most * THETA_ONE);
+	int32_t own = learned_theta(&s->learned, 2, 2, 14, least, most);
+	if (now_us - p->first_us >= o->ready_days * US_PER_DAY)
+		return own;
+	uint64_t site = j->site->n_all ? 2 * THETA_ONE * j->site->n_new / j->site->n_all : THETA_ONE;
+	return site > (uint64_t)most ? most : (int32_t)site > own ? (int32_t)site : own;
 }
 
 static unsigned trials(size_t n, size_t n_new)
@@ -112,7 +96,7 @@ static void message(struct judge *j, struct principal *p, void *state, const voi
 	}
 	/* No learning while suspicious: an attack must not teach us that strangers are normal. */
 	if (s->walk.s < 4 * NAT) {
-		learn(s, x);
+		learned_add(&s->learned, x);
 		j->site->n_new -= j->site->n_new / 4096;
 		j->site->n_all -= j->site->n_all / 4096;
 		j->site->n_new += x ? ONE : 0;
@@ -133,11 +117,6 @@ static int32_t score(const struct judge *j, const struct principal *p, void *sta
 	const struct options *o = opt;
 	(void)j, (void)p, (void)others;
 	return walk_evidence(&s->walk, now_us, o->half_life_s, NATS(is_batch(s) ? o->batch_cap : o->cap));
-}
-
-static int64_t since(const void *state)
-{
-	return ((const struct state *)state)->walk.since_us;
 }
 
 static void why(const struct judge *j, const struct principal *p, const void *state, const void *opt, struct buf *out)
@@ -161,12 +140,6 @@ static void guards(const struct judge *j, const struct principal *p, const void 
 		buf_printf(out, "known for less than %d days: judged by the whole site's share of first contacts; ", (int)o->ready_days);
 }
 
-static void forgive(void *state)
-{
-	struct state *s = state;
-	s->walk = (struct walk){ .at_us = s->walk.at_us };
-}
-
 const struct detector detector_new_rcpt = {
 	.name = "new-rcpt",
 	.title = "writes to strangers",
@@ -176,8 +149,8 @@ const struct detector detector_new_rcpt = {
 	.options = &table,
 	.message = message,
 	.score = score,
-	.since = since,
+	.since = walk_since,
 	.why = why,
 	.guards = guards,
-	.forgive = forgive,
+	.forgive = walk_forget,
 };

@@ -151,11 +151,6 @@ static int32_t score(const struct judge *j, const struct principal *p, void *sta
 	return walk_evidence(&s->walk, now_us, o->half_life_s, NATS(o->cap));
 }
 
-static int64_t since(const void *state)
-{
-	return ((const struct state *)state)->walk.since_us;
-}
-
 /* e^(ln) as a round number for people: two significant digits. */
 static uint64_t one_in(int32_t ln)
 {
@@ -201,7 +196,7 @@ const struct detector detector_rcpt_surge = {
 	.options = &table,
 	.message = message,
 	.score = score,
-	.since = since,
+	.since = walk_since,
 	.why = why,
 	.forgive = forgive,
 };
