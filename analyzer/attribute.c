@@ -1,4 +1,5 @@
 /* Whose is this message, or this fact? */
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -53,4 +54,49 @@ struct principal *attribute_record(struct judge *j, const struct record *r)
 	    !enrich_is_own_network(j->enrich, &ip))
 		return NULL;
 	return judge_principal(j, PRINCIPAL_HOST, r->client_ip, r->time_us);
+}
+
+/* An outgoing address of ours that the text names. */
+static bool named_egress(const struct judge *j, struct sv text, struct sv *ret_ip)
+{
+	struct ipaddr ip;
+	for (size_t i = 0; i < text.n;) {
+		size_t from = i;
+		while (i < text.n && (isxdigit((unsigned char)text.p[i]) || text.p[i] == '.' || text.p[i] == ':'))
+			i++;
+		*ret_ip = sv_make(text.p + from, i - from);
+		while (ret_ip->n && (ret_ip->p[ret_ip->n - 1] == '.' || ret_ip->p[ret_ip->n - 1] == ':'))
+			ret_ip->n--;
+		if (ret_ip->n >= 3 && ret_ip->n < 46 && ipaddr_parse(*ret_ip, &ip) == 0 && enrich_is_egress(j->enrich, &ip))
+			return true;
+		i += i == from;
+	}
+	return false;
+}
+
+size_t attribute_egress(struct judge *j, const struct txn *t, bool *ret_refused, struct principal *ret_p[ATTRIBUTE_EGRESS_MAX])
+{
+	const struct prefix_table *all = &j->conf->egress;
+	struct sv ip;
+	*ret_refused = false;
+	for (size_t i = 0; i < t->n_rcpt; i++) {
+		const struct txn_rcpt *r = &t->rcpt[i];
+		if (!r->changed || (r->reply_class != REPLY_IP_LISTED && r->reply_class != REPLY_RATE_LIMITED))
+			continue;
+		*ret_refused = true;
+		if (named_egress(j, r->reply, &ip)) {
+			ret_p[0] = judge_principal(j, PRINCIPAL_OWN_IP, ip, t->at_us);
+			return 1;
+		}
+	}
+	/* Logs do not say through which address a message left: a refusal that names none is nobody's where there are several. */
+	size_t n = 0;
+	if (all->n > ATTRIBUTE_EGRESS_MAX || (*ret_refused && all->n > 1))
+		return 0;
+	for (size_t i = 0; i < all->n; i++) {
+		char text[48];
+		if (all->v[i].bits == 128)
+			ret_p[n++] = judge_principal(j, PRINCIPAL_OWN_IP, sv_make(text, ipaddr_text(&all->v[i].addr, text)), t->at_us);
+	}
+	return n;
 }

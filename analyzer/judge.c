@@ -241,20 +241,44 @@ static void count_odd(struct principal *p, const struct message_view *m)
 	p->odd.home += m->place.home;
 }
 
-static void judge_message(struct judge *j, struct principal *p, const struct txn *t)
+static void judge_view(struct judge *j, struct principal *p, const struct message_view *m)
 {
-	struct message_view m;
 	int32_t before[64];
-	view_message(j, p, t, &m);
-	tally_principal(j, p, &m);
-	score_before(j, p, m.at_us, before);
+	score_before(j, p, m->at_us, before);
 	for (size_t d = 0; d < detector_count(); d++) {
 		const struct detector *x = detector_registry[d];
 		if (x->message && (x->kinds >> p->kind & 1))
-			x->message(j, p, judge_slab(j, p, d), judge_options(j, d), &m);
+			x->message(j, p, judge_slab(j, p, d), judge_options(j, d), m);
 	}
-	count_odd(p, &m);
-	judge_after(j, p, &m, before, m.line, m.at_us);
+	count_odd(p, m);
+	judge_after(j, p, m, before, m->line, m->at_us);
+}
+
+/* What receivers say about our own outgoing addresses. The mail of who is suspected may be refused for its own sake. */
+static void judge_egress(struct judge *j, const struct principal *sender, const struct txn *t)
+{
+	struct principal *p[ATTRIBUTE_EGRESS_MAX];
+	struct message_view m;
+	bool refused;
+	if (sender && (sender->score >= 2 * NAT || sender->open_case))
+		return;
+	size_t n = attribute_egress(j, t, &refused, p);
+	for (size_t i = 0; i < n; i++) {
+		if (!refused && p[i]->score == 0)
+			continue;
+		view_message(j, p[i], t, &m);
+		m.sender = sender;
+		tally_principal(j, p[i], &m);
+		judge_view(j, p[i], &m);
+	}
+}
+
+static void judge_message(struct judge *j, struct principal *p, const struct txn *t)
+{
+	struct message_view m;
+	view_message(j, p, t, &m);
+	tally_principal(j, p, &m);
+	judge_view(j, p, &m);
 	remember_recipients(j, p, &m);
 	if (!m.strangers || (p->score < NAT && m.at_us - p->first_us >= j->limits.ready_days * US_PER_DAY))
 		view_remember_place(j, p, &m.place);
@@ -275,6 +299,8 @@ void judge_txn(struct judge *j, struct txn *t)
 		judge_message(j, p, t);
 	else
 		attribute_received(j, t);
+	if (j->conf->egress.n)
+		judge_egress(j, p, t);
 }
 
 static void judge_fact(struct judge *j, struct principal *p, const struct record *r, struct sv line)

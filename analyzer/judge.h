@@ -79,6 +79,7 @@ struct fact_view {
 struct message_view {
 	const struct txn *txn;
 	int64_t at_us;
+	const struct principal *sender; /* whose mail it is, where another principal is judged by it (own addresses); may be NULL */
 	bool first_report;    /* false: outcomes of a message judged before */
 	bool null_sender;
 	uint32_t n_rcpt;      /* as the envelope says, at least as many as are listed */
