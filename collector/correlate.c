@@ -423,6 +423,9 @@ static bool is_fact(const struct record *r)
 	};
 	if (r->kind == RECORD_AUTH_FAIL || r->kind == RECORD_AUTH_OK || r->kind == RECORD_REJECT)
 		return true;
+	/* A session that asked for recipients and sent nothing, or asked who is there. */
+	if (r->kind == RECORD_DISCONNECT && r->has_counts)
+		return (r->counts.rcpt_ok > 0 && r->counts.data <= 0 && r->counts.bdat <= 0) || r->counts.vrfy > 0;
 	for (size_t i = 0; r->kind == RECORD_POLICY && i < sizeof verdicts / sizeof *verdicts; i++)
 		if (sv_eq(r->status, verdicts[i]))
 			return true;
@@ -435,6 +438,14 @@ void correlate_advance(struct correlate *c, int64_t us)
 		return;
 	c->now_us = us;
 	report_timers(c);
+}
+
+/* In the arrival line, or in a line of a header check. */
+static void subject(struct correlate *c, const struct record *r)
+{
+	uint32_t k, m = find(c, r, &k);
+	if (m != OPEN_NONE && c->msg[m].subject.at == OPEN_NONE)
+		open_set(c, &c->msg[m], &c->msg[m].subject, sv_take(r->subject, TXN_SUBJECT_BYTES));
 }
 
 void correlate_record(struct correlate *c, const struct record *r, struct sv line, bool keeps_removed)
@@ -473,5 +484,7 @@ void correlate_record(struct correlate *c, const struct record *r, struct sv lin
 		if (r->child_queue_id.n)
 			notified(c, r);
 	}
+	if (r->subject.n && r->queue_id.n)
+		subject(c, r);
 	report_limit(c);
 }

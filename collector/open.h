@@ -27,7 +27,7 @@ enum open_list { OPEN_FRESH, OPEN_QUEUED, OPEN_LISTS };
 enum open_due { OPEN_DUE_NOT, OPEN_DUE_REPORT, OPEN_DUE_LINGER, OPEN_DUES };
 
 /* T(name): every text of a message's head. */
-#define OPEN_TEXTS(T) T(message_id) T(client_ip) T(client_name) T(account) T(auth_method) T(sender) T(parent) T(local_user)
+#define OPEN_TEXTS(T) T(message_id) T(client_ip) T(client_name) T(account) T(auth_method) T(sender) T(parent) T(local_user) T(subject)
 
 struct open_msg {
 	uint32_t host, first_key, n_keys, keys_open; /* keys_open: other queue ids of it that are not removed yet */

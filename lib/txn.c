@@ -5,7 +5,7 @@
 #include "lib/reply_class.h"
 #include "lib/wire.h"
 
-#define TXN_WIRE_VERSION 2 /* 1: without local_user */
+#define TXN_WIRE_VERSION 3 /* 1: without local_user; 2: without subject */
 
 static const char *const status_names[TXN_STATUS_COUNT] = { "pending", "sent", "deferred", "bounced", "expired" };
 static const char *const origin_names[TXN_ORIGIN_COUNT] = { "smtp", "submission", "local", "script", "bounce", "forward" };
@@ -52,6 +52,7 @@ void txn_encode(const struct txn *t, struct buf *out)
 	TXN_TEXTS(T)
 #undef T
 	wire_put_sv(out, t->local_user);
+	wire_put_sv(out, t->subject);
 	wire_put_i(out, t->uid);
 	wire_put_i(out, t->size);
 	wire_put_i(out, t->nrcpt);
@@ -111,6 +112,8 @@ static void head_decode(struct wire *w, struct txn *t)
 #undef T
 	if (version > 1)
 		t->local_user = wire_get_sv(w);
+	if (version >= 3)
+		t->subject = wire_get_sv(w);
 	t->uid = wire_get_i(w);
 	t->size = wire_get_i(w);
 	t->nrcpt = wire_get_i(w);
@@ -206,6 +209,7 @@ static void head_json(const struct txn *t, struct buf *out)
 	if (t->uid >= 0)
 		jsonw_field_int(out, SV("uid"), t->uid);
 	jsonw_field_text(out, SV("local_user"), t->local_user);
+	jsonw_field_text(out, SV("subject"), t->subject);
 	if (t->sender_known)
 		jsonw_field_text(out, SV("sender"), t->sender.p ? t->sender : SV(""));
 	if (t->size >= 0)

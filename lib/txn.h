@@ -24,6 +24,8 @@ enum txn_origin { TXN_SMTP, TXN_SUBMISSION, TXN_LOCAL, TXN_SCRIPT, TXN_BOUNCE, T
 #define TXN_LINES 2         /* raw log lines kept as evidence, at most TXN_LINE_BYTES each */
 #define TXN_LINE_BYTES 480
 
+#define TXN_SUBJECT_BYTES 120
+
 struct txn_rcpt {
 	struct sv recipient, orig_recipient; /* orig_recipient absent when the same */
 	struct sv dsn, reply;                /* reply: remote text as logged, ≤ 400 bytes */
@@ -47,6 +49,7 @@ struct txn {
 	bool sender_known; /* false: no envelope line seen; an empty known sender is the null sender <> */
 	int64_t uid;       /* -1 absent */
 	struct sv local_user; /* login name of the process that gave it to the MTA, where the log has no number */
+	struct sv subject; /* where the log has it, at most TXN_SUBJECT_BYTES; the archive does not keep it */
 	int64_t size;      /* bytes, -1 absent */
 	int64_t nrcpt;     /* as the envelope line says, -1 absent */
 	struct sv parent_queue_id; /* of a bounce or forward: the message it comes from */
