@@ -1,0 +1,184 @@
+/* D14 no-retry: fire-and-forget and address probing, as our own servers' logs show them of customers' hosts. (a) A Bernoulli walk on "greylisted and
+ * not tried again within four hours", 5 % against 90 %: real servers retry (Postfix after 300 to 4000 s, Exim after 15 minutes to 2 hours).
+ * (b) A walk on "a session with accepted recipients and no message", 5 % against 60 %; VRFY counts, too. docs/detectors.md B.2, D14. */
+#include "analyzer/detector.h"
+#include "analyzer/phrase.h"
+
+struct options {
+	bool enabled;
+	int64_t half_life_s, retry_s, probes_hour;
+	double vrfy, cap, alone_cap;
+};
+
+static const struct opt_row rows[] = {
+	{ "enabled", OPT_BOOL, offsetof(struct options, enabled), "true", 0, 0, "", "whether this detector speaks" },
+	{ "half-life", OPT_TIME_S, offsetof(struct options, half_life_s), "24h", 60, 31536000, "s", "evidence halves in this time" },
+	{ "retry", OPT_TIME_S, offsetof(struct options, retry_s), "4h", 600, 86400, "s", "a real server tries a greylisted message again within this time" },
+	{ "probes-hour", OPT_INT, offsetof(struct options, probes_hour), "20", 1, 10000, "sessions", "sessions without a message within an hour that are an address probe by themselves" },
+	{ "vrfy", OPT_REAL, offsetof(struct options, vrfy), "2", 0, 8, "nats", "a session with VRFY or EXPN" },
+	{ "cap", OPT_REAL, offsetof(struct options, cap), "8", 0, 64, "nats", "most evidence; below 12 it cannot open a case alone" },
+	{ "alone-cap", OPT_REAL, offsetof(struct options, alone_cap), "12", 0, 64, "nats", "the same once probes-hour was reached" },
+	{ 0 },
+};
+static const struct opt_table table = { "detector", "no-retry", rows, sizeof(struct options) };
+
+#define PENDING 6
+struct state {
+	struct walk greylisted, probes;
+	struct { uint32_t hash, minute; } pending[PENDING];
+	uint32_t dropped, tried_again; /* greylisted messages, since greylisted.since_us */
+	uint32_t empty, all;           /* sessions, since probes.since_us */
+	uint32_t hour, empty_now, shown_empty, pad; /* of this hour; of the worst */
+};
+
+#define GREY_THETA0 51  /* .05 */
+#define GREY_THETA1 921 /* .90 */
+#define PROBE_THETA0 51
+#define PROBE_THETA1 614 /* .60 */
+
+static uint32_t triplet(const struct judge *j, struct sv sender, struct sv recipient)
+{
+	return (uint32_t)(hash_mix(hash_folded(&j->key, sender), hash_folded(&j->key, recipient)) >> 32) | 1;
+}
+
+static void settle(struct state *s, const struct options *o, size_t i, bool tried, int64_t at_us)
+{
+	s->pending[i].hash = 0;
+	walk_trial(&s->greylisted, !tried, GREY_THETA0, GREY_THETA1, at_us, o->half_life_s);
+	if (s->greylisted.since_us == 0)
+		s->dropped = s->tried_again = 0;
+	s->dropped += !tried;
+	s->tried_again += tried;
+}
+
+static void expire(struct state *s, const struct options *o, int64_t at_us)
+{
+	int64_t now_min = at_us / (60 * US_PER_S);
+	for (size_t i = 0; i < PENDING; i++)
+		if (s->pending[i].hash && now_min - (int64_t)s->pending[i].minute > o->retry_s / 60)
+			settle(s, o, i, false, at_us);
+}
+
+static bool is_greylisted(const struct fact_view *f)
+{
+	return (f->record->kind == RECORD_POLICY && sv_eq(f->record->status, SV("greylist"))) ||
+	       (f->record->kind == RECORD_REJECT && f->class == REPLY_GREYLIST);
+}
+
+static void wait_for(const struct judge *j, struct state *s, const struct options *o, const struct fact_view *f)
+{
+	uint32_t hash = triplet(j, f->record->sender, f->record->recipient);
+	size_t oldest = 0;
+	for (size_t i = 0; i < PENDING; i++) {
+		if (s->pending[i].hash == hash) { /* tried again, if perhaps too early */
+			settle(s, o, i, true, f->at_us);
+			return;
+		}
+		if (s->pending[oldest].hash && (!s->pending[i].hash || s->pending[i].minute < s->pending[oldest].minute))
+			oldest = i;
+	}
+	/* A full table forgets the oldest: it says neither yes nor no. */
+	s->pending[oldest].hash = hash;
+	s->pending[oldest].minute = (uint32_t)(f->at_us / (60 * US_PER_S));
+}
+
+static void session(struct state *s, const struct options *o, const struct fact_view *f)
+{
+	const struct record_counts *n = &f->record->counts;
+	uint32_t hour = (uint32_t)(f->at_us / US_PER_HOUR);
+	if (s->hour != hour) {
+		s->hour = hour;
+		s->empty_now = 0;
+	}
+	if (n->vrfy > 0)
+		walk_add(&s->probes, NATS(o->vrfy), f->at_us, o->half_life_s);
+	if (n->rcpt_ok > 0 && n->data <= 0 && n->bdat <= 0)
+		walk_trial(&s->probes, true, PROBE_THETA0, PROBE_THETA1, f->at_us, o->half_life_s);
+	s->empty++;
+	s->all++;
+	if (++s->empty_now > s->shown_empty)
+		s->shown_empty = s->empty_now;
+}
+
+static void fact(struct judge *j, struct principal *p, void *state, const void *opt, const struct fact_view *f)
+{
+	struct state *s = state;
+	if (!p)
+		return;
+	expire(s, opt, f->at_us);
+	if (is_greylisted(f) && f->record->recipient.n)
+		wait_for(j, s, opt, f);
+	else if (f->record->kind == RECORD_DISCONNECT)
+		session(s, opt, f);
+}
+
+static void message(struct judge *j, struct principal *p, void *state, const void *opt, const struct message_view *m)
+{
+	struct state *s = state;
+	const struct options *o = opt;
+	(void)p;
+	if (!m->first_report)
+		return;
+	expire(s, o, m->at_us);
+	for (size_t i = 0; i < PENDING; i++)
+		for (size_t k = 0; s->pending[i].hash && k < m->n_listed; k++)
+			if (s->pending[i].hash == triplet(j, m->txn->sender, m->txn->rcpt[k].recipient))
+				settle(s, o, i, true, m->at_us);
+	if (!s->probes.s)
+		return;
+	walk_trial(&s->probes, false, PROBE_THETA0, PROBE_THETA1, m->at_us, o->half_life_s);
+	s->all++;
+	if (s->probes.since_us == 0)
+		s->empty = s->all = s->shown_empty = 0;
+}
+
+static int32_t score(const struct judge *j, const struct principal *p, void *state, const void *opt, int64_t now_us, int32_t others)
+{
+	struct state *s = state;
+	const struct options *o = opt;
+	(void)j, (void)p, (void)others;
+	int32_t cap = NATS(s->shown_empty >= o->probes_hour ? o->alone_cap : o->cap);
+	int32_t a = walk_evidence(&s->greylisted, now_us, o->half_life_s, NATS(o->cap)), b = walk_evidence(&s->probes, now_us, o->half_life_s, cap);
+	return a > b ? a : b;
+}
+
+static int64_t since(const void *state)
+{
+	const struct state *s = state;
+	return s->greylisted.s > s->probes.s ? s->greylisted.since_us : s->probes.since_us;
+}
+
+static void why(const struct judge *j, const struct principal *p, const void *state, const void *opt, struct buf *out)
+{
+	const struct state *s = state;
+	(void)j, (void)opt;
+	if (s->greylisted.s > s->probes.s)
+		buf_printf(out, "%s never retried %u of %u greylisted messages since %s - real mail servers do.", phrase_name(p).s, s->dropped,
+		           s->dropped + s->tried_again, phrase_time(p, since(s)).s);
+	else
+		buf_printf(out, "%s probed addresses: %u of its %u sessions since %s asked for recipients and sent no message.", phrase_name(p).s, s->empty, s->all,
+		           phrase_time(p, since(s)).s);
+}
+
+static void forgive(void *state)
+{
+	struct state *s = state;
+	walk_forget(&s->greylisted);
+	walk_forget(&s->probes);
+}
+
+const struct detector detector_no_retry = {
+	.name = "no-retry",
+	.title = "no retries, or address probing",
+	.group = GROUP_PROTOCOL,
+	.independent = true,
+	.kinds = 1u << PRINCIPAL_HOST,
+	.state_bytes = (sizeof(struct state) + 7) / 8 * 8,
+	.options = &table,
+	.message = message,
+	.fact = fact,
+	.score = score,
+	.since = since,
+	.why = why,
+	.forgive = forgive,
+};
