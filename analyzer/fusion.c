@@ -38,7 +38,7 @@ bool fusion_is_home(const struct judge *j, const struct principal *p, const int3
 	for (size_t d = 0; d < detector_count(); d++)
 		if (detector_registry[d]->independent)
 			independent += scores[d];
-	return p->kind == PRINCIPAL_ACCOUNT && p->odd.all && p->odd.home * 5ull >= p->odd.all * 4ull && p->odd.all < (uint64_t)j->limits.home_messages &&
+	return p->odd.all && p->odd.home * 5ull >= p->odd.all * 4ull && p->odd.all < (uint64_t)j->limits.home_messages &&
 	       independent < j->limits.home_proof;
 }
 

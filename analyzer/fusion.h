@@ -9,8 +9,8 @@
 void fusion_groups(const int32_t *scores, int32_t volume_cap, int32_t *ret_groups);
 /* What the volume group may give for this principal now: less while there is no history to compare with. */
 int32_t fusion_volume_cap(const struct judge *j, const struct principal *p, int64_t now_us);
-/* Whether all that speaks against an account came from where it always writes from, and could come of a moved address book or an old list
- * as well: then S is capped below the opening threshold. */
+/* Whether all that speaks against p came as its mail always comes (struct odd), and could be a moved address book or an old list as well:
+ * then S is capped below the opening threshold. */
 bool fusion_is_home(const struct judge *j, const struct principal *p, const int32_t *scores);
 /* S of p now; ret_scores (detector_count() of them) gets each detector's evidence. Lets the evidence decay to now. */
 int32_t fusion_score(const struct judge *j, const struct principal *p, int64_t now_us, int32_t *ret_scores);

@@ -238,7 +238,8 @@ static void count_odd(struct principal *p, const struct message_view *m)
 	if (!odd)
 		return;
 	p->odd.all++;
-	p->odd.home += m->place.home;
+	/* A host or script is always where it is; what it should keep to is its senders. */
+	p->odd.home += p->kind == PRINCIPAL_ACCOUNT ? m->place.home : m->sender_known;
 }
 
 static void judge_view(struct judge *j, struct principal *p, const struct message_view *m)

@@ -19,8 +19,8 @@ struct acase;
 struct judge;
 struct rollup;
 
-/* Messages to strangers or with unknown recipients since something points at a principal, and those of them from where it always
- * writes from. */
+/* Messages to strangers or with unknown recipients since something points at a principal, and those of them that come as its mail
+ * always does: of an account from where it always writes from, of a host or script with a sender of its own. */
 struct odd { uint32_t all, home; };
 
 struct principal {
@@ -88,6 +88,7 @@ struct message_view {
 	bool strangers;       /* most of its recipients were never contacted before */
 	bool expansion;       /* a list or forwarder of ours expands it (analyzer/phrase.h) */
 	bool own_sender;      /* the envelope sender is the principal's own, of its customer's domains or of ours */
+	bool sender_known;    /* that, or in a domain the principal used in an earlier week */
 	uint64_t sender_hash, sender_domain_hash; /* 0 for the null sender */
 	struct place place;
 	uint8_t method_bit;   /* one of 8 bits for the authentication method; 0 without */

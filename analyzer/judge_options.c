@@ -25,7 +25,7 @@ static const struct opt_row fusion_rows[] = {
 	{ "unready-cap", OPT_REAL, offsetof(struct fusion_options, unready_cap), "8", 0, 64, "nats",
 	  "until then volume and strangers give at most this together, so that they need a second kind of sign to open a case" },
 	{ "home-cap", OPT_REAL, offsetof(struct fusion_options, home_cap), "11", 0, 64, "nats",
-	  "most that strangers and unknown recipients give while an account writes from where it always does and no receiver calls it spam" },
+	  "most that strangers and unknown recipients give while an account writes from where it always does (a host or script: with senders of its own) and no receiver calls it spam" },
 	{ "home-proof", OPT_REAL, offsetof(struct fusion_options, home_proof), "6", 0, 64, "nats",
 	  "evidence of another kind (spam refusals, forged senders, guessed passwords) from which on that limit is off; one or two receivers call any newsletter spam" },
 	{ "home-messages", OPT_INT, offsetof(struct fusion_options, home_messages), "1000", 1, 1000000, "messages", "and until it wrote so many such messages" },

@@ -175,6 +175,22 @@ static bool is_own_domain(struct judge *j, const struct principal *p, struct sv 
 	return its[0] && strcmp(its, enrich_customer(j->enrich, (enum principal_kind)p->kind, sv_cstr(p->id))) == 0;
 }
 
+/* Sender domains of earlier weeks are known; one of this week becomes so in the next, unless something speaks against the principal. */
+#define WEEK_US (7 * US_PER_DAY)
+#define WEEKS 5
+#define USES_SENDER 0x73656e64u
+
+static bool used_sender_before(struct judge *j, const struct principal *p, uint64_t domain)
+{
+	uint64_t week = (uint64_t)(j->site->now_us / WEEK_US), mark = hash_mix(domain, USES_SENDER);
+	bool known = false;
+	for (uint64_t w = 1; w <= WEEKS && !known; w++)
+		known = contacts_known(&j->contacts, hash_mix(hash_mix(p->key, mark), week - w));
+	if (!p->open_case && p->score < 4 * NAT)
+		(void)judge_mark(j, p, mark, week);
+	return known;
+}
+
 static void view_sender(struct judge *j, const struct principal *p, struct message_view *m)
 {
 	struct sv sender = m->txn->sender, domain = sv_domain(sender);
@@ -183,6 +199,7 @@ static void view_sender(struct judge *j, const struct principal *p, struct messa
 	m->sender_hash = hash_folded(&j->key, sender);
 	m->sender_domain_hash = enrich_domain(j->enrich, &j->key, domain)->hash;
 	m->own_sender = is_own_domain(j, p, domain);
+	m->sender_known = m->own_sender || used_sender_before(j, p, m->sender_domain_hash);
 }
 
 void view_message(struct judge *j, const struct principal *p, const struct txn *t, struct message_view *m)

@@ -37,22 +37,7 @@ struct state {
 	uint8_t pad[6];
 };
 
-#define WEEK_US (7 * US_PER_DAY)
-#define WEEKS 5
-#define USES_SENDER 0x73656e64u
 #define SITE_SENDER 0x73697465u
-
-/* Domains of earlier weeks are known; one of this week becomes so in the next, unless something speaks against the principal. */
-static bool domain_known(struct judge *j, const struct principal *p, uint64_t domain, int64_t at_us)
-{
-	uint64_t week = (uint64_t)(at_us / WEEK_US), mark = hash_mix(domain, USES_SENDER);
-	bool known = false;
-	for (uint64_t w = 1; w <= WEEKS && !known; w++)
-		known = contacts_known(&j->contacts, hash_mix(hash_mix(p->key, mark), week - w));
-	if (!p->open_case && p->score < 4 * NAT)
-		(void)judge_mark(j, p, mark, week);
-	return known;
-}
 
 /* Whether nobody of this site used the domain as a sender before today. */
 static bool domain_fresh(struct judge *j, uint64_t domain, int64_t at_us)
@@ -120,7 +105,7 @@ static void message(struct judge *j, struct principal *p, void *state, const voi
 	const struct options *o = opt;
 	if (!m->first_report || m->null_sender || !m->sender_hash || m->expansion)
 		return;
-	bool known = m->own_sender || domain_known(j, p, m->sender_domain_hash, m->at_us);
+	bool known = m->sender_known;
 	if (!known && p->messages > 20 && m->at_us - p->first_us < o->learn_days * US_PER_DAY)
 		known = true; /* learned silently: a server that moved here */
 	int32_t t0 = learned_theta(&s->learned, 2, 1, 50, (int32_t)(o->theta0 * THETA_ONE), (int32_t)(o->theta0_most * THETA_ONE));
