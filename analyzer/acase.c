@@ -350,7 +350,7 @@ void acase_update(struct judge *j, struct principal *p, const int32_t *scores, i
 	if (total > c->peak_score)
 		c->peak_score = total;
 	c->updated_us = at_us;
-	if (rose)
+	if (rose && total >= j->limits.close_below) /* every busy sender makes some evidence of no weight */
 		c->positive_us = at_us;
 	c->below_us = total >= j->limits.close_below ? 0 : c->below_us ? c->below_us : at_us;
 	for (size_t d = 0; d < detector_count(); d++)

@@ -184,6 +184,9 @@ static bool used_sender_before(struct judge *j, const struct principal *p, uint6
 {
 	uint64_t week = (uint64_t)(j->site->now_us / WEEK_US), mark = hash_mix(domain, USES_SENDER);
 	bool known = false;
+	/* The first domain of a script or host is its own until it uses others. */
+	if (p->messages <= 1)
+		(void)judge_mark(j, p, mark, week - 1);
 	for (uint64_t w = 1; w <= WEEKS && !known; w++)
 		known = contacts_known(&j->contacts, hash_mix(hash_mix(p->key, mark), week - w));
 	if (!p->open_case && p->score < 4 * NAT)
