@@ -121,7 +121,7 @@ static size_t dominant(const struct acase *c)
 	return best;
 }
 
-static bool has_history(const struct judge *j, const struct acase *c)
+bool acase_has_history(const struct judge *j, const struct acase *c)
 {
 	return c->updated_us - c->principal->first_us >= j->limits.ready_days * US_PER_DAY;
 }
@@ -202,7 +202,7 @@ static void render(const struct judge *j, struct acase *c)
 	}
 	buf_addsv(&t->sentence, buf_sv(&t->why[first]));
 	also_sentences(c, t, first, &t->also_json);
-	counter_evidence(c, has_history(j, c), &t->counter_evidence);
+	counter_evidence(c, acase_has_history(j, c), &t->counter_evidence);
 	guard_list(j, c, &t->guards_json);
 	case_text_free(c->text);
 	c->text = t;
@@ -235,48 +235,6 @@ static enum case_level level_of(const struct judge *j, int32_t total)
 	if (total >= j->limits.confirmed)
 		return CASE_CONFIRMED;
 	return total >= j->limits.likely ? CASE_LIKELY : CASE_SUSPECTED;
-}
-
-static enum case_kind kind_of(const struct judge *j, const struct acase *c, const int32_t *groups)
-{
-	if (c->principal_kind == PRINCIPAL_OWN_IP)
-		return CASE_LISTING;
-	/* Refused recipients alone, without a jump in volume, strangers or origin, are bad list hygiene, not a break-in. Who
-	 * has no history cannot be said to have no jump. */
-	if (has_history(j, c) && groups[GROUP_RECEIVERS] > 0 && groups[GROUP_VOLUME] < 3 * NAT && groups[GROUP_ORIGIN] < 2 * NAT)
-		return CASE_LIST_HYGIENE;
-	switch (c->principal_kind) {
-	case PRINCIPAL_ACCOUNT: return CASE_STOLEN_ACCOUNT;
-	case PRINCIPAL_SCRIPT: return CASE_SCRIPT;
-	default: return CASE_INFECTED_HOST;
-	}
-}
-
-static enum case_severity severity_of(const struct acase *c)
-{
-	int points = (int)c->level + 1 + (c->principal_kind == PRINCIPAL_HOST ? 0 : 1);
-	points += (c->recipients >= 100) + (c->recipients >= 1000);
-	if (c->kind == CASE_LIST_HYGIENE)
-		return CASE_LOW;
-	return points <= 2 ? CASE_MEDIUM : points <= 4 ? CASE_HIGH : CASE_CRITICAL;
-}
-
-static void classify(const struct judge *j, struct acase *c)
-{
-	int32_t groups[GROUPS];
-	enum case_kind was = c->kind;
-	fusion_groups(c->detector_score, fusion_volume_cap(j, c->principal, c->updated_us), groups);
-	c->kind = kind_of(j, c, groups);
-	/* A case that once was a break-in does not turn into a matter of hygiene because one sign fades. */
-	if (was == CASE_STOLEN_ACCOUNT || was == CASE_SCRIPT || was == CASE_INFECTED_HOST)
-		c->kind = c->updated_us == c->opened_us ? c->kind : was;
-	c->runner_up = c->kind == CASE_LIST_HYGIENE ? (c->principal_kind == PRINCIPAL_ACCOUNT  ? CASE_STOLEN_ACCOUNT
-	                                               : c->principal_kind == PRINCIPAL_SCRIPT ? CASE_SCRIPT
-	                                                                                       : CASE_INFECTED_HOST)
-	               : groups[GROUP_RECEIVERS] > groups[GROUP_VOLUME] ? CASE_LIST_HYGIENE : CASE_UNKNOWN;
-	enum case_severity s = severity_of(c);
-	if (s > c->severity || c->updated_us == c->opened_us)
-		c->severity = s;
 }
 
 static void take_over(struct judge *j, struct acase *c, struct principal *p, int64_t at_us)
@@ -365,7 +323,7 @@ void acase_update(struct judge *j, struct principal *p, const int32_t *scores, i
 	bool new_words = !at_top || c->messages < 64 || c->messages % 16 == 0;
 	if (total >= c->peak_score - NAT && new_words) {
 		memcpy(c->detector_score, scores, detector_count() * sizeof *scores);
-		classify(j, c);
+		case_classify(j, c);
 		render(j, c);
 	}
 	c->dirty = true;

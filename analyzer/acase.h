@@ -11,6 +11,7 @@
 #define CASE_SEVERITIES(S) S(LOW, "low") S(MEDIUM, "medium") S(HIGH, "high") S(CRITICAL, "critical")
 #define CASE_KINDS(S)                                                                                                  \
 	S(STOLEN_ACCOUNT, "stolen-account") S(SCRIPT, "script-compromise") S(INFECTED_HOST, "infected-host")             \
+	S(OPEN_RELAY, "open-relay") S(GUEST_RELAY, "guest-relay") S(FORWARDER, "forwarder")                              \
 	S(LIST_HYGIENE, "list-hygiene") S(LISTING, "listing") S(UNKNOWN, "")
 
 #define S(e, name) CASE_##e,
@@ -76,6 +77,11 @@ static inline bool acase_is_open(const struct acase *c) { return c->state == CAS
 void acase_event(struct acase *c, int64_t at_us, const char *actor, const char *what, const char *text);
 /* The highest score of each five minutes, for the chart. */
 void acase_point(struct acase *c, int64_t at_us, size_t detector, int32_t score);
+
+/* Whether the principal is known long enough for "usual" to mean something. */
+bool acase_has_history(const struct judge *j, const struct acase *c);
+/* case_kind.c: what the case is, what else it could be, and how bad. From the scores it holds. */
+void case_classify(const struct judge *j, struct acase *c);
 
 /* After an event of p: opens, raises, updates or leaves alone. scores by registry index. rose: some score grew. */
 void acase_update(struct judge *j, struct principal *p, const int32_t *scores, int32_t total, int64_t at_us, bool rose);

@@ -1,6 +1,7 @@
 /* D6 auth-guess: a guessed password, a dormant account, a guest login. Fixed weights (docs/detectors.md B.2, D6). A table shared by all accounts
  * remembers which addresses tried how many accounts in vain; the sign is the success that follows. What comes from a place the account always
  * uses is a mistyped or forgotten password. */
+#include "analyzer/acase.h"
 #include "analyzer/detector.h"
 #include "analyzer/phrase.h"
 
@@ -225,6 +226,11 @@ static void why(const struct judge *j, const struct principal *p, const void *st
 	buf_addc(out, '.');
 }
 
+static int suggests(const void *state)
+{
+	return ((const struct state *)state)->reasons & REASON_GUEST ? CASE_GUEST_RELAY : CASE_UNKNOWN;
+}
+
 const struct detector detector_auth_guess = {
 	.name = "auth-guess",
 	.title = "guessed password, dormant or guest login",
@@ -239,5 +245,6 @@ const struct detector detector_auth_guess = {
 	.score = score,
 	.since = walk_since,
 	.why = why,
+	.suggests = suggests,
 	.forgive = walk_forget,
 };

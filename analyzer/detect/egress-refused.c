@@ -1,6 +1,7 @@
 /* D4e egress-refused: receivers refuse our own outgoing address, because a blocklist names it or because its reputation is bad. A Bernoulli walk
  * over everybody's mail through that address, 0.2 % against 5 %: it rises above a rate of 1.5 %. The mail of who is suspected does not count: it may
  * be refused for its own sake. docs/detectors.md B.2, D4 and D13. */
+#include "analyzer/acase.h"
 #include "analyzer/detector.h"
 #include "analyzer/phrase.h"
 
@@ -100,6 +101,12 @@ static void guards(const struct judge *j, const struct principal *p, const void 
 		buf_printf(out, "a single organisation refuses, or the mail of fewer than three senders: at most %.0f nats; ", o->few_cap);
 }
 
+static int suggests(const void *state)
+{
+	(void)state;
+	return CASE_LISTING;
+}
+
 const struct detector detector_egress_refused = {
 	.name = "egress-refused",
 	.title = "our address is refused",
@@ -112,6 +119,7 @@ const struct detector detector_egress_refused = {
 	.score = score,
 	.since = walk_since,
 	.why = why,
+	.suggests = suggests,
 	.guards = guards,
 	.forgive = walk_forget,
 };
