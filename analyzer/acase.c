@@ -241,6 +241,8 @@ static enum case_kind kind_of(const struct judge *j, const struct acase *c, cons
 {
 	if (c->principal_kind == PRINCIPAL_OWN_IP)
 		return CASE_LISTING;
+	if (c->principal_kind == PRINCIPAL_MX)
+		return CASE_BACKSCATTER;
 	/* Refused recipients alone, without a jump in volume, strangers or origin, are bad list hygiene, not a break-in. Who
 	 * has no history cannot be said to have no jump. */
 	if (has_history(j, c) && groups[GROUP_RECEIVERS] > 0 && groups[GROUP_VOLUME] < 3 * NAT && groups[GROUP_ORIGIN] < 2 * NAT)

@@ -11,7 +11,7 @@
 #define CASE_SEVERITIES(S) S(LOW, "low") S(MEDIUM, "medium") S(HIGH, "high") S(CRITICAL, "critical")
 #define CASE_KINDS(S)                                                                                                  \
 	S(STOLEN_ACCOUNT, "stolen-account") S(SCRIPT, "script-compromise") S(INFECTED_HOST, "infected-host")             \
-	S(LIST_HYGIENE, "list-hygiene") S(LISTING, "listing") S(UNKNOWN, "")
+	S(LIST_HYGIENE, "list-hygiene") S(LISTING, "listing") S(BACKSCATTER, "backscatter") S(UNKNOWN, "")
 
 #define S(e, name) CASE_##e,
 enum case_state { CASE_STATES(S) CASE_STATE_COUNT };

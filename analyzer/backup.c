@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "analyzer/detector.h"
+#include "analyzer/judge_int.h"
 
 #define DOMAINS_OF_MESSAGE 8 /* backup domains one message is counted for */
 
@@ -216,9 +216,10 @@ static void failed(struct judge *j, struct backup_domain *d, uint64_t message, c
 		h->streak_messages = 2;
 	if (!h->outage_us && h->streak >= o->outage_failures && h->failed_us - h->streak_us >= o->outage_s * US_PER_S && h->streak_messages >= 2) {
 		h->outage_us = h->streak_us;
-		outage_row(j, d, h->outage_us, 0);
 		backup_alert_outage(j, d);
 	}
+	if (h->outage_us)
+		outage_row(j, d, h->outage_us, 0);
 }
 
 /* --- messages ----------------------------------------------------------------------------------------------------- */
