@@ -190,6 +190,7 @@ static void answered(struct judge *j, struct backup_domain *d, int64_t at_us, en
 		backup_alert_over(j, d, at_us, begin_us);
 	}
 	h->streak_us = 0;
+	h->told &= ~(uint32_t)(1u << BACKUP_ALERT_EXPIRY_48 | 1u << BACKUP_ALERT_EXPIRY_24 | 1u << BACKUP_ALERT_EXPIRY_6);
 	h->streak = h->streak_messages = 0;
 }
 
@@ -332,8 +333,6 @@ static void domain_report(struct judge *j, struct backup_domain *d, const struct
 static void judge_inbound(struct judge *j, struct backup_domain *d, const struct txn *t)
 {
 	bool refused = false;
-	if (t->sender_known && !t->sender.n)
-		return;
 	struct principal *mx = judge_principal(j, PRINCIPAL_MX, sv_cstr(d->name), t->at_us);
 	for (size_t i = 0; i < t->n_rcpt; i++)
 		refused |= t->rcpt[i].changed && t->rcpt[i].status == TXN_BOUNCED && t->rcpt[i].reply_class == REPLY_UNKNOWN_USER;

@@ -6,7 +6,13 @@
 
 #define DRAIN_LEAST 20u  /* a few late messages are no backlog */
 
-static bool told(const struct backup_health *h, enum backup_alert a) { return h->told >> a & 1; }
+/* Given in this episode, or so lately that a primary that comes and goes would make a nuisance of it. */
+static bool told(const struct backup_health *h, enum backup_alert a, int64_t now_us)
+{
+	static const uint8_t gap_hours[BACKUP_ALERTS] = { [BACKUP_ALERT_OUTAGE] = 6, [BACKUP_ALERT_EXPIRY_48] = 24, [BACKUP_ALERT_EXPIRY_24] = 24,
+		                                          [BACKUP_ALERT_EXPIRY_6] = 24, [BACKUP_ALERT_NEVER] = 240, [BACKUP_ALERT_DRAIN] = 24 };
+	return (h->told >> a & 1) || (h->told_us[a] && now_us - h->told_us[a] < gap_hours[a] * US_PER_HOUR);
+}
 
 static struct times_text when(const struct backup_health *h, int64_t us)
 {
@@ -19,6 +25,7 @@ static void tell(struct judge *j, struct backup_domain *d, enum backup_alert a, 
 {
 	struct backup *b = j->backup;
 	d->health.told |= 1u << a;
+	d->health.told_us[a] = at_us;
 	d->dirty = true;
 	if (b->n_alerts == b->cap_alerts) {
 		b->cap_alerts = b->cap_alerts ? b->cap_alerts * 2 : 16;
@@ -43,7 +50,7 @@ void backup_alert_outage(struct judge *j, struct backup_domain *d)
 {
 	const struct backup_health *h = &d->health;
 	struct buf text = { 0 };
-	if (told(h, BACKUP_ALERT_OUTAGE))
+	if (told(h, BACKUP_ALERT_OUTAGE, j->site->now_us))
 		return;
 	buf_printf(&text, "The primary %s of %s has not answered since %s (%s).", d->primary, d->name, when(h, h->outage_us).s, newest_cause(h));
 	if (h->accepted_us)
@@ -57,8 +64,8 @@ void backup_alert_over(struct judge *j, struct backup_domain *d, int64_t at_us, 
 	struct backup_health *h = &d->health;
 	struct buf text = { 0 };
 	int64_t minutes = (at_us - begin_us) / US_PER_S / 60;
-	bool was_told = told(h, BACKUP_ALERT_OUTAGE) || told(h, BACKUP_ALERT_NEVER);
-	h->told &= ~(1u << BACKUP_ALERT_OUTAGE | 1u << BACKUP_ALERT_NEVER | 1u << BACKUP_ALERT_DRAIN | 1u << BACKUP_ALERT_OVER);
+	bool was_told = (h->told >> BACKUP_ALERT_OUTAGE & 1) || (h->told >> BACKUP_ALERT_NEVER & 1);
+	h->told = 0;
 	if (!was_told)
 		return;
 	buf_printf(&text, "The primary %s of %s answers again since %s, after %lld h %02lld min. %u message%s wait%s.", d->primary, d->name, when(h, at_us).s,
@@ -77,7 +84,7 @@ static void expiry(struct judge *j, struct backup_domain *d, const struct backup
 		struct buf text = { 0 };
 		if (lifetime_s * US_PER_S <= reach_us || now_us < p->expiry_us - reach_us)
 			continue;
-		if (told(h, (enum backup_alert)steps[i].alert))
+		if (told(h, (enum backup_alert)steps[i].alert, now_us))
 			return;
 		uint32_t n = backup_expiring(h, lifetime_s, now_us, now_us + reach_us);
 		for (size_t k = i; k < sizeof steps / sizeof *steps; k++)
@@ -94,7 +101,7 @@ static void never(struct judge *j, struct backup_domain *d, int64_t now_us)
 	const struct backup_health *h = &d->health;
 	const struct backup_options *o = backup_options(j);
 	struct buf text = { 0 };
-	if (told(h, BACKUP_ALERT_NEVER) || h->answered_us || !h->streak_us || h->streak < o->outage_failures || now_us - h->streak_us < o->never_s * US_PER_S)
+	if (told(h, BACKUP_ALERT_NEVER, now_us) || h->answered_us || !h->streak_us || h->streak < o->outage_failures || now_us - h->streak_us < o->never_s * US_PER_S)
 		return;
 	buf_printf(&text, "The primary %s of %s has never answered since we saw the first mail for it at %s: %u failure%s, the last one: %s.", d->primary, d->name,
 	           when(h, h->streak_us).s, h->streak, plural(h->streak), newest_cause(h));
@@ -108,7 +115,7 @@ static void slow_drain(struct judge *j, struct backup_domain *d, const struct ba
 	const struct backup_health *h = &d->health;
 	int64_t since_us = now_us - h->over_us;
 	struct buf text = { 0 };
-	if (told(h, BACKUP_ALERT_DRAIN) || !h->over_us || h->outage_us || h->queued < DRAIN_LEAST || p->drained_hour >= p->needed_hour)
+	if (told(h, BACKUP_ALERT_DRAIN, now_us) || !h->over_us || h->outage_us || h->queued < DRAIN_LEAST || p->drained_hour >= p->needed_hour)
 		return;
 	if (since_us < US_PER_HOUR || (since_us < 6 * US_PER_HOUR && p->expiry_us - now_us > 12 * US_PER_HOUR))
 		return;
@@ -120,8 +127,6 @@ static void slow_drain(struct judge *j, struct backup_domain *d, const struct ba
 void backup_alerts(struct judge *j, struct backup_domain *d, int64_t now_us)
 {
 	struct backup_health *h = &d->health;
-	if (!h->queued)
-		h->told &= ~(1u << BACKUP_ALERT_EXPIRY_48 | 1u << BACKUP_ALERT_EXPIRY_24 | 1u << BACKUP_ALERT_EXPIRY_6 | 1u << BACKUP_ALERT_DRAIN);
 	never(j, d, now_us);
 	if (!h->queued)
 		return;

@@ -46,7 +46,7 @@ struct backup_health {
 	uint32_t streak, streak_messages;               /* failures since the last answer; 1, 2 = from one message, from several */
 	uint32_t queued, waited;                        /* messages now; the most of this episode */
 	uint32_t untracked, lost, late;                 /* not followed: table full; given up on; ended by the queue's lifetime */
-	uint32_t told;                                  /* bit set of enum backup_alert */
+	uint32_t told;                                  /* bit set of enum backup_alert: given in this episode */
 	uint32_t drain_hour, drained, drained_before;   /* messages that left the queue with an answer in this hour and in the one before */
 	uint32_t learn_day, learned[2];                 /* recipients noted on that day: unknown ones, valid ones */
 	int32_t utc_offset_s;
@@ -54,6 +54,7 @@ struct backup_health {
 	struct { uint32_t slice; uint16_t good, later, failed, pad; } now[2]; /* the newest two slices, by slice & 1 */
 	uint32_t slice;                                 /* the newest slice anything was seen in */
 	uint32_t ring_hour;
+	int64_t told_us[BACKUP_ALERTS];                 /* when each was given last */
 	struct backup_cause cause[BACKUP_REASONS];
 	char cause_text[160];                           /* of the last failure, as the log has it */
 	struct backup_relay relay[BACKUP_RELAYS];
