@@ -5,7 +5,7 @@
 static const char *const reasons[] = { "no such host", "accepts no mail (null MX)", "loops back to us", "name server trouble", "connection refused",
 	                               "timed out", "unreachable", "connection dropped" };
 static const char *const slice_names[] = { "unknown", "up", "degraded", "down" };
-static const char *const states[] = { "no mail seen", "not tried yet", "up", "degraded", "failing", "outage", "never answered" };
+static const char *const states[] = { "no-mail-seen", "not-tried", "up", "degraded", "failing", "outage", "never-answered" };
 static const char *const alerts[] = { "outage", "over", "expiry-48h", "expiry-24h", "expiry-6h", "never-answers", "slow-drain" };
 
 const char *backup_reason_name(enum backup_reason r) { return reasons[r]; }

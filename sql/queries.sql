@@ -370,3 +370,5 @@ SELECT coalesce(max(done_us), 0) FROM notification WHERE alert_id = :alert_id AN
 -- name: letter_alert
 SELECT a.kind, a.domain, a.customer, a.text, a.at_us, a.utc_offset_s, coalesce(b.primary_mx, '') FROM service_alert a LEFT JOIN backup_domain b ON b.domain = a.domain
 WHERE a.id = :id
+-- name: web_backup_now
+SELECT coalesce(max(last_event_us), 0) FROM input
