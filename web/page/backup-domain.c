@@ -62,7 +62,7 @@ static void add_grid(const struct backup_row *r, struct json_object *ui)
 		(void)snprintf(text, sizeof text, hour % 3 ? "" : "%02d", hour);
 		json_object_array_add(hours, json_object_new_string(text));
 	}
-	for (int64_t day = today; r->health.first_us && day > today - SHOWN_DAYS; day--) {
+	for (int64_t day = today; r->health.first_us && day > today - SHOWN_DAYS && (day + 1) * US_PER_DAY - offset_us > r->health.first_us; day--) {
 		struct json_object *o = json_object_new_object(), *cells = json_object_new_array();
 		json_put(o, "day_at", json_time(day * US_PER_DAY - offset_us));
 		struct times_text t = times_text(day * US_PER_DAY, 0);

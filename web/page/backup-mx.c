@@ -38,6 +38,7 @@ static int build(struct call *c, struct json_object *out, struct err *e)
 		troubled += urgency(o) > 1;
 	}
 	json_object_array_sort(all, by_urgency);
+	json_put_int(out, "total", (int64_t)conf->n_backup);
 	json_put_int(out, "queued", queued);
 	json_put_int(out, "troubled", troubled);
 	json_put_bool(ui, "any", conf->n_backup > 0);
