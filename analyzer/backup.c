@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "analyzer/judge_int.h"
+#include "analyzer/rollup.h"
 
 #define DOMAINS_OF_MESSAGE 8 /* backup domains one message is counted for */
 
@@ -332,10 +333,16 @@ static void domain_report(struct judge *j, struct backup_domain *d, const struct
 /* Mail from outside, as opposed to what our own customers write to the domain. */
 static void judge_inbound(struct judge *j, struct backup_domain *d, const struct txn *t)
 {
+	struct rollup_row hour = { .n = { [ROLLUP_MESSAGES] = !(t->flags & TXN_REPLAY) } };
 	bool refused = false;
 	struct principal *mx = judge_principal(j, PRINCIPAL_MX, sv_cstr(d->name), t->at_us);
-	for (size_t i = 0; i < t->n_rcpt; i++)
-		refused |= t->rcpt[i].changed && t->rcpt[i].status == TXN_BOUNCED && t->rcpt[i].reply_class == REPLY_UNKNOWN_USER;
+	for (size_t i = 0; i < t->n_rcpt; i++) {
+		const struct txn_rcpt *r = &t->rcpt[i];
+		refused |= r->changed && r->status == TXN_BOUNCED && r->reply_class == REPLY_UNKNOWN_USER;
+		hour.n[ROLLUP_RECIPIENTS] += !(t->flags & TXN_REPLAY);
+		hour.n[ROLLUP_BOUNCED] += r->changed && (r->status == TXN_BOUNCED || r->status == TXN_EXPIRED);
+	}
+	tally_hours(j, mx, &hour);
 	if (refused)
 		backup_parent_refused(j, d, t);
 	judge_message(j, mx, t);
