@@ -12,7 +12,7 @@
 #define CASE_KINDS(S)                                                                                                  \
 	S(STOLEN_ACCOUNT, "stolen-account") S(SCRIPT, "script-compromise") S(INFECTED_HOST, "infected-host")             \
 	S(OPEN_RELAY, "open-relay") S(GUEST_RELAY, "guest-relay") S(FORWARDER, "forwarder")                              \
-	S(LIST_HYGIENE, "list-hygiene") S(LISTING, "listing") S(UNKNOWN, "")
+	S(LIST_HYGIENE, "list-hygiene") S(LISTING, "listing") S(BACKSCATTER, "backscatter") S(UNKNOWN, "")
 
 #define S(e, name) CASE_##e,
 enum case_state { CASE_STATES(S) CASE_STATE_COUNT };

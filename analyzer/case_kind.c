@@ -54,6 +54,8 @@ static enum case_kind named_kind(const struct judge *j, const struct acase *c)
 
 static struct guess guess_kind(const struct judge *j, const struct acase *c, const int32_t *groups)
 {
+	if (c->principal_kind == PRINCIPAL_MX)
+		return (struct guess){ CASE_BACKSCATTER, CASE_UNKNOWN };
 	enum case_kind named = named_kind(j, c);
 	if (named != CASE_UNKNOWN)
 		return (struct guess){ named, c->principal_kind == PRINCIPAL_ACCOUNT ? break_in(c) : CASE_UNKNOWN };

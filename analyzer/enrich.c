@@ -240,10 +240,29 @@ static uint32_t customer_of_domain(const struct enrich *e, struct sv domain)
 	return ENRICH_NOBODY;
 }
 
-static uint32_t customer_index(const struct enrich *e, enum principal_kind kind, struct sv id)
+static uint32_t customer_of_address(const struct enrich *e, struct sv text)
 {
 	struct ipaddr ip;
-	const struct prefix *p;
+	const struct prefix *p = ipaddr_parse(text, &ip) == 0 ? prefix_table_find(&e->hosts, &ip) : NULL;
+	return p ? p->value : ENRICH_NOBODY;
+}
+
+/* A domain whose second MX we are: the domain's owner, or else that of its primary. */
+static uint32_t customer_of_backup(const struct enrich *e, struct sv domain)
+{
+	uint32_t owner = customer_of_domain(e, domain);
+	for (size_t i = 0; i < e->conf->n_backup && owner == ENRICH_NOBODY; i++) {
+		struct sv primary = sv_cstr(e->conf->backup[i].primary);
+		if (strlen(e->conf->backup[i].domain) != domain.n || strncasecmp(e->conf->backup[i].domain, domain.p, domain.n) != 0)
+			continue;
+		owner = customer_of_address(e, primary);
+		owner = owner == ENRICH_NOBODY ? customer_of_domain(e, primary) : owner;
+	}
+	return owner;
+}
+
+static uint32_t customer_index(const struct enrich *e, enum principal_kind kind, struct sv id)
+{
 	uint32_t i;
 	switch (kind) {
 	case PRINCIPAL_ACCOUNT:
@@ -251,11 +270,9 @@ static uint32_t customer_index(const struct enrich *e, enum principal_kind kind,
 		return i != ENRICH_NOBODY ? i : customer_of_domain(e, sv_domain(id));
 	case PRINCIPAL_SCRIPT: return map_get(e, &e->uids, id);
 	case PRINCIPAL_DOMAIN: return customer_of_domain(e, id);
+	case PRINCIPAL_MX: return customer_of_backup(e, id);
 	case PRINCIPAL_HOST:
-	case PRINCIPAL_MX:
-	case PRINCIPAL_OWN_IP:
-		p = ipaddr_parse(id, &ip) == 0 ? prefix_table_find(&e->hosts, &ip) : NULL;
-		return p ? p->value : ENRICH_NOBODY;
+	case PRINCIPAL_OWN_IP: return customer_of_address(e, id);
 	case PRINCIPAL_KINDS: break;
 	}
 	return ENRICH_NOBODY;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "analyzer/acase.h"
+#include "analyzer/backup.h"
 #include "analyzer/fusion.h"
 #include "analyzer/judge_int.h"
 #include "analyzer/outage.h"
@@ -40,6 +41,7 @@ struct judge *judge_new(const struct conf *conf, struct enrich *enrich, struct e
 			fixed_population_init(&j->site->population[k][b]);
 	memory_touch_all(&j->site_memory);
 	j->rollup = rollup_new();
+	j->backup = backup_new();
 	return j;
 }
 
@@ -65,6 +67,7 @@ void judge_free(struct judge *j)
 		memory_fini(&j->shared[d]);
 	free(j->shared);
 	rollup_free(j->rollup);
+	backup_free(j->backup);
 	buf_fini(&j->ended_days);
 	reply_table_free(j->replies);
 	arena_fini(&j->scratch);
@@ -81,7 +84,8 @@ struct memory *judge_shared(struct judge *j, const struct detector *d)
 
 struct memory *judge_memory(struct judge *j, size_t *i)
 {
-	struct memory *fixed[] = { &j->contacts.young, &j->contacts.old, &j->site_memory, &j->outage_memory };
+	struct memory *fixed[] = { &j->contacts.young, &j->contacts.old, &j->site_memory, &j->outage_memory, &j->backup->queue_memory,
+	                           &j->backup->parent_memory };
 	size_t n = sizeof fixed / sizeof *fixed, at = (*i)++;
 	if (at < n)
 		return fixed[at];
@@ -274,7 +278,7 @@ static void judge_egress(struct judge *j, const struct principal *sender, const 
 	}
 }
 
-static void judge_message(struct judge *j, struct principal *p, const struct txn *t)
+void judge_message(struct judge *j, struct principal *p, const struct txn *t)
 {
 	struct message_view m;
 	view_message(j, p, t, &m);
@@ -302,6 +306,7 @@ void judge_txn(struct judge *j, struct txn *t)
 		attribute_received(j, t);
 	if (j->conf->egress.n)
 		judge_egress(j, p, t);
+	backup_txn(j, t, p != NULL);
 }
 
 static void judge_fact(struct judge *j, struct principal *p, const struct record *r, struct sv line)
@@ -333,6 +338,8 @@ void judge_record(struct judge *j, const struct record *r, struct sv line)
 	struct principal *p = attribute_record(j, r);
 	v->n[ROLLUP_AUTH_FAILED] += r->kind == RECORD_AUTH_FAIL;
 	v->n[ROLLUP_REFUSED] += r->kind == RECORD_REJECT;
+	if (r->kind == RECORD_REJECT)
+		backup_record(j, r);
 	if (p && r->kind == RECORD_REJECT)
 		tally_hours(j, p, &(struct rollup_row){ .n = { [ROLLUP_REFUSED] = 1 } });
 	if (p || r->kind == RECORD_AUTH_FAIL)

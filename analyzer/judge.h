@@ -16,6 +16,7 @@
 #include "lib/times.h"
 
 struct acase;
+struct backup;
 struct judge;
 struct rollup;
 
@@ -142,6 +143,7 @@ struct judge {
 	struct memory *shared;          /* one per detector, in registry order; empty where it has none */
 	struct site_state *site;        /* inside site_memory */
 	struct rollup *rollup;
+	struct backup *backup;          /* the domains whose second MX we are */
 	struct buf ended_days;          /* rows of principal_day that wait for the commit: kind, id, day, bytes (lib/wire.h) */
 	struct arena scratch;           /* of the event being judged */
 };

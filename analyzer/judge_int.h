@@ -9,6 +9,9 @@
 
 struct rollup_row;
 
+/* judge.c: one report in the eyes of p. */
+void judge_message(struct judge *j, struct principal *p, const struct txn *t);
+
 /* principals.c */
 void principal_free(struct principal *p);
 

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "analyzer/acase.h"
+#include "analyzer/backup.h"
 #include "analyzer/detector.h"
 
 struct fusion_options {
@@ -100,6 +101,7 @@ void judge_reconfigure(struct judge *j, const struct conf *conf, struct enrich *
 		free(j->options[d]);
 		j->options[d] = options_new(conf, detector_registry[d]->options);
 	}
+	backup_configure(j);
 	/* Names of customers are borrowed from the inventory. */
 	for (size_t i = 0; i < j->n_cases; i++) {
 		struct acase *c = j->cases[i];

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "analyzer/acase.h"
+#include "analyzer/backup.h"
 #include "analyzer/rollup.h"
 #include "lib/msg.h"
 #include "lib/wire.h"
@@ -191,6 +192,7 @@ struct store *store_open(const char *path, struct judge *j, struct err *e)
 		store_close(s, j);
 		return NULL;
 	}
+	store_backup_load(s, j);
 	j->store = (struct judge_store){ s, load_principal, load_case, recent_case };
 	s->had_principals = has_principals(s);
 	if (store_cases_load_open(s, j, e) < 0) {
@@ -383,7 +385,8 @@ static int write_input(struct store *s, const struct store_input *in, struct err
 
 static int write_all(struct store *s, struct judge *j, struct err *e)
 {
-	int bad = archive_flush(s->archive, e) || write_principals(s, j, e) || write_days(s, j, e) || write_rollup(s, j->rollup, e) || write_hour(s, j->rollup, e);
+	int bad = archive_flush(s->archive, e) || write_principals(s, j, e) || write_days(s, j, e) || write_rollup(s, j->rollup, e) || write_hour(s, j->rollup, e) ||
+	          store_backup_write(s, j, e);
 	for (size_t i = 0; i < j->n_cases && !bad; i++)
 		if (j->cases[i]->dirty)
 			bad = store_case_write(s, j, j->cases[i], e);
@@ -440,6 +443,7 @@ static void all_clean(struct store *s, struct judge *j)
 		p->dirty = p->fresh = false;
 	}
 	rollup_committed(j->rollup);
+	backup_committed(j->backup);
 	buf_clear(&j->ended_days);
 	for (size_t i = j->n_cases; i-- > 0;) {
 		clean_case(j->cases[i]);
@@ -492,6 +496,11 @@ int store_retention(struct store *s, const struct conf *conf, int64_t now_us, st
 		                               Q_CASE_DOMAIN_DROP,   Q_CASE_EVENT_DROP, Q_NOTIFICATION_DROP,  Q_CASE_DROP };
 	for (size_t i = 0; i < sizeof of_cases / sizeof *of_cases && !bad; i++)
 		bad = db_run(&s->db, e, of_cases[i], "i", cases_us);
+	static const enum query of_service[] = { Q_BACKUP_OUTAGE_DROP, Q_SERVICE_ALERT_DROP, Q_NOTIFICATION_ALERT_DROP };
+	for (size_t i = 0; i < sizeof of_service / sizeof *of_service && !bad; i++)
+		bad = db_run(&s->db, e, of_service[i], "i", cases_us);
+	if (!bad)
+		bad = db_run(&s->db, e, Q_BACKUP_RECIPIENT_DROP, "i", now_us - conf->keep_recipients_days * US_PER_DAY);
 	if (bad || db_exec(&s->db, "COMMIT", e) < 0) {
 		if (!sqlite3_get_autocommit(s->db.h))
 			(void)db_exec(&s->db, "ROLLBACK", NULL);

@@ -55,6 +55,9 @@ int64_t store_notification(struct store *s, int64_t id, int64_t case_id, int64_t
 /* principal's state to and from its blob (store_state.c) */
 void store_state_encode(const struct judge *j, const struct principal *p, struct buf *out);
 int store_state_decode(const struct judge *j, struct principal *p, struct sv blob);
+/* the backup domains (store_backup.c) */
+void store_backup_load(struct store *s, struct judge *j);
+int store_backup_write(struct store *s, const struct judge *j, struct err *e);
 /* the case tables (store_case.c) */
 int store_case_write(struct store *s, const struct judge *j, struct acase *c, struct err *e);
 struct acase *store_case_load(struct store *s, struct judge *j, int64_t id);

@@ -35,10 +35,12 @@ static void move_hours(struct judge *j, struct principal *p)
 
 void tally_hours(struct judge *j, struct principal *p, const struct rollup_row *more)
 {
-	struct rollup_row *w = rollup_principal(j->rollup, p->key, p->kind, sv_cstr(p->id));
 	move_hours(j, p);
-	for (unsigned i = 0; i < ROLLUP_COLUMNS; i++)
-		w->n[i] += more->n[i];
+	if (p->kind != PRINCIPAL_MX) { /* mail for a domain makes it no sender */
+		struct rollup_row *w = rollup_principal(j->rollup, p->key, p->kind, sv_cstr(p->id));
+		for (unsigned i = 0; i < ROLLUP_COLUMNS; i++)
+			w->n[i] += more->n[i];
+	}
 	p->hours.n[HOURS_MESSAGES] += more->n[ROLLUP_MESSAGES];
 	p->hours.n[HOURS_RECIPIENTS] += more->n[ROLLUP_RECIPIENTS];
 	p->hours.n[HOURS_BOUNCED] += more->n[ROLLUP_BOUNCED];

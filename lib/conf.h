@@ -42,6 +42,7 @@ struct conf_notify {
 	char *default_language;
 	int64_t cooldown_s;    /* between letters of one case */
 	int64_t escalate_s;    /* open and unacknowledged for so long: tell the desk */
+	char *service;         /* "none" | "desk" | "customer" | "both": who hears of a backup domain in trouble */
 	char *min_level;       /* "suspected" | "likely" | "confirmed": letters to customers from here on */
 };
 
@@ -67,7 +68,7 @@ struct conf {
 	struct conf_customer *customer; size_t n_customer; /* inline ones first, then the CSV's */
 	size_t n_customer_inline;
 	struct conf_detector *detector; size_t n_detector;
-	int64_t keep_messages_days, keep_cases_days, keep_lines_days;
+	int64_t keep_messages_days, keep_cases_days, keep_lines_days, keep_recipients_days;
 	struct conf_notify notify;
 	struct conf_web web;
 };

@@ -43,6 +43,7 @@ const struct conf_key conf_keys[] = {
 	{ "retention", "messages", CONF_DAYS, TOP(keep_messages_days), "30d", NULL },
 	{ "retention", "cases", CONF_DAYS, TOP(keep_cases_days), "365d", NULL },
 	{ "retention", "lines", CONF_DAYS, TOP(keep_lines_days), "90d", NULL },
+	{ "retention", "recipients", CONF_DAYS, TOP(keep_recipients_days), "30d", NULL },
 
 	{ "notify", "enabled", CONF_BOOL, TOP(notify.enabled), "false", NULL },
 	{ "notify", "via", CONF_WORD, TOP(notify.via), "sendmail", "sendmail smtp" },
@@ -58,6 +59,7 @@ const struct conf_key conf_keys[] = {
 	{ "notify", "default-language", CONF_LANGUAGE, TOP(notify.default_language), "en", NULL },
 	{ "notify", "cooldown", CONF_TIME, TOP(notify.cooldown_s), "1d", NULL },
 	{ "notify", "escalate", CONF_TIME, TOP(notify.escalate_s), "4h", NULL },
+	{ "notify", "service", CONF_WORD, TOP(notify.service), "desk", "none desk customer both" },
 	{ "notify", "min-level", CONF_WORD, TOP(notify.min_level), "likely", "suspected likely confirmed" },
 
 	{ "web", "enabled", CONF_BOOL, TOP(web.enabled), "true", NULL },

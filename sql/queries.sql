@@ -298,7 +298,7 @@ SELECT c.id,
   coalesce((SELECT group_concat(country, ';') FROM (SELECT DISTINCT country FROM case_source s WHERE s.case_id = c.id AND country <> '' ORDER BY country)), ''),
   coalesce((SELECT group_concat(asn, ';') FROM (SELECT DISTINCT asn FROM case_source s WHERE s.case_id = c.id AND asn <> 0 ORDER BY asn)), ''),
   c.utc_offset_s
-FROM acase c WHERE c.kind <> 'list-hygiene' AND c.state <> 'false-positive' AND (c.state IN ('open', 'acknowledged') OR c.updated_us >= :since) ORDER BY c.id
+FROM acase c WHERE c.kind NOT IN ('list-hygiene', 'backscatter') AND c.state <> 'false-positive' AND (c.state IN ('open', 'acknowledged') OR c.updated_us >= :since) ORDER BY c.id
 -- name: export_cases
 SELECT id, state, severity, level, kind, principal_kind, principal_id, customer, score, opened_us, updated_us, closed_us, messages, recipients,
   sentence, utc_offset_s FROM acase WHERE updated_us >= :since ORDER BY id
@@ -321,3 +321,54 @@ SELECT line FROM case_evidence WHERE case_id = :id ORDER BY seq LIMIT 10
 SELECT ip, country, asn, messages FROM case_source WHERE case_id = :id ORDER BY messages DESC, ip LIMIT 10
 -- name: letter_count
 SELECT count(*) FROM notification WHERE case_id = :id AND status = 'sent'
+-- backup mx
+-- name: backup_domain_get
+SELECT health FROM backup_domain WHERE domain = :domain
+-- name: backup_domain_put
+INSERT INTO backup_domain (domain, primary_mx, lifetime_s, customer, health) VALUES (:domain, :primary, :lifetime, :customer, :health)
+ON CONFLICT (domain) DO UPDATE SET primary_mx = excluded.primary_mx, lifetime_s = excluded.lifetime_s, customer = excluded.customer, health = excluded.health
+-- name: backup_outage_put
+INSERT INTO backup_outage (domain, begin_us, end_us, failures, reason) VALUES (:domain, :begin, nullif(:end, 0), :failures, :reason)
+ON CONFLICT (domain, begin_us) DO UPDATE SET end_us = excluded.end_us, failures = excluded.failures, reason = excluded.reason
+-- name: backup_recipient_put
+INSERT INTO backup_recipient (domain, recipient, valid, first_us, last_us, answers) VALUES (:domain, lower(:recipient), :valid, :at, :at, 1)
+ON CONFLICT (domain, recipient) DO UPDATE SET valid = excluded.valid, last_us = max(last_us, excluded.last_us), answers = answers + 1
+-- name: service_alert_put
+INSERT OR IGNORE INTO service_alert (domain, kind, subject_us, at_us, customer, text, utc_offset_s) VALUES (:domain, :kind, :subject, :at, :customer, :text, :offset)
+-- name: backup_recipient_drop
+DELETE FROM backup_recipient WHERE last_us < :before
+-- name: backup_outage_drop
+DELETE FROM backup_outage WHERE end_us < :before
+-- name: service_alert_drop
+DELETE FROM service_alert WHERE at_us < :before
+-- name: notification_alert_drop
+DELETE FROM notification WHERE alert_id <> 0 AND at_us < :before
+-- name: notification_alert_add
+INSERT INTO notification (case_id, alert_id, at_us, kind, recipient, language, status, error, message_id, done_us)
+VALUES (0, :alert_id, :at, :kind, :recipient, :language, :status, :error, :message_id, :done)
+-- name: web_backup_domain
+SELECT domain, primary_mx, lifetime_s, customer, health FROM backup_domain WHERE domain = :domain
+-- name: web_backup_outages
+SELECT begin_us, end_us, failures, reason FROM backup_outage WHERE domain = :domain ORDER BY begin_us DESC LIMIT :limit
+-- name: web_backup_down_time
+SELECT coalesce(sum(min(coalesce(end_us, :now), :now) - max(begin_us, :since)), 0) FROM backup_outage
+WHERE domain = :domain AND coalesce(end_us, :now) > :since AND begin_us < :now
+-- name: web_backup_recipients
+SELECT recipient, valid, first_us, last_us, answers FROM backup_recipient WHERE domain = :domain ORDER BY valid DESC, last_us DESC, recipient LIMIT :limit
+-- name: web_backup_recipient_counts
+SELECT coalesce(sum(valid), 0), coalesce(sum(1 - valid), 0) FROM backup_recipient WHERE domain = :domain
+-- name: web_backup_alerts
+SELECT id, at_us, kind, text, utc_offset_s FROM service_alert WHERE domain = :domain ORDER BY id DESC LIMIT :limit
+-- name: web_backup_case
+SELECT case_id, score FROM principal WHERE kind = 'mx' AND id = :domain
+-- name: plan_alerts
+SELECT id, kind, customer FROM service_alert a WHERE at_us >= :since ORDER BY id
+-- name: plan_alert_sent
+SELECT count(*) FROM notification WHERE alert_id = :alert_id AND recipient = :recipient AND status = 'sent'
+-- name: plan_alert_failed
+SELECT coalesce(max(done_us), 0) FROM notification WHERE alert_id = :alert_id AND recipient = :recipient AND status = 'failed'
+-- name: letter_alert
+SELECT a.kind, a.domain, a.customer, a.text, a.at_us, a.utc_offset_s, coalesce(b.primary_mx, '') FROM service_alert a LEFT JOIN backup_domain b ON b.domain = a.domain
+WHERE a.id = :id
+-- name: web_backup_now
+SELECT coalesce(max(last_event_us), 0) FROM input

@@ -159,6 +159,8 @@ static void put_kind(struct sv t, struct buf *out)
 {
 	if (sv_eq(t, SV("own_ip")))
 		t = SV("own IP");
+	else if (sv_eq(t, SV("mx")))
+		t = SV("backup MX");
 	for (size_t i = 0; i < t.n; i++)
 		mustache_escape(out, t.p[i] == '-' || t.p[i] == '_' ? SV(" ") : sv_make(t.p + i, 1));
 }

@@ -127,6 +127,7 @@ static struct json_object *make_shell(struct call *c, const char *title, const c
 	if (!c->session)
 		return s;
 	json_put_text(s, "user", c->session->user);
+	json_put_bool(s, "backup", c->web->conf->n_backup > 0);
 	csrf_make(c->web->sessions, c->session_token, csrf);
 	json_put_text(s, "csrf", csrf);
 	if (c->session->flash[0] && !c->live) {

@@ -8,12 +8,19 @@ A scenario is a text file. Lines:
   mail start=T every=D count=N account=A|host=IP|uid=U ip=IP sender=S to=R[,R] [status=S] [reply=TEXT] [bad=K]
                                N messages; {n} in a value is the number of the message, {n%7} its remainder, {n//3} a third of it.
                                status: sent (default), bounced, deferred. bad=K: only every K-th is refused, the others are sent.
+                               Mail for a domain whose second MX we are, or any other mail that waits or comes back:
+                               relay=NAME[IP]: the server that answers. error=TEXT wait=D retry=D: until D is over there is no answer but that
+                               error, every retry; expires=yes: then it is given up instead. bounce=yes: who wrote a refused message gets
+                               a notice.
   log LINE                     a log line as it is
   expect case KIND=ID [kind=K] [customer=C] [level>=L] [before=T] [after=T] [state=S] [reopened=N] [detectors=a,b]
   expect silent KIND=ID        no case about it
+  expect outage DOMAIN begin=T [end=T]   an outage of the primary that began within five minutes of T (and ended so)
+  expect alert DOMAIN KIND [after=T] [before=T] [text="part of it"]
+  expect quiet DOMAIN          no outage and no alert
   expect cases N               so many cases in all
 """
-import json, os, re, subprocess, sys, tempfile
+import json, os, re, sqlite3, subprocess, sys, tempfile
 from datetime import datetime, timedelta, timezone
 
 LEVELS = ["suspected", "likely", "confirmed"]
@@ -44,12 +51,11 @@ class Log:
     def add(self, t, text):
         self.lines.append((t, len(self.lines), f"{stamp(t)} mx1 postfix/{text}"))
 
-    def mail(self, t, w, n):
+    def queue_id(self):
         self.serial += 1
-        q = f"{0xA00000000 + self.serial * 7:X}"
-        sender = fill(w.get("sender", w.get("account", "www@isp.example")), n)
-        rcpts = [fill(r, n) for r in w["to"].split(",")]
-        bad = w.get("status", "sent") != "sent" and n % int(w.get("bad", "1")) == 0
+        return f"{0xA00000000 + self.serial * 7:X}"
+
+    def accepted(self, t, w, n, q, sender, count):
         if "uid" in w:
             self.add(t, f"pickup[77]: {q}: uid={w['uid']} from=<{sender}>")
         else:
@@ -57,14 +63,49 @@ class Log:
             sasl = f", sasl_method=PLAIN, sasl_username={w['account']}" if "account" in w else ""
             self.add(t, f"smtpd[11]: {q}: client=unknown[{ip}]{sasl}")
         self.add(t, f"cleanup[12]: {q}: message-id=<{self.serial}@isp.example>")
-        self.add(t, f"qmgr[13]: {q}: from=<{sender}>, size={w.get('size', '1200')}, nrcpt={len(rcpts)} (queue active)")
+        self.add(t, f"qmgr[13]: {q}: from=<{sender}>, size={w.get('size', '1200')}, nrcpt={count} (queue active)")
+
+    def no_answer(self, t, w, q, rcpts):
+        """Tries until `wait` is over; returns when the next one is due."""
+        end = t + duration(w["wait"])
+        while t < end:
+            for r in rcpts:
+                self.add(t, f"smtp[14]: {q}: to=<{r}>, relay=none, delay=30, delays=0.1/0/30/0, dsn={w.get('dsn', '4.4.1')}, "
+                            f"status=deferred ({w['error']})")
+            t += duration(w.get("retry", "30m"))
+        return t
+
+    def notice(self, t, q, sender):
+        child = self.queue_id()
+        self.add(t, f"bounce[15]: {q}: sender non-delivery notification: {child}")
+        self.add(t, f"cleanup[12]: {child}: message-id=<{self.serial}@isp.example>")
+        self.add(t, f"qmgr[13]: {child}: from=<>, size=3000, nrcpt=1 (queue active)")
+        domain = sender.split("@")[1]
+        t += timedelta(seconds=1)
+        self.add(t, f"smtp[14]: {child}: to=<{sender}>, relay=mx.{domain}[192.0.2.26]:25, delay=0.2, delays=0.1/0/0/0.1, dsn=2.0.0, status=sent (250 Ok)")
+        self.add(t, f"qmgr[13]: {child}: removed")
+
+    def mail(self, t, w, n):
+        q = self.queue_id()
+        sender = fill(w.get("sender", w.get("account", "www@isp.example")), n).strip("<>")
+        rcpts = [fill(r, n) for r in w["to"].split(",")]
+        bad = w.get("status", "sent") != "sent" and n % int(w.get("bad", "1")) == 0
+        self.accepted(t, w, n, q, sender, len(rcpts))
+        if "wait" in w:
+            t = self.no_answer(t, w, q, rcpts)
+        if w.get("expires") == "yes":
+            self.add(t, f"qmgr[13]: {q}: from=<{sender}>, status=expired, returned to sender")
+            self.add(t, f"qmgr[13]: {q}: removed")
+            return
         for r in rcpts:
+            relay = w.get("relay", f"mx.{r.split('@')[1]}[192.0.2.25]")
             status = w["status"] if bad else "sent"
-            reply = w.get("reply", "550 5.1.1 User unknown") if bad else "250 2.0.0 Ok"
+            reply = fill(w.get("reply", "550 5.1.1 User unknown"), n) if bad else "250 2.0.0 Ok"
             dsn = reply.split()[1] if bad else "2.0.0"
-            text = f"host mx.{r.split('@')[1]}[192.0.2.25] said: {reply} (in reply to RCPT TO command)" if bad else reply
-            self.add(t, f"smtp[14]: {q}: to=<{r}>, relay=mx.{r.split('@')[1]}[192.0.2.25]:25, delay=0.2, delays=0.1/0/0/0.1, "
-                        f"dsn={dsn}, status={status} ({text})")
+            text = f"host {relay} said: {reply} (in reply to RCPT TO command)" if bad else reply
+            self.add(t, f"smtp[14]: {q}: to=<{r}>, relay={relay}:25, delay=0.2, delays=0.1/0/0/0.1, dsn={dsn}, status={status} ({text})")
+        if bad and w["status"] == "bounced" and w.get("bounce") == "yes" and sender:
+            self.notice(t, q, sender)
         if w.get("status") != "deferred" or not bad:
             self.add(t, f"qmgr[13]: {q}: removed")
 
@@ -118,6 +159,7 @@ def replay(binary, s, folder):
     run = subprocess.run([binary, "import", "-c", conf, os.path.join(folder, "mail.log")], capture_output=True, text=True)
     if run.returncode:
         return None, run.stderr.strip()
+    s["store"] = os.path.join(folder, "t.db")
     run = subprocess.run([binary, "cases", "-c", conf, "--format", "ndjson"], capture_output=True, text=True)
     if run.returncode:
         return None, run.stderr.strip()
@@ -129,9 +171,39 @@ def when(text):
     return t if t.tzinfo else t.replace(tzinfo=timezone.utc)
 
 
-def check(expect, cases):
+def service(expect, path):
+    """What the store says about a backup domain; like check()."""
+    verb, domain, *rest = expect.split()
+    w = words(expect)
+    db = sqlite3.connect(path)
+    outages = [(utc(b), e and utc(e)) for b, e in db.execute("SELECT begin_us, end_us FROM backup_outage WHERE domain = ? ORDER BY begin_us", (domain,))]
+    alerts = db.execute("SELECT kind, at_us, text FROM service_alert WHERE domain = ? ORDER BY id", (domain,)).fetchall()
+    db.close()
+    if verb == "quiet":
+        return f"outages {[str(b) for b, _ in outages]}, alerts {[a[0] for a in alerts]}" if outages or alerts else None
+    near = lambda a, b: abs(a - when(b)) <= timedelta(minutes=5)
+    if verb == "outage":
+        if not any(near(b, w["begin"]) and (near(e, w["end"]) if e and "end" in w else not e and "end" not in w) for b, e in outages):
+            return f"outages {[(str(b), str(e)) for b, e in outages]}"
+        return None
+    mine = [a for a in alerts if a[0] == rest[0]]
+    if len(mine) != 1:
+        return f"{len(mine)} such alerts among {[a[0] for a in alerts]}"
+    at, text = utc(mine[0][1]), mine[0][2]
+    if ("after" in w and at < when(w["after"])) or ("before" in w and at > when(w["before"])):
+        return f"given at {at}"
+    return None if w.get("text", "") in text else f"says {text}"
+
+
+def utc(us):
+    return datetime.fromtimestamp(us / 1e6, timezone.utc)
+
+
+def check(expect, cases, store):
     """None when it holds, else what is wrong."""
     verb, _, rest = expect.partition(" ")
+    if verb in ("outage", "alert", "quiet"):
+        return service(expect, store)
     if verb == "cases":
         return None if len(cases) == int(rest) else f"{len(cases)} cases instead of {rest}"
     kind, _, ident = rest.split()[0].partition("=")
@@ -169,7 +241,7 @@ def main():
         s = load(path)
         with tempfile.TemporaryDirectory() as folder:
             cases, error = replay(binary, s, folder)
-        wrong = [error] if cases is None else [f"{e}: {x}" for e in s["expect"] if (x := check(e, cases))]
+            wrong = [error] if cases is None else [f"{e}: {x}" for e in s["expect"] if (x := check(e, cases, s["store"]))]
         if not s["expect"]:
             wrong.append("expects nothing")
         print(f"not ok replay {name} - {'; '.join(wrong)}" if wrong else f"ok replay {name}")

@@ -42,11 +42,13 @@ static void add_search_url(struct json_object *out, struct json_object *ui)
 		field = "client";
 	else if (strcmp(kind, "domain") == 0)
 		field = "sender";
+	else if (strcmp(kind, "mx") == 0)
+		field = "recipient";
 	if (!field)
 		return;
 	buf_printf(&b, "/search?%s=", field);
-	if (strcmp(kind, "domain") == 0)
-		buf_addc(&b, '@');
+	if (strcmp(kind, "domain") == 0 || strcmp(kind, "mx") == 0)
+		buf_puts(&b, "%40");
 	form_encode(&b, sv_cstr(json_str(out, "principal_id")));
 	buf_puts(&b, "&since=");
 	form_encode(&b, sv_cstr(json_str(out, "first_seen_at")));

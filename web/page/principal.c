@@ -10,11 +10,11 @@
 static void add_search_url(struct json_object *out, struct json_object *ui)
 {
 	const char *kind = json_str(out, "kind");
-	const char *field = strcmp(kind, "account") == 0 ? "account" : strcmp(kind, "host") == 0 || strcmp(kind, "own_ip") == 0 ? "client" : NULL;
+	const char *field = strcmp(kind, "account") == 0 ? "account" : strcmp(kind, "host") == 0 || strcmp(kind, "own_ip") == 0 ? "client" : strcmp(kind, "mx") == 0 ? "recipient" : NULL;
 	struct buf b = { 0 };
 	if (!field)
 		return;
-	buf_printf(&b, "/search?%s=", field);
+	buf_printf(&b, "/search?%s=%s", field, strcmp(kind, "mx") == 0 ? "%40" : "");
 	form_encode(&b, sv_cstr(json_str(out, "id")));
 	json_put_text(ui, "search_url", buf_cstr(&b));
 	buf_fini(&b);
@@ -75,6 +75,7 @@ static int build(struct call *c, struct json_object *out, struct err *e)
 	json_put_bool(ui, "has_hours", json_object_array_length(json_object_object_get(out, "hours")) > 0);
 	json_put_bool(ui, "has_cases", json_object_array_length(json_object_object_get(out, "cases")) > 0);
 	add_search_url(out, ui);
+	json_put_bool(ui, "backup", strcmp(kind, "mx") == 0);
 	json_put(out, "ui", ui);
 	call_audit(c, "viewed %s %s", kind, id);
 	return 200;

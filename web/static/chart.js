@@ -67,6 +67,12 @@
 			});
 			return { rows: fill(rows, 3600000, 4), labels: ["time", "recipients", "messages", "bounced", "refused"], fill: true };
 		},
+		expiry: function (data) {
+			var rows = data.expiry.map(function (v) {
+				return [wall(v.expires_at), v.messages];
+			});
+			return { rows: fill(rows, 3600000, 1), labels: ["time", "messages given up"], fill: true };
+		},
 		scores: function (data) {
 			var names = [], at = {};
 			data.scores.forEach(function (s) {
