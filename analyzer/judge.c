@@ -237,8 +237,12 @@ static void count_odd(struct principal *p, const struct message_view *m)
 	bool odd = m->first_report && m->strangers && !m->null_sender && !m->expansion;
 	if (p->score < NAT && !p->open_case)
 		p->odd = (struct odd){ 0 };
-	for (size_t i = 0; i < m->n_listed && !odd; i++)
-		odd = m->rcpt[i].changed && ((m->rcpt[i].outcome == OUTCOME_BAD && !m->rcpt[i].repeated) || (m->rcpt[i].blamed && !m->rcpt[i].again));
+	for (size_t i = 0; i < m->n_listed; i++) {
+		const struct rcpt_view *r = &m->rcpt[i];
+		bool bad = r->changed && r->outcome == OUTCOME_BAD && !r->repeated;
+		p->odd.bad += bad;
+		odd |= bad || (r->blamed && !r->again);
+	}
 	if (!odd)
 		return;
 	p->odd.all++;

@@ -22,7 +22,7 @@ struct rollup;
 
 /* Messages to strangers or with unknown recipients since something points at a principal, and those of them that come as its mail
  * always does: of an account from where it always writes from, of a host or script with a sender of its own. */
-struct odd { uint32_t all, home; };
+struct odd { uint32_t all, home, bad; /* bad: unknown recipients */ };
 
 struct principal {
 	uint64_t key;              /* keyed hash of kind and id */
@@ -110,7 +110,7 @@ struct judge_limits { /* from the config's detector "fusion" section */
 	int64_t quiet_s, reopen_s, ready_days;
 	int32_t unready_cap;
 	int64_t contacts_bytes;
-	int64_t home_cap, home_messages, home_proof;
+	int64_t home_cap, home_messages, home_bad, home_proof;
 };
 
 /* How the judge reaches the store; results live in the judge. */

@@ -9,7 +9,7 @@ struct fusion_options {
 	bool enabled;
 	double open, likely, confirmed, close_below, unready_cap;
 	double home_cap, home_proof;
-	int64_t quiet_s, reopen_s, contacts_bytes, ready_days, home_messages;
+	int64_t quiet_s, reopen_s, contacts_bytes, ready_days, home_messages, home_bad;
 };
 
 static const struct opt_row fusion_rows[] = {
@@ -30,6 +30,7 @@ static const struct opt_row fusion_rows[] = {
 	{ "home-proof", OPT_REAL, offsetof(struct fusion_options, home_proof), "6", 0, 64, "nats",
 	  "evidence of another kind (spam refusals, forged senders, guessed passwords) from which on that limit is off; one or two receivers call any newsletter spam" },
 	{ "home-messages", OPT_INT, offsetof(struct fusion_options, home_messages), "1000", 1, 1000000, "messages", "and until it wrote so many such messages" },
+	{ "home-bad", OPT_INT, offsetof(struct fusion_options, home_bad), "60", 1, 1000000, "recipients", "or so many of their recipients did not exist" },
 	{ "contacts-bytes", OPT_INT, offsetof(struct fusion_options, contacts_bytes), "8388608", 65536, 4294967296.0, "bytes",
 	  "memory of each of the two generations of the contact filter; 8 MiB remember some 5 million pairs" },
 	{ 0 },
@@ -75,7 +76,7 @@ static void load_limits(struct judge *j)
 	struct fusion_options *f = options_new(j->conf, &judge_option_table);
 	j->limits = (struct judge_limits){ NATS(f->open), NATS(f->likely), NATS(f->confirmed), NATS(f->close_below),
 		                           f->quiet_s, f->reopen_s, f->ready_days, NATS(f->unready_cap), f->contacts_bytes,
-		                           NATS(f->home_cap), f->home_messages, NATS(f->home_proof) };
+		                           NATS(f->home_cap), f->home_messages, f->home_bad, NATS(f->home_proof) };
 	free(f);
 }
 

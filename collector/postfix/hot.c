@@ -37,9 +37,12 @@ static enum mta_hot tls(struct sv s)
 static enum mta_hot session(struct sv s)
 {
 	struct sv name, addr;
-	if (!LIT(&s, "connect from ") && !LIT(&s, "disconnect from "))
+	bool end = LIT(&s, "disconnect from ");
+	if ((!end && !LIT(&s, "connect from ")) || !peer(&s, &name, &addr))
 		return HOT_NO;
-	return peer(&s, &name, &addr) ? HOT_NOTHING : HOT_NO;
+	/* A session that sent a message says nothing more; one that only asked does. */
+	bool asked = end && (sv_find(s, SV(" vrfy=")) >= 0 || (sv_find(s, SV(" rcpt=")) >= 0 && sv_find(s, SV(" data=")) < 0));
+	return asked ? HOT_NO : HOT_NOTHING;
 }
 
 /* "client=H[ip], sasl_method=M, sasl_username=U" */

@@ -12,6 +12,8 @@ A scenario is a text file. Lines:
                                relay=NAME[IP]: the server that answers. error=TEXT wait=D retry=D: until D is over there is no answer but that
                                error, every retry; expires=yes: then it is given up instead. bounce=yes: who wrote a refused message gets
                                a notice.
+                               subject=S: a header check logs it. id=I: the message-id.
+  lines start=T every=D count=N TEXT     N log lines "postfix/TEXT"; {n} as above
   log LINE                     a log line as it is
   expect case KIND=ID [kind=K] [customer=C] [level>=L] [before=T] [after=T] [state=S] [reopened=N] [detectors=a,b]
   expect silent KIND=ID        no case about it
@@ -62,8 +64,10 @@ class Log:
             ip = fill(w.get("ip", w.get("host", "")), n)
             sasl = f", sasl_method=PLAIN, sasl_username={w['account']}" if "account" in w else ""
             self.add(t, f"smtpd[11]: {q}: client=unknown[{ip}]{sasl}")
-        self.add(t, f"cleanup[12]: {q}: message-id=<{self.serial}@isp.example>")
-        self.add(t, f"qmgr[13]: {q}: from=<{sender}>, size={w.get('size', '1200')}, nrcpt={count} (queue active)")
+        self.add(t, f"cleanup[12]: {q}: message-id=<{fill(w.get('id', str(self.serial) + '@isp.example'), n)}>")
+        if "subject" in w:
+            self.add(t, f"cleanup[12]: {q}: info: header Subject: {fill(w['subject'], n)} from unknown[192.0.2.1]; from=<{sender}> to=<x@y.example> proto=ESMTP helo=<x>")
+        self.add(t, f"qmgr[13]: {q}: from=<{sender}>, size={fill(w.get('size', '1200'), n)}, nrcpt={count} (queue active)")
 
     def no_answer(self, t, w, q, rcpts):
         """Tries until `wait` is over; returns when the next one is due."""
@@ -131,6 +135,13 @@ def load(path):
         elif verb == "log":
             t = datetime.strptime("2026 " + rest[:15], "%Y %b %d %H:%M:%S")
             s["log"].lines.append((t, len(s["log"].lines), rest))
+        elif verb == "lines":
+            head, text = re.match(r"((?:(?:start|every|count)=\S+ )+)(.*)", rest).groups()
+            w = words(head)
+            t = datetime.fromisoformat(w["start"])
+            for n in range(int(w["count"])):
+                s["log"].add(t, fill(text, n))
+                t += duration(w["every"])
         elif verb == "mail":
             w = words(rest)
             t = datetime.fromisoformat(w["start"])
