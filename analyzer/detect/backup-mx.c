@@ -3,6 +3,7 @@
  * by the number of different strangers who got a bounce within an hour. That spammers prefer the highest MX is old (sendmail, 4th ed.,
  * ch. 9.3). The share of a domain's mail that comes through us while the primary is up would be a sign, too, but our log does not show what
  * went to the primary directly: it is left out. The principal is the domain. */
+#include "analyzer/acase.h"
 #include "analyzer/backup.h"
 #include "analyzer/detector.h"
 #include "analyzer/phrase.h"
@@ -32,7 +33,8 @@ static const struct opt_table table = { "detector", "backup-mx", rows, sizeof(st
 #define WAS_GOOD 0x676f6f64u
 
 struct state {
-	struct walk unknown, bounce;
+	struct walk unknown;         /* first: walk_since() */
+	struct walk bounce;
 	uint64_t victims;            /* K3: strangers who got a bounce in this hour */
 	uint32_t hour, bad, all, bounces; /* since unknown.since_us */
 	int32_t recent, turned;      /* unknown ones of about a day, in 1/4096; valid ones that are refused now, since turned_us */
@@ -178,11 +180,6 @@ static int32_t score(const struct judge *j, const struct principal *p, void *sta
 	return total < cap ? total : cap;
 }
 
-static int64_t since(const void *state)
-{
-	return ((const struct state *)state)->unknown.since_us;
-}
-
 static void why(const struct judge *j, const struct principal *p, const void *state, const void *opt, struct buf *out)
 {
 	const struct state *s = state;
@@ -211,6 +208,12 @@ static void forgive(void *state)
 	s->recent = 0;
 }
 
+static int suggests(const void *state)
+{
+	(void)state;
+	return CASE_BACKSCATTER;
+}
+
 static void hour(struct judge *j, const void *opt, int64_t now_us)
 {
 	(void)opt;
@@ -227,8 +230,9 @@ const struct detector detector_backup_mx = {
 	.message = message,
 	.hour = hour,
 	.score = score,
-	.since = since,
+	.since = walk_since,
 	.why = why,
+	.suggests = suggests,
 	.guards = guards,
 	.forgive = forgive,
 };
