@@ -28,6 +28,7 @@ static const struct opt_table table = { "detector", "backup-mx", rows, sizeof(st
 
 #define QUIET_CAP (8 * NAT)          /* below every opening score: something is unusual, but nothing is proven */
 #define GOOD_FOR (7 * US_PER_DAY)    /* an acceptance by the primary proves for so long that it knows its recipients */
+#define SILENT_TIMES 4
 #define VOID_FOR US_PER_DAY
 #define PER_MESSAGE 2u               /* unknown recipients of one message that count: they are not independent */
 #define WAS_GOOD 0x676f6f64u
@@ -157,10 +158,12 @@ static void message(struct judge *j, struct principal *p, void *state, const voi
 
 /* --- what it means ------------------------------------------------------------------------------------------------ */
 
-static bool too_few(struct state *s, const struct backup_options *o, int64_t now_us)
+/* Without an acceptance of late the primary may refuse everybody, for reasons of its own: then it takes more. */
+static bool is_proven(struct state *s, const struct backup_options *o, int64_t now_us)
 {
+	bool works = s->good_us && now_us - s->good_us < GOOD_FOR;
 	fixed_decay(&s->recent, &s->recent_at_us, now_us, 86400);
-	return s->recent / NAT < o->least;
+	return s->recent / NAT >= o->least * (works ? 1 : SILENT_TIMES);
 }
 
 static int32_t score(const struct judge *j, const struct principal *p, void *state, const void *opt, int64_t now_us, int32_t others)
@@ -173,7 +176,7 @@ static int32_t score(const struct judge *j, const struct principal *p, void *sta
 		return 0;
 	int32_t total = unknown + walk_evidence(&s->bounce, now_us, o->half_life_s, cap);
 	/* Once there is a case, what it rests on fades by itself. */
-	bool proven = p->open_case || (!too_few(s, o, now_us) && s->good_us && now_us - s->good_us < GOOD_FOR);
+	bool proven = p->open_case || is_proven(s, o, now_us);
 	if ((!proven || now_us < s->void_us) && cap > QUIET_CAP)
 		cap = QUIET_CAP;
 	(void)j;

@@ -189,6 +189,10 @@ static void what_an_outcome_says_of_the_server(void **state)
 	struct txn_rcpt greylisted = { .reply = SV("host x said: 450 4.2.0 Greylisted"), .status = TXN_DEFERRED, .reply_class = REPLY_GREYLIST };
 	enum backup_reason reason;
 	assert_int_equal(backup_reply(&t, &greylisted, &reason), BACKUP_SAID_NO); /* as good an answer as any */
+	struct txn_rcpt full = { .reply = SV("host x said: 452 4.2.2 Mailbox full"), .status = TXN_DEFERRED, .reply_class = REPLY_MAILBOX_FULL };
+	assert_int_equal(backup_reply(&t, &full, &reason), BACKUP_SAID_NO);
+	struct txn_rcpt given_up = { .reply = SV("connect to mx.x[192.0.2.1]:25: Connection timed out"), .dsn = SV("4.4.1"), .status = TXN_EXPIRED };
+	assert_int_equal(backup_reply(&t, &given_up, &reason), BACKUP_SAID_NOTHING); /* nobody tried */
 }
 
 /* --- messages ----------------------------------------------------------------------------------------------------- */
