@@ -56,6 +56,9 @@ static int notification_result(struct store *s, struct judge *j, const struct re
 {
 	const char *status = text_of(r, "status"), *recipient = text_of(r, "recipient");
 	char text[600];
+	if (number_of(r, "alert") > 0) /* a service alert: in the outbox, in no case's history */
+		return store_alert_letter(s, number_of(r, "alert"), r->wall_us, text_of(r, "kind"), recipient, text_of(r, "language"), status, text_of(r, "error"),
+		                          text_of(r, "message_id"), e);
 	struct acase *c = case_of(j, r, e);
 	if (!c)
 		return -1;

@@ -86,11 +86,13 @@ static void expiry(struct judge *j, struct backup_domain *d, const struct backup
 			continue;
 		if (told(h, (enum backup_alert)steps[i].alert, now_us))
 			return;
-		uint32_t n = backup_expiring(h, lifetime_s, now_us, now_us + reach_us);
 		for (size_t k = i; k < sizeof steps / sizeof *steps; k++)
 			h->told |= 1u << steps[k].alert;
-		buf_printf(&text, "%u message%s for %s will be given up within %u hours, the first at about %s, if the primary %s does not take %s (%s). %u wait in all.",
-		           n, plural(n), d->name, (unsigned)steps[i].hours, when(h, p->expiry_us).s, d->primary, n == 1 ? "it" : "them", newest_cause(h), p->queued);
+		uint32_t day = backup_expiring(h, lifetime_s, now_us, (p->expiry_us > now_us ? p->expiry_us : now_us) + US_PER_DAY);
+		buf_printf(&text, "Mail that waits for %s will be given up from about %s on, in %u hours, if the primary %s does not take it (%s). ", d->name,
+		           when(h, p->expiry_us).s, (unsigned)steps[i].hours, d->primary, newest_cause(h));
+		buf_printf(&text, "%u message%s wait%s; %u of them end%s within a day from then.", p->queued, plural(p->queued), p->queued == 1 ? "s" : "", day,
+		           day == 1 ? "s" : "");
 		tell(j, d, (enum backup_alert)steps[i].alert, now_us, p->expiry_us, &text);
 		return;
 	}

@@ -118,7 +118,7 @@ uint32_t backup_expiring(const struct backup_health *h, int64_t lifetime_s, int6
 {
 	uint32_t n = 0;
 	for (int64_t hour = oldest_hour(now_us); hour <= now_us / US_PER_HOUR; hour++)
-		if (hour >= 0 && hour * US_PER_HOUR + lifetime_s * US_PER_S < until_us)
+		if (hour >= 0 && hour * US_PER_HOUR + lifetime_s * US_PER_S <= until_us)
 			n += h->ring[hour % BACKUP_RING_HOURS];
 	return n;
 }

@@ -19,7 +19,7 @@ static const struct phrase phrases[] = {
 	P("connection refused", BACKUP_REFUSED),
 	P("no route to host", BACKUP_UNREACHABLE), P("unreachable", BACKUP_UNREACHABLE), P("host is down", BACKUP_UNREACHABLE),
 	P("timed out", BACKUP_TIMED_OUT), P("timeout", BACKUP_TIMED_OUT), P("couldn't establish an smtp connection", BACKUP_TIMED_OUT),
-	P("wasn't able to establish", BACKUP_TIMED_OUT), P("retry time not reached", BACKUP_REASONS), P("delivery temporarily suspended", BACKUP_REASONS),
+	P("wasn't able to establish", BACKUP_TIMED_OUT),
 	P("lost connection", BACKUP_DROPPED), P("connection reset", BACKUP_DROPPED), P("closed connection", BACKUP_DROPPED),
 	P("connection closed", BACKUP_DROPPED), P("broken pipe", BACKUP_DROPPED), P("connection died", BACKUP_DROPPED),
 };
@@ -28,6 +28,7 @@ static const struct phrase phrases[] = {
 static bool not_tried(struct sv low)
 {
 	return sv_find(low, SV("delivery temporarily suspended")) >= 0 || sv_find(low, SV("retry time not reached")) >= 0 ||
+	       sv_find(low, SV("retry timeout exceeded")) >= 0 ||
 	       sv_find(low, SV("mail transport unavailable")) >= 0 || sv_find(low, SV("local configuration error")) >= 0;
 }
 
@@ -51,12 +52,18 @@ static char reply_digit(struct sv reply, struct sv low)
 	return 0;
 }
 
+/* "Later" that does not mean that the server is in trouble: a full mailbox, a recipient to be looked up, greylisting. */
+static bool is_about_message(uint8_t class)
+{
+	return class == REPLY_GREYLIST || class == REPLY_MAILBOX_FULL || class == REPLY_UNKNOWN_USER || class == REPLY_SPAM_CONTENT || class == REPLY_AUTH_FAILURE;
+}
+
 static enum backup_said network_error(struct sv low, enum backup_reason *ret_reason)
 {
 	for (size_t i = 0; i < sizeof phrases / sizeof *phrases; i++)
 		if (sv_find(low, phrases[i].text) >= 0) {
 			*ret_reason = (enum backup_reason)phrases[i].reason;
-			return phrases[i].reason == BACKUP_REASONS ? BACKUP_SAID_NOTHING : BACKUP_FAILED;
+			return BACKUP_FAILED;
 		}
 	return BACKUP_SAID_NOTHING;
 }
@@ -67,7 +74,8 @@ enum backup_said backup_reply(const struct txn *t, const struct txn_rcpt *r, enu
 	struct sv low = { text, r->reply.n < sizeof text ? r->reply.n : sizeof text };
 	for (size_t i = 0; i < low.n; i++)
 		text[i] = (char)(r->reply.p[i] >= 'A' && r->reply.p[i] <= 'Z' ? r->reply.p[i] + 32 : r->reply.p[i]);
-	if (r->status == TXN_PENDING || r->local)
+	/* Giving up is no try: its text is that of the last one. */
+	if (r->status == TXN_PENDING || r->status == TXN_EXPIRED || r->local)
 		return BACKUP_SAID_NOTHING;
 	if (r->status == TXN_SENT)
 		return r->relay_host.n || r->relay_ip.n ? BACKUP_SAID_YES : BACKUP_SAID_NOTHING;
@@ -77,11 +85,11 @@ enum backup_said backup_reply(const struct txn *t, const struct txn_rcpt *r, enu
 	bool pretends = sv_eq(t->mta, SV("exchange")) && (sv_starts(r->dsn, SV("4.4.")) || sv_starts(r->dsn, SV("5.4.")));
 	char digit = pretends ? 0 : reply_digit(r->reply, low);
 	if (digit == '4')
-		return r->reply_class == REPLY_GREYLIST ? BACKUP_SAID_NO : BACKUP_SAID_LATER;
+		return is_about_message(r->reply_class) ? BACKUP_SAID_NO : BACKUP_SAID_LATER;
 	if (digit)
 		return BACKUP_SAID_NO;
 	enum backup_said said = network_error(low, ret_reason);
-	if (said != BACKUP_SAID_NOTHING || r->status == TXN_EXPIRED)
+	if (said != BACKUP_SAID_NOTHING)
 		return said;
 	/* A refusal that names the server, in words of its own. */
 	return r->status == TXN_BOUNCED && r->relay_ip.n && r->dsn.n && !sv_starts(r->dsn, SV("5.4.")) ? BACKUP_SAID_NO : BACKUP_SAID_NOTHING;

@@ -52,6 +52,10 @@ int store_compact(struct store *s, int64_t now_us, struct err *e);
 int64_t store_notification(struct store *s, int64_t id, int64_t case_id, int64_t at_us, const char *kind, const char *recipient,
                            const char *language, const char *status, const char *error, const char *message_id, struct err *e);
 
+/* What became of a letter about a service alert, in a transaction of its own. 0, or -1 and e. */
+int store_alert_letter(struct store *s, int64_t alert_id, int64_t at_us, const char *kind, const char *recipient, const char *language, const char *status,
+                       const char *error, const char *message_id, struct err *e);
+
 /* principal's state to and from its blob (store_state.c) */
 void store_state_encode(const struct judge *j, const struct principal *p, struct buf *out);
 int store_state_decode(const struct judge *j, struct principal *p, struct sv blob);

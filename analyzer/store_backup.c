@@ -61,3 +61,9 @@ int store_backup_write(struct store *s, const struct judge *j, struct err *e)
 	}
 	return bad;
 }
+
+int store_alert_letter(struct store *s, int64_t alert_id, int64_t at_us, const char *kind, const char *recipient, const char *language, const char *status,
+                       const char *error, const char *message_id, struct err *e)
+{
+	return db_run(&s->db, e, Q_NOTIFICATION_ALERT_ADD, "iissssssi", alert_id, at_us, kind, recipient, language, status, error, message_id, at_us);
+}

@@ -25,6 +25,7 @@ static int record(const struct conf *conf, const struct letter_due *due, const c
 	put(o, "do", "notification-result");
 	json_object_object_add(o, "id", json_object_new_int64(due->notification_id));
 	json_object_object_add(o, "case", json_object_new_int64(due->case_id));
+	json_object_object_add(o, "alert", json_object_new_int64(due->alert_id));
 	put(o, "kind", due->kind);
 	put(o, "recipient", due->recipient);
 	put(o, "language", due->language);
@@ -50,17 +51,19 @@ static int analyzer_listens(const struct conf *conf, struct err *e)
 
 static int deliver_one(struct db *d, const struct conf *conf, const struct letter_due *due, int64_t now_us, struct err *e)
 {
+	const char *about = due->alert_id ? "service alert" : "case";
+	long long number = due->alert_id ? due->alert_id : due->case_id;
 	struct letter l;
 	struct err why;
 	if (letter_write(d, conf, due, now_us, &l, &why) < 0) {
-		msg_error("case %lld: %s", (long long)due->case_id, why.text);
+		msg_error("%s %lld: %s", about, number, why.text);
 		return record(conf, due, "failed", why.text, "", e);
 	}
 	int bad = letter_send(conf, due, &l, &why);
 	if (bad)
-		msg_error("case %lld: letter to %s: %s", (long long)due->case_id, due->recipient, why.text);
+		msg_error("%s %lld: letter to %s: %s", about, number, due->recipient, why.text);
 	else
-		msg_info("case %lld: letter (%s) sent to %s", (long long)due->case_id, due->kind, due->recipient);
+		msg_info("%s %lld: letter (%s) sent to %s", about, number, due->kind, due->recipient);
 	bad = record(conf, due, bad ? "failed" : "sent", bad ? why.text : "", l.message_id, e);
 	letter_fini(&l);
 	return bad;

@@ -123,6 +123,32 @@ static struct json_object *view_of(struct db *d, const struct conf *conf, const 
 	return v;
 }
 
+/* A service alert: no case, nobody to blame. */
+static struct json_object *alert_view(struct db *d, const struct conf *conf, const struct letter_due *due, const char *reply_to, struct err *e)
+{
+	char url[600];
+	sqlite3_stmt *st = db_query(d, Q_LETTER_ALERT, "i", due->alert_id);
+	if (sqlite3_step(st) != SQLITE_ROW) {
+		sqlite3_reset(st);
+		(void)err_set(e, "there is no alert %" PRId64, due->alert_id);
+		return NULL;
+	}
+	struct json_object *v = json_object_new_object();
+	flag(v, db_text(st, 0));
+	json_object_object_add(v, "domain", text(db_text(st, 1)));
+	json_object_object_add(v, "customer", text(db_text(st, 2)));
+	json_object_object_add(v, "text", text(db_text(st, 3)));
+	put_time(v, "at", sqlite3_column_int64(st, 4), sqlite3_column_int(st, 5));
+	json_object_object_add(v, "primary", text(db_text(st, 6)));
+	json_object_object_add(v, "to_desk", json_object_new_boolean(conf->notify.desk && strcmp(due->recipient, conf->notify.desk) == 0));
+	(void)snprintf(url, sizeof url, "%s/backup-mx/%.300s", conf->web.base_url, json_object_get_string(json_object_object_get(v, "domain")));
+	sqlite3_reset(st);
+	json_object_object_add(v, "url", json_object_new_string(url));
+	json_object_object_add(v, "operator", json_object_new_string(conf->notify.operator_name ? conf->notify.operator_name : ""));
+	json_object_object_add(v, "reply_to", json_object_new_string(reply_to));
+	return v;
+}
+
 /* --- templates ---------------------------------------------------------------------------------------------------- */
 
 static bool from_folder(const char *dir, const char *name, struct buf *out)
@@ -156,7 +182,7 @@ static bool template_named(const struct conf *conf, const char *name, struct buf
 static int find_template(const struct conf *conf, const struct letter_due *due, struct buf *out, struct err *e)
 {
 	char name[64];
-	const char *what = strcmp(due->kind, "desk") == 0 ? "desk" : "customer";
+	const char *what = due->alert_id ? "service" : strcmp(due->kind, "desk") == 0 ? "desk" : "customer";
 	const char *languages[] = { due->language, conf->notify.default_language, "en" };
 	for (size_t i = 0; i < 3; i++) {
 		(void)snprintf(name, sizeof name, "%s.%s.mustache", what, languages[i] ? languages[i] : "en");
@@ -185,7 +211,7 @@ static int render(struct db *d, const struct conf *conf, const struct letter_due
 {
 	struct buf template = { 0 }, whole = { 0 };
 	struct mustache_options plain = { .escape = false };
-	struct json_object *view = view_of(d, conf, due, reply_to, e);
+	struct json_object *view = due->alert_id ? alert_view(d, conf, due, reply_to, e) : view_of(d, conf, due, reply_to, e);
 	int bad = view ? find_template(conf, due, &template, e) : -1;
 	if (!bad)
 		bad = mustache_render(buf_sv(&template), view, &plain, &whole, e);
@@ -219,6 +245,15 @@ static int64_t letters_before(struct db *d, int64_t id)
 	return n;
 }
 
+/* Tells recipients of one alert apart (FNV-1a). */
+static uint32_t name_hash(const char *s)
+{
+	uint32_t h = 2166136261u;
+	for (; *s; s++)
+		h = (h ^ (unsigned char)*s) * 16777619u;
+	return h;
+}
+
 int letter_write(struct db *d, const struct conf *conf, const struct letter_due *due, int64_t now_us, struct letter *l, struct err *e)
 {
 	struct buf reply = { 0 };
@@ -226,7 +261,10 @@ int letter_write(struct db *d, const struct conf *conf, const struct letter_due 
 	if (!conf->notify.from || !*conf->notify.from)
 		return err_set(e, "%s: notify { from = … } is not set; letters need a sender", conf->path);
 	struct sv domain = sv_domain(sv_cstr(conf->notify.from));
-	(void)snprintf(l->message_id, sizeof l->message_id, "case-%" PRId64 ".%s.%" PRId64 "@%.*s", due->case_id, due->kind, letters_before(d, due->case_id), SVARG(domain));
+	if (due->alert_id)
+		(void)snprintf(l->message_id, sizeof l->message_id, "alert-%" PRId64 ".%08x@%.*s", due->alert_id, name_hash(due->recipient), SVARG(domain));
+	else
+		(void)snprintf(l->message_id, sizeof l->message_id, "case-%" PRId64 ".%s.%" PRId64 "@%.*s", due->case_id, due->kind, letters_before(d, due->case_id), SVARG(domain));
 	reply_address(conf, due->case_id, &reply);
 	int bad = render(d, conf, due, buf_cstr(&reply), l, e);
 	if (!bad)

@@ -37,8 +37,8 @@ static void add_headers(GMimeMessage *m, const struct conf *conf, const struct l
 	g_mime_message_set_message_id(m, l->message_id);
 	/* RFC 3834: robots must not answer it. */
 	g_mime_object_set_header(GMIME_OBJECT(m), "Auto-Submitted", "auto-generated", NULL);
-	(void)snprintf(number, sizeof number, "%" PRId64, due->case_id);
-	g_mime_object_set_header(GMIME_OBJECT(m), "X-Abusewatch-Case", number, NULL);
+	(void)snprintf(number, sizeof number, "%" PRId64, due->alert_id ? due->alert_id : due->case_id);
+	g_mime_object_set_header(GMIME_OBJECT(m), due->alert_id ? "X-Abusewatch-Alert" : "X-Abusewatch-Case", number, NULL);
 	g_date_time_unref(date);
 }
 

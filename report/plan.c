@@ -111,6 +111,50 @@ static void asked_for(struct db *d, const struct conf *conf, plan_cb *cb, void *
 	sqlite3_reset(st);
 }
 
+/* --- service ------------------------------------------------------------------------------------------------------ */
+
+static bool alert_due(struct db *d, int64_t id, const char *recipient, int64_t now_us)
+{
+	sqlite3_stmt *st = db_query(d, Q_PLAN_ALERT_SENT, "is", id, recipient);
+	bool sent = sqlite3_step(st) == SQLITE_ROW && sqlite3_column_int64(st, 0) > 0;
+	sqlite3_reset(st);
+	st = db_query(d, Q_PLAN_ALERT_FAILED, "is", id, recipient);
+	int64_t failed_us = sqlite3_step(st) == SQLITE_ROW ? sqlite3_column_int64(st, 0) : 0;
+	sqlite3_reset(st);
+	return !sent && now_us - failed_us >= PLAN_RETRY_S * US_PER_S;
+}
+
+static void alert_to(struct db *d, struct letter_due *due, const char *recipient, const char *language, int64_t now_us, plan_cb *cb, void *ctx)
+{
+	if (!recipient || !*recipient || !alert_due(d, due->alert_id, recipient, now_us))
+		return;
+	(void)snprintf(due->recipient, sizeof due->recipient, "%s", recipient);
+	(void)snprintf(due->language, sizeof due->language, "%s", language);
+	cb(ctx, due);
+}
+
+/* How fast the queue drains is our matter, whether the primary answers is the customer's, too. */
+static int plan_alerts(struct db *d, const struct conf *conf, int64_t now_us, plan_cb *cb, void *ctx, struct err *e)
+{
+	int rc = SQLITE_DONE;
+	const char *to = conf->notify.service ? conf->notify.service : "desk";
+	bool desk = strcmp(to, "desk") == 0 || strcmp(to, "both") == 0, customer = strcmp(to, "customer") == 0 || strcmp(to, "both") == 0;
+	sqlite3_stmt *st = db_query(d, Q_PLAN_ALERTS, "i", now_us - PLAN_STALE_S * US_PER_S);
+	while ((desk || customer) && (rc = sqlite3_step(st)) == SQLITE_ROW) {
+		struct letter_due due = { .alert_id = sqlite3_column_int64(st, 0) };
+		(void)snprintf(due.kind, sizeof due.kind, "%.*s", SVARG(db_text(st, 1)));
+		const char *name = (const char *)sqlite3_column_text(st, 2);
+		const struct conf_customer *row = customer && strcmp(due.kind, "slow-drain") != 0 ? customer_row(conf, name ? name : "") : NULL;
+		bool known = row && row->contact && *row->contact;
+		if (desk || !known)
+			alert_to(d, &due, conf->notify.desk, conf->notify.default_language, now_us, cb, ctx);
+		if (known)
+			alert_to(d, &due, row->contact, row->language && *row->language ? row->language : conf->notify.default_language, now_us, cb, ctx);
+	}
+	sqlite3_reset(st);
+	return rc == SQLITE_DONE ? 0 : err_set(e, "%s: %s", d->path, sqlite3_errmsg(d->h));
+}
+
 int plan_letters(struct db *d, const struct conf *conf, int64_t now_us, plan_cb *cb, void *ctx, struct err *e)
 {
 	int rc;
@@ -127,5 +171,5 @@ int plan_letters(struct db *d, const struct conf *conf, int64_t now_us, plan_cb 
 	if (rc != SQLITE_DONE)
 		return err_set(e, "%s: %s", d->path, sqlite3_errmsg(d->h));
 	asked_for(d, conf, cb, ctx);
-	return 0;
+	return plan_alerts(d, conf, now_us, cb, ctx, e);
 }

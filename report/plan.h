@@ -1,6 +1,7 @@
 /* plan: which letters are due now. Decides from the store alone, so that the mailer, `abusewatch notify` and a restart agree:
  * the first letter when a case reaches the configured level, another when the level rises, a reminder at most once a
- * cool-down while new evidence comes, one to the desk when nobody acknowledges the case; and what a clerk asked for. */
+ * cool-down while new evidence comes, one to the desk when nobody acknowledges the case; what a clerk asked for; and alerts about the
+ * backup domains' service (notify { service }), each once to each. */
 #ifndef REPORT_PLAN_H
 #define REPORT_PLAN_H
 
@@ -14,7 +15,8 @@
 
 struct letter_due {
 	int64_t case_id, notification_id; /* notification_id: the outbox row of an asked-for letter, else 0 */
-	char kind[16];                    /* open rise reminder asked desk */
+	int64_t alert_id;                 /* of a service alert; then there is no case */
+	char kind[16];                    /* open rise reminder asked desk; of an alert: its kind */
 	char recipient[320];
 	char language[8];
 };

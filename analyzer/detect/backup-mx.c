@@ -3,6 +3,7 @@
  * by the number of different strangers who got a bounce within an hour. That spammers prefer the highest MX is old (sendmail, 4th ed.,
  * ch. 9.3). The share of a domain's mail that comes through us while the primary is up would be a sign, too, but our log does not show what
  * went to the primary directly: it is left out. The principal is the domain. */
+#include "analyzer/acase.h"
 #include "analyzer/backup.h"
 #include "analyzer/detector.h"
 #include "analyzer/phrase.h"
@@ -27,12 +28,14 @@ static const struct opt_table table = { "detector", "backup-mx", rows, sizeof(st
 
 #define QUIET_CAP (8 * NAT)          /* below every opening score: something is unusual, but nothing is proven */
 #define GOOD_FOR (7 * US_PER_DAY)    /* an acceptance by the primary proves for so long that it knows its recipients */
+#define SILENT_TIMES 4
 #define VOID_FOR US_PER_DAY
 #define PER_MESSAGE 2u               /* unknown recipients of one message that count: they are not independent */
 #define WAS_GOOD 0x676f6f64u
 
 struct state {
-	struct walk unknown, bounce;
+	struct walk unknown;         /* first: walk_since() */
+	struct walk bounce;
 	uint64_t victims;            /* K3: strangers who got a bounce in this hour */
 	uint32_t hour, bad, all, bounces; /* since unknown.since_us */
 	int32_t recent, turned;      /* unknown ones of about a day, in 1/4096; valid ones that are refused now, since turned_us */
@@ -155,10 +158,12 @@ static void message(struct judge *j, struct principal *p, void *state, const voi
 
 /* --- what it means ------------------------------------------------------------------------------------------------ */
 
-static bool too_few(struct state *s, const struct backup_options *o, int64_t now_us)
+/* Without an acceptance of late the primary may refuse everybody, for reasons of its own: then it takes more. */
+static bool is_proven(struct state *s, const struct backup_options *o, int64_t now_us)
 {
+	bool works = s->good_us && now_us - s->good_us < GOOD_FOR;
 	fixed_decay(&s->recent, &s->recent_at_us, now_us, 86400);
-	return s->recent / NAT < o->least;
+	return s->recent / NAT >= o->least * (works ? 1 : SILENT_TIMES);
 }
 
 static int32_t score(const struct judge *j, const struct principal *p, void *state, const void *opt, int64_t now_us, int32_t others)
@@ -171,16 +176,11 @@ static int32_t score(const struct judge *j, const struct principal *p, void *sta
 		return 0;
 	int32_t total = unknown + walk_evidence(&s->bounce, now_us, o->half_life_s, cap);
 	/* Once there is a case, what it rests on fades by itself. */
-	bool proven = p->open_case || (!too_few(s, o, now_us) && s->good_us && now_us - s->good_us < GOOD_FOR);
+	bool proven = p->open_case || is_proven(s, o, now_us);
 	if ((!proven || now_us < s->void_us) && cap > QUIET_CAP)
 		cap = QUIET_CAP;
 	(void)j;
 	return total < cap ? total : cap;
-}
-
-static int64_t since(const void *state)
-{
-	return ((const struct state *)state)->unknown.since_us;
 }
 
 static void why(const struct judge *j, const struct principal *p, const void *state, const void *opt, struct buf *out)
@@ -211,6 +211,12 @@ static void forgive(void *state)
 	s->recent = 0;
 }
 
+static int suggests(const void *state)
+{
+	(void)state;
+	return CASE_BACKSCATTER;
+}
+
 static void hour(struct judge *j, const void *opt, int64_t now_us)
 {
 	(void)opt;
@@ -227,8 +233,9 @@ const struct detector detector_backup_mx = {
 	.message = message,
 	.hour = hour,
 	.score = score,
-	.since = since,
+	.since = walk_since,
 	.why = why,
+	.suggests = suggests,
 	.guards = guards,
 	.forgive = forgive,
 };

@@ -22,14 +22,16 @@ struct show { struct db *db; const struct conf *conf; int64_t now_us; int n, bad
 static void print_letter(void *ctx, const struct letter_due *due)
 {
 	struct show *s = ctx;
+	const char *about = due->alert_id ? "service alert" : "case";
+	long long number = due->alert_id ? due->alert_id : due->case_id;
 	struct letter l;
 	struct err e;
 	s->n++;
 	if (letter_write(s->db, s->conf, due, s->now_us, &l, &e) < 0) {
-		s->bad = command_fail("case %lld: %s", (long long)due->case_id, e.text);
+		s->bad = command_fail("%s %lld: %s", about, number, e.text);
 		return;
 	}
-	printf("# case %lld: %s, to %s, Message-ID <%s>\nSubject: %s\n\n%s\n", (long long)due->case_id, due->kind, due->recipient, l.message_id,
+	printf("# %s %lld: %s, to %s, Message-ID <%s>\nSubject: %s\n\n%s\n", about, number, due->kind, due->recipient, l.message_id,
 	       buf_cstr(&l.subject), buf_cstr(&l.body));
 	letter_fini(&l);
 }

@@ -58,4 +58,4 @@ for form in syslog iso; do
 	"$BIN/abusewatch" cases -c "$d/abusewatch.conf" --format ndjson | flags >"$work/flags-$form.ndjson"
 done
 echo
-(cd "$sim" && PYTHONDONTWRITEBYTECODE=1 python3 -m mailsim.score "$work/syslog/truth.json" "$work/flags-syslog.ndjson" "$work/flags-iso.ndjson" --kinds account,host,uid --per-scenario)
+(cd "$sim" && PYTHONDONTWRITEBYTECODE=1 python3 -m mailsim.score "$work/syslog/truth.json" "$work/flags-syslog.ndjson" "$work/flags-iso.ndjson" --kinds account,host,uid,mx --per-scenario)

@@ -168,6 +168,70 @@ static void letters_are_well_formed(void **state)
 	letter_fini(&l);
 }
 
+static void add_alert(struct fixture *f, int id, const char *kind, const char *customer, int64_t at_us)
+{
+	char text[512];
+	snprintf(text, sizeof text,
+	         "INSERT INTO service_alert (id, domain, kind, subject_us, at_us, customer, text) VALUES (%d, 'works.example', '%s', %d, %lld, '%s', 'It does not answer.')", id,
+	         kind, id, (long long)at_us, customer);
+	sql(f, text);
+}
+
+static void a_service_alert_goes_to_each_once(void **state)
+{
+	static char both[] = "both", none[] = "none";
+	struct fixture *f = *state;
+	add_alert(f, 1, "outage", "C1", NOW);
+	assert_int_equal(plan(f, NOW + US_PER_S), 1); /* the desk, unless the config says more */
+	assert_string_equal(f->due[0].recipient, "desk@isp.example");
+	assert_int_equal(f->due[0].alert_id, 1);
+	f->conf.notify.service = both;
+	assert_int_equal(plan(f, NOW + US_PER_S), 2);
+	assert_string_equal(f->due[1].recipient, "owner@known.example");
+	assert_string_equal(f->due[1].language, "de");
+	sql(f, "INSERT INTO notification (case_id, alert_id, at_us, kind, recipient, status, done_us) VALUES (0, 1, 1, 'outage', 'desk@isp.example', 'sent', 1)");
+	assert_int_equal(plan(f, NOW + 2 * US_PER_S), 1);
+	assert_string_equal(f->due[0].recipient, "owner@known.example");
+	f->conf.notify.service = none;
+	assert_int_equal(plan(f, NOW + 2 * US_PER_S), 0);
+}
+
+static void alerts_of_history_and_of_our_own_queue_do_not_bother_customers(void **state)
+{
+	static char customer[] = "customer";
+	struct fixture *f = *state;
+	f->conf.notify.service = customer;
+	add_alert(f, 1, "outage", "C1", NOW - 25 * HOUR);
+	add_alert(f, 2, "slow-drain", "C1", NOW);
+	add_alert(f, 3, "outage", "", NOW);
+	assert_int_equal(plan(f, NOW + US_PER_S), 2); /* a customer whom nobody knows: the desk */
+	assert_string_equal(f->due[0].recipient, "desk@isp.example");
+	assert_int_equal(f->due[1].alert_id, 3);
+	assert_string_equal(f->due[1].recipient, "desk@isp.example");
+}
+
+static void a_letter_about_the_service_is_well_formed(void **state)
+{
+	static char both[] = "both";
+	struct fixture *f = *state;
+	struct letter l;
+	struct err e = { "" };
+	f->conf.notify.service = both;
+	add_alert(f, 7, "expiry-6h", "C1", NOW);
+	assert_int_equal(plan(f, NOW + US_PER_S), 2);
+	for (size_t i = 0; i < 2; i++) {
+		if (letter_write(&f->db, &f->conf, &f->due[i], NOW, &l, &e) < 0)
+			fail_msg("%s", e.text);
+		assert_non_null(strstr(buf_cstr(&l.body), "It does not answer."));
+		assert_non_null(strstr(buf_cstr(&l.subject), "works.example"));
+		assert_non_null(strstr(buf_cstr(&l.subject), "6 "));
+		assert_null(strstr(buf_cstr(&l.body), "{{"));
+		assert_null(strstr(buf_cstr(&l.message), "X-Abusewatch-Case"));
+		assert_non_null(strstr(buf_cstr(&l.message), "Message-Id: <alert-7."));
+		letter_fini(&l);
+	}
+}
+
 static int setup(void **state)
 {
 	static char contact[] = "owner@known.example", language[] = "de", name[] = "C1", value[] = "ann@isp.example", from[] = "abuse@isp.example",
@@ -205,7 +269,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_customer_hears_of_a_case_once),  TEST(below_the_level_nobody_is_told),      TEST(without_a_contact_the_desk_gets_it),
 		TEST(one_letter_a_day_while_it_goes_on),  TEST(old_cases_write_no_letters),          TEST(a_failure_waits_before_the_next_try),
-		TEST(the_desk_is_told_when_nobody_takes_it), TEST(what_a_clerk_asked_for_is_sent_at_once), TEST(letters_are_well_formed),
+		TEST(the_desk_is_told_when_nobody_takes_it), TEST(what_a_clerk_asked_for_is_sent_at_once), TEST(letters_are_well_formed), TEST(a_service_alert_goes_to_each_once),
+		TEST(alerts_of_history_and_of_our_own_queue_do_not_bother_customers), TEST(a_letter_about_the_service_is_well_formed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,9 @@ import { standIn } from "./control.mjs";
 const { BIN, CONF, STORE, BASE, SCREENS } = process.env;
 const ann = { user: "ann", password: "correct horse battery" };
 const pages = { overview: "/", cases: "/cases?state=all", case: "/case/7", hostile: "/case/6", closed: "/case/1", search: "/search?all=1", principals: "/principals",
-	principal: "/principal/account/anna%40brevik.example", health: "/about", coverage: "/coverage", hosts: "/exports/compromised-hosts" };
+	principal: "/principal/account/anna%40brevik.example", health: "/about", coverage: "/coverage", hosts: "/exports/compromised-hosts",
+	backup: "/backup-mx", outage: "/backup-mx/halden.example", healthy: "/backup-mx/brevik.example", unseen: "/backup-mx/quiet.example",
+	recipients: "/backup-mx/brevik.example/recipients" };
 let failed = 0;
 
 async function test(name, run) {
@@ -237,6 +239,32 @@ await test("a message can be found by each of its names, and its story read", as
 	await page.screenshot({ path: `${SCREENS}/message.png`, fullPage: true });
 });
 
+await test("backup domains: what needs somebody comes first, and no mail is no 100 %", async () => {
+	await page.goto(BASE + "/backup-mx");
+	const rows = await page.locator("tbody tr").evaluateAll((all) => all.map((tr) => Array.from(tr.cells).map((td) => td.innerText)));
+	same(rows.map((r) => r[0].split("\n")[0]), ["halden.example", "brevik.example", "quiet.example"], "order");
+	want(/^outage/.test(rows[0][1]) && /connection refused/.test(rows[0][1]), "state: " + rows[0][1]);
+	want(/^0 %/.test(rows[0][2]), "availability of the one that is away: " + rows[0][2]);
+	same(rows[0][5], "70", "waiting");
+	want(Number(rows[0][7].split("/")[0]) > 0, "expiring: " + rows[0][7]);
+	want(/^100 %/.test(rows[1][3]) && /known/.test(rows[1][3]), "availability of the one that is well: " + rows[1][3]);
+	want(/no mail seen/.test(rows[2][1]), "state: " + rows[2][1]);
+	same(rows[2][2], "–", "availability without mail");
+	await page.locator("tbody tr a").first().click();
+	await page.waitForURL(BASE + "/backup-mx/halden.example");
+	want(/lasts/.test(await page.locator("#scroll-outages").innerText()), "the outage does not last");
+	want(await page.locator("#chart-expiry canvas").count() > 0, "no chart");
+	want(await page.locator(".slices i.down").count() > 100, "no hours without an answer");
+	want(/given up from about .* on, in 48 hours/.test(await page.locator("ol.history").innerText()), "no alert");
+	const o = await (await api.get(BASE + "/backup-mx/halden.example.json")).json();
+	same(o.queued, o.expiry.reduce((n, x) => n + x.messages, 0), "waiting by the hour");
+	want(o.timeline.every((x) => x.minutes % 5 === 0), "slices are five minutes");
+	const csv = parseCsv(await (await api.get(BASE + "/backup-mx/brevik.example/recipients.csv")).text());
+	same(csv[0], ["recipient", "valid", "first", "last", "answers"], "columns");
+	same(csv.slice(1).filter((r) => r[1] === "0").length, 40, "unknown recipients");
+	same((await page.goto(BASE + "/backup-mx/elsewhere.example")).status(), 404, "a domain that is none of ours");
+	troubles.length = 0;
+});
 await test("keys: rows, places, search and help", async () => {
 	await page.goto(BASE + "/cases?state=all");
 	await page.keyboard.press("j");
@@ -248,7 +276,7 @@ await test("keys: rows, places, search and help", async () => {
 	await page.waitForURL(BASE + "/case/7");
 	await page.keyboard.press("[");
 	await page.waitForURL(BASE + "/case/6");
-	for (const [key, path] of [["c", "/cases"], ["m", "/search"], ["p", "/principals"], ["h", "/about"], ["e", "/exports/compromised-hosts"], ["o", "/"]]) {
+	for (const [key, path] of [["c", "/cases"], ["m", "/search"], ["p", "/principals"], ["h", "/about"], ["b", "/backup-mx"], ["e", "/exports/compromised-hosts"], ["o", "/"]]) {
 		await page.keyboard.press("g");
 		await page.keyboard.press(key);
 		await page.waitForURL(BASE + path);

@@ -69,9 +69,11 @@
 		},
 		expiry: function (data) {
 			var rows = data.expiry.map(function (v) {
-				return [wall(v.expires_at), v.messages];
+				return [wall(v.expires_at), v.until_then];
 			});
-			return { rows: fill(rows, 3600000, 1), labels: ["time", "messages given up"], fill: true };
+			if (rows.length) // the line begins where nothing is lost yet
+				rows.unshift([new Date(rows[0][0].getTime() - 3600000), 0]);
+			return { rows: rows, labels: ["time", "messages given up by then"], fill: true };
 		},
 		scores: function (data) {
 			var names = [], at = {};
