@@ -179,24 +179,28 @@ def delays(runs):
 
 
 def compare(runs_of):
-	"""The same traffic in another log: which cases are there in one only, or opened at another time."""
+	"""The same traffic in another log must give the same cases; when they open may differ by what a log leaves out (docs/detectors.md C.1)."""
 	forms = list(runs_of)
 	for other in forms[1:]:
-		same, lines = 0, []
+		same, only, late = 0, [], []
 		for a, b in zip(runs_of[forms[0]], runs_of[other]):
 			x = {(c["who"], c["kind"] == "policy"): c for c in a.cases}
 			y = {(c["who"], c["kind"] == "policy"): c for c in b.cases}
 			for key in sorted(set(x) | set(y)):
 				p, q = x.get(key), y.get(key)
-				# stamps with fractions are cut to whole seconds: that much is the log's form
-				if p and q and abs(int(p["ts"]) - int(q["ts"])) <= (1 if other == "iso" else 0):
-					same += 1
-					continue
 				c = p or q
-				what = "only in " + (forms[0] if p else other) if not (p and q) else "%+.0f s in %s" % (q["ts"] - p["ts"], other)
-				lines.append("  seed %s %s %s: %s; opened %s, %s%s" % (a.seed, *key[0], what, c["opened_at"], scores_of(c), " | " + scores_of(q) if p and q else ""))
-		print("%s and %s: %d cases alike, %d differ%s" % (forms[0], other, same, len(lines), "" if lines else ": none"))
-		print("\n".join(lines[:60]) if lines else "", end="\n" if lines else "")
+				head = "  seed %s %s %s: " % (a.seed, *key[0])
+				if not (p and q):
+					only.append(head + "only in %s; opened %s, %s" % (forms[0] if p else other, c["opened_at"], scores_of(c)))
+				# stamps with fractions are cut to whole seconds: that much is the log's form
+				elif abs(int(p["ts"]) - int(q["ts"])) > (1 if other == "iso" else 0):
+					late.append((q["ts"] - p["ts"], head + "%+.0f s in %s; %s | %s" % (q["ts"] - p["ts"], other, scores_of(p), scores_of(q))))
+				else:
+					same += 1
+		print("%s and %s: in one only: %s; in both: %d, %s" % (forms[0], other, len(only) or "none", same + len(late),
+			"all opened in the same second" if not late else "%d opened at another time (%+.0f to %+.0f s)" % (len(late), min(late)[0], max(late)[0])))
+		for line in only + [x[1] for x in late]:
+			print(line)
 
 
 def report(path, with_baselines):
