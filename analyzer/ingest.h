@@ -11,6 +11,7 @@ struct ingest {
 	uint64_t pending;        /* bytes of frames applied since the last commit */
 	int64_t (*wall_us)(void); /* only for "last heard" on the health page */
 	bool retention;          /* drop old days by event time (import) */
+	bool judge_only;         /* the messages themselves are not kept */
 };
 
 struct ingest_source { struct store_input *input; bool bye; };

@@ -159,10 +159,10 @@ static int64_t earliest(const struct judge *j, const struct principal *p, const 
 static void gather(struct principal *p, const struct message_view *m)
 {
 	struct suspicion *s = p->suspicion;
+	s->recipients += m->n_more;
 	if (m->first_report) {
 		char ip[48];
 		s->messages++;
-		s->recipients += m->n_rcpt;
 		if (m->place.has_ip) {
 			ip[ipaddr_text(&m->place.ip, ip)] = 0;
 			suspicion_add_source(s, ip, m->txn->client_name.p ? m->txn->client_name : SV(""), m->place.geo.country, m->place.geo.asn, m->at_us);

@@ -84,6 +84,7 @@ struct message_view {
 	bool first_report;    /* false: outcomes of a message judged before */
 	bool null_sender;
 	uint32_t n_rcpt;      /* as the envelope says, at least as many as are listed */
+	uint32_t n_more;      /* of these, those that no earlier report counted: all at first, later the ones that came to light since */
 	struct rcpt_view *rcpt;
 	size_t n_listed;
 	bool strangers;       /* most of its recipients were never contacted before */
@@ -92,7 +93,7 @@ struct message_view {
 	bool sender_known;    /* that, or in a domain the principal used in an earlier week */
 	uint64_t sender_hash, sender_domain_hash; /* 0 for the null sender */
 	struct place place;
-	uint8_t method_bit;   /* one of 8 bits for the authentication method; 0 without */
+	uint8_t method_bit;   /* one of 8 bits for the mechanism of authentication; 0 without */
 	struct sv line;       /* best evidence line of the report */
 };
 

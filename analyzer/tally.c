@@ -80,10 +80,8 @@ void tally_txn(struct judge *j, struct principal *p, const struct txn *t)
 
 void tally_principal(struct judge *j, struct principal *p, const struct message_view *m)
 {
-	if (m->first_report) {
-		p->messages++;
-		p->recipients += m->n_rcpt;
-	}
+	p->messages += m->first_report;
+	p->recipients += m->n_more;
 	for (size_t i = 0; i < m->n_listed; i++)
 		p->bounced += m->rcpt[i].changed && m->rcpt[i].outcome >= OUTCOME_BAD;
 	if (m->at_us > p->last_us)

@@ -1,4 +1,6 @@
 /* What the detectors see of a message: addresses as hashes, places, outcomes. */
+#include <strings.h>
+
 #include "analyzer/judge_int.h"
 #include "analyzer/outage.h"
 #include "analyzer/phrase.h"
@@ -122,6 +124,15 @@ static void view_blame(struct judge *j, const struct principal *p, const struct 
 		v->again = judge_mark(j, p, hash_mix(v->hash, hash_sv(&j->key, m->txn->queue_id)), WAS_BLAMED);
 }
 
+/* Where the envelope's number is not logged (Exim), recipients come to light one by one. */
+static uint32_t first_heard_of(const struct txn *t)
+{
+	uint32_t n = 0;
+	for (size_t i = 0; i < t->n_rcpt; i++)
+		n += t->rcpt[i].changed && t->rcpt[i].attempts == 1;
+	return n;
+}
+
 static void view_recipients(struct judge *j, const struct principal *p, struct message_view *m)
 {
 	const struct txn *t = m->txn;
@@ -148,12 +159,23 @@ static void view_recipients(struct judge *j, const struct principal *p, struct m
 	}
 	m->strangers = n_new * 2 > t->n_rcpt;
 	m->n_rcpt = (uint32_t)(t->nrcpt > (int64_t)t->n_rcpt && t->nrcpt < 100000 ? (size_t)t->nrcpt : t->n_rcpt);
+	m->n_more = m->first_report ? m->n_rcpt : t->nrcpt < 0 ? first_heard_of(t) : 0;
 }
 
-static uint8_t method_bit(const struct judge *j, struct sv method)
+/* The mechanism that a method uses: Exim logs the name its operator gave to it ("dovecot_plain", "PLAIN_server"). */
+static uint8_t method_bit(struct sv method)
 {
-	unsigned bit = method.n ? 1u << (hash_folded(&j->key, method) & 7) : 0;
-	return (uint8_t)bit;
+	static const struct { struct sv part; uint8_t bit; } known[] = {
+#define M(text, bit) { { (text), sizeof(text) - 1 }, 1u << (bit) }
+		M("plain", 0), M("login", 1), M("cram", 2), M("digest", 2), M("oauth", 3), M("scram", 4), M("gssapi", 5), M("gss-spnego", 5), M("ntlm", 5),
+		M("external", 6), M("cert", 6),
+#undef M
+	};
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		for (size_t at = 0; at + known[i].part.n <= method.n; at++)
+			if (strncasecmp(method.p + at, known[i].part.p, known[i].part.n) == 0)
+				return known[i].bit;
+	return method.n ? 1u << 7 : 0;
 }
 
 static struct sv best_line(const struct txn *t)
@@ -211,7 +233,7 @@ void view_message(struct judge *j, const struct principal *p, const struct txn *
 	*m = (struct message_view){ .txn = t, .at_us = j->site->now_us };
 	m->first_report = !(t->flags & TXN_REPLAY);
 	m->null_sender = t->sender_known && t->sender.n == 0;
-	m->method_bit = method_bit(j, t->auth_method);
+	m->method_bit = method_bit(t->auth_method);
 	m->line = best_line(t);
 	m->expansion = phrase_is_expansion(j, t->sender);
 	view_place(j, p, t->client_ip, &m->place);

@@ -162,7 +162,7 @@ static void envelope(struct correlate *c, const struct record *r)
 	}
 	if (r->size != RECORD_UNSET)
 		o->size = r->size;
-	if (r->nrcpt != RECORD_UNSET)
+	if (r->nrcpt != RECORD_UNSET && r->nrcpt > o->nrcpt) /* at a retry it may be those that are left */
 		o->nrcpt = r->nrcpt;
 }
 

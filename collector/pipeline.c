@@ -247,6 +247,7 @@ static void take_record(struct pipeline *p, const struct mta *mta, const struct 
 			p->sessions = session_table_new();
 		filled = *stated;
 		session_table_apply(p->sessions, &filled);
+		session_table_login(p->sessions, &filled);
 		r = &filled;
 	}
 	if (p->sink.record)

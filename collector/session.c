@@ -335,13 +335,40 @@ static void exchange(struct sessions *s, struct session *e, struct record *r)
 		exchange_message(s, e, r);
 }
 
-void session_table_apply(struct sessions *s, struct record *r)
+/* Borrowed from s until the next one is made. */
+static struct sv make_key(struct sessions *s, struct sv host, const char *what, struct sv name)
 {
 	buf_clear(&s->key);
-	buf_addsv(&s->key, sv_take(r->host, KEY_MAX / 2));
+	buf_addsv(&s->key, sv_take(host, KEY_MAX / 2));
 	buf_addc(&s->key, 0);
-	buf_addsv(&s->key, sv_take(r->session, KEY_MAX / 2));
-	struct sv key = buf_sv(&s->key);
+	buf_addsv(&s->key, sv_cstr(what));
+	buf_addsv(&s->key, sv_take(name, KEY_MAX / 2));
+	return buf_sv(&s->key);
+}
+
+void session_table_login(struct sessions *s, struct record *r)
+{
+	if (!r->logged_in || !r->client_ip.p || (r->account.p && r->kind != RECORD_AUTH_OK))
+		return;
+	struct sv key = make_key(s, r->host, "\n", r->client_ip); /* no server names a session so */
+	uint64_t hash = hash_of(key);
+	uint32_t at = slot_of(s, hash, key)->session;
+	if (r->kind == RECORD_AUTH_OK) {
+		if (at)
+			forget(s, at - 1);
+		make_way(s, r->time_us);
+		struct session *e = begin(s, hash, key, r->time_us);
+		keep(s, e, PART_account, r->account);
+		keep(s, e, PART_auth_method, r->auth_method);
+	} else if (at && r->time_us - s->v[at - 1].begun_us <= SESSION_LOGIN_US) {
+		r->account = get(&s->v[at - 1], PART_account);
+		r->auth_method = get(&s->v[at - 1], PART_auth_method);
+	}
+}
+
+void session_table_apply(struct sessions *s, struct record *r)
+{
+	struct sv key = make_key(s, r->host, "", r->session);
 	uint64_t hash = hash_of(key);
 	uint32_t at = slot_of(s, hash, key)->session;
 	if (at && r->kind == RECORD_CONNECT) { /* the name is used again */

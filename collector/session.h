@@ -14,6 +14,7 @@
 #define SESSIONS_MAX 16384u
 #define SESSIONS_BYTES (8u << 20)
 #define SESSION_STALE_US (6LL * 3600 * 1000000)
+#define SESSION_LOGIN_US (3600LL * 1000000)
 
 struct sessions;
 struct wire;
@@ -23,6 +24,9 @@ struct sessions *session_table_new(void);
 void session_table_free(struct sessions *s);
 /* Fills r, which has a session, and remembers what it adds. Filled text is borrowed from s until the next call. */
 void session_table_apply(struct sessions *s, struct record *r);
+/* For r with logged_in. auth_ok: remembers who logged in from that address. Else fills in the account that logged in from there last, not
+ * more than SESSION_LOGIN_US ago, when the session itself did not say. To be called after session_table_apply(). */
+void session_table_login(struct sessions *s, struct record *r);
 uint64_t session_table_forgotten(const struct sessions *s);
 
 /* State ↔ bytes; -1 when the bytes are no such state. s may be NULL when saving (none yet). */

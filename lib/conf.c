@@ -238,6 +238,18 @@ static void add_detector_opt(struct conf_detector *d, const char *name, const ch
 	d->opt_line[d->n++] = line;
 }
 
+void conf_set_detector(struct conf *c, const char *name, const char *option, const char *text)
+{
+	size_t i = 0;
+	while (i < c->n_detector && strcmp(c->detector[i].name, name) != 0)
+		i++;
+	if (i == c->n_detector) {
+		c->detector = xrealloc(c->detector, (i + 1) * sizeof *c->detector);
+		c->detector[c->n_detector++] = (struct conf_detector){ .name = xstrdup(name), .enabled = true };
+	}
+	add_detector_opt(&c->detector[i], option, text, 0);
+}
+
 static void fill_detectors(struct reader *r)
 {
 	struct conf *c = r->c;

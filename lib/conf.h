@@ -85,6 +85,8 @@ struct conf *conf_load(const char *path, const struct opt_table *const *tables, 
 /* conf_load, printing each mistake to stderr as "abusewatch: FILE:LINE: …"; exits 1 when there is one. */
 struct conf *conf_load_or_die(const char *path, const struct opt_table *const *tables, size_t n_tables);
 void conf_free(struct conf *c);
+/* As if the file said `detector "NAME" { option = text }`, after all it says. The caller has checked it (opt_set). */
+void conf_set_detector(struct conf *c, const char *name, const char *option, const char *text);
 /* The program's own log as `log { level dest }` says; -d, given before, stays. */
 void conf_log(const struct conf *c);
 

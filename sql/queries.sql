@@ -372,3 +372,6 @@ SELECT a.kind, a.domain, a.customer, a.text, a.at_us, a.utc_offset_s, coalesce(b
 WHERE a.id = :id
 -- name: web_backup_now
 SELECT coalesce(max(last_event_us), 0) FROM input
+-- name: case_outcomes
+SELECT principal_kind, principal_id, kind, level, peak_score, opened_us, coalesce(closed_us, 0), reopened, utc_offset_s, sentence FROM acase
+ORDER BY principal_kind, principal_id, opened_us, id

@@ -134,11 +134,11 @@ static void weigh(struct judge *j, struct principal *p, struct state *s, const s
 static void message(struct judge *j, struct principal *p, void *state, const void *opt, const struct message_view *m)
 {
 	struct state *s = state;
-	if (!m->first_report || m->null_sender || m->expansion)
+	if (!m->n_more || m->null_sender || m->expansion)
 		return;
 	roll(j, p, s, m->at_us);
-	s->hour.n += m->n_rcpt;
-	s->day.n += m->n_rcpt;
+	s->hour.n += m->n_more;
+	s->day.n += m->n_more;
 	weigh(j, p, s, opt, POPULATION_HOUR, m->at_us);
 	weigh(j, p, s, opt, POPULATION_DAY, m->at_us);
 }

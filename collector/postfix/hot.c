@@ -34,15 +34,32 @@ static enum mta_hot tls(struct sv s)
 	return HOT_NOTHING;
 }
 
+/* " ehlo=1 mail=1 rcpt=1/2 data=1 quit=1 commands=5": whether it says of a session that it sent something, or did not even ask. */
+static bool sent_or_idle(struct sv s)
+{
+	struct sv name;
+	int64_t n;
+	bool asked = false, sent = false;
+	while (s.n) {
+		if (!LIT(&s, " ") || !hot_upto(&s, '=', &name) || !hot_number(&s, &n) || (LIT(&s, "/") && !hot_number(&s, &n)))
+			return false;
+		if (sv_eq(name, SV("vrfy")))
+			return false;
+		asked |= sv_eq(name, SV("rcpt"));
+		sent |= sv_eq(name, SV("data")) && n > 0;
+	}
+	return sent || !asked;
+}
+
 static enum mta_hot session(struct sv s)
 {
 	struct sv name, addr;
 	bool end = LIT(&s, "disconnect from ");
 	if ((!end && !LIT(&s, "connect from ")) || !peer(&s, &name, &addr))
 		return HOT_NO;
-	/* A session that sent a message says nothing more; one that only asked does. */
-	bool asked = end && (sv_find(s, SV(" vrfy=")) >= 0 || (sv_find(s, SV(" rcpt=")) >= 0 && sv_find(s, SV(" data=")) < 0));
-	return asked ? HOT_NO : HOT_NOTHING;
+	if (end && (memchr(name.p, ' ', name.n) || memchr(addr.p, ' ', addr.n) || !sent_or_idle(s)))
+		return HOT_NO;
+	return HOT_NOTHING;
 }
 
 /* "client=H[ip], sasl_method=M, sasl_username=U" */

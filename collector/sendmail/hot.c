@@ -12,6 +12,7 @@ static enum mta_hot arrival(struct sv s, struct record *r)
 	if (!LIT(&s, ", nrcpts=") || !hot_number(&s, &r->nrcpt) || !r->nrcpt || !LIT(&s, ", msgid=") || !hot_angle(&s, &r->message_id) || !LIT(&s, ", "))
 		return HOT_NO;
 	struct sv last = sv_make(s.p - 2, s.n + 2); /* the last field says from where */
+	r->logged_in = sendmail_logged_in(last);
 	last = sv_skip(last, (size_t)sv_rchr(last, ','));
 	if (!LIT(&last, ", relay="))
 		return HOT_NO;

@@ -34,6 +34,20 @@ void sendmail_set_origin(struct sv relay, struct record *r)
 		r->local_user = user;
 }
 
+/* "proto=ESMTPSA" (RFC 3848) or "auth=PLAIN" among the fields between the message id and who gave us the message. */
+bool sendmail_logged_in(struct sv s)
+{
+	struct sv key, value;
+	bool yes = false;
+	while (field(&s, &key, &value)) {
+		if (sv_eq(key, SV("proto")))
+			yes |= sv_starts(value, SV("ESMTP")) && value.n > 5 && value.p[value.n - 1] == 'A';
+		else if (sv_eq(key, SV("auth")))
+			yes |= value.n > 0 && !sv_eq(value, SV("NONE"));
+	}
+	return yes;
+}
+
 /* Who gave us the message: the last field. */
 static void relay_of(struct sv s, struct record *r)
 {
@@ -65,6 +79,8 @@ bool sendmail_arrival(struct sv s, struct record *r)
 			s = sv_make(value.p, (size_t)(s.p + s.n - value.p));
 			if (!scan_angle(&s, &r->message_id))
 				r->message_id = value;
+			else
+				r->logged_in = sendmail_logged_in(s);
 			break;
 		}
 	}

@@ -158,6 +158,7 @@ bool sendmail_login(struct sv s, struct record *r)
 		r->account = who;
 	}
 	r->kind = RECORD_AUTH_OK;
+	r->logged_in = true;
 	return true;
 }
 

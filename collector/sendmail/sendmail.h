@@ -27,6 +27,8 @@ bool sendmail_delivery(struct sv s, struct record *r); /* "to=…" */
 bool sendmail_next(const struct logline *l, struct record *r); /* the next recipient of that line */
 bool sendmail_refusal(struct sv s, struct record *r);  /* rulesets, milters, log-ins */
 bool sendmail_client(struct sv s, struct record *r);   /* connections and misbehaviour */
+/* What follows the message id in a from= line says that the client had logged in. */
+bool sendmail_logged_in(struct sv s);
 /* "AUTH=server, …": who logged in. */
 bool sendmail_login(struct sv s, struct record *r);
 

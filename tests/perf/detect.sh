@@ -1,61 +1,52 @@
 #!/bin/sh
-# detect.sh [SEED [DAYS [ACCOUNTS [HOSTS]]]] — what the detectors find in simulated weeks whose truth is known, with nothing tuned: the
-# scorer's table (precision, recall, delay, share of the abuse that came after the case opened, false alarms per thousand principals and
-# day) and the recall of each kind of attack, with stamps of both forms. Needs the traffic simulator in ../shared/tools (or $MAILSIM);
-# says "skip" where it is not. Not part of make check: it measures, there is nothing to pass.
+# detect.sh [SEEDS [DAYS [ACCOUNTS [HOSTS]]]] — what the detectors find in simulated weeks whose truth is known, with nothing tuned. For each
+# seed (a list: "5 21 33") the same traffic is written down by Postfix, Exim and Sendmail, and by Postfix with RFC 3339 stamps; each log is
+# imported into a store of its own and its cases are held against the truth by the simulator's scorer, beside the baselines (hourly limits,
+# leaky bucket, countries, SPOT, TRW, EWMA). Then the logs are compared: they should have the same cases (detect.py).
+# Needs the traffic simulator in ../shared/tools (or $MAILSIM); says "skip" where it is not. Not part of make check: it measures.
+#   ATTACKS=none          which attacks (the simulator's --attacks); none: a clean network, every case is a false one
+#   FORMATS="postfix"     fewer logs; postfix exim sendmail iso unless said otherwise
+#   KEEP=DIR              simulated logs stay there and are used again: the second run only imports
+#   BASELINES=no          leave them out
 set -eu
 cd "$(dirname "$0")/../.."
 sim=${MAILSIM:-$(pwd)/../shared/tools}
 [ -d "$sim/mailsim" ] || { echo "skip detect - no simulator in $sim"; exit 0; }
-seed=${1:-5} days=${2:-7} accounts=${3:-400} hosts=${4:-40}
-: "${BIN:=$(pwd)/$(sed -n 's/^B = //p' config.mk)/bin}"
+seeds=$(echo "${1:-5}" | tr ',' ' ') days=${2:-7} accounts=${3:-400} hosts=${4:-40}
+: "${BIN:=$(pwd)/$(sed -n 's/^B = //p' config.mk)/bin}" "${ATTACKS:=all}" "${FORMATS:=postfix exim sendmail iso}" "${BASELINES:=yes}"
+# Stamps of syslog have no year, the newest that is not in the future is taken: so the weeks end with the last whole one.
+start=$(date -u -d "$(date -u -d "$days days ago" +%F) -$(($(date -u -d "$days days ago" +%u) - 1)) days" +%F)
 work=$(mktemp -d /var/tmp/aw-detect.XXXXXX)
 trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+PYTHONDONTWRITEBYTECODE=1 MAILSIM=$sim
+export PYTHONDONTWRITEBYTECODE MAILSIM
 
-configure() { # configure DIR: what an operator would write down about the simulated provider
-	python3 - "$1" <<'PY'
-import csv, json, sys
-folder = sys.argv[1]
-a = json.load(open(folder + "/assets.json"))
-def listed(v):
-    return "{ " + ", ".join('"%s"' % x for x in v) + " }"
-with open(folder + "/abusewatch.conf", "w") as f:
-    print('store = "abusewatch.db"', file=f)
-    print("networks =", listed(n["prefix"] for n in a["networks"]), file=f)
-    print("egress =", listed(a["own_ips"]), file=f)
-    print("local-domains =", listed([a["mail_host"], *a["local_domains"]]), file=f)
-    print("backup-domains =", listed("%s=%s" % (b["domain"], b["primary"]) for b in a["backup_mx"]), file=f)
-    print('customers = "customers.csv"\ngeo = { "geo.csv" }', file=f)
-    print('source "mx1" { path = "mail.log" mta = "postfix" timezone = "UTC" }', file=f)
-with open(folder + "/customers.csv", "w", newline="") as f:
-    w = csv.writer(f)
-    w.writerow("customer contact language kind value".split())
-    for c in a["customers"]:
-        for kind, values in (("account", c["accounts"]), ("domain", c["domains"]), ("prefix", c["ips"] + c["hosts"]), ("uid", c["uids"])):
-            for v in values:
-                w.writerow([c["id"], c["contact"], "en", kind, v])
-PY
+simulate() { # simulate SEED FORMAT DIR
+	set -- "$1" "$2" "$3" "$2"
+	[ "$2" != iso ] || set -- "$1" postfix "$3" iso
+	[ ! -f "$3/truth.json" ] || return 0
+	rm -rf "$3"
+	if [ "$4" = iso ]; then iso=--iso; else iso=; fi
+	(cd "$sim" && python3 -m mailsim --seed "$1" --days "$days" --accounts "$accounts" --hosts "$hosts" --attacks "$ATTACKS" \
+		--intensity 1 --start "$start" --format "$2" $iso --out "$3.part") 2>/dev/null
+	mv "$3.part" "$3"
 }
 
-flags() { # cases → what the scorer reads
-	python3 -c '
-import json, sys
-from datetime import datetime
-for line in sys.stdin:
-    c = json.loads(line)
-    kind = {"script": "uid"}.get(c["principal"]["kind"], c["principal"]["kind"])
-    print(json.dumps({"principal": c["principal"]["id"], "kind": kind, "ts": datetime.fromisoformat(c["opened_at"]).timestamp()}))'
-}
-
-for form in syslog iso; do
-	d=$work/$form
-	set --
-	[ $form = syslog ] || set -- --iso
-	(cd "$sim" && PYTHONDONTWRITEBYTECODE=1 python3 -m mailsim --seed "$seed" --days "$days" --accounts "$accounts" --hosts "$hosts" --attacks all \
-		--intensity 1 --format postfix "$@" --out "$d") 2>/dev/null
-	configure "$d"
-	"$BIN/abusewatch" import -c "$d/abusewatch.conf" "$d/mail.log"
-	"$BIN/abusewatch" cases -c "$d/abusewatch.conf" --format ndjson | flags >"$work/flags-$form.ndjson"
+for seed in $seeds; do
+	for form in $FORMATS; do
+		logs=${KEEP:-$work}/$form-$seed-$start-$days-$accounts-$hosts-$(echo "$ATTACKS" | tr -c 'a-z0-9\n' '_')
+		run=$work/run-$seed-$form
+		mkdir -p "${logs%/*}" "$run"
+		simulate "$seed" "$form" "$logs"
+		python3 tests/perf/detect.py config "$logs" "$form" "$run"
+		started=$(date +%s%N)
+		"$BIN/abusewatch" import -c "$run/abusewatch.conf" "$logs/mail.log" 2>"$run/import.err" || { cat "$run/import.err" >&2; exit 1; }
+		echo "import $form $seed $(stat -c %s "$logs/mail.log") $((($(date +%s%N) - started) / 1000000))" >>"$work/times"
+		"$BIN/abusewatch" cases -c "$run/abusewatch.conf" --format ndjson >"$run/cases.ndjson"
+		echo "$seed $form $logs $run/cases.ndjson" >>"$work/runs"
+	done
 done
+python3 tests/perf/detect.py report "$work/runs" "$BASELINES"
 echo
-(cd "$sim" && PYTHONDONTWRITEBYTECODE=1 python3 -m mailsim.score "$work/syslog/truth.json" "$work/flags-syslog.ndjson" "$work/flags-iso.ndjson" --kinds account,host,uid,mx --per-scenario)
+awk '{ printf "%s of %s, seed %s: %.1f MB in %.1f s\n", $1, $2, $3, $4 / 1e6, $5 / 1000 }' "$work/times"

@@ -34,6 +34,7 @@ static void same_record(const char *line, const struct record *q, const struct r
 {
 	assert_int_equal(q->kind, f->kind);
 	assert_int_equal(q->submission, f->submission);
+	assert_int_equal(q->logged_in, f->logged_in);
 	assert_int_equal(q->local, f->local);
 	assert_int_equal(q->piped, f->piped);
 	assert_int_equal(q->killed, f->killed);

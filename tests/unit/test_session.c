@@ -48,6 +48,46 @@ static void what_was_said_is_told(void **unused)
 	session_table_free(s);
 }
 
+static void login(struct sessions *s, struct record *r, const char *ip, int64_t s_later)
+{
+	r->client_ip = sv_cstr(ip);
+	r->time_us = s_later * 1000000;
+	r->logged_in = true;
+	session_table_apply(s, r);
+	session_table_login(s, r);
+}
+
+/* Where a message comes in another session than the log-in, the last log-in from its address within the hour is whose it is. */
+static void login_from_address(void **unused)
+{
+	(void)unused;
+	struct sessions *s = session_table_new(), *again = session_table_new();
+	struct buf saved = { 0 };
+	struct record in = of("1", RECORD_AUTH_OK), in2 = of("2", RECORD_AUTH_OK);
+	in.account = SV("anna"), in.auth_method = SV("PLAIN"), in2.account = SV("ben");
+	login(s, &in, "192.0.2.1", 10);
+	session_table_save(s, &saved);
+	struct wire w = wire_of(buf_sv(&saved));
+	assert_int_equal(session_table_load(again, &w), 0);
+	static const struct { const char *session, *ip, *who; int64_t s; } told[] = {
+		{ "8", "192.0.2.1", "anna", 20 }, { "9", "192.0.2.2", NULL, 20 }, { "10", "192.0.2.1", "anna", 3610 }, { "11", "192.0.2.1", NULL, 3611 },
+	};
+	for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
+		struct record m = of(told[i].session, RECORD_ACCEPT);
+		login(again, &m, told[i].ip, told[i].s);
+		is(m.account, told[i].who);
+	}
+	login(s, &in2, "192.0.2.1", 30);
+	struct record own = of("1", RECORD_ACCEPT), last = of("7", RECORD_ACCEPT), unsaid = of("6", RECORD_ACCEPT);
+	login(s, &own, "192.0.2.1", 40), is(own.account, "anna"); /* the session itself knows better */
+	login(s, &last, "192.0.2.1", 40), is(last.account, "ben");
+	unsaid.client_ip = SV("192.0.2.1");
+	session_table_apply(s, &unsaid), session_table_login(s, &unsaid), is(unsaid.account, NULL); /* nothing says that it had logged in */
+	session_table_free(s);
+	session_table_free(again);
+	buf_fini(&saved);
+}
+
 /* Longer and shorter texts take each other's place until the session's bytes are packed, many times. */
 static void replaced_texts(void **unused)
 {
@@ -153,7 +193,7 @@ static void the_oldest_is_forgotten(void **unused)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(what_was_said_is_told), cmocka_unit_test(replaced_texts), cmocka_unit_test(asked_and_answered),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(what_was_said_is_told), cmocka_unit_test(login_from_address), cmocka_unit_test(replaced_texts), cmocka_unit_test(asked_and_answered),
 		cmocka_unit_test(a_failed_login_is_nobody), cmocka_unit_test(the_end), cmocka_unit_test(the_oldest_is_forgotten) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

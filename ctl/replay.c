@@ -1,0 +1,237 @@
+#include "ctl/replay.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "analyzer/ingest.h"
+#include "collector/collector.h"
+#include "ctl/command.h"
+#include "lib/sandbox.h"
+#include "lib/times.h"
+
+#define COMMIT_BYTES (1u << 30)  /* of frames; messages are in segments long before */
+#define COMMIT_MS 10000
+
+struct run {
+	struct ingest ingest;
+	struct ingest_source source;
+	struct buf in;
+	int fd;
+	struct blocks blocks;
+	bool show;          /* progress on a terminal */
+	int64_t started_ms, committed_ms, shown_ms;
+	uint64_t bytes;
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static int64_t wall_us(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t)t.tv_sec * US_PER_S + t.tv_nsec / 1000;
+}
+
+static void progress(struct run *im, bool last)
+{
+	int64_t now = now_ms();
+	if (!im->show || (!last && now - im->shown_ms < 500))
+		return;
+	im->shown_ms = now;
+	double s = (double)(now - im->started_ms + 1) / 1000;
+	struct judge *j = im->ingest.judge;
+	fprintf(stderr, "\r%s  %.1f MB of reports, %.1f s, %.1f MB/s, %zu principals ", times_text(j->site->now_us, 0).s, (double)im->bytes / 1e6, s,
+	        (double)im->bytes / 1e6 / s, j->n_principals);
+	if (last)
+		fputc('\n', stderr);
+}
+
+static int send_all(int fd, struct sv s, struct err *e)
+{
+	while (s.n) {
+		ssize_t n = write(fd, s.p, s.n);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return err_set(e, "the reading process is gone: %m");
+		s = sv_skip(s, (size_t)n);
+	}
+	return 0;
+}
+
+/* The frames of one block; of several when they hold one long frame. */
+static int take_block(struct run *im, struct buf *reply, struct err *e)
+{
+	struct sv bytes;
+	bool more;
+	size_t used;
+	int got = blocks_get(&im->blocks, im->fd, &bytes, &more, e);
+	if (got <= 0)
+		return got < 0 ? -1 : err_set(e, "the reading process ended too early");
+	im->bytes += bytes.n;
+	if (more || im->in.n) {
+		buf_addsv(&im->in, bytes);
+		if (more)
+			return 0;
+		bytes = buf_sv(&im->in);
+	}
+	int bad = ingest_bytes(&im->ingest, &im->source, bytes, &used, reply, e);
+	if (!bad && used != bytes.n)
+		bad = err_set(e, "the reading process sent half a frame");
+	buf_clear(&im->in);
+	return bad;
+}
+
+/* Takes what the reader sends until it says goodbye. */
+static int take(struct run *im, struct err *e)
+{
+	struct buf reply = { 0 };
+	int bad = 0;
+	while (!bad && !im->source.bye) {
+		bad = take_block(im, &reply, e);
+		if (!bad && reply.n)
+			bad = send_all(im->fd, buf_sv(&reply), e);
+		blocks_release(im->fd);
+		buf_clear(&reply);
+		if (!bad && (im->ingest.pending >= COMMIT_BYTES || now_ms() - im->committed_ms >= COMMIT_MS)) {
+			bad = ingest_commit(&im->ingest, e);
+			im->committed_ms = now_ms();
+		}
+		progress(im, false);
+	}
+	buf_fini(&reply);
+	return bad ? bad : ingest_commit(&im->ingest, e);
+}
+
+static pid_t start_reader(const struct conf *conf, char **files, size_t n, struct blocks *blocks, int *ret_fd, struct err *e)
+{
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_set(e, "socketpair: %m");
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid < 0)
+		return err_set(e, "fork: %m");
+	if (pid == 0) {
+		struct err why;
+		(void)prctl(PR_SET_NAME, "aw-read");
+		close(pair[0]);
+		/* It reads what strangers wrote: it may read files, and write none. */
+		struct sandbox fence = { .n = 0 };
+		sandbox_allow(&fence, "/", false);
+		(void)sandbox_enter(&fence);
+		int bad = collector_import(conf, files, n, pair[1], blocks, &why);
+		if (bad)
+			(void)command_fail("%s", why.text);
+		_exit(bad ? COMMAND_FAILED : COMMAND_DONE);
+	}
+	close(pair[1]);
+	*ret_fd = pair[0];
+	return pid;
+}
+
+static int run_into(struct run *im, const struct conf *conf, char **files, size_t n, struct err *e)
+{
+	int status = 0;
+	pid_t pid = blocks_init(&im->blocks, e) < 0 ? -1 : start_reader(conf, files, n, &im->blocks, &im->fd, e);
+	if (pid < 0)
+		return -1;
+	int bad = take(im, e);
+	progress(im, true);
+	close(im->fd);
+	blocks_fini(&im->blocks);
+	waitpid(pid, &status, 0);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == COMMAND_FAILED) {
+		e->text[0] = 0; /* it has said why */
+		return -1;
+	}
+	return bad;
+}
+
+struct totals { int64_t lines, recognised, txns; };
+
+/* Totals of all sources since they were first read. */
+static struct totals totals_of(const struct store *s)
+{
+	struct totals t = { 0 };
+	for (size_t i = 0; i < s->n_inputs; i++) {
+		struct json_tokener *tok = json_tokener_new();
+		struct sv text = buf_sv(&s->input[i]->counters);
+		struct json_object *o = text.n ? json_tokener_parse_ex(tok, text.p, (int)text.n) : NULL, *v;
+		if (json_object_object_get_ex(o, "lines", &v))
+			t.lines += json_object_get_int64(v);
+		if (json_object_object_get_ex(o, "recognised", &v))
+			t.recognised += json_object_get_int64(v);
+		if (json_object_object_get_ex(o, "txns", &v))
+			t.txns += json_object_get_int64(v);
+		json_object_put(o);
+		json_tokener_free(tok);
+	}
+	return t;
+}
+
+static struct totals begin(struct run *im, const struct conf *conf)
+{
+	struct store *s = im->ingest.store;
+	/* One checkpoint at the end instead of one after every commit. */
+	(void)db_exec(&s->db, "PRAGMA wal_autocheckpoint = 0", NULL);
+	for (size_t i = 0; i < conf->n_source; i++)
+		(void)store_input(s, sv_cstr(conf->source[i].name));
+	return totals_of(s);
+}
+
+int replay_files(struct replay *r, const struct conf *conf, char **files, size_t n, struct err *e)
+{
+	struct run im = { .show = r->show, .started_ms = now_ms() };
+	struct totals before = { 0 }, after = { 0 };
+	im.committed_ms = im.started_ms;
+	im.ingest.wall_us = wall_us;
+	im.ingest.judge_only = r->judge_only;
+	signal(SIGPIPE, SIG_IGN);
+	/* Large buffers come and go with every segment: keep their pages instead of asking the kernel each time. */
+	mallopt(M_MMAP_THRESHOLD, 1 << 30);
+	mallopt(M_TRIM_THRESHOLD, 1 << 30);
+	struct enrich *enrich = enrich_new(conf, e);
+	struct judge *j = im.ingest.judge = enrich ? judge_new(conf, enrich, e) : NULL;
+	im.ingest.store = j ? store_open(conf->store, j, e) : NULL;
+	int bad = im.ingest.store ? 0 : -1;
+	if (!bad) {
+		before = begin(&im, conf);
+		bad = run_into(&im, conf, files, n, e);
+		after = totals_of(im.ingest.store);
+		r->first_us = j->site->first_us;
+		r->last_us = j->site->now_us;
+	}
+	r->lines = after.lines - before.lines;
+	r->recognised = after.recognised - before.recognised;
+	r->txns = after.txns - before.txns;
+	store_close(im.ingest.store, j);
+	judge_free(j);
+	enrich_free(enrich);
+	ingest_fini(&im.ingest);
+	buf_fini(&im.in);
+	return bad;
+}
+
+int replay_said_nothing(const struct replay *r)
+{
+	if (r->lines <= 0 || r->recognised)
+		return COMMAND_DONE;
+	return command_fail("none of %" PRId64 " lines is one of a mail server that this version knows (abusewatch parse --coverage FILE shows them)",
+	                    r->lines);
+}
