@@ -249,7 +249,7 @@ static void changed_lines_agree(void **state)
 	(void)state;
 	memset(tally, 0, sizeof tally);
 	each_line(changed);
-	compared("postfix", 5000, 900);
+	compared("postfix", 5000, 700);
 	compared("exim", 1000, 0);
 	compared("sendmail", 1500, 300);
 }
