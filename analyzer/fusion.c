@@ -39,7 +39,7 @@ bool fusion_is_home(const struct judge *j, const struct principal *p, const int3
 		if (detector_registry[d]->independent)
 			independent += scores[d];
 	return p->odd.all && p->odd.home * 5ull >= p->odd.all * 4ull && p->odd.all < (uint64_t)j->limits.home_messages &&
-	       p->odd.bad < (uint64_t)j->limits.home_bad && (p->odd.bad < 10 || p->odd.bad * 5ull < p->odd.all * 2ull) && /* no old list is dead by two fifths */
+	       p->odd.bad < (uint64_t)j->limits.home_bad && (p->odd.bad < 10 || p->odd.bad * 5ull < p->odd.recipients * 2ull) && /* no old list is dead by two fifths */
 	       independent < j->limits.home_proof;
 }
 

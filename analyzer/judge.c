@@ -237,6 +237,7 @@ static void count_odd(struct principal *p, const struct message_view *m)
 	bool odd = m->first_report && m->strangers && !m->null_sender && !m->expansion;
 	if (p->score < NAT && !p->open_case)
 		p->odd = (struct odd){ 0 };
+	p->odd.recipients += m->first_report ? m->n_rcpt : 0;
 	for (size_t i = 0; i < m->n_listed; i++) {
 		const struct rcpt_view *r = &m->rcpt[i];
 		bool bad = r->changed && r->outcome == OUTCOME_BAD && !r->repeated;

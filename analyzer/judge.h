@@ -22,7 +22,7 @@ struct rollup;
 
 /* Messages to strangers or with unknown recipients since something points at a principal, and those of them that come as its mail
  * always does: of an account from where it always writes from, of a host or script with a sender of its own. */
-struct odd { uint32_t all, home, bad; /* bad: unknown recipients */ };
+struct odd { uint32_t all, home, bad, recipients; /* bad: unknown ones among all recipients since then */ };
 
 struct principal {
 	uint64_t key;              /* keyed hash of kind and id */

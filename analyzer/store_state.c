@@ -16,6 +16,7 @@ void store_state_encode(const struct judge *j, const struct principal *p, struct
 	wire_put_u(out, p->odd.all);
 	wire_put_u(out, p->odd.home);
 	wire_put_u(out, p->odd.bad);
+	wire_put_u(out, p->odd.recipients);
 	wire_put_u(out, detector_count());
 	for (size_t d = 0; d < detector_count(); d++) {
 		wire_put_sv(out, sv_cstr(detector_registry[d]->name));
@@ -50,6 +51,7 @@ int store_state_decode(const struct judge *j, struct principal *p, struct sv blo
 		p->odd.all = (uint32_t)wire_get_u(&w);
 		p->odd.home = (uint32_t)wire_get_u(&w);
 		p->odd.bad = (uint32_t)wire_get_u(&w);
+		p->odd.recipients = (uint32_t)wire_get_u(&w);
 	}
 	uint64_t n = wire_get_u(&w);
 	for (uint64_t i = 0; i < n && !w.bad; i++) {
