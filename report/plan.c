@@ -10,7 +10,7 @@ struct open_case {
 	int64_t id, opened_us, evidence_us;
 	char customer[128];
 	int level;
-	bool acknowledged;
+	bool acknowledged, ours; /* ours: about an address of our own, which is the desk's and no customer's */
 };
 
 struct sent {           /* what went out, or was tried, for one case since it was opened */
@@ -79,15 +79,16 @@ static void plan_case(struct db *d, const struct conf *conf, const struct open_c
 	struct sent s = what_was_sent(d, c);
 	if (now_us - c->evidence_us > PLAN_STALE_S * US_PER_S)
 		return;
-	const char *kind = customer_letter(conf, c, &s, now_us);
+	const char *kind = c->ours ? NULL : customer_letter(conf, c, &s, now_us);
+	int64_t wait_us = c->ours ? 0 : conf->notify.escalate_s * US_PER_S;
 	if (kind) {
 		(void)snprintf(due.kind, sizeof due.kind, "%s", kind);
 		address(conf, c, &due);
 		if (*due.recipient)
 			cb(ctx, &due);
 	}
-	if (!c->acknowledged && !s.to_desk && conf->notify.desk && *conf->notify.desk && conf->notify.escalate_s > 0 &&
-	    now_us - c->opened_us >= conf->notify.escalate_s * US_PER_S && now_us - s.last_failed_us >= PLAN_RETRY_S * US_PER_S) {
+	if (!c->acknowledged && !s.to_desk && conf->notify.desk && *conf->notify.desk && (conf->notify.escalate_s > 0 || c->ours) &&
+	    now_us - c->opened_us >= wait_us && now_us - s.last_failed_us >= PLAN_RETRY_S * US_PER_S) {
 		(void)snprintf(due.kind, sizeof due.kind, "desk");
 		(void)snprintf(due.recipient, sizeof due.recipient, "%s", conf->notify.desk);
 		(void)snprintf(due.language, sizeof due.language, "%s", conf->notify.default_language);
@@ -165,6 +166,7 @@ int plan_letters(struct db *d, const struct conf *conf, int64_t now_us, plan_cb 
 		(void)snprintf(c.customer, sizeof c.customer, "%.*s", SVARG(db_text(st, 3)));
 		c.level = level ? case_level_named(level) : 0;
 		c.acknowledged = sqlite3_column_int(st, 5) != 0;
+		c.ours = sqlite3_column_int(st, 6) != 0;
 		plan_case(d, conf, &c, now_us, cb, ctx);
 	}
 	sqlite3_reset(st);

@@ -304,7 +304,7 @@ SELECT id, state, severity, level, kind, principal_kind, principal_id, customer,
   sentence, utc_offset_s FROM acase WHERE updated_us >= :since ORDER BY id
 -- letters
 -- name: plan_cases
-SELECT id, opened_us, positive_us, customer, level, state = 'acknowledged' FROM acase WHERE state IN ('open', 'acknowledged') ORDER BY id
+SELECT id, opened_us, positive_us, customer, level, state = 'acknowledged', principal_kind = 'own_ip' FROM acase WHERE state IN ('open', 'acknowledged') ORDER BY id
 -- name: plan_sent
 SELECT kind, status, coalesce(done_us, at_us) FROM notification WHERE case_id = :case_id AND status IN ('sent', 'failed') AND at_us >= :opened
 -- name: plan_level_rise
