@@ -1,4 +1,5 @@
 #include "analyzer/acase.h"
+#include "analyzer/budget.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -180,7 +181,7 @@ static void guard_list(const struct judge *j, const struct acase *c, struct buf 
 	if (fusion_is_home(j, c->principal, c->detector_score))
 		buf_printf(&all, "%s, and hardly a receiver calls it spam: at most %.0f nats until %d such messages or %d unknown recipients; ",
 		           c->principal_kind == PRINCIPAL_ACCOUNT ? "everything odd came from where it always writes from" : "everything odd came with its own senders",
-		           (double)j->limits.home_cap / NAT, (int)j->limits.home_messages, (int)j->limits.home_bad);
+		           (double)fusion_home_cap(j, c->principal) / NAT, (int)j->limits.home_messages, (int)j->limits.home_bad);
 	struct sv rest = buf_sv(&all);
 	for (ptrdiff_t at; (at = sv_find(rest, SV("; "))) >= 0; rest = sv_skip(rest, (size_t)at + 2))
 		json_list_item(out, sv_take(rest, (size_t)at));
@@ -248,7 +249,7 @@ static void take_over(struct judge *j, struct acase *c, struct principal *p, int
 	c->customer = enrich_customer(j->enrich, (enum principal_kind)p->kind, sv_cstr(p->id));
 	c->utc_offset_s = p->utc_offset_s;
 	c->first_seen_us = p->suspicion && p->suspicion->since_us ? p->suspicion->since_us : at_us;
-	c->threshold = (int32_t)j->limits.open;
+	c->threshold = budget_threshold(j, (enum principal_kind)p->kind);
 }
 
 /* The newest closed case of p. One closed a moment ago is not in the store yet: what happens must not depend on when that is
@@ -268,7 +269,7 @@ static struct acase *open_case(struct judge *j, struct principal *p, int32_t tot
 {
 	struct acase *c = recent_case(j, p, at_us - j->limits.reopen_s * US_PER_S);
 	char text[96];
-	(void)snprintf(text, sizeof text, "score %.1f, threshold %.1f", (double)total / NAT, (double)j->limits.open / NAT);
+	(void)snprintf(text, sizeof text, "score %.1f, threshold %.1f", (double)total / NAT, (double)budget_threshold(j, (enum principal_kind)p->kind) / NAT);
 	if (c) {
 		c->reopened++;
 		c->peak_score = 0;
@@ -294,7 +295,7 @@ void acase_update(struct judge *j, struct principal *p, const int32_t *scores, i
 {
 	struct acase *c = p->open_case;
 	if (!c) {
-		if (total < j->limits.open || !rose)
+		if (total < budget_threshold(j, (enum principal_kind)p->kind) || !rose)
 			return;
 		c = open_case(j, p, total, at_us);
 		c->level = level_of(j, total);
@@ -410,6 +411,8 @@ int acase_act(struct judge *j, struct acase *c, const char *what, const char *ac
 		/* Closing by hand says "dealt with", a false alarm says "was nothing": either way the evidence so far is
 		 * used up, and only new evidence may open it again. */
 		forgive(j, c);
+		if (strcmp(what, "false-positive") == 0)
+			budget_false_alarm(j, (enum principal_kind)c->principal_kind, c->peak_score);
 		close_case(c, strcmp(what, "closed") == 0 ? CASE_CLOSED : CASE_FALSE_POSITIVE, wall_us);
 	} else if (strcmp(what, "reopened") == 0) {
 		if (open)

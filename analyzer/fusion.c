@@ -1,5 +1,7 @@
 #include "analyzer/fusion.h"
 
+#include "analyzer/budget.h"
+
 /* nats; the origin group's cap is the detector's own (14 once ten networks are in use, else 10) */
 static const int32_t group_cap[GROUPS] = { 16, 14, 14, 16, 12, 25, 12 };
 
@@ -30,6 +32,12 @@ void fusion_groups(const int32_t *scores, int32_t volume_cap, int32_t *groups)
 		if (groups[g] > cap)
 			groups[g] = cap;
 	}
+}
+
+int32_t fusion_home_cap(const struct judge *j, const struct principal *p)
+{
+	int32_t below = budget_threshold(j, (enum principal_kind)p->kind) - NAT;
+	return j->limits.home_cap < below ? (int32_t)j->limits.home_cap : below;
 }
 
 bool fusion_is_home(const struct judge *j, const struct principal *p, const int32_t *scores)
@@ -74,5 +82,6 @@ int32_t fusion_score(const struct judge *j, const struct principal *p, int64_t n
 	each(j, p, now_us, scores, total, groups);
 	fusion_groups(scores, cap, groups);
 	total = sum(groups);
-	return total > j->limits.home_cap && fusion_is_home(j, p, scores) ? (int32_t)j->limits.home_cap : total;
+	int32_t home = fusion_home_cap(j, p);
+	return total > home && fusion_is_home(j, p, scores) ? home : total;
 }

@@ -11,6 +11,7 @@ void fusion_groups(const int32_t *scores, int32_t volume_cap, int32_t *ret_group
 int32_t fusion_volume_cap(const struct judge *j, const struct principal *p, int64_t now_us);
 /* Whether all that speaks against p came as its mail always comes (struct odd), and could be a moved address book or an old list as well:
  * then S is capped below the opening threshold. */
+int32_t fusion_home_cap(const struct judge *j, const struct principal *p);
 bool fusion_is_home(const struct judge *j, const struct principal *p, const int32_t *scores);
 /* S of p now; ret_scores (detector_count() of them) gets each detector's evidence. Lets the evidence decay to now. */
 int32_t fusion_score(const struct judge *j, const struct principal *p, int64_t now_us, int32_t *ret_scores);

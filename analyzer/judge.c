@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "analyzer/acase.h"
+#include "analyzer/budget.h"
 #include "analyzer/backup.h"
 #include "analyzer/fusion.h"
 #include "analyzer/judge_int.h"
@@ -30,6 +31,7 @@ struct judge *judge_new(const struct conf *conf, struct enrich *enrich, struct e
 	contacts_init(&j->contacts, (size_t)j->limits.contacts_bytes);
 	memory_init(&j->site_memory, "site", sizeof(struct site_state));
 	outage_init(&j->outage_memory);
+	budget_init(&j->budget_memory);
 	j->shared = xcalloc(detector_count(), sizeof *j->shared);
 	for (size_t d = 0; d < detector_count(); d++)
 		if (detector_registry[d]->shared_bytes)
@@ -63,6 +65,7 @@ void judge_free(struct judge *j)
 	contacts_fini(&j->contacts);
 	memory_fini(&j->site_memory);
 	memory_fini(&j->outage_memory);
+	memory_fini(&j->budget_memory);
 	for (size_t d = 0; d < detector_count(); d++)
 		memory_fini(&j->shared[d]);
 	free(j->shared);
@@ -84,7 +87,7 @@ struct memory *judge_shared(struct judge *j, const struct detector *d)
 
 struct memory *judge_memory(struct judge *j, size_t *i)
 {
-	struct memory *fixed[] = { &j->contacts.young, &j->contacts.old, &j->site_memory, &j->outage_memory, &j->backup->queue_memory,
+	struct memory *fixed[] = { &j->contacts.young, &j->contacts.old, &j->site_memory, &j->outage_memory, &j->budget_memory, &j->backup->queue_memory,
 	                           &j->backup->parent_memory };
 	size_t n = sizeof fixed / sizeof *fixed, at = (*i)++;
 	if (at < n)
@@ -122,13 +125,15 @@ static void tick(struct judge *j, int64_t at_us)
 	if (!s->first_us)
 		s->first_us = s->generation_us = s->aged_us = at_us;
 	int64_t hour = at_us / US_PER_HOUR;
-	bool new_hour = s->now_us && s->now_us / US_PER_HOUR != hour;
+	bool new_hour = s->now_us && s->now_us / US_PER_HOUR != hour, new_day = s->now_us / US_PER_DAY != at_us / US_PER_DAY;
 	s->now_us = at_us;
 	memory_touch(&j->site_memory, 0);
 	rollup_hour(j->rollup, hour * US_PER_HOUR);
 	if (!new_hour)
 		return;
 	acase_close_quiet(j, hour * US_PER_HOUR);
+	if (new_day)
+		budget_retune(j);
 	for (size_t d = 0; d < detector_count(); d++)
 		if (detector_registry[d]->hour)
 			detector_registry[d]->hour(j, judge_options(j, d), hour * US_PER_HOUR);
@@ -222,6 +227,7 @@ static void judge_after(struct judge *j, struct principal *p, const struct messa
 	suspect(j, p, m, total, after, grown, line, at_us);
 	p->score = total;
 	acase_update(j, p, after, total, at_us, grown >= 0);
+	budget_note(j, p);
 }
 
 static void remember_recipients(struct judge *j, const struct principal *p, const struct message_view *m)

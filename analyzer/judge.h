@@ -35,6 +35,7 @@ struct principal {
 	int32_t score;             /* S of the last event, 1/4096 nat */
 	struct acase *open_case;   /* NULL when there is none */
 	struct odd odd;
+	int32_t top_day, top;      /* highest score of that day (since 1970-01-01 UTC); -1: a case stood */
 	struct suspicion *suspicion; /* what would be shown, gathered while anything points at it; owned, may be NULL */
 	struct hours hours;        /* what it does today */
 	struct principal *next_dirty;
@@ -112,6 +113,7 @@ struct judge_limits { /* from the config's detector "fusion" section */
 	int32_t unready_cap;
 	int64_t contacts_bytes;
 	int64_t home_cap, home_messages, home_bad, home_proof;
+	int64_t budget;            /* false cases per 10,000 active principals and day; 0: the threshold is fixed */
 };
 
 /* How the judge reaches the store; results live in the judge. */
@@ -140,7 +142,7 @@ struct judge {
 	struct acase **cases;           /* in memory: open ones and those changed since the last commit */
 	size_t n_cases, cap_cases;
 	struct contacts contacts;
-	struct memory site_memory, outage_memory;
+	struct memory site_memory, outage_memory, budget_memory;
 	struct memory *shared;          /* one per detector, in registry order; empty where it has none */
 	struct site_state *site;        /* inside site_memory */
 	struct rollup *rollup;

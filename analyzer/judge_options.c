@@ -9,7 +9,7 @@ struct fusion_options {
 	bool enabled;
 	double open, likely, confirmed, close_below, unready_cap;
 	double home_cap, home_proof;
-	int64_t quiet_s, reopen_s, contacts_bytes, ready_days, home_messages, home_bad;
+	int64_t quiet_s, reopen_s, contacts_bytes, ready_days, home_messages, home_bad, budget;
 };
 
 static const struct opt_row fusion_rows[] = {
@@ -25,6 +25,8 @@ static const struct opt_row fusion_rows[] = {
 	  "a principal known for less has no history to compare with" },
 	{ "unready-cap", OPT_REAL, offsetof(struct fusion_options, unready_cap), "8", 0, 64, "nats",
 	  "until then volume and strangers give at most this together, so that they need a second kind of sign to open a case" },
+	{ "budget", OPT_INT, offsetof(struct fusion_options, budget), "2", 0, 10000, "cases",
+	  "false cases per 10,000 active principals and day that the desk is willing to see: once 15,000 principal-days are known, every midnight the opening score is set to what keeps to it, between 10 and 18; 0: always open" },
 	{ "home-cap", OPT_REAL, offsetof(struct fusion_options, home_cap), "11", 0, 64, "nats",
 	  "most that strangers and unknown recipients give while an account writes from where it always does (a host or script: with senders of its own) and no receiver calls it spam" },
 	{ "home-proof", OPT_REAL, offsetof(struct fusion_options, home_proof), "6", 0, 64, "nats",
@@ -76,7 +78,7 @@ static void load_limits(struct judge *j)
 	struct fusion_options *f = options_new(j->conf, &judge_option_table);
 	j->limits = (struct judge_limits){ NATS(f->open), NATS(f->likely), NATS(f->confirmed), NATS(f->close_below),
 		                           f->quiet_s, f->reopen_s, f->ready_days, NATS(f->unready_cap), f->contacts_bytes,
-		                           NATS(f->home_cap), f->home_messages, f->home_bad, NATS(f->home_proof) };
+		                           NATS(f->home_cap), f->home_messages, f->home_bad, NATS(f->home_proof), f->budget };
 	free(f);
 }
 

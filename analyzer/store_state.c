@@ -4,7 +4,7 @@
 #include "analyzer/store.h"
 #include "lib/wire.h"
 
-/* version · zone · odd messages · number of slabs · (detector's name, slab) … · suspicion. A detector that grew or is new starts afresh;
+/* version · zone · odd messages · highest score of the day · number of slabs · (detector's name, slab) … · suspicion. A detector that grew or is new starts afresh;
  * the others keep what they know. */
 #define STATE_VERSION 2
 
@@ -17,6 +17,8 @@ void store_state_encode(const struct judge *j, const struct principal *p, struct
 	wire_put_u(out, p->odd.home);
 	wire_put_u(out, p->odd.bad);
 	wire_put_u(out, p->odd.recipients);
+	wire_put_i(out, p->top_day);
+	wire_put_i(out, p->top);
 	wire_put_u(out, detector_count());
 	for (size_t d = 0; d < detector_count(); d++) {
 		wire_put_sv(out, sv_cstr(detector_registry[d]->name));
@@ -52,6 +54,8 @@ int store_state_decode(const struct judge *j, struct principal *p, struct sv blo
 		p->odd.home = (uint32_t)wire_get_u(&w);
 		p->odd.bad = (uint32_t)wire_get_u(&w);
 		p->odd.recipients = (uint32_t)wire_get_u(&w);
+		p->top_day = (int32_t)wire_get_i(&w);
+		p->top = (int32_t)wire_get_i(&w);
 	}
 	uint64_t n = wire_get_u(&w);
 	for (uint64_t i = 0; i < n && !w.bad; i++) {
