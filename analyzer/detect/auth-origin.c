@@ -4,22 +4,25 @@
 #include "analyzer/detector.h"
 #include "analyzer/phrase.h"
 
+extern const struct detector detector_auth_origin;
+
 struct options {
 	bool enabled;
 	int64_t half_life_s, learn_days;
-	double new_asn, new_country, new_network, two_countries, new_method, novelty_cap, travel_cap, spread_cap;
+	double another_place, new_asn, new_country, new_network, two_countries, new_method, novelty_cap, travel_cap, spread_cap;
 };
 
 static const struct opt_row rows[] = {
 	{ "enabled", OPT_BOOL, offsetof(struct options, enabled), "true", 0, 0, "", "whether this detector speaks" },
 	{ "half-life", OPT_TIME_S, offsetof(struct options, half_life_s), "24h", 60, 31536000, "s", "evidence halves in this time" },
-	{ "learn-days", OPT_INT, offsetof(struct options, learn_days), "3", 0, 365, "days", "a new account's origins are learned silently for so long" },
+	{ "learn-days", OPT_INT, offsetof(struct options, learn_days), "3", 0, 365, "days", "a new account's origins are learned silently for so long, unless hardly anybody on this site writes from that country" },
 	{ "new-asn", OPT_REAL, offsetof(struct options, new_asn), "2.5", 0, 14, "nats", "login from an AS never used, in a known country" },
 	{ "new-country", OPT_REAL, offsetof(struct options, new_country), "4.6", 0, 14, "nats", "login from a country never used" },
+	{ "another-place", OPT_REAL, offsetof(struct options, another_place), "1", 0, 14, "nats", "each further AS or network while the first is remembered: a traveller has several" },
 	{ "new-network", OPT_REAL, offsetof(struct options, new_network), "1.5", 0, 14, "nats", "login from a /16 never used, where there is no AS data" },
 	{ "two-countries", OPT_REAL, offsetof(struct options, two_countries), "3", 0, 14, "nats", "logins from two countries within 30 minutes" },
 	{ "new-method", OPT_REAL, offsetof(struct options, new_method), "1", 0, 14, "nats", "first login by an authentication method never used" },
-	{ "novelty-cap", OPT_REAL, offsetof(struct options, novelty_cap), "8", 0, 64, "nats", "most evidence of new places" },
+	{ "novelty-cap", OPT_REAL, offsetof(struct options, novelty_cap), "6", 0, 64, "nats", "most evidence of new places: a journey with a hotel, a telephone and an airport makes as many as a thief" },
 	{ "travel-cap", OPT_REAL, offsetof(struct options, travel_cap), "4", 0, 64, "nats", "the same of a traveller: fewer than 5 messages and nothing else against the account, or two thirds of the mail go to people it knows" },
 	{ "spread-cap", OPT_REAL, offsetof(struct options, spread_cap), "14", 0, 64, "nats", "most evidence once ten or more networks were used within an hour" },
 	{ 0 },
@@ -41,6 +44,7 @@ struct state {
 	int64_t interleaved_us;
 	uint16_t last_country;
 	uint8_t methods, n_origins;
+	bool home_counted;
 	uint32_t messages, strangers; /* since novelty.since_us, from outside our own networks; those that went mostly to strangers */
 	uint32_t shown_nets, new_places;
 	uint16_t countries[6];      /* seen since the evidence began */
@@ -94,18 +98,57 @@ static void note_country(struct state *s, uint16_t cc)
 	}
 }
 
-static void novelty(struct principal *p, struct state *s, const struct options *o, const struct message_view *m)
+/* From where the accounts of this site write: one count for each account and network, and for each account at home. */
+struct everybody { uint32_t all, by_country[26 * 26]; };
+
+static uint32_t *country_count(struct memory *m, uint16_t cc)
+{
+	unsigned a = (unsigned)(cc >> 8) - 'A', b = (unsigned)(cc & 255) - 'A';
+	return a < 26 && b < 26 ? &((struct everybody *)(void *)m->p)->by_country[a * 26 + b] : NULL;
+}
+
+static void count_place(struct memory *m, const struct principal *p, uint16_t cc)
+{
+	uint32_t *n = country_count(m, cc);
+	if (p->open_case || p->score >= 4 * NAT)
+		return;
+	((struct everybody *)(void *)m->p)->all++;
+	if (n)
+		++*n;
+	memory_touch(m, 0);
+	if (n)
+		memory_touch(m, (size_t)((unsigned char *)n - m->p));
+}
+
+/* Fewer than one in 200 of the places that this site's accounts use are in that country. */
+static bool is_rare(struct memory *m, const struct principal *p, uint16_t cc)
+{
+	const struct everybody *e = (const struct everybody *)(const void *)m->p;
+	const uint32_t *n = country_count(m, cc);
+	bool rare = n && e->all >= 200 && (uint64_t)*n * 200 < e->all;
+	count_place(m, p, cc);
+	return rare;
+}
+
+static void novelty(struct judge *j, struct principal *p, struct state *s, const struct options *o, const struct message_view *m)
 {
 	uint16_t day = (uint16_t)(m->at_us / US_PER_DAY);
 	enum novelty place = novelty_of(s, m, day);
 	if (place == PLACE_KNOWN)
 		return;
 	remember(s, m, day);
-	if (m->at_us - p->first_us < o->learn_days * US_PER_DAY)
-		return;
+	bool rare = is_rare(judge_shared(j, &detector_auth_origin), p, country_code(&m->place.geo));
+	if (m->at_us - p->first_us < o->learn_days * US_PER_DAY) {
+		/* Nothing is known of the account, but something of everybody's. */
+		if (!rare || m->at_us - j->site->first_us < US_PER_DAY)
+			return;
+		place = PLACE_NEW_COUNTRY;
+	}
 	double w = place == PLACE_NEW_COUNTRY ? o->new_country : place == PLACE_NEW_ASN ? o->new_asn : o->new_network;
 	if (s->novelty.s == 0)
 		s->messages = s->strangers = s->new_places = 0;
+	if (s->new_places && place != PLACE_NEW_COUNTRY)
+		w = o->another_place < w ? o->another_place : w; /* who is on the way uses several networks */
 	walk_add(&s->novelty, NATS(w), m->at_us, o->half_life_s);
 	s->new_places++;
 }
@@ -156,10 +199,14 @@ static void message(struct judge *j, struct principal *p, void *state, const voi
 		s->methods |= m->method_bit;
 	}
 	/* Our own access network is home; its addresses change by themselves. */
-	if (m->place.own_network)
+	if (m->place.own_network) {
+		if (!s->home_counted)
+			count_place(judge_shared(j, &detector_auth_origin), p, 0);
+		s->home_counted = true;
 		return;
+	}
 	walk_decay(&s->novelty, m->at_us, o->half_life_s);
-	novelty(p, s, o, m);
+	novelty(j, p, s, o, m);
 	if (!m->place.home) { /* a telephone and an office abroad may be in use at once for years */
 		interleave(s, o, m);
 		spread(s, o, m);
@@ -252,6 +299,7 @@ const struct detector detector_auth_origin = {
 	.group = GROUP_ORIGIN,
 	.kinds = 1u << PRINCIPAL_ACCOUNT,
 	.state_bytes = (sizeof(struct state) + 7) / 8 * 8,
+	.shared_bytes = sizeof(struct everybody),
 	.options = &table,
 	.message = message,
 	.score = score,
