@@ -260,7 +260,7 @@ struct report {
 
 static void count_outcome(const struct report *p, const struct txn_rcpt *r, enum backup_said said, int64_t at_us)
 {
-	struct backup_day *day = backup_day_of(&p->d->health, p->j->site->now_us), none;
+	struct backup_day *day = backup_day_of(&p->d->health, p->j->site->now_us), none = { .day = 0 };
 	bool unknown = r->status == TXN_BOUNCED && r->reply_class == REPLY_UNKNOWN_USER && said == BACKUP_SAID_NO;
 	day = day ? day : &none;
 	day->delivered += r->status == TXN_SENT;

@@ -375,3 +375,5 @@ SELECT coalesce(max(last_event_us), 0) FROM input
 -- name: case_outcomes
 SELECT principal_kind, principal_id, kind, level, peak_score, opened_us, coalesce(closed_us, 0), reopened, utc_offset_s, sentence FROM acase
 ORDER BY principal_kind, principal_id, opened_us, id
+-- name: web_backup_away
+SELECT DISTINCT domain FROM backup_outage WHERE end_us IS NULL ORDER BY domain

@@ -250,6 +250,10 @@ await test("backup domains: what needs somebody comes first, and no mail is no 1
 	want(/^100 %/.test(rows[1][3]) && /known/.test(rows[1][3]), "availability of the one that is well: " + rows[1][3]);
 	want(/no mail seen/.test(rows[2][1]), "state: " + rows[2][1]);
 	same(rows[2][2], "–", "availability without mail");
+	await page.goto(BASE + "/");
+	want(/1 domain whose primary does not answer/.test(await page.locator("main").innerText()), "the overview does not say so");
+	await page.getByRole("link", { name: "1 domain whose primary" }).click();
+	await page.waitForURL(BASE + "/backup-mx");
 	await page.locator("tbody tr a").first().click();
 	await page.waitForURL(BASE + "/backup-mx/halden.example");
 	want(/lasts/.test(await page.locator("#scroll-outages").innerText()), "the outage does not last");

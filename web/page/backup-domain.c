@@ -58,8 +58,9 @@ static void add_grid(const struct backup_row *r, struct json_object *ui)
 	json_put(ui, "days", days);
 	json_put(ui, "hours", hours);
 	for (int hour = 0; hour < 24; hour++) {
-		char text[8];
-		(void)snprintf(text, sizeof text, hour % 3 ? "" : "%02d", hour);
+		char text[8] = "";
+		if (hour % 3 == 0)
+			(void)snprintf(text, sizeof text, "%02d", hour);
 		json_object_array_add(hours, json_object_new_string(text));
 	}
 	for (int64_t day = today; r->health.first_us && day > today - SHOWN_DAYS && (day + 1) * US_PER_DAY - offset_us > r->health.first_us; day--) {

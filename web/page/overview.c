@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "lib/times.h"
+#include "web/backup.h"
 #include "web/health.h"
 #include "web/list.h"
 #include "web/page.h"
@@ -96,6 +97,20 @@ static void add_ranges(const struct call *c, struct json_object *ui, int64_t hou
 	json_put(ui, "ranges", all);
 }
 
+/* Primaries of backup domains that do not answer now. */
+static int add_outages(struct call *c, struct json_object *out, struct err *e)
+{
+	struct db *d = &c->web->db;
+	int64_t n = 0;
+	int rc;
+	sqlite3_stmt *st = db_query(d, Q_WEB_BACKUP_AWAY, "");
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW)
+		n += backup_configured(c->web->conf, (const char *)sqlite3_column_text(st, 0)) != NULL;
+	sqlite3_reset(st);
+	json_put_int(out, "primaries_away", n);
+	return rc == SQLITE_DONE ? 0 : err_set(e, "%s", sqlite3_errmsg(d->h));
+}
+
 static int build(struct call *c, struct json_object *out, struct err *e)
 {
 	struct db *d = &c->web->db;
@@ -103,10 +118,11 @@ static int build(struct call *c, struct json_object *out, struct err *e)
 	int64_t hours = form_int(&c->query, "hours", 1, 2160, 24), limit = OVERVIEW_CASES;
 	json_put(out, "ui", ui);
 	add_ranges(c, ui, hours);
-	if (add_counts(c, out, e) < 0 || add_volume(c, out, hours, e) < 0 || health_add(c, out, e) < 0 ||
+	if (add_counts(c, out, e) < 0 || add_volume(c, out, hours, e) < 0 || health_add(c, out, e) < 0 || add_outages(c, out, e) < 0 ||
 	    rows_add(out, "cases", d, db_query(d, Q_WEB_CASE_ACTIVE, "i", limit), e) < 0)
 		return 500;
 	json_put_bool(ui, "more_cases", json_int(out, "open_cases") + json_int(out, "acknowledged_cases") > limit);
+	json_put_bool(ui, "one_away", json_int(out, "primaries_away") == 1);
 	json_put_bool(ui, "has_volume", json_object_array_length(json_object_object_get(out, "volume")) > 0);
 	call_audit(c, "viewed the overview");
 	return 200;
