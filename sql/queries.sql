@@ -375,3 +375,17 @@ SELECT coalesce(max(last_event_us), 0) FROM input
 -- name: case_outcomes
 SELECT principal_kind, principal_id, kind, level, peak_score, opened_us, coalesce(closed_us, 0), reopened, utc_offset_s, sentence FROM acase
 ORDER BY principal_kind, principal_id, opened_us, id
+-- name: case_step_put
+INSERT OR REPLACE INTO case_step (case_id, seq, nth, at_us, what, mark, level, total, capped_to, detectors, groups)
+VALUES (:id, :seq, :nth, :at, :what, :mark, :level, :total, :capped, :detectors, :groups)
+-- name: case_step_clear
+DELETE FROM case_step WHERE case_id = :id
+-- name: case_step_drop
+DELETE FROM case_step WHERE case_id IN (SELECT id FROM acase WHERE closed_us < :before)
+-- name: case_changes
+UPDATE acase SET changes = :changes WHERE id = :id
+-- name: case_steps
+SELECT s.nth, s.at_us, s.what, s.mark, s.level, s.total, s.capped_to, s.detectors, s.groups FROM case_step s
+WHERE s.case_id = :id AND (s.seq < 1000000 OR s.nth NOT IN (SELECT nth FROM case_step WHERE case_id = :id AND seq < 1000000)) ORDER BY s.nth, s.seq
+-- name: case_explain
+SELECT principal_kind, principal_id, kind, level, state, score, peak_score, threshold, opened_us, coalesce(closed_us, 0), changes, utc_offset_s FROM acase WHERE id = :id
