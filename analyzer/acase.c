@@ -273,7 +273,7 @@ static struct acase *open_case(struct judge *j, struct principal *p, int32_t tot
 	if (c) {
 		c->reopened++;
 		c->peak_score = 0;
-		c->lines = 0;
+		c->lines = c->steps = 0;
 		c->anew = true;
 		c->state = CASE_OPEN;
 		c->closed_us = 0;
@@ -339,6 +339,10 @@ static void close_case(struct acase *c, enum case_state state, int64_t at_us)
 	/* What the principal does from now on is not this case's, whenever the store is written. */
 	if (c->principal) {
 		c->shown = c->principal->suspicion ? suspicion_copy(c->principal->suspicion) : NULL;
+		if (c->principal->suspicion) {
+			journal_free(c->principal->suspicion->journal);
+			c->principal->suspicion->journal = NULL;
+		}
 		c->principal->open_case = NULL;
 	}
 }
@@ -389,7 +393,7 @@ static int reopen(struct judge *j, struct acase *c, struct err *e)
 	c->below_us = 0;
 	c->positive_us = j->site->now_us;
 	c->principal = p;
-	c->lines = 0;
+	c->lines = c->steps = 0;
 	c->anew = true;
 	suspicion_free(c->shown);
 	c->shown = NULL;

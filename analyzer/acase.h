@@ -57,6 +57,7 @@ struct acase {
 	int64_t first_seen_us, opened_us, updated_us, closed_us; /* closed_us 0 = open */
 	int64_t positive_us, below_us;
 	uint32_t reopened, lines;
+	uint32_t steps;             /* of the journal that are in the store, as far as this process knows */
 	uint64_t messages, recipients;
 	int32_t utc_offset_s;
 	int32_t *detector_score;    /* of the last event near the peak, by registry index */

@@ -113,10 +113,32 @@ static void walk_set(struct walk *w, int64_t s, int64_t now_us)
 	w->s = s > 64 * NAT ? 64 * NAT : (int32_t)s;
 }
 
+_Thread_local struct walk_trace *walk_trace;
+
+static void note(enum walk_what what, int32_t theta0, int32_t theta1, int32_t step)
+{
+	struct walk_trace *t = walk_trace;
+	const char *reason = what >= WALK_WEIGHT ? (t->reason ? t->reason : what == WALK_WEIGHT ? "weight" : "level") : NULL;
+	struct walk_note *last = t->n ? &t->note[t->n - 1] : NULL;
+	if (what >= WALK_WEIGHT)
+		t->reason = NULL;
+	if (!step)
+		return;
+	if (last && last->detector == t->detector && last->what == what && last->theta0 == theta0 && last->theta1 == theta1 && last->reason == reason) {
+		last->times++;
+		last->step += step;
+	} else if (t->n < WALK_NOTES) {
+		t->note[t->n++] = (struct walk_note){ t->detector, (uint8_t)what, 1, (int16_t)theta0, (int16_t)theta1, step, reason };
+	}
+}
+
 void walk_trial(struct walk *w, bool x, int32_t t0, int32_t t1, int64_t now_us, int64_t half_life_s)
 {
 	walk_decay(w, now_us, half_life_s);
+	int32_t was = w->s;
 	walk_set(w, fixed_cusum(w->s, x, t0, t1), now_us);
+	if (walk_trace)
+		note(x ? WALK_YES : WALK_NO, t0, t1, w->s - was);
 }
 
 /* Evidence that fades by half-lives takes weeks to reach zero; what is nearly gone is not when the present one began. */
@@ -130,16 +152,22 @@ void walk_add(struct walk *w, int32_t weight, int64_t now_us, int64_t half_life_
 {
 	walk_decay(w, now_us, half_life_s);
 	walk_begin_anew(w, now_us);
+	int32_t was = w->s;
 	walk_set(w, (int64_t)w->s + weight, now_us);
+	if (walk_trace)
+		note(WALK_WEIGHT, 0, 0, w->s - was);
 }
 
 void walk_raise(struct walk *w, int32_t level, int64_t now_us, int64_t half_life_s)
 {
 	walk_decay(w, now_us, half_life_s);
+	int32_t was = w->s;
 	if (level > w->s) {
 		walk_begin_anew(w, now_us);
 		walk_set(w, level, now_us);
 	}
+	if (walk_trace)
+		note(WALK_LEVEL, 0, 0, w->s - was);
 }
 
 void walk_message(struct walk *w, uint32_t bad, uint32_t good, uint32_t most, int32_t theta0, int32_t theta1, int64_t now_us, int64_t half_life_s)

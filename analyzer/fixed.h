@@ -36,6 +36,20 @@ void walk_add(struct walk *w, int32_t weight, int64_t now_us, int64_t half_life_
 /* Decays, then raises s to at least level. */
 void walk_raise(struct walk *w, int32_t level, int64_t now_us, int64_t half_life_s);
 
+/* What walks were told, for explaining how a score came about: noted while walk_trace points at one (of the event and detector at hand).
+ * What had no effect is not noted; equal notes in a row are one. */
+#define WALK_NOTES 16
+enum walk_what { WALK_YES, WALK_NO, WALK_WEIGHT, WALK_LEVEL };
+struct walk_note { uint8_t detector, what; uint16_t times; int16_t theta0, theta1; int32_t step; const char *reason; };
+struct walk_trace { uint8_t detector; unsigned n; const char *reason; struct walk_note note[WALK_NOTES]; };
+extern _Thread_local struct walk_trace *walk_trace;
+/* Why the next weight or level is given, in a few words: static text. */
+static inline void walk_reason(const char *why)
+{
+	if (walk_trace)
+		walk_trace->reason = why;
+}
+
 /* The trials of one message: bad ones and good ones. More than `most` bad ones count as `most`, with the good ones scaled down as well: the
  * recipients of a message are not independent. */
 void walk_message(struct walk *w, uint32_t bad, uint32_t good, uint32_t most, int32_t theta0, int32_t theta1, int64_t now_us, int64_t half_life_s);

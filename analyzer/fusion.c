@@ -5,6 +5,17 @@
 /* nats; the origin group's cap is the detector's own (14 once ten networks are in use, else 10) */
 static const int32_t group_cap[GROUPS] = { 16, 14, 14, 16, 12, 25, 12 };
 
+const char *fusion_group_name(enum evidence_group g)
+{
+	static const char *const names[GROUPS] = { "volume", "receivers", "origin", "protocol", "identity", "topology", "listing" };
+	return names[g];
+}
+
+int32_t fusion_group_cap(enum evidence_group g)
+{
+	return group_cap[g] * NAT;
+}
+
 int32_t fusion_volume_cap(const struct judge *j, const struct principal *p, int64_t now_us)
 {
 	int32_t whole = group_cap[GROUP_VOLUME] * NAT;

@@ -9,6 +9,9 @@
 void fusion_groups(const int32_t *scores, int32_t volume_cap, int32_t *ret_groups);
 /* What the volume group may give for this principal now: less while there is no history to compare with. */
 int32_t fusion_volume_cap(const struct judge *j, const struct principal *p, int64_t now_us);
+/* "volume", …; and what a group may give at most (the volume group of a well-known principal). */
+const char *fusion_group_name(enum evidence_group g);
+int32_t fusion_group_cap(enum evidence_group g);
 /* Whether all that speaks against p came as its mail always comes (struct odd), and could be a moved address book or an old list as well:
  * then S is capped below the opening threshold. */
 int32_t fusion_home_cap(const struct judge *j, const struct principal *p);

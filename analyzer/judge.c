@@ -219,8 +219,10 @@ static void score_before(struct judge *j, struct principal *p, int64_t at_us, in
 		memset(scores, 0, detector_count() * sizeof *scores);
 }
 
-static void judge_after(struct judge *j, struct principal *p, const struct message_view *m, const int32_t *before, struct sv line, int64_t at_us)
+/* m: of a message, fact: the kind of what else it was. */
+static void judge_after(struct judge *j, struct principal *p, const struct message_view *m, const char *fact, const int32_t *before, struct sv line, int64_t at_us)
 {
+	const struct walk_trace *trace = walk_trace;
 	int32_t after[64];
 	int32_t total = fusion_score(j, p, at_us, after);
 	int grown = grew_most(before, after);
@@ -228,6 +230,15 @@ static void judge_after(struct judge *j, struct principal *p, const struct messa
 	p->score = total;
 	acase_update(j, p, after, total, at_us, grown >= 0);
 	budget_note(j, p);
+	journal_event(j, p, &(struct journal_input){ m, fact, before, after, total, at_us, trace });
+	walk_trace = NULL;
+}
+
+static void begin_trace(struct walk_trace *t)
+{
+	t->n = 0;
+	t->reason = NULL;
+	walk_trace = t;
 }
 
 static void remember_recipients(struct judge *j, const struct principal *p, const struct message_view *m)
@@ -260,14 +271,17 @@ static void count_odd(struct principal *p, const struct message_view *m)
 static void judge_view(struct judge *j, struct principal *p, const struct message_view *m)
 {
 	int32_t before[64];
+	struct walk_trace trace;
 	score_before(j, p, m->at_us, before);
+	begin_trace(&trace);
 	for (size_t d = 0; d < detector_count(); d++) {
 		const struct detector *x = detector_registry[d];
+		trace.detector = (uint8_t)d;
 		if (x->message && (x->kinds >> p->kind & 1))
 			x->message(j, p, judge_slab(j, p, d), judge_options(j, d), m);
 	}
 	count_odd(p, m);
-	judge_after(j, p, m, before, m->line, m->at_us);
+	judge_after(j, p, m, NULL, before, m->line, m->at_us);
 }
 
 /* What receivers say about our own outgoing addresses. The mail of who is suspected may be refused for its own sake. */
@@ -324,20 +338,23 @@ static void judge_fact(struct judge *j, struct principal *p, const struct record
 {
 	struct fact_view f = { .record = r, .line = line, .at_us = j->site->now_us };
 	int32_t before[64];
+	struct walk_trace trace;
 	if (r->kind == RECORD_REJECT)
 		f.class = reply_classify(j->replies, r->reply, r->dsn).class;
 	view_place(j, p, r->client_ip, &f.place);
 	if (p) {
 		judge_touch(j, p);
 		score_before(j, p, f.at_us, before);
+		begin_trace(&trace);
 	}
 	for (size_t d = 0; d < detector_count(); d++) {
 		const struct detector *x = detector_registry[d];
+		trace.detector = (uint8_t)d;
 		if (x->fact && (!p || (x->kinds >> p->kind & 1)))
 			x->fact(j, p, p ? judge_slab(j, p, d) : NULL, judge_options(j, d), &f);
 	}
 	if (p)
-		judge_after(j, p, NULL, before, line, f.at_us);
+		judge_after(j, p, NULL, record_kind_name(r->kind), before, line, f.at_us);
 }
 
 void judge_record(struct judge *j, const struct record *r, struct sv line)

@@ -418,6 +418,8 @@ static void clean_case(struct acase *c)
 	forget_events(c);
 	if (acase_shown(c))
 		c->lines = acase_shown(c)->lines_added;
+	if (acase_shown(c) && acase_shown(c)->journal)
+		c->steps = acase_shown(c)->journal->added;
 	case_text_free(c->text);
 	c->text = NULL;
 	c->dirty = c->fresh = c->anew = false;
@@ -493,7 +495,7 @@ int store_retention(struct store *s, const struct conf *conf, int64_t now_us, st
 	if (!bad)
 		bad = db_run(&s->db, e, Q_PRINCIPAL_DAY_DROP, "i", message_day);
 	static const enum query of_cases[] = { Q_CASE_DETECTOR_DROP, Q_CASE_SCORE_DROP,  Q_CASE_EVIDENCE_DROP, Q_CASE_SOURCE_DROP,
-		                               Q_CASE_DOMAIN_DROP,   Q_CASE_EVENT_DROP, Q_NOTIFICATION_DROP,  Q_CASE_DROP };
+		                               Q_CASE_DOMAIN_DROP,   Q_CASE_STEP_DROP,    Q_CASE_EVENT_DROP, Q_NOTIFICATION_DROP,  Q_CASE_DROP };
 	for (size_t i = 0; i < sizeof of_cases / sizeof *of_cases && !bad; i++)
 		bad = db_run(&s->db, e, of_cases[i], "i", cases_us);
 	static const enum query of_service[] = { Q_BACKUP_OUTAGE_DROP, Q_SERVICE_ALERT_DROP, Q_NOTIFICATION_ALERT_DROP };

@@ -66,6 +66,37 @@ static int write_places(struct store *s, const struct acase *c, struct err *e)
 	return bad;
 }
 
+static int write_step(struct store *s, const struct acase *c, uint32_t seq, const struct journal_step *x, struct err *e)
+{
+	struct buf detectors = { 0 }, groups = { 0 };
+	journal_detectors_json(x, &detectors);
+	journal_groups_json(x, &groups);
+	int bad = db_run(&s->db, e, Q_CASE_STEP_PUT, "iiiisssiitt", c->id, (int64_t)seq, (int64_t)x->nth, x->at_us, x->what, x->mark,
+	                 x->has_case ? case_level_name((enum case_level)x->level) : "", (int64_t)x->total, (int64_t)journal_capped_to(x), buf_sv(&detectors), buf_sv(&groups));
+	buf_fini(&detectors);
+	buf_fini(&groups);
+	return bad;
+}
+
+static int write_steps(struct store *s, const struct acase *c, struct err *e)
+{
+	const struct suspicion *x = acase_shown(c);
+	const struct journal *g = x ? x->journal : NULL;
+	int bad = c->anew ? db_run(&s->db, e, Q_CASE_STEP_CLEAR, "i", c->id) : 0;
+	if (!g || bad)
+		return bad;
+	for (uint32_t n = c->steps; n < g->added && !bad; n++) {
+		const struct journal_step *step = journal_step(g, n);
+		if (step)
+			bad = write_step(s, c, n, step, e);
+	}
+	if (g->top)
+		journal_say(g->top);
+	if (g->top && !bad)
+		bad = write_step(s, c, JOURNAL_TOP, g->top, e);
+	return bad ? bad : db_run(&s->db, e, Q_CASE_CHANGES, "ii", (int64_t)g->changes, c->id);
+}
+
 int store_case_write(struct store *s, const struct judge *j, struct acase *c, struct err *e)
 {
 	uint32_t written = c->lines;
@@ -77,7 +108,7 @@ int store_case_write(struct store *s, const struct judge *j, struct acase *c, st
 	if (!bad)
 		bad = write_text(s, c, e);
 	if (!bad && c->principal)
-		bad = write_lines(s, c, e) || write_places(s, c, e);
+		bad = write_lines(s, c, e) || write_steps(s, c, e) || write_places(s, c, e);
 	for (size_t i = 0; i < c->n_points && !bad; i++)
 		bad = db_run(&s->db, e, Q_CASE_SCORE_PUT, "iisi", c->id, c->point[i].bucket_us, detector_registry[c->point[i].detector]->name,
 		             (int64_t)c->point[i].score);

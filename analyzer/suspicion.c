@@ -22,6 +22,7 @@ void suspicion_free(struct suspicion *s)
 		free(s->source[i].name);
 	for (size_t i = 0; i < s->n_domains; i++)
 		free(s->domain[i].domain);
+	journal_free(s->journal);
 	free(s);
 }
 
@@ -131,6 +132,8 @@ void suspicion_encode(const struct suspicion *s, struct buf *out)
 		wire_put_u(out, s->domain[i].recipients);
 		wire_put_u(out, s->domain[i].refused);
 	}
+	if (s->journal)
+		journal_encode(s->journal, out);
 }
 
 static void copy_text(char *to, size_t cap, struct sv from)
@@ -179,6 +182,8 @@ struct suspicion *suspicion_decode(struct sv bytes)
 		x->recipients = (uint32_t)wire_get_u(&w);
 		x->refused = (uint32_t)wire_get_u(&w);
 	}
+	if (!w.bad && w.p < w.end) /* absent in older stores */
+		s->journal = journal_decode(&w);
 	if (w.bad) {
 		suspicion_free(s);
 		return NULL;

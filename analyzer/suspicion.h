@@ -3,6 +3,7 @@
 #ifndef ANALYZER_SUSPICION_H
 #define ANALYZER_SUSPICION_H
 
+#include "analyzer/journal.h"
 #include "lib/buf.h"
 #include "lib/sv.h"
 
@@ -24,6 +25,7 @@ struct suspicion {
 	size_t n_sources;
 	struct suspicion_domain domain[SUSPICION_DOMAINS];
 	size_t n_domains;
+	struct journal *journal; /* owned; NULL until the evidence changed */
 };
 
 struct suspicion *suspicion_new(int64_t since_us);

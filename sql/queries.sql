@@ -200,7 +200,7 @@ WHERE (:state = '' OR c.state = :state OR (:state = 'active' AND c.state IN ('op
 SELECT DISTINCT kind FROM acase WHERE kind <> '' ORDER BY kind
 -- name: web_case
 SELECT id, kind, runner_up, principal_kind, principal_id, customer, state, level, severity, score, peak_score, threshold, first_seen_us, opened_us,
-  updated_us, closed_us, reopened, messages, recipients, sentence, also AS also_json, counter_evidence, guards AS guards_json, utc_offset_s
+  updated_us, closed_us, reopened, messages, recipients, sentence, also AS also_json, counter_evidence, guards AS guards_json, changes, utc_offset_s
 FROM acase WHERE id = :id
 -- name: web_case_detectors
 SELECT d.name, d.score, d.since_us, d.why, c.utc_offset_s FROM case_detector d JOIN acase c ON c.id = d.case_id
@@ -377,3 +377,21 @@ SELECT principal_kind, principal_id, kind, level, peak_score, opened_us, coalesc
 ORDER BY principal_kind, principal_id, opened_us, id
 -- name: web_backup_away
 SELECT DISTINCT domain FROM backup_outage WHERE end_us IS NULL ORDER BY domain
+-- name: case_step_put
+INSERT OR REPLACE INTO case_step (case_id, seq, nth, at_us, what, mark, level, total, capped_to, detectors, groups)
+VALUES (:id, :seq, :nth, :at, :what, :mark, :level, :total, :capped, :detectors, :groups)
+-- name: case_step_clear
+DELETE FROM case_step WHERE case_id = :id
+-- name: case_step_drop
+DELETE FROM case_step WHERE case_id IN (SELECT id FROM acase WHERE closed_us < :before)
+-- name: case_changes
+UPDATE acase SET changes = :changes WHERE id = :id
+-- name: case_steps
+SELECT s.nth, s.at_us, s.what, s.mark, s.level, s.total, s.capped_to, s.detectors, s.groups FROM case_step s
+WHERE s.case_id = :id AND (s.seq < 1000000 OR s.nth NOT IN (SELECT nth FROM case_step WHERE case_id = :id AND seq < 1000000)) ORDER BY s.nth, s.seq
+-- name: case_explain
+SELECT principal_kind, principal_id, kind, level, state, score, peak_score, threshold, opened_us, coalesce(closed_us, 0), changes, utc_offset_s FROM acase WHERE id = :id
+-- name: web_case_steps
+SELECT s.nth AS event, s.at_us, s.what, s.mark, s.level, s.total, s.capped_to, s.detectors AS detectors_json, s.groups AS groups_json, c.utc_offset_s
+FROM case_step s JOIN acase c ON c.id = s.case_id
+WHERE s.case_id = :id AND (s.seq < 1000000 OR s.nth NOT IN (SELECT nth FROM case_step WHERE case_id = :id AND seq < 1000000)) ORDER BY s.nth, s.seq

@@ -114,6 +114,8 @@ static void reason(struct state *s, const struct options *o, unsigned why, doubl
 {
 	if (s->reasons & why && s->walk.since_us)
 		return;
+	walk_reason(why == REASON_GUEST ? "a guest account writes to the outside" : why == REASON_DORMANT ? "a log-in after a long silence"
+	            : why == REASON_STUFFING ? "a log-in from where many accounts were tried" : "a log-in after failures");
 	walk_add(&s->walk, NATS(nats), at_us, o->half_life_s);
 	s->reasons |= (uint8_t)why;
 	s->ip = at->ip;

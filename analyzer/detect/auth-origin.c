@@ -149,6 +149,7 @@ static void novelty(struct judge *j, struct principal *p, struct state *s, const
 		s->messages = s->strangers = s->new_places = 0;
 	if (s->new_places && place != PLACE_NEW_COUNTRY)
 		w = o->another_place < w ? o->another_place : w; /* who is on the way uses several networks */
+	walk_reason(place == PLACE_NEW_COUNTRY ? "a country never used" : place == PLACE_NEW_ASN ? "a network (AS) never used" : "a network (/16) never used");
 	walk_add(&s->novelty, NATS(w), m->at_us, o->half_life_s);
 	s->new_places++;
 }
@@ -158,6 +159,7 @@ static void interleave(struct state *s, const struct options *o, const struct me
 	uint16_t cc = country_code(&m->place.geo);
 	if (cc && s->last_country && cc != s->last_country && m->at_us - s->last_us < 30 * 60 * US_PER_S &&
 	    m->at_us - s->interleaved_us > US_PER_HOUR) {
+		walk_reason("two countries within half an hour");
 		walk_add(&s->novelty, NATS(o->two_countries), m->at_us, o->half_life_s);
 		s->interleaved_us = m->at_us;
 	}
@@ -178,6 +180,7 @@ static void spread(struct state *s, const struct options *o, const struct messag
 	unsigned n = linear_estimate(s->nets);
 	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
 		if (n >= steps[i].nets) {
+			walk_reason("networks within one hour");
 			walk_raise(&s->spread, steps[i].nats * NAT, m->at_us, o->half_life_s);
 			break;
 		}
@@ -194,6 +197,7 @@ static void message(struct judge *j, struct principal *p, void *state, const voi
 	if (!m->first_report || !m->place.has_ip || ipaddr_is_loopback(&m->place.ip) || enrich_is_egress(j->enrich, &m->place.ip))
 		return;
 	if (m->method_bit && !(s->methods & m->method_bit)) {
+		walk_reason("a way to log in never used");
 		if (s->methods && m->at_us - p->first_us >= o->learn_days * US_PER_DAY)
 			walk_add(&s->novelty, NATS(o->new_method), m->at_us, o->half_life_s);
 		s->methods |= m->method_bit;

@@ -127,8 +127,10 @@ static void bounced(struct judge *j, struct state *s, const struct backup_option
 		s->bounces += s->unknown.since_us != 0;
 	}
 	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
-		if (linear_estimate(s->victims) >= steps[i].victims)
+		if (linear_estimate(s->victims) >= steps[i].victims) {
+			walk_reason("senders that get bounces");
 			walk_raise(&s->bounce, steps[i].level, m->at_us, o->half_life_s);
+		}
 }
 
 static void message(struct judge *j, struct principal *p, void *state, const void *opt, const struct message_view *m)

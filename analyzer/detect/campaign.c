@@ -159,6 +159,7 @@ static void weigh(struct judge *j, struct principal *p, struct state *s, const s
 		s->shown_seeded = seeded;
 		s->shown_subject = by_subject;
 	}
+	walk_reason(seeded ? "the same mail as in an open case" : "the same mail from several customers");
 	walk_raise(&s->walk, level, m->at_us, o->half_life_s);
 }
 

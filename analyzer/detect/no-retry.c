@@ -90,6 +90,7 @@ static void session(struct state *s, const struct options *o, const struct fact_
 		s->hour = hour;
 		s->empty_now = 0;
 	}
+	walk_reason("asks who exists (VRFY)");
 	if (n->vrfy > 0)
 		walk_add(&s->probes, NATS(o->vrfy), f->at_us, o->half_life_s);
 	if (n->rcpt_ok > 0 && n->data <= 0 && n->bdat <= 0)

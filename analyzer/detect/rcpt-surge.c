@@ -128,6 +128,7 @@ static void weigh(struct judge *j, struct principal *p, struct state *s, const s
 		s->shown_ln = ln;
 		s->shown_day = which == POPULATION_DAY;
 	}
+	walk_reason(which == POPULATION_DAY ? "recipients of the day" : "recipients of the hour");
 	walk_raise(&s->walk, c, now_us, o->half_life_s);
 }
 

@@ -43,6 +43,7 @@ static void note_receiver(struct state *s, const struct options *o, uint64_t dom
 	if (s->n_receivers == RECEIVERS)
 		return;
 	s->receiver[s->n_receivers++] = name;
+	walk_reason("another receiver says so");
 	if (s->n_receivers == 2 || s->n_receivers == 3)
 		walk_add(&s->walk, NATS(o->another_receiver), at_us, o->half_life_s);
 }

@@ -81,6 +81,7 @@ static void count_senders(struct principal *p, struct state *s, const struct opt
 		s->shown_senders = 0;
 	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
 		if (n >= steps[i].senders && n > 2 * peak) {
+			walk_reason("sender addresses within one hour");
 			walk_raise(&s->spread, steps[i].nats * NAT, m->at_us, o->half_life_s);
 			break;
 		}
@@ -95,6 +96,7 @@ static void weigh_fresh(struct state *s, const struct options *o, int64_t at_us)
 		s->day = day;
 		s->fresh_today = 0;
 	}
+	walk_reason("a sender domain never used");
 	if (s->fresh_today++ < 6)
 		walk_add(&s->walk, NATS(o->new_domain), at_us, o->half_life_s);
 }

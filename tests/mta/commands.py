@@ -27,7 +27,7 @@ def ended(r, status, *words):
 
 
 def options():
-    for c in "parse messages import backtest cases search export notify check-config user login-link".split():
+    for c in "parse messages import backtest cases explain search export notify check-config user login-link".split():
         check(c + " --help", run(c, "--help").returncode == 0)
         for bad in ("--nonsense", "-Q", "-c" if c not in ("parse", "messages") else "--mta"):
             check("%s %s is wrong use" % (c, bad), ended(run(c, bad), 2, "--help"))

@@ -6,7 +6,7 @@ import { standIn } from "./control.mjs";
 
 const { BIN, CONF, STORE, BASE, SCREENS } = process.env;
 const ann = { user: "ann", password: "correct horse battery" };
-const pages = { overview: "/", cases: "/cases?state=all", case: "/case/7", hostile: "/case/6", closed: "/case/1", search: "/search?all=1", principals: "/principals",
+const pages = { overview: "/", cases: "/cases?state=all", case: "/case/7", steps: "/case/7/steps", nosteps: "/case/1/steps", hostile: "/case/6", closed: "/case/1", search: "/search?all=1", principals: "/principals",
 	principal: "/principal/account/anna%40brevik.example", health: "/about", coverage: "/coverage", hosts: "/exports/compromised-hosts",
 	backup: "/backup-mx", outage: "/backup-mx/halden.example", healthy: "/backup-mx/brevik.example", unseen: "/backup-mx/quiet.example",
 	recipients: "/backup-mx/brevik.example/recipients" };
@@ -299,6 +299,20 @@ await test("keys: rows, places, search and help", async () => {
 });
 
 const control = await standIn(dirname(STORE) + "/control.sock");
+await test("how a score came about", async () => {
+	await page.goto(BASE + "/case/7");
+	await page.click("text=how it came about");
+	await page.waitForURL(BASE + "/case/7/steps");
+	same(await page.locator("table.steps tbody tr.marked").count(), 2, "marked steps");
+	const text = await page.locator("table.steps").innerText();
+	want(/37 more events in between/.test(text) && /22 more events in between/.test(text) && /7 more events after that/.test(text), "events left out: " + text);
+	want(/volume/.test(text) && /yes 2x \(0\.250 against 0\.899\)/.test(text), "what was seen: " + text);
+	const r = await (await api.get(BASE + "/case/7/steps.json")).json();
+	for (const s of r.steps)
+		want(Math.abs(s.groups.reduce((a, g) => a + g.sum, 0) - s.total) < 1e-9, "the sum of event " + s.event);
+	want(/opened with an older version/.test(await (await api.get(BASE + "/case/1/steps")).text()), "a case without steps");
+	same((await api.get(BASE + "/case/999/steps")).status(), 404, "no such case");
+});
 await test("acting on a case asks the analyzer", async () => {
 	await page.goto(BASE + "/case/7");
 	await page.keyboard.press("n");

@@ -125,19 +125,39 @@ def line(at, text):
     return time.strftime("%b %e %H:%M:%S", time.gmtime(at // S)) + " mx1 " + text
 
 
+def seed_steps(db, number, opened, names):
+    """Two steps before the case opened, the one that opened it, and the highest."""
+    groups = {"new-rcpt": "volume", "rcpt-surge": "volume", "bad-rcpt": "receivers", "auth-origin": "origin"}
+    last = {n: 0 for n, _, _ in names}
+    for k, (nth, share, mark) in enumerate(((1, .2, ""), (2, .3, ""), (40, .5, "opened"), (63, 1, "peak"))):
+        after = {n: int(score * NAT * share) for n, score, _ in names}
+        sums = {}
+        for n, v in after.items():
+            sums.setdefault(groups.get(n, "origin"), []).append(v)
+        cut = [dict(name=g, best=max(v), second=sorted(v)[-2] if len(v) > 1 else 0, cap=16 * NAT, sum=min(16 * NAT, max(v) + (sorted(v)[-2] // 2 if len(v) > 1 else 0)))
+               for g, v in sums.items()]
+        insert(db, "case_step", case_id=number, seq=1000000 if mark == "peak" else k, nth=nth, at_us=opened - 300 * S + nth * 9 * S, what="message 4Vb%02dX to 2" % nth, mark=mark,
+               level="suspected" if mark else "", total=sum(g["sum"] for g in cut), capped_to=0, groups=json.dumps(cut),
+               detectors=json.dumps([dict(name=n, group=groups.get(n, "origin"), before=last[n], after=after[n], step=after[n] - last[n],
+                                          seen="yes 2x (0.250 against 0.899) %+.4f" % ((after[n] - last[n]) / NAT)) for n in after]))
+        last = after
+
+
 def seed_case(db, number, c):
     opened = now - c["minutes"] * 60 * S
     insert(db, "acase", id=number, kind=c["kind"], runner_up=c.get("runner_up", ""), principal_kind=c["who"][0], principal_id=c["who"][1],
            customer=c.get("customer", ""), state=c.get("state", "open"), level=c["level"], severity=c["severity"], score=int(c["score"] * NAT),
            peak_score=int((c["score"] + 1.5) * NAT), threshold=12 * NAT, first_seen_us=opened - 400 * S, opened_us=opened, updated_us=opened + c.get("lasts", 1500) * S, positive_us=opened + 900 * S,
            closed_us=opened + 3 * HOUR if c.get("state") in ("closed", "false-positive") else None, messages=c["messages"], recipients=c["recipients"],
-           sentence=c["sentence"], also=json.dumps(c.get("also", [])), counter_evidence=c.get("counter", ""), guards=json.dumps(c.get("guards", [])), utc_offset_s=3600)
+           sentence=c["sentence"], also=json.dumps(c.get("also", [])), counter_evidence=c.get("counter", ""), guards=json.dumps(c.get("guards", [])), utc_offset_s=3600, changes=70)
     names = c["detectors"]
     for k, (name, score, why) in enumerate(names):
         insert(db, "case_detector", case_id=number, name=name, score=int(score * NAT), since_us=opened - 300 * S + k * 60 * S, why=why)
         for b in range(min(12, c.get("lasts", 1500) // 300 + 3)):
             insert(db, "case_score", case_id=number, bucket_us=(opened // (300 * S) + b - 2) * 300 * S, detector=name,
                    score=int(score * NAT * min(1, (b + 1) / 4) * (0.97 ** max(0, b - 5))))
+    if number != 1:
+        seed_steps(db, number, opened, names)
     for k, text in enumerate(c["lines"]):
         insert(db, "case_evidence", case_id=number, seq=k + 1, at_us=opened - 200 * S + k * 7 * S, detector=names[k % len(names)][0], line=text)
     for ip, name, country, asn, n in c["sources"]:
