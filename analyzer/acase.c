@@ -277,6 +277,7 @@ static struct acase *open_case(struct judge *j, struct principal *p, int32_t tot
 		c->anew = true;
 		c->state = CASE_OPEN;
 		c->closed_us = 0;
+		c->parent = 0;
 		take_over(j, c, p, at_us);
 		acase_event(c, at_us, "abusewatch", "reopened", text);
 	} else {
@@ -288,6 +289,7 @@ static struct acase *open_case(struct judge *j, struct principal *p, int32_t tot
 		take_over(j, c, p, at_us);
 		acase_event(c, at_us, "abusewatch", "opened", text);
 	}
+	case_merge(j, c, at_us);
 	return c;
 }
 

@@ -56,6 +56,7 @@ struct acase {
 	int32_t score, peak_score, threshold;
 	int64_t first_seen_us, opened_us, updated_us, closed_us; /* closed_us 0 = open */
 	int64_t positive_us, below_us;
+	int64_t parent;             /* the case it belongs to, 0: none */
 	uint32_t reopened, lines;
 	uint32_t steps;             /* of the journal that are in the store, as far as this process knows */
 	uint64_t messages, recipients;
@@ -83,6 +84,9 @@ void acase_point(struct acase *c, int64_t at_us, size_t detector, int32_t score)
 bool acase_has_history(const struct judge *j, const struct acase *c);
 /* case_kind.c: what the case is, what else it could be, and how bad. From the scores it holds. */
 void case_classify(const struct judge *j, struct acase *c);
+
+/* case_merge.c: a case that just opened: finds the one it belongs to. */
+void case_merge(struct judge *j, struct acase *c, int64_t at_us);
 
 /* After an event of p: opens, raises, updates or leaves alone. scores by registry index. rose: some score grew. */
 void acase_update(struct judge *j, struct principal *p, const int32_t *scores, int32_t total, int64_t at_us, bool rose);

@@ -109,7 +109,7 @@ struct site_state { /* global, kept in the store as one piece of memory */
 
 struct judge_limits { /* from the config's detector "fusion" section */
 	int64_t open, likely, confirmed, close_below; /* 1/4096 nat */
-	int64_t quiet_s, reopen_s, ready_days;
+	int64_t quiet_s, reopen_s, merge_s, ready_days;
 	int32_t unready_cap;
 	int64_t contacts_bytes;
 	int64_t home_cap, home_messages, home_bad, home_proof;

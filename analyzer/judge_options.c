@@ -9,7 +9,7 @@ struct fusion_options {
 	bool enabled;
 	double open, likely, confirmed, close_below, unready_cap;
 	double home_cap, home_proof;
-	int64_t quiet_s, reopen_s, contacts_bytes, ready_days, home_messages, home_bad, budget;
+	int64_t quiet_s, reopen_s, merge_s, contacts_bytes, ready_days, home_messages, home_bad, budget;
 };
 
 static const struct opt_row fusion_rows[] = {
@@ -21,6 +21,8 @@ static const struct opt_row fusion_rows[] = {
 	{ "close-below", OPT_REAL, offsetof(struct fusion_options, close_below), "4", 0, 64, "nats", "a case closes by itself after 24 hours below this, when also quiet" },
 	{ "quiet", OPT_TIME_S, offsetof(struct fusion_options, quiet_s), "72h", 3600, 31536000, "s", "and without new evidence for so long" },
 	{ "reopen", OPT_TIME_S, offsetof(struct fusion_options, reopen_s), "14d", 0, 31536000, "s", "new evidence within this time after closing re-opens the same case" },
+	{ "merge", OPT_TIME_S, offsetof(struct fusion_options, merge_s), "6h", 0, 31536000, "s",
+	  "cases of one customer that open within this time and share a source address are one matter, with one letter; 0: never" },
 	{ "ready-days", OPT_INT, offsetof(struct fusion_options, ready_days), "14", 0, 365, "days",
 	  "a principal known for less has no history to compare with" },
 	{ "unready-cap", OPT_REAL, offsetof(struct fusion_options, unready_cap), "8", 0, 64, "nats",
@@ -77,7 +79,7 @@ static void load_limits(struct judge *j)
 {
 	struct fusion_options *f = options_new(j->conf, &judge_option_table);
 	j->limits = (struct judge_limits){ NATS(f->open), NATS(f->likely), NATS(f->confirmed), NATS(f->close_below),
-		                           f->quiet_s, f->reopen_s, f->ready_days, NATS(f->unready_cap), f->contacts_bytes,
+		                           f->quiet_s, f->reopen_s, f->merge_s, f->ready_days, NATS(f->unready_cap), f->contacts_bytes,
 		                           NATS(f->home_cap), f->home_messages, f->home_bad, NATS(f->home_proof), f->budget };
 	free(f);
 }

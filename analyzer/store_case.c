@@ -9,11 +9,11 @@
 
 static int write_row(struct store *s, const struct acase *c, struct err *e)
 {
-	return db_run(&s->db, e, Q_CASE_PUT, "isssssssiiiiiiiiiiiiiii", c->id, case_kind_name(c->kind), case_kind_name(c->runner_up),
+	return db_run(&s->db, e, Q_CASE_PUT, "isssssssiiiiiiiiiiiiiiii", c->id, case_kind_name(c->kind), case_kind_name(c->runner_up),
 	              principal_kind_name(c->principal_kind), c->principal_id, c->customer, case_state_name(c->state), case_level_name(c->level),
 	              (int64_t)c->severity, (int64_t)c->score, (int64_t)c->peak_score, (int64_t)c->threshold, c->first_seen_us, c->opened_us,
 	              c->updated_us, c->closed_us, (int64_t)c->reopened, (int64_t)c->messages, (int64_t)c->recipients,
-	              (int64_t)c->utc_offset_s, c->positive_us, c->below_us, (int64_t)c->lines);
+	              (int64_t)c->utc_offset_s, c->positive_us, c->below_us, (int64_t)c->lines, c->parent);
 }
 
 static int write_text(struct store *s, const struct acase *c, struct err *e)
@@ -152,6 +152,7 @@ static struct acase *from_row(sqlite3_stmt *st)
 	c->positive_us = sqlite3_column_int64(st, 20);
 	c->below_us = sqlite3_column_int64(st, 21);
 	c->lines = (uint32_t)sqlite3_column_int64(st, 22);
+	c->parent = sqlite3_column_int64(st, 23);
 	return c;
 }
 

@@ -1,5 +1,7 @@
 #include "report/case_json.h"
 
+#include "report/advice.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -68,7 +70,7 @@ static void put_list(struct db *d, struct sv key, enum query q, int64_t id, int3
 
 /* Columns of Q_CASE_JSON. */
 enum { ID, KIND, RUNNER_UP, PKIND, PID, CUSTOMER, STATE, LEVEL, SEVERITY, SCORE, PEAK, THRESHOLD, FIRST, OPENED, UPDATED, CLOSED, REOPENED,
-       MESSAGES, RECIPIENTS, SENTENCE, ALSO, COUNTER, GUARDS, OFFSET };
+       MESSAGES, RECIPIENTS, SENTENCE, ALSO, COUNTER, GUARDS, OFFSET, PARENT };
 
 static void head(sqlite3_stmt *st, int32_t offset, struct buf *b)
 {
@@ -102,6 +104,9 @@ static void head(sqlite3_stmt *st, int32_t offset, struct buf *b)
 	jsonw_field_text(b, SV("counter_evidence"), db_text(st, COUNTER));
 	jsonw_key(b, SV("guards"));
 	buf_addsv(b, db_text(st, GUARDS));
+	jsonw_field_text(b, SV("advice"), sv_cstr(advice_for((const char *)sqlite3_column_text(st, KIND))));
+	if (sqlite3_column_int64(st, PARENT))
+		jsonw_field_int(b, SV("parent"), sqlite3_column_int64(st, PARENT));
 }
 
 int case_json_each(struct db *d, const struct case_filter *f, case_json_cb *cb, void *ctx, struct err *e)

@@ -88,6 +88,17 @@ static void put_time(struct json_object *view, const char *key, int64_t us, int3
 	json_object_object_add(view, key, json_object_new_string(shown));
 }
 
+/* Principals whose cases belong to this one. */
+static struct json_object *children(struct db *d, int64_t id)
+{
+	struct json_object *all = json_object_new_array();
+	sqlite3_stmt *st = db_query(d, Q_LETTER_CHILDREN, "i", id);
+	while (sqlite3_step(st) == SQLITE_ROW)
+		json_object_array_add(all, text(db_text(st, 0)));
+	sqlite3_reset(st);
+	return all;
+}
+
 static struct json_object *view_of(struct db *d, const struct conf *conf, const struct letter_due *due, const char *reply_to, struct err *e)
 {
 	struct json_object *v = NULL;
@@ -114,6 +125,7 @@ static struct json_object *view_of(struct db *d, const struct conf *conf, const 
 	json_object_object_add(v, "recipients", json_object_new_int64(sqlite3_column_int64(st, 11)));
 	sqlite3_reset(st);
 	add_list(v, "evidence", evidence(d, due->case_id));
+	add_list(v, "together", children(d, due->case_id));
 	add_list(v, "sources", sources(d, due->case_id));
 	json_object_object_add(v, "operator", json_object_new_string(conf->notify.operator_name ? conf->notify.operator_name : ""));
 	json_object_object_add(v, "reply_to", json_object_new_string(reply_to));

@@ -97,21 +97,21 @@ DELETE FROM principal_hour WHERE hour_us < :before
 DELETE FROM receiver_hour WHERE hour_us < :before
 -- name: case_put
 INSERT INTO acase (id, kind, runner_up, principal_kind, principal_id, customer, state, level, severity, score, peak_score, threshold,
-  first_seen_us, opened_us, updated_us, closed_us, reopened, messages, recipients, utc_offset_s, positive_us, below_us, lines, sentence)
+  first_seen_us, opened_us, updated_us, closed_us, reopened, messages, recipients, utc_offset_s, positive_us, below_us, lines, parent, sentence)
 VALUES (:id, :kind, :runner_up, :principal_kind, :principal_id, :customer, :state, :level,
   CASE :severity WHEN 0 THEN 'low' WHEN 1 THEN 'medium' WHEN 2 THEN 'high' ELSE 'critical' END, :score, :peak, :threshold,
-  :first_seen, :opened, :updated, nullif(:closed, 0), :reopened, :messages, :recipients, :offset, :positive, :below, :lines, '')
+  :first_seen, :opened, :updated, nullif(:closed, 0), :reopened, :messages, :recipients, :offset, :positive, :below, :lines, :parent, '')
 ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, runner_up = excluded.runner_up, customer = excluded.customer, state = excluded.state,
   level = excluded.level, severity = excluded.severity, score = excluded.score, peak_score = excluded.peak_score, threshold = excluded.threshold,
   first_seen_us = excluded.first_seen_us, updated_us = excluded.updated_us, closed_us = excluded.closed_us, reopened = excluded.reopened,
   messages = excluded.messages, recipients = excluded.recipients, utc_offset_s = excluded.utc_offset_s,
-  positive_us = excluded.positive_us, below_us = excluded.below_us, lines = excluded.lines
+  positive_us = excluded.positive_us, below_us = excluded.below_us, lines = excluded.lines, parent = excluded.parent
 -- name: case_text
 UPDATE acase SET sentence = :sentence, also = :also, counter_evidence = :counter, guards = :guards WHERE id = :id
 -- name: case_get
 SELECT id, kind, runner_up, principal_kind, principal_id, customer, state, level,
   CASE severity WHEN 'low' THEN 0 WHEN 'medium' THEN 1 WHEN 'high' THEN 2 ELSE 3 END, score, peak_score, threshold, first_seen_us, opened_us,
-  updated_us, coalesce(closed_us, 0), reopened, messages, recipients, utc_offset_s, positive_us, below_us, lines FROM acase WHERE id = :id
+  updated_us, coalesce(closed_us, 0), reopened, messages, recipients, utc_offset_s, positive_us, below_us, lines, parent FROM acase WHERE id = :id
 -- name: case_recent
 SELECT id FROM acase WHERE principal_kind = :kind AND principal_id = :id AND state = 'closed' AND closed_us >= :since ORDER BY id DESC LIMIT 1
 -- name: case_open_ids
@@ -200,8 +200,10 @@ WHERE (:state = '' OR c.state = :state OR (:state = 'active' AND c.state IN ('op
 SELECT DISTINCT kind FROM acase WHERE kind <> '' ORDER BY kind
 -- name: web_case
 SELECT id, kind, runner_up, principal_kind, principal_id, customer, state, level, severity, score, peak_score, threshold, first_seen_us, opened_us,
-  updated_us, closed_us, reopened, messages, recipients, sentence, also AS also_json, counter_evidence, guards AS guards_json, changes, utc_offset_s
+  updated_us, closed_us, reopened, messages, recipients, sentence, also AS also_json, counter_evidence, guards AS guards_json, changes, nullif(parent, 0) AS parent, utc_offset_s
 FROM acase WHERE id = :id
+-- name: web_case_children
+SELECT id, principal_kind, principal_id, state FROM acase WHERE parent = :id ORDER BY id
 -- name: web_case_detectors
 SELECT d.name, d.score, d.since_us, d.why, c.utc_offset_s FROM case_detector d JOIN acase c ON c.id = d.case_id
 WHERE d.case_id = :id AND d.score > 0 ORDER BY d.score DESC, d.name
@@ -280,7 +282,7 @@ SELECT (SELECT count(*) FROM acase) AS cases, (SELECT count(*) FROM principal) A
 -- report
 -- name: case_json
 SELECT id, kind, runner_up, principal_kind, principal_id, customer, state, level, severity, score, peak_score, threshold, first_seen_us, opened_us,
-  updated_us, closed_us, reopened, messages, recipients, sentence, also, counter_evidence, guards, utc_offset_s
+  updated_us, closed_us, reopened, messages, recipients, sentence, also, counter_evidence, guards, utc_offset_s, parent
 FROM acase WHERE (:open_only = 0 OR state IN ('open', 'acknowledged')) AND updated_us >= :since ORDER BY id
 -- name: case_json_detectors
 SELECT name, score, since_us, why FROM case_detector WHERE case_id = :id ORDER BY score DESC, name
@@ -304,17 +306,20 @@ SELECT id, state, severity, level, kind, principal_kind, principal_id, customer,
   sentence, utc_offset_s FROM acase WHERE updated_us >= :since ORDER BY id
 -- letters
 -- name: plan_cases
-SELECT id, opened_us, positive_us, customer, level, state = 'acknowledged', principal_kind = 'own_ip' FROM acase WHERE state IN ('open', 'acknowledged') ORDER BY id
+SELECT id, opened_us, positive_us, customer, level, state = 'acknowledged', principal_kind = 'own_ip' FROM acase c WHERE state IN ('open', 'acknowledged')
+  AND NOT EXISTS (SELECT 1 FROM acase p WHERE p.id = c.parent AND p.state IN ('open', 'acknowledged')) ORDER BY id
 -- name: plan_sent
 SELECT kind, status, coalesce(done_us, at_us) FROM notification WHERE case_id = :case_id AND status IN ('sent', 'failed') AND at_us >= :opened
 -- name: plan_level_rise
-SELECT 1 FROM case_event WHERE case_id = :case_id AND what = 'level'
+SELECT 1 FROM case_event WHERE case_id = :case_id AND what IN ('level', 'merged')
   AND seq > (SELECT coalesce(max(seq), 0) FROM case_event WHERE case_id = :case_id AND what = 'notified') LIMIT 1
 -- name: plan_asked
 SELECT n.id, n.case_id, n.recipient, c.customer FROM notification n JOIN acase c ON c.id = n.case_id WHERE n.status = 'queued' ORDER BY n.id
 -- name: letter_case
 SELECT kind, principal_kind, principal_id, customer, level, severity, sentence, also, first_seen_us, positive_us, messages, recipients, utc_offset_s
 FROM acase WHERE id = :id
+-- name: letter_children
+SELECT principal_id FROM acase WHERE parent = :id AND state IN ('open', 'acknowledged') ORDER BY id LIMIT 20
 -- name: letter_evidence
 SELECT line FROM case_evidence WHERE case_id = :id ORDER BY seq LIMIT 10
 -- name: letter_sources

@@ -16,6 +16,7 @@ A scenario is a text file. Lines:
   lines start=T every=D count=N TEXT     N log lines "postfix/TEXT"; {n} as above
   log LINE                     a log line as it is
   expect case KIND=ID [kind=K] [customer=C] [level>=L] [before=T] [after=T] [state=S] [reopened=N] [detectors=a,b]
+                               [with=ID: it belongs to the case about ID]
   expect silent KIND=ID        no case about it
   expect outage DOMAIN begin=T [end=T]   an outage of the primary that began within five minutes of T (and ended so)
   expect alert DOMAIN KIND [after=T] [before=T] [text="part of it"]
@@ -226,6 +227,8 @@ def check(expect, cases, store):
     c, w = mine[0], words(rest)
     if "kind" in w and w["kind"] != c["kind"]:
         return f"kind {c['kind']}"
+    if "with" in w and [o["principal"]["id"] for o in cases if o["id"] == c.get("parent")] != [w["with"]]:
+        return f"belongs to case {c.get('parent')}"
     if "level>" in w and LEVELS.index(c["level"]) < LEVELS.index(w["level>"]):
         return f"level {c['level']}"
     if "before" in w and when(c["opened_at"]) > when(w["before"]):

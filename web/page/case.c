@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "lib/times.h"
+#include "report/advice.h"
 #include "web/page.h"
 #include "web/rows.h"
 
@@ -10,7 +11,7 @@ static int add_lists(struct db *d, struct json_object *out, int64_t id, struct e
 	static const struct { const char *key; enum query q; } lists[] = {
 		{ "detectors", Q_WEB_CASE_DETECTORS }, { "evidence", Q_WEB_CASE_EVIDENCE }, { "sources", Q_WEB_CASE_SOURCES },
 		{ "recipient_domains", Q_WEB_CASE_DOMAINS }, { "history", Q_WEB_CASE_EVENTS }, { "notifications", Q_WEB_CASE_NOTIFICATIONS },
-		{ "scores", Q_WEB_CASE_SCORES },
+		{ "scores", Q_WEB_CASE_SCORES }, { "together", Q_WEB_CASE_CHILDREN },
 	};
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
 		if (rows_add(out, lists[i].key, d, db_query(d, lists[i].q, "i", id), e) < 0)
@@ -77,6 +78,7 @@ static void add_ui(struct call *c, struct json_object *out, int64_t id)
 	json_put_bool(ui, "can_acknowledge", strcmp(state, "open") == 0);
 	json_put_bool(ui, "active", active);
 	json_put_bool(ui, "has_scores", json_object_array_length(json_object_object_get(out, "scores")) > 0);
+	json_put_bool(ui, "has_together", json_object_array_length(json_object_object_get(out, "together")) > 0);
 	add_search_url(out, ui);
 	put_neighbours(&c->web->db, ui, id);
 	json_put(out, "ui", ui);
@@ -97,6 +99,7 @@ static int build(struct call *c, struct json_object *out, struct err *e)
 	if (add_lists(d, out, id, e) < 0)
 		return 500;
 	add_contact(c, out);
+	json_put_text(out, "advice", advice_for(json_str(out, "kind")));
 	add_ui(c, out, id);
 	call_audit(c, "viewed case %lld", (long long)id);
 	return 200;
