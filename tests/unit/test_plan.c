@@ -94,6 +94,42 @@ static void without_a_contact_the_desk_gets_it(void **state)
 	assert_string_equal(f->due[0].recipient, "desk@isp.example");
 }
 
+static void what_belongs_together_is_one_letter(void **state)
+{
+	struct fixture *f = *state;
+	add_case(f, 1, "C1", "likely", NOW);
+	add_case(f, 2, "C1", "likely", NOW);
+	assert_int_equal(plan(f, NOW + US_PER_S), 2);
+	sql(f, "UPDATE acase SET parent = 1 WHERE id = 2");
+	assert_int_equal(plan(f, NOW + US_PER_S), 1);
+	assert_int_equal(f->due[0].case_id, 1);
+	/* The first one is closed, the other goes on. */
+	sql(f, "UPDATE acase SET state = 'closed' WHERE id = 1");
+	assert_int_equal(plan(f, NOW + US_PER_S), 1);
+	assert_int_equal(f->due[0].case_id, 2);
+}
+
+static void what_joins_later_is_told(void **state)
+{
+	struct fixture *f = *state;
+	add_case(f, 1, "C1", "likely", NOW);
+	add_sent(f, 1, "open", "sent", NOW);
+	sql(f, "UPDATE acase SET positive_us = positive_us - 1 + 23 * 3600000000");
+	sql(f, "INSERT INTO case_event (case_id, seq, at_us, actor, what) VALUES (1, 99, 0, 'abusewatch', 'merged')");
+	assert_int_equal(plan(f, NOW + 25 * HOUR), 1);
+	assert_string_equal(f->due[0].kind, "rise");
+}
+
+static void our_own_address_is_the_desks(void **state)
+{
+	struct fixture *f = *state;
+	add_case(f, 1, "C1", "suspected", NOW);
+	sql(f, "UPDATE acase SET principal_kind = 'own_ip', kind = 'listing'");
+	assert_int_equal(plan(f, NOW + US_PER_S), 1);
+	assert_string_equal(f->due[0].kind, "desk");
+	assert_string_equal(f->due[0].recipient, "desk@isp.example");
+}
+
 static void one_letter_a_day_while_it_goes_on(void **state)
 {
 	struct fixture *f = *state;
@@ -268,6 +304,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(the_customer_hears_of_a_case_once),  TEST(below_the_level_nobody_is_told),      TEST(without_a_contact_the_desk_gets_it),
+		TEST(what_belongs_together_is_one_letter),  TEST(old_cases_write_no_letters),          TEST(a_failure_waits_before_the_next_try),
+		TEST(what_joins_later_is_told),  TEST(old_cases_write_no_letters),          TEST(a_failure_waits_before_the_next_try),
+		TEST(our_own_address_is_the_desks),  TEST(old_cases_write_no_letters),          TEST(a_failure_waits_before_the_next_try),
 		TEST(one_letter_a_day_while_it_goes_on),  TEST(old_cases_write_no_letters),          TEST(a_failure_waits_before_the_next_try),
 		TEST(the_desk_is_told_when_nobody_takes_it), TEST(what_a_clerk_asked_for_is_sent_at_once), TEST(letters_are_well_formed), TEST(a_service_alert_goes_to_each_once),
 		TEST(alerts_of_history_and_of_our_own_queue_do_not_bother_customers), TEST(a_letter_about_the_service_is_well_formed),
