@@ -114,7 +114,7 @@ static void what_joins_later_is_told(void **state)
 	struct fixture *f = *state;
 	add_case(f, 1, "C1", "likely", NOW);
 	add_sent(f, 1, "open", "sent", NOW);
-	sql(f, "UPDATE acase SET positive_us = positive_us - 1 + 23 * 3600000000");
+	sql(f, "UPDATE acase SET state = 'acknowledged', positive_us = positive_us + 23 * 3600000000");
 	sql(f, "INSERT INTO case_event (case_id, seq, at_us, actor, what) VALUES (1, 99, 0, 'abusewatch', 'merged')");
 	assert_int_equal(plan(f, NOW + 25 * HOUR), 1);
 	assert_string_equal(f->due[0].kind, "rise");
