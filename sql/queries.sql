@@ -240,6 +240,13 @@ FROM (SELECT kind, id, sum(messages) AS messages, sum(recipients) AS recipients,
             UNION ALL SELECT kind, id, messages, recipients, bounced, refused FROM hour_now WHERE what = 'principal' AND hour_us >= :since)
       GROUP BY kind, id ORDER BY sum(recipients) DESC, kind, id LIMIT :limit) h
 LEFT JOIN principal p ON p.kind = h.kind AND p.id = h.id ORDER BY h.recipients DESC, h.kind, h.id
+-- name: web_blame
+SELECT h.kind, h.id, coalesce(p.customer, '') AS customer, p.case_id, h.refused, h.refused * 100 / h.everybody AS share
+FROM (SELECT kind, id, sum(refused) AS refused, sum(sum(refused)) OVER () AS everybody
+      FROM (SELECT kind, id, refused FROM principal_hour WHERE hour_us >= :since AND refused > 0 AND kind IN ('account', 'host', 'script')
+            UNION ALL SELECT kind, id, refused FROM hour_now WHERE what = 'principal' AND hour_us >= :since AND refused > 0 AND kind IN ('account', 'host', 'script'))
+      GROUP BY kind, id ORDER BY sum(refused) DESC, kind, id LIMIT :limit) h
+LEFT JOIN principal p ON p.kind = h.kind AND p.id = h.id ORDER BY h.refused DESC, h.kind, h.id
 -- name: web_refusing
 SELECT receiver, sum(recipients) AS recipients, sum(sent) AS sent, sum(deferred) AS deferred, sum(bounced) AS bounced, sum(refused) AS refused
 FROM (SELECT receiver, recipients, sent, deferred, bounced, refused FROM receiver_hour WHERE hour_us >= :since

@@ -75,6 +75,7 @@ static int add_volume(struct call *c, struct json_object *out, int64_t hours, st
 	int64_t hour = since / US_PER_HOUR * US_PER_HOUR, rows = OVERVIEW_ROWS;
 	return rows_add(out, "volume", d, db_query(d, Q_WEB_VOLUME, "ii", step, since), e) < 0 ||
 	               rows_add(out, "top_senders", d, db_query(d, Q_WEB_TOP_SENDERS, "ii", hour, rows), e) < 0 ||
+	               rows_add(out, "refused_senders", d, db_query(d, Q_WEB_BLAME, "ii", hour, rows), e) < 0 ||
 	               rows_add(out, "refusing_receivers", d, db_query(d, Q_WEB_REFUSING, "ii", hour, rows), e) < 0
 	       ? -1 : 0;
 }
