@@ -246,7 +246,7 @@ static void take_over(struct judge *j, struct acase *c, struct principal *p, int
 	judge_touch(j, p);
 	suspicion_free(c->shown);
 	c->shown = NULL;
-	c->customer = enrich_customer(j->enrich, (enum principal_kind)p->kind, sv_cstr(p->id));
+	c->customer = judge_customer(j, p);
 	c->utc_offset_s = p->utc_offset_s;
 	c->first_seen_us = p->suspicion && p->suspicion->since_us ? p->suspicion->since_us : at_us;
 	c->threshold = budget_threshold(j, (enum principal_kind)p->kind);

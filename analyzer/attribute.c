@@ -74,7 +74,7 @@ static bool named_egress(const struct judge *j, struct sv text, struct sv *ret_i
 	return false;
 }
 
-size_t attribute_egress(struct judge *j, const struct txn *t, bool *ret_refused, struct principal *ret_p[ATTRIBUTE_EGRESS_MAX])
+size_t attribute_egress(struct judge *j, const struct txn *t, bool quiet, bool *ret_refused, struct principal *ret_p[ATTRIBUTE_EGRESS_MAX])
 {
 	const struct prefix_table *all = &j->conf->egress;
 	struct sv ip;
@@ -91,7 +91,7 @@ size_t attribute_egress(struct judge *j, const struct txn *t, bool *ret_refused,
 	}
 	/* Logs do not say through which address a message left: a refusal that names none is nobody's where there are several. */
 	size_t n = 0;
-	if (all->n > ATTRIBUTE_EGRESS_MAX || (*ret_refused && all->n > 1))
+	if ((quiet && !*ret_refused) || all->n > ATTRIBUTE_EGRESS_MAX || (*ret_refused && all->n > 1))
 		return 0;
 	for (size_t i = 0; i < all->n; i++) {
 		char text[48];

@@ -292,8 +292,10 @@ static void judge_egress(struct judge *j, const struct principal *sender, const 
 	bool refused;
 	if (sender && (sender->score >= 2 * NAT || sender->open_case))
 		return;
-	size_t n = attribute_egress(j, t, &refused, p);
+	size_t n = attribute_egress(j, t, j->egress_quiet, &refused, p);
+	j->egress_quiet = !refused;
 	for (size_t i = 0; i < n; i++) {
+		j->egress_quiet &= p[i]->score == 0;
 		if (!refused && p[i]->score == 0)
 			continue;
 		view_message(j, p[i], t, &m);
@@ -308,12 +310,12 @@ void judge_message(struct judge *j, struct principal *p, const struct txn *t)
 	struct message_view m;
 	view_message(j, p, t, &m);
 	tally_principal(j, p, &m);
+	if (p->kind == PRINCIPAL_ACCOUNT && p->top_day != (int32_t)(m.at_us / US_PER_DAY)) /* once a day, so that it is never forgotten */
+		contacts_add(&j->contacts, hash_mix(p->key, IS_AN_ACCOUNT));
 	judge_view(j, p, &m);
 	remember_recipients(j, p, &m);
 	if (!m.strangers || (p->score < NAT && m.at_us - p->first_us >= j->limits.ready_days * US_PER_DAY))
 		view_remember_place(j, p, &m.place);
-	if (p->kind == PRINCIPAL_ACCOUNT)
-		contacts_add(&j->contacts, hash_mix(p->key, IS_AN_ACCOUNT));
 }
 
 void judge_txn(struct judge *j, struct txn *t)

@@ -35,6 +35,8 @@ struct principal {
 	int32_t score;             /* S of the last event, 1/4096 nat */
 	struct acase *open_case;   /* NULL when there is none */
 	struct odd odd;
+	const char *customer;      /* borrowed from the inventory; see judge_customer() */
+	uint32_t inventory;
 	int32_t top_day, top;      /* highest score of that day (since 1970-01-01 UTC); -1: a case stood */
 	struct suspicion *suspicion; /* what would be shown, gathered while anything points at it; owned, may be NULL */
 	struct hours hours;        /* what it does today */
@@ -145,6 +147,8 @@ struct judge {
 	struct memory site_memory, outage_memory, budget_memory;
 	struct memory *shared;          /* one per detector, in registry order; empty where it has none */
 	struct site_state *site;        /* inside site_memory */
+	bool egress_quiet;              /* no address of ours was refused since all their scores were zero */
+	uint32_t inventory;             /* how often the inventory was read: principals' customers are looked up anew after that */
 	struct rollup *rollup;
 	struct backup *backup;          /* the domains whose second MX we are */
 	struct buf ended_days;          /* rows of principal_day that wait for the commit: kind, id, day, bytes (lib/wire.h) */
@@ -171,6 +175,8 @@ uint64_t judge_key(const struct judge *j, enum principal_kind kind, struct sv id
 void judge_touch(struct judge *j, struct principal *p);
 struct acase *judge_case(struct judge *j, int64_t id); /* in memory or from the store; NULL when there is none */
 
+/* The customer's name of p, "" when it is nobody's. Borrowed from the inventory. */
+const char *judge_customer(const struct judge *j, const struct principal *p);
 /* The memory that a detector shares among all principals. Write with memory_touch(). */
 struct detector;
 struct memory *judge_shared(struct judge *j, const struct detector *d);

@@ -29,7 +29,8 @@ struct principal *attribute_record(struct judge *j, const struct record *r);
 /* Our own outgoing addresses that a message speaks about: the one a refusal names, or all (there are few) that it may have left through.
  * ret_refused: a receiver refused it because of the address. */
 #define ATTRIBUTE_EGRESS_MAX 8
-size_t attribute_egress(struct judge *j, const struct txn *t, bool *ret_refused, struct principal *ret_p[ATTRIBUTE_EGRESS_MAX]);
+/* quiet: only refusals matter. */
+size_t attribute_egress(struct judge *j, const struct txn *t, bool quiet, bool *ret_refused, struct principal *ret_p[ATTRIBUTE_EGRESS_MAX]);
 /* Mail that an account of ours received: who wrote to it is no stranger to it. */
 void attribute_received(struct judge *j, const struct txn *t);
 

@@ -101,6 +101,7 @@ void judge_reconfigure(struct judge *j, const struct conf *conf, struct enrich *
 {
 	j->conf = conf;
 	j->enrich = enrich;
+	j->inventory++;
 	load_limits(j);
 	for (size_t d = 0; d < detector_count(); d++) {
 		free(j->options[d]);

@@ -69,3 +69,13 @@ struct principal *judge_principal(struct judge *j, enum principal_kind kind, str
 	judge_touch(j, p);
 	return p;
 }
+
+const char *judge_customer(const struct judge *j, const struct principal *p)
+{
+	struct principal *cached = (struct principal *)(uintptr_t)p; /* what is cached is no state */
+	if (!p->customer || p->inventory != j->inventory) {
+		cached->customer = enrich_customer(j->enrich, (enum principal_kind)p->kind, sv_cstr(p->id));
+		cached->inventory = j->inventory;
+	}
+	return p->customer;
+}

@@ -292,7 +292,7 @@ static int write_principals(struct store *s, const struct judge *j, struct err *
 		store_state_encode(j, p, &state);
 		hours_encode(&p->hours, &today);
 		bad = db_run(&s->db, e, Q_PRINCIPAL_PUT, "sssiiiiiiibb", principal_kind_name(p->kind), p->id,
-		             enrich_customer(j->enrich, (enum principal_kind)p->kind, sv_cstr(p->id)), (int64_t)p->score, p->first_us,
+		             judge_customer(j, p), (int64_t)p->score, p->first_us,
 		             p->last_us, (int64_t)p->messages, (int64_t)p->recipients, (int64_t)p->bounced,
 		             p->open_case && acase_is_open(p->open_case) ? p->open_case->id : 0, buf_sv(&state), buf_sv(&today));
 	}

@@ -58,7 +58,7 @@ void view_remember_place(struct judge *j, const struct principal *p, const struc
 static bool is_at_home(struct judge *j, const struct principal *p, struct sv ip)
 {
 	const char *its = enrich_customer(j->enrich, PRINCIPAL_HOST, ip);
-	return !its[0] || strcmp(its, enrich_customer(j->enrich, (enum principal_kind)p->kind, sv_cstr(p->id))) == 0;
+	return !its[0] || strcmp(its, judge_customer(j, p)) == 0;
 }
 
 void view_place(struct judge *j, const struct principal *p, struct sv client_ip, struct place *at)
@@ -187,14 +187,15 @@ static struct sv best_line(const struct txn *t)
 	return t->n_lines ? t->lines[0] : (struct sv){ 0 };
 }
 
-static bool is_own_domain(struct judge *j, const struct principal *p, struct sv domain)
+static bool is_own_domain(struct judge *j, const struct principal *p, struct sv sender, struct sv domain)
 {
-	const char *its = enrich_customer(j->enrich, PRINCIPAL_DOMAIN, domain);
+	struct sv id = sv_cstr(p->id), own = sv_domain(id);
+	if (p->kind == PRINCIPAL_ACCOUNT && (sv_eq(sender, id) || (own.n == domain.n && strncasecmp(own.p, domain.p, own.n) == 0)))
+		return true;
 	if (enrich_is_local_domain(j->enrich, domain))
 		return true;
-	if (p->kind == PRINCIPAL_ACCOUNT && hash_folded(&j->key, sv_domain(sv_cstr(p->id))) == hash_folded(&j->key, domain))
-		return true;
-	return its[0] && strcmp(its, enrich_customer(j->enrich, (enum principal_kind)p->kind, sv_cstr(p->id))) == 0;
+	const char *its = enrich_customer(j->enrich, PRINCIPAL_DOMAIN, domain);
+	return its[0] && strcmp(its, judge_customer(j, p)) == 0;
 }
 
 /* Sender domains of earlier weeks are known; one of this week becomes so in the next, unless something speaks against the principal. */
@@ -223,7 +224,7 @@ static void view_sender(struct judge *j, const struct principal *p, struct messa
 		return;
 	m->sender_hash = hash_folded(&j->key, sender);
 	m->sender_domain_hash = enrich_domain(j->enrich, &j->key, domain)->hash;
-	m->own_sender = is_own_domain(j, p, domain);
+	m->own_sender = is_own_domain(j, p, sender, domain);
 	m->sender_known = m->own_sender || used_sender_before(j, p, m->sender_domain_hash);
 }
 
