@@ -108,7 +108,7 @@ static int take(struct run *im, struct err *e)
 			bad = send_all(im->fd, buf_sv(&reply), e);
 		blocks_release(im->fd);
 		buf_clear(&reply);
-		if (!bad && (im->ingest.pending >= COMMIT_BYTES || now_ms() - im->committed_ms >= COMMIT_MS)) {
+		if (!bad && (im->ingest.pending >= COMMIT_BYTES || judge_crowded(im->ingest.judge) || now_ms() - im->committed_ms >= COMMIT_MS)) {
 			bad = ingest_commit(&im->ingest, e);
 			im->committed_ms = now_ms();
 		}

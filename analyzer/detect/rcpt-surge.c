@@ -181,8 +181,8 @@ static void why(const struct judge *j, const struct principal *p, const void *st
 static void forgive(void *state)
 {
 	struct state *s = state;
-	uint16_t month = month_of(s->walk.at_us);
-	s->walk = (struct walk){ .at_us = s->walk.at_us };
+	uint16_t month = month_of(s->hour.id * US_PER_HOUR);
+	s->walk = (struct walk){ 0 };
 	/* What the operator called normal is normal from now on. */
 	note_peak(s, POPULATION_HOUR, s->hour.n, month);
 	note_peak(s, POPULATION_DAY, s->day.n, month);
