@@ -215,6 +215,7 @@ int replay_files(struct replay *r, const struct conf *conf, char **files, size_t
 		bad = run_into(&im, conf, files, n, e);
 		after = totals_of(im.ingest.store);
 		r->first_us = j->site->first_us;
+		r->evicted = j->evicted;
 		r->last_us = j->site->now_us;
 	}
 	r->lines = after.lines - before.lines;
