@@ -231,7 +231,7 @@ void fixed_population_init(struct surprise_population *p)
 		p->bins[b] = mass[b];
 }
 
-int32_t fixed_surprise(const uint16_t *personal, const struct surprise_population *pop, unsigned bin, unsigned kappa)
+int32_t fixed_surprise(const uint8_t *personal, const struct surprise_population *pop, unsigned bin, unsigned kappa)
 {
 	uint64_t tail = 0, all = 0, own_tail = 0, own = 0;
 	for (unsigned b = 0; b < SURPRISE_BINS; b++) {
