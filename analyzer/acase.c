@@ -379,7 +379,7 @@ static void forgive(struct judge *j, struct acase *c)
 	if (!c->principal)
 		return;
 	for (size_t d = 0; d < detector_count(); d++)
-		if (detector_registry[d]->forgive)
+		if (detector_registry[d]->forgive && (detector_registry[d]->kinds >> c->principal->kind & 1))
 			detector_registry[d]->forgive(judge_slab(j, c->principal, d));
 	c->principal->score = 0;
 	judge_touch(j, c->principal);

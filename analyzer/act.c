@@ -1,5 +1,6 @@
 #include "analyzer/act.h"
 
+#include <inttypes.h>
 #include <json-c/json.h>
 #include <stdio.h>
 
@@ -105,8 +106,10 @@ void act(struct store *s, struct judge *j, struct sv request, int64_t wall_us, s
 		(void)err_set(&e, "not a JSON object");
 	json_object_put(r.o);
 	json_tokener_free(t);
-	buf_puts(answer, bad ? "{\"ok\":false,\"error\":" : "{\"ok\":true}");
+	if (!bad)
+		buf_printf(answer, "{\"ok\":true,\"principals\":%zu,\"principals_bytes\":%" PRIu64 ",\"evicted\":%" PRIu64 "}", j->n_principals, j->principals_bytes, j->evicted);
 	if (bad) {
+		buf_puts(answer, "{\"ok\":false,\"error\":");
 		jsonw_text(answer, sv_cstr(e.text));
 		buf_addc(answer, '}');
 	}

@@ -30,7 +30,7 @@ uint64_t backup_message_key(const struct judge *j, const struct txn *t)
 
 static void touch(struct backup *b, uint32_t i)
 {
-	memory_touch(&b->queue_memory, i * sizeof(struct waiting));
+	memory_touch_item(&b->queue_memory, b->queue_memory.p + i * sizeof(struct waiting), sizeof(struct waiting));
 }
 
 static uint32_t place(const struct backup *b, uint64_t key)
@@ -157,7 +157,7 @@ static struct parent *parent_slot(const struct judge *j, uint64_t key)
 
 static void parent_touch(struct judge *j, const struct parent *p)
 {
-	memory_touch(&j->backup->parent_memory, (size_t)((const unsigned char *)p - j->backup->parent_memory.p));
+	memory_touch_item(&j->backup->parent_memory, p, sizeof *p);
 }
 
 void backup_parent_refused(struct judge *j, const struct backup_domain *d, const struct txn *t)

@@ -85,14 +85,10 @@ int32_t fixed_cusum(int32_t score, bool x, int32_t t0, int32_t t1)
 
 void walk_decay(struct walk *w, int64_t now_us, int64_t half_life_s)
 {
-	if (w->s == 0) {
-		w->at_us = now_us;
-		w->since_us = 0;
-		return;
-	}
-	fixed_decay(&w->s, &w->at_us, now_us, half_life_s);
-	if (w->s == 0)
-		w->since_us = 0;
+	if (w->s)
+		fixed_decay(&w->s, &w->at_us, now_us, half_life_s);
+	if (w->s == 0) /* all zero: nothing to keep in the store */
+		w->since_us = w->at_us = 0;
 }
 
 int32_t walk_evidence(struct walk *w, int64_t now_us, int64_t half_life_s, int32_t cap)
@@ -105,11 +101,11 @@ static void walk_set(struct walk *w, int64_t s, int64_t now_us)
 {
 	if (s <= 0) {
 		w->s = 0;
-		w->since_us = 0;
+		w->since_us = w->at_us = 0;
 		return;
 	}
 	if (w->s == 0)
-		w->since_us = now_us;
+		w->since_us = w->at_us = now_us;
 	w->s = s > 64 * NAT ? 64 * NAT : (int32_t)s;
 }
 
@@ -190,7 +186,7 @@ int64_t walk_since(const void *state)
 void walk_forget(void *state)
 {
 	struct walk *w = state;
-	*w = (struct walk){ .at_us = w->at_us };
+	*w = (struct walk){ 0 };
 }
 
 #define LEARNED_ONE (1u << 16)
@@ -235,7 +231,7 @@ void fixed_population_init(struct surprise_population *p)
 		p->bins[b] = mass[b];
 }
 
-int32_t fixed_surprise(const uint16_t *personal, const struct surprise_population *pop, unsigned bin, unsigned kappa)
+int32_t fixed_surprise(const uint8_t *personal, const struct surprise_population *pop, unsigned bin, unsigned kappa)
 {
 	uint64_t tail = 0, all = 0, own_tail = 0, own = 0;
 	for (unsigned b = 0; b < SURPRISE_BINS; b++) {

@@ -33,6 +33,15 @@ void journal_free(struct journal *g)
 	free(g);
 }
 
+size_t journal_bytes(const struct journal *g)
+{
+	size_t n = g ? sizeof *g : 0;
+	for (size_t i = 0; g && i < JOURNAL_SLOTS; i++)
+		if (g->slot[i])
+			n += sizeof *g->slot[i] + g->slot[i]->n * (sizeof g->slot[i]->score[0] + 48) + g->slot[i]->n_notes * sizeof *g->slot[i]->note + 96;
+	return n;
+}
+
 static struct journal_step *step_new(size_t n)
 {
 	struct journal_step *s = xcalloc(1, sizeof *s + n * sizeof s->score[0]);

@@ -62,6 +62,8 @@ struct journal {
 struct journal_input { const struct message_view *m; const char *what; const int32_t *before, *after; int32_t total; int64_t at_us; const struct walk_trace *trace; };
 void journal_event(const struct judge *j, struct principal *p, const struct journal_input *in);
 void journal_free(struct journal *g);
+/* What it takes of memory, about. */
+size_t journal_bytes(const struct journal *g);
 /* The step with that number, its texts said; NULL when it was not kept. */
 const struct journal_step *journal_step(const struct journal *g, uint32_t number);
 /* Puts a step into words. */

@@ -59,7 +59,8 @@ void judge_free(struct judge *j)
 	for (size_t d = 0; d < detector_count(); d++)
 		free(j->options[d]);
 	free(j->options);
-	free(j->slab);
+	for (size_t k = 0; k < PRINCIPAL_KINDS; k++)
+		free(j->slab[k]);
 	free(j->table);
 	free(j->cases);
 	contacts_fini(&j->contacts);

@@ -28,6 +28,7 @@ struct principal {
 	uint64_t key;              /* keyed hash of kind and id */
 	uint8_t kind;              /* enum principal_kind */
 	bool dirty, fresh;         /* fresh: not in the store yet */
+	uint32_t bytes;            /* of memory, as of the last commit */
 	int32_t utc_offset_s;
 	char *id;                  /* owned */
 	int64_t first_us, last_us;
@@ -113,7 +114,7 @@ struct judge_limits { /* from the config's detector "fusion" section */
 	int64_t open, likely, confirmed, close_below; /* 1/4096 nat */
 	int64_t quiet_s, reopen_s, merge_s, ready_days;
 	int32_t unready_cap;
-	int64_t contacts_bytes;
+	int64_t contacts_bytes, principals_bytes;
 	int64_t home_cap, home_messages, home_bad, home_proof;
 	int64_t budget;            /* false cases per 10,000 active principals and day; 0: the threshold is fixed */
 };
@@ -136,10 +137,11 @@ struct judge {
 	struct judge_limits limits;
 	struct judge_store store;
 	void **options;                 /* one options struct per detector, in registry order */
-	size_t *slab;                   /* offset of each detector's state */
-	size_t slab_bytes;
+	size_t *slab[PRINCIPAL_KINDS];  /* offset of each detector's state in a principal of that kind; of those that judge the kind */
+	size_t slab_bytes[PRINCIPAL_KINDS];
 	struct principal **table;       /* open addressing by key */
 	size_t n_principals, cap;
+	uint64_t principals_bytes, evicted; /* in memory as of the last commit; let go since the start */
 	struct principal *dirty;
 	struct acase **cases;           /* in memory: open ones and those changed since the last commit */
 	size_t n_cases, cap_cases;
@@ -173,6 +175,12 @@ struct principal *judge_principal(struct judge *j, enum principal_kind kind, str
 /* The key of a principal; of its id at most 320 bytes count. */
 uint64_t judge_key(const struct judge *j, enum principal_kind kind, struct sv id);
 void judge_touch(struct judge *j, struct principal *p);
+/* After a commit (nothing is dirty): weighs those that were written; lets go of the least recently seen ones, down to seven eighths, when
+ * all weigh more than the limit. Those with an open case stay. They come back from the store on their next event, as they were. */
+void judge_weigh(struct judge *j, struct principal *p);
+void judge_evict(struct judge *j);
+/* They may weigh twice the limit by now: a commit is due. */
+bool judge_crowded(const struct judge *j);
 struct acase *judge_case(struct judge *j, int64_t id); /* in memory or from the store; NULL when there is none */
 
 /* The customer's name of p, "" when it is nobody's. Borrowed from the inventory. */
@@ -185,11 +193,11 @@ struct memory *judge_memory(struct judge *j, size_t *i);
 /* Once-only marks in the contact memory (they last 90 to 180 days): true when this mark stood there; else it is set. */
 bool judge_mark(struct judge *j, const struct principal *p, uint64_t what, uint64_t mark);
 
-/* detector options and slabs by registry index */
+/* detector options and slabs by registry index; slabs only of detectors that judge p's kind */
 static inline void *judge_options(const struct judge *j, size_t d) { return j->options[d]; }
 static inline void *judge_slab(const struct judge *j, const struct principal *p, size_t d)
 {
-	return (void *)(uintptr_t)(p->state + j->slab[d]);
+	return (void *)(uintptr_t)(p->state + j->slab[p->kind][d]);
 }
 
 #endif

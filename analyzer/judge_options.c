@@ -9,7 +9,7 @@ struct fusion_options {
 	bool enabled;
 	double open, likely, confirmed, close_below, unready_cap;
 	double home_cap, home_proof;
-	int64_t quiet_s, reopen_s, merge_s, contacts_bytes, ready_days, home_messages, home_bad, budget;
+	int64_t quiet_s, reopen_s, merge_s, contacts_bytes, principals_bytes, ready_days, home_messages, home_bad, budget;
 };
 
 static const struct opt_row fusion_rows[] = {
@@ -37,6 +37,8 @@ static const struct opt_row fusion_rows[] = {
 	{ "home-bad", OPT_INT, offsetof(struct fusion_options, home_bad), "60", 1, 1000000, "recipients", "or so many of their recipients did not exist" },
 	{ "contacts-bytes", OPT_INT, offsetof(struct fusion_options, contacts_bytes), "8388608", 65536, 4294967296.0, "bytes",
 	  "memory of each of the two generations of the contact filter; 8 MiB remember some 5 million pairs" },
+	{ "principals-bytes", OPT_INT, offsetof(struct fusion_options, principals_bytes), "67108864", 65536, 68719476736.0, "bytes",
+	  "memory for what is known of principals; beyond it those not seen for longest are only in the store until they are seen again. 64 MiB hold some 50,000" },
 	{ 0 },
 };
 const struct opt_table judge_option_table = { "detector", "fusion", fusion_rows, sizeof(struct fusion_options) };
@@ -79,7 +81,7 @@ static void load_limits(struct judge *j)
 {
 	struct fusion_options *f = options_new(j->conf, &judge_option_table);
 	j->limits = (struct judge_limits){ NATS(f->open), NATS(f->likely), NATS(f->confirmed), NATS(f->close_below),
-		                           f->quiet_s, f->reopen_s, f->merge_s, f->ready_days, NATS(f->unready_cap), f->contacts_bytes,
+		                           f->quiet_s, f->reopen_s, f->merge_s, f->ready_days, NATS(f->unready_cap), f->contacts_bytes, f->principals_bytes,
 		                           NATS(f->home_cap), f->home_messages, f->home_bad, NATS(f->home_proof), f->budget };
 	free(f);
 }
@@ -89,11 +91,14 @@ void judge_load_options(struct judge *j)
 	size_t n = detector_count();
 	load_limits(j);
 	j->options = xcalloc(n, sizeof *j->options);
-	j->slab = xcalloc(n, sizeof *j->slab);
+	for (size_t k = 0; k < PRINCIPAL_KINDS; k++)
+		j->slab[k] = xcalloc(n, sizeof *j->slab[k]);
 	for (size_t d = 0; d < n; d++) {
 		j->options[d] = options_new(j->conf, detector_registry[d]->options);
-		j->slab[d] = j->slab_bytes;
-		j->slab_bytes += detector_registry[d]->state_bytes;
+		for (size_t k = 0; k < PRINCIPAL_KINDS; k++) {
+			j->slab[k][d] = j->slab_bytes[k];
+			j->slab_bytes[k] += detector_registry[d]->kinds >> k & 1 ? detector_registry[d]->state_bytes : 0;
+		}
 	}
 }
 

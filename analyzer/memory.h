@@ -26,6 +26,13 @@ static inline void memory_touch(struct memory *m, size_t offset)
 	m->touched[page / 64] |= 1ull << (page % 64);
 	m->any = true;
 }
+/* An item within it, which may lie across two pages. */
+static inline void memory_touch_item(struct memory *m, const void *item, size_t bytes)
+{
+	size_t at = (size_t)((const unsigned char *)item - m->p);
+	memory_touch(m, at);
+	memory_touch(m, at + bytes - 1);
+}
 static inline bool memory_page_touched(const struct memory *m, size_t page)
 {
 	return m->touched[page / 64] >> (page % 64) & 1;

@@ -28,6 +28,6 @@ bool outage_note(struct memory *m, uint64_t domain, uint64_t principal, bool bad
 		s->all++;
 		s->bad = (uint16_t)(s->bad + bad);
 	}
-	memory_touch(m, (size_t)((unsigned char *)s - m->p));
+	memory_touch_item(m, s, sizeof *s);
 	return s->all >= 20 && s->bad * 10 >= s->all * 9 && __builtin_popcount(s->principals) >= 3;
 }

@@ -54,7 +54,7 @@ struct principal *judge_principal(struct judge *j, enum principal_kind kind, str
 	size_t at = table_slot(j, key);
 	if (j->table[at])
 		return j->table[at];
-	struct principal *p = xcalloc(1, sizeof *p + j->slab_bytes);
+	struct principal *p = xcalloc(1, sizeof *p + j->slab_bytes[kind]);
 	p->key = key;
 	p->kind = (uint8_t)kind;
 	p->id = xsvdup(id);
@@ -78,4 +78,64 @@ const char *judge_customer(const struct judge *j, const struct principal *p)
 		cached->inventory = j->inventory;
 	}
 	return p->customer;
+}
+
+/* --- letting go --------------------------------------------------------------------------------------------------- */
+
+#define OVERHEAD_BYTES 64 /* of allocations and its places in the table */
+
+void judge_weigh(struct judge *j, struct principal *p)
+{
+	size_t n = sizeof *p + j->slab_bytes[p->kind] + strlen(p->id) + p->hours.packed.cap + OVERHEAD_BYTES;
+	if (p->suspicion)
+		n += suspicion_bytes(p->suspicion);
+	j->principals_bytes += n - p->bytes;
+	p->bytes = (uint32_t)n;
+}
+
+/* The least recently seen first; of the same moment by key. */
+static int by_age(const void *x, const void *y)
+{
+	const struct principal *a = *(struct principal *const *)x, *b = *(struct principal *const *)y;
+	if (a->last_us != b->last_us)
+		return a->last_us < b->last_us ? -1 : 1;
+	return (a->key > b->key) - (a->key < b->key);
+}
+
+static void table_fill(struct judge *j, struct principal *const *list, size_t n)
+{
+	memset(j->table, 0, j->cap * sizeof(struct principal *));
+	for (size_t i = 0; i < n; i++)
+		if (list[i])
+			j->table[table_slot(j, list[i]->key)] = list[i];
+}
+
+void judge_evict(struct judge *j)
+{
+	uint64_t most = (uint64_t)j->limits.principals_bytes, enough = most - most / 8;
+	if (j->principals_bytes <= most || !j->store.load_principal)
+		return;
+	struct principal **list = xcalloc(j->n_principals, sizeof(struct principal *));
+	size_t n = 0;
+	for (size_t i = 0; i < j->cap; i++)
+		if (j->table[i])
+			list[n++] = j->table[i];
+	qsort(list, n, sizeof(struct principal *), by_age);
+	for (size_t i = 0; i < n && j->principals_bytes > enough; i++) {
+		struct principal *p = list[i];
+		if (p->open_case || p->dirty || p->fresh)
+			continue;
+		j->principals_bytes -= p->bytes;
+		j->n_principals--;
+		j->evicted++;
+		principal_free(p);
+		list[i] = NULL;
+	}
+	table_fill(j, list, n);
+	free(list);
+}
+
+bool judge_crowded(const struct judge *j)
+{
+	return (uint64_t)j->n_principals * (sizeof(struct principal) + j->slab_bytes[PRINCIPAL_ACCOUNT] + OVERHEAD_BYTES) > 2 * (uint64_t)j->limits.principals_bytes;
 }

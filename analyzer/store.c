@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "analyzer/acase.h"
+#include "analyzer/detector.h"
 #include "analyzer/backup.h"
 #include "analyzer/rollup.h"
 #include "lib/msg.h"
@@ -172,6 +173,15 @@ static int take_lock(const char *path, struct err *e)
 	return fd;
 }
 
+/* Two detectors whose names make one tag would take each other's state. */
+static void check_tags(void)
+{
+	for (size_t d = 0; d < detector_count(); d++)
+		for (size_t k = 0; k < d; k++)
+			if (store_state_tag(detector_registry[d]->name) == store_state_tag(detector_registry[k]->name))
+				panic("the names of the detectors %s and %s make the same tag: rename one", detector_registry[d]->name, detector_registry[k]->name);
+}
+
 struct store *store_open(const char *path, struct judge *j, struct err *e)
 {
 	struct store *s = xcalloc(1, sizeof *s);
@@ -193,6 +203,7 @@ struct store *store_open(const char *path, struct judge *j, struct err *e)
 		return NULL;
 	}
 	store_backup_load(s, j);
+	check_tags();
 	j->store = (struct judge_store){ s, load_principal, load_case, recent_case };
 	s->had_principals = has_principals(s);
 	if (store_cases_load_open(s, j, e) < 0) {
@@ -443,6 +454,7 @@ static void all_clean(struct store *s, struct judge *j)
 		j->dirty = p->next_dirty;
 		p->next_dirty = NULL;
 		p->dirty = p->fresh = false;
+		judge_weigh(j, p);
 	}
 	rollup_committed(j->rollup);
 	backup_committed(j->backup);
@@ -465,6 +477,9 @@ static void all_clean(struct store *s, struct judge *j)
 		}
 		in->n_shapes = 0;
 	}
+	uint64_t before = j->evicted;
+	judge_evict(j);
+	s->had_principals |= j->evicted != before;
 }
 
 int store_commit(struct store *s, struct judge *j, struct err *e)

@@ -27,7 +27,7 @@ struct store_input {
 struct store {
 	struct db db;
 	int lock; /* on <store>.lock: there is one writer */
-	bool had_principals; /* when it was opened: those made since are all in memory */
+	bool had_principals; /* when it was opened, or since some were let go; before, all are in memory */
 	struct archive *archive;
 	struct store_input **input;
 	size_t n_inputs;
@@ -58,6 +58,7 @@ int store_alert_letter(struct store *s, int64_t alert_id, int64_t at_us, const c
 
 /* principal's state to and from its blob (store_state.c) */
 void store_state_encode(const struct judge *j, const struct principal *p, struct buf *out);
+uint16_t store_state_tag(const char *name); /* of a detector */
 int store_state_decode(const struct judge *j, struct principal *p, struct sv blob);
 /* the backup domains (store_backup.c) */
 void store_backup_load(struct store *s, struct judge *j);

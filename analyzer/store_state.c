@@ -4,9 +4,88 @@
 #include "analyzer/store.h"
 #include "lib/wire.h"
 
-/* version · zone · odd messages · highest score of the day · number of slabs · (detector's name, slab) … · suspicion. A detector that grew or is new starts afresh;
- * the others keep what they know. */
-#define STATE_VERSION 2
+/* version · zone · odd messages · top · number of slabs · (detector's tag, size, slab) … · suspicion. A detector whose state changed its size or
+ * that is new starts afresh; the others keep what they know. Slabs of idle principals are mostly zero: those bytes are left out. */
+#define STATE_VERSION 3
+#define RAW_VERSION 2 /* and before: names, and all bytes */
+#define GAP 3         /* so many zero bytes are shorter as a number */
+
+/* Names as two bytes; the judge makes sure that no two are the same. */
+uint16_t store_state_tag(const char *name)
+{
+	uint32_t h = 2166136261u;
+	for (; *name; name++)
+		h = (h ^ (unsigned char)*name) * 16777619u;
+	return (uint16_t)(h ^ h >> 16);
+}
+
+static size_t zeros(const unsigned char *p, size_t n)
+{
+	size_t k = 0;
+	while (k < n && !p[k])
+		k++;
+	return k;
+}
+
+/* (zero bytes, other bytes, these) … */
+static void pack(const unsigned char *p, size_t n, struct buf *out)
+{
+	for (size_t at = 0; at < n;) {
+		size_t gap = zeros(p + at, n - at), from = at + gap, to = from;
+		if (from == n)
+			return;
+		while (to < n && zeros(p + to, n - to) < GAP && !(zeros(p + to, n - to) == n - to))
+			to++;
+		wire_put_u(out, gap);
+		wire_put_u(out, to - from);
+		buf_add(out, p + from, to - from);
+		at = to;
+	}
+}
+
+/* -1 when it does not fit. */
+static int unpack(struct sv bytes, unsigned char *p, size_t n)
+{
+	struct wire w = wire_of(bytes);
+	for (size_t at = 0; w.p < w.end;) {
+		uint64_t gap = wire_get_u(&w), k = wire_get_u(&w);
+		if (w.bad || gap > n - at || k > n - at - gap || k > (size_t)(w.end - w.p))
+			return -1;
+		memcpy(p + at + gap, w.p, (size_t)k);
+		w.p += k;
+		at += (size_t)(gap + k);
+	}
+	return 0;
+}
+
+static const unsigned char *slab_of(const struct judge *j, const struct principal *p, size_t d)
+{
+	bool has = detector_registry[d]->kinds >> p->kind & 1;
+	const unsigned char *at = has ? judge_slab(j, p, d) : NULL;
+	return at && zeros(at, detector_registry[d]->state_bytes) < detector_registry[d]->state_bytes ? at : NULL;
+}
+
+static void encode_slabs(const struct judge *j, const struct principal *p, struct buf *out)
+{
+	struct buf packed = { 0 };
+	size_t n = 0;
+	for (size_t d = 0; d < detector_count(); d++)
+		n += slab_of(j, p, d) != NULL;
+	wire_put_u(out, n);
+	for (size_t d = 0; d < detector_count(); d++) {
+		const unsigned char *at = slab_of(j, p, d);
+		if (!at)
+			continue;
+		uint16_t tag = store_state_tag(detector_registry[d]->name);
+		buf_addc(out, (char)(tag >> 8));
+		buf_addc(out, (char)tag);
+		wire_put_u(out, detector_registry[d]->state_bytes);
+		buf_clear(&packed);
+		pack(at, detector_registry[d]->state_bytes, &packed);
+		wire_put_sv(out, buf_sv(&packed));
+	}
+	buf_fini(&packed);
+}
 
 void store_state_encode(const struct judge *j, const struct principal *p, struct buf *out)
 {
@@ -19,11 +98,7 @@ void store_state_encode(const struct judge *j, const struct principal *p, struct
 	wire_put_u(out, p->odd.recipients);
 	wire_put_i(out, p->top_day);
 	wire_put_i(out, p->top);
-	wire_put_u(out, detector_count());
-	for (size_t d = 0; d < detector_count(); d++) {
-		wire_put_sv(out, sv_cstr(detector_registry[d]->name));
-		wire_put_sv(out, sv_make((const char *)p->state + j->slab[d], detector_registry[d]->state_bytes));
-	}
+	encode_slabs(j, p, out);
 	if (p->suspicion) {
 		suspicion_encode(p->suspicion, &s);
 		wire_put_sv(out, buf_sv(&s));
@@ -33,11 +108,32 @@ void store_state_encode(const struct judge *j, const struct principal *p, struct
 	}
 }
 
-static void take_slab(const struct judge *j, struct principal *p, struct sv name, struct sv slab)
+static bool takes(const struct principal *p, size_t d, uint64_t bytes)
 {
+	return bytes == detector_registry[d]->state_bytes && (detector_registry[d]->kinds >> p->kind & 1);
+}
+
+static void take_raw_slab(const struct judge *j, struct principal *p, struct wire *w)
+{
+	struct sv name = wire_get_sv(w), slab = wire_get_sv(w);
 	for (size_t d = 0; d < detector_count(); d++)
-		if (sv_eq(name, sv_cstr(detector_registry[d]->name)) && slab.n && slab.n == detector_registry[d]->state_bytes)
-			memcpy(p->state + j->slab[d], slab.p, slab.n);
+		if (sv_eq(name, sv_cstr(detector_registry[d]->name)) && slab.n && takes(p, d, slab.n))
+			memcpy(judge_slab(j, p, d), slab.p, slab.n);
+}
+
+static void take_slab(const struct judge *j, struct principal *p, struct wire *w)
+{
+	if (w->end - w->p < 2) {
+		w->bad = true;
+		return;
+	}
+	uint16_t tag = (uint16_t)(w->p[0] << 8 | w->p[1]);
+	w->p += 2;
+	uint64_t bytes = wire_get_u(w);
+	struct sv packed = wire_get_sv(w);
+	for (size_t d = 0; d < detector_count() && !w->bad; d++)
+		if (tag == store_state_tag(detector_registry[d]->name) && takes(p, d, bytes) && unpack(packed, judge_slab(j, p, d), (size_t)bytes) < 0)
+			w->bad = true;
 }
 
 int store_state_decode(const struct judge *j, struct principal *p, struct sv blob)
@@ -58,10 +154,8 @@ int store_state_decode(const struct judge *j, struct principal *p, struct sv blo
 		p->top = (int32_t)wire_get_i(&w);
 	}
 	uint64_t n = wire_get_u(&w);
-	for (uint64_t i = 0; i < n && !w.bad; i++) {
-		struct sv name = wire_get_sv(&w), slab = wire_get_sv(&w);
-		take_slab(j, p, name, slab);
-	}
+	for (uint64_t i = 0; i < n && !w.bad; i++)
+		(version <= RAW_VERSION ? take_raw_slab : take_slab)(j, p, &w);
 	struct sv suspicion = wire_get_sv(&w);
 	if (suspicion.p)
 		p->suspicion = suspicion_decode(suspicion);

@@ -26,6 +26,14 @@ void suspicion_free(struct suspicion *s)
 	free(s);
 }
 
+size_t suspicion_bytes(const struct suspicion *s)
+{
+	size_t n = sizeof *s + (s->n_sources + s->n_domains) * 48;
+	for (size_t i = 0; i < SUSPICION_LINES; i++)
+		n += s->line[i].text ? strlen(s->line[i].text) + 16 : 0;
+	return n + journal_bytes(s->journal);
+}
+
 static size_t slot_of(uint32_t number)
 {
 	if (number < SUSPICION_FIRST)

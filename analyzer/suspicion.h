@@ -35,6 +35,8 @@ void suspicion_add_source(struct suspicion *s, const char *ip, struct sv name, c
 void suspicion_add_domain(struct suspicion *s, struct sv domain, bool refused);
 /* Slot of the line with that number, or -1 when it was overwritten. */
 int suspicion_slot(const struct suspicion *s, uint32_t number);
+/* What it takes of memory, about. */
+size_t suspicion_bytes(const struct suspicion *s);
 /* To and from the store. */
 void suspicion_encode(const struct suspicion *s, struct buf *out);
 struct suspicion *suspicion_decode(struct sv bytes);

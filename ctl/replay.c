@@ -108,7 +108,7 @@ static int take(struct run *im, struct err *e)
 			bad = send_all(im->fd, buf_sv(&reply), e);
 		blocks_release(im->fd);
 		buf_clear(&reply);
-		if (!bad && (im->ingest.pending >= COMMIT_BYTES || now_ms() - im->committed_ms >= COMMIT_MS)) {
+		if (!bad && (im->ingest.pending >= COMMIT_BYTES || judge_crowded(im->ingest.judge) || now_ms() - im->committed_ms >= COMMIT_MS)) {
 			bad = ingest_commit(&im->ingest, e);
 			im->committed_ms = now_ms();
 		}
@@ -215,6 +215,7 @@ int replay_files(struct replay *r, const struct conf *conf, char **files, size_t
 		bad = run_into(&im, conf, files, n, e);
 		after = totals_of(im.ingest.store);
 		r->first_us = j->site->first_us;
+		r->evicted = j->evicted;
 		r->last_us = j->site->now_us;
 	}
 	r->lines = after.lines - before.lines;

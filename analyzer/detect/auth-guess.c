@@ -78,7 +78,7 @@ static void note_failure(struct memory *shared, uint64_t source, uint64_t accoun
 	g->day = day;
 	g->tries++;
 	linear_add(&g->accounts, account);
-	memory_touch(shared, (size_t)((unsigned char *)g - shared->p));
+	memory_touch_item(shared, g, sizeof *g);
 }
 
 /* On how many accounts but this one that address failed lately. */

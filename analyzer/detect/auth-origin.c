@@ -293,8 +293,8 @@ static void guards(const struct judge *j, const struct principal *p, const void 
 static void forgive(void *state)
 {
 	struct state *s = state;
-	s->novelty = (struct walk){ .at_us = s->novelty.at_us };
-	s->spread = (struct walk){ .at_us = s->spread.at_us };
+	s->novelty = (struct walk){ 0 };
+	s->spread = (struct walk){ 0 };
 }
 
 const struct detector detector_auth_origin = {

@@ -208,8 +208,8 @@ static void guards(const struct judge *j, const struct principal *p, const void 
 static void forgive(void *state)
 {
 	struct state *s = state;
-	s->unknown = (struct walk){ .at_us = s->unknown.at_us };
-	s->bounce = (struct walk){ .at_us = s->bounce.at_us };
+	s->unknown = (struct walk){ 0 };
+	s->bounce = (struct walk){ 0 };
 	s->recent = 0;
 }
 

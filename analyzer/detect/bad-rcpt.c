@@ -27,8 +27,9 @@ struct state {
 	struct walk walk;
 	uint32_t bad, all;      /* since walk.since_us; the recipients that did not count are in all too */
 	uint32_t day;
-	struct { uint32_t domain; uint16_t n, pad; } today[SLOTS];
-	uint32_t capped, voided, again, pad; /* recipients not counted because of a guard, today */
+	uint32_t capped, voided, again; /* recipients not counted because of a guard, today */
+	uint32_t domain[SLOTS]; /* of today, and how many of each counted */
+	uint16_t counted[SLOTS];
 };
 
 /* Whether another bad recipient of this domain still counts today. */
@@ -36,19 +37,20 @@ static bool domain_counts(struct state *s, uint64_t hash, int64_t at_us, int64_t
 {
 	uint32_t day = (uint32_t)(at_us / US_PER_DAY), h = (uint32_t)(hash >> 32) | 1;
 	if (s->day != day) {
-		memset(s->today, 0, sizeof s->today);
+		memset(s->domain, 0, sizeof s->domain);
+		memset(s->counted, 0, sizeof s->counted);
 		s->day = day;
 		s->capped = s->voided = s->again = 0;
 	}
 	size_t least = 0;
 	for (size_t i = 0; i < SLOTS; i++) {
-		if (s->today[i].domain == h)
-			return s->today[i].n < most ? (s->today[i].n++, true) : false;
-		if (s->today[i].n < s->today[least].n)
+		if (s->domain[i] == h)
+			return s->counted[i] < most ? (s->counted[i]++, true) : false;
+		if (s->counted[i] < s->counted[least])
 			least = i;
 	}
-	s->today[least].domain = h;
-	s->today[least].n = 1;
+	s->domain[least] = h;
+	s->counted[least] = 1;
 	return true;
 }
 

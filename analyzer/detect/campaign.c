@@ -101,7 +101,7 @@ static struct cluster *cluster_of(struct memory *m, uint64_t hash, uint32_t now_
 		c->window_min = now_min;
 	}
 	c->last_min = now_min;
-	memory_touch(m, (size_t)((unsigned char *)c - m->p));
+	memory_touch_item(m, c, sizeof *c);
 	return c;
 }
 

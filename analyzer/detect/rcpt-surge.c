@@ -21,16 +21,16 @@ static const struct opt_row rows[] = {
 static const struct opt_table table = { "detector", "rcpt-surge", rows, sizeof(struct options) };
 
 struct bucket {
-	int64_t id;             /* hour or day since the epoch */
-	uint64_t n;             /* recipients so far */
-	uint16_t bins[SURPRISE_BINS];
+	uint32_t id;            /* hour or day since the epoch */
+	uint32_t n;             /* recipients so far */
 	uint32_t active;        /* closed buckets, halved with the bins */
+	uint8_t bins[SURPRISE_BINS]; /* all halved when one is full: what counts is their shares */
 };
 
 struct state {
 	struct walk walk;
 	struct bucket hour, day;
-	uint32_t peak[2][12];   /* highest hour and day of each month */
+	uint16_t peak[2][12];   /* highest hour and day of each month, see rounded() */
 	uint16_t peak_month[12];
 	int64_t aged_us;
 	uint32_t shown_n, shown_max, shown_active; /* of the moment of highest evidence */
@@ -43,7 +43,26 @@ static uint16_t month_of(int64_t us)
 	return (uint16_t)(us / (30436875LL * 86400)); /* mean month of 30.436875 days */
 }
 
-static void note_peak(struct state *s, int which, uint64_t n, uint16_t month)
+/* Figures of up to 2048 as they are, larger ones rounded up by at most a thousandth, in 16 bits. */
+static uint16_t rounded(uint32_t n)
+{
+	unsigned e = 0;
+	while (n >> e >= 2048)
+		e++;
+	uint32_t m = (n >> e) + ((n & ((1u << e) - 1)) != 0);
+	if (m == 2048) {
+		m = 1024;
+		e++;
+	}
+	return (uint16_t)(e << 11 | m);
+}
+
+static uint32_t figure(uint16_t code)
+{
+	return (uint32_t)(code & 2047) << (code >> 11);
+}
+
+static void note_peak(struct state *s, int which, uint32_t n, uint16_t month)
 {
 	unsigned slot = month % 12;
 	if (s->peak_month[slot] != month) {
@@ -51,8 +70,8 @@ static void note_peak(struct state *s, int which, uint64_t n, uint16_t month)
 		s->peak_month[slot] = month;
 		s->peak[0][slot] = s->peak[1][slot] = 0;
 	}
-	if (n > s->peak[which][slot])
-		s->peak[which][slot] = (uint32_t)n;
+	if (n > figure(s->peak[which][slot]))
+		s->peak[which][slot] = rounded(n);
 }
 
 static uint64_t free_level(const struct state *s, int which, uint16_t month)
@@ -60,10 +79,19 @@ static uint64_t free_level(const struct state *s, int which, uint16_t month)
 	uint64_t level = 0;
 	for (unsigned slot = 0; slot < 12; slot++) {
 		unsigned age = (unsigned)(month - s->peak_month[slot]);
-		if ((age <= 3 || age == 12) && s->peak[which][slot] > level)
-			level = s->peak[which][slot];
+		if ((age <= 3 || age == 12) && figure(s->peak[which][slot]) > level)
+			level = figure(s->peak[which][slot]);
 	}
 	return level;
+}
+
+static void halve(struct bucket *b)
+{
+	b->active = 0;
+	for (unsigned i = 0; i < SURPRISE_BINS; i++) {
+		b->bins[i] = (uint8_t)(b->bins[i] / 2);
+		b->active += b->bins[i];
+	}
 }
 
 static void close_bucket(struct judge *j, struct principal *p, struct state *s, struct bucket *b, int which, int64_t end_us)
@@ -73,8 +101,9 @@ static void close_bucket(struct judge *j, struct principal *p, struct state *s, 
 	/* Neither the principal nor its population may learn from an attack. */
 	if (!p->open_case && p->score < 8 * NAT) {
 		unsigned bin = fixed_bin(b->n);
-		if (b->bins[bin] < UINT16_MAX)
-			b->bins[bin]++;
+		if (b->bins[bin] == UINT8_MAX)
+			halve(b);
+		b->bins[bin]++;
 		b->active++;
 		j->site->population[p->kind][which].bins[bin] += 256;
 		memory_touch(&j->site_memory, (size_t)((char *)&j->site->population[p->kind][which].bins[bin] - (char *)j->site));
@@ -83,24 +112,15 @@ static void close_bucket(struct judge *j, struct principal *p, struct state *s, 
 	b->n = 0;
 }
 
-static void halve(struct bucket *b)
-{
-	b->active = 0;
-	for (unsigned i = 0; i < SURPRISE_BINS; i++) {
-		b->bins[i] /= 2;
-		b->active += b->bins[i];
-	}
-}
-
 static void roll(struct judge *j, struct principal *p, struct state *s, int64_t now_us)
 {
-	int64_t hour = now_us / US_PER_HOUR, day = now_us / US_PER_DAY;
+	uint32_t hour = (uint32_t)(now_us / US_PER_HOUR), day = (uint32_t)(now_us / US_PER_DAY);
 	if (s->hour.id != hour) {
-		close_bucket(j, p, s, &s->hour, POPULATION_HOUR, (s->hour.id + 1) * US_PER_HOUR);
+		close_bucket(j, p, s, &s->hour, POPULATION_HOUR, (s->hour.id + 1LL) * US_PER_HOUR);
 		s->hour.id = hour;
 	}
 	if (s->day.id != day) {
-		close_bucket(j, p, s, &s->day, POPULATION_DAY, (s->day.id + 1) * US_PER_DAY);
+		close_bucket(j, p, s, &s->day, POPULATION_DAY, (s->day.id + 1LL) * US_PER_DAY);
 		s->day.id = day;
 	}
 	if (s->aged_us == 0)
@@ -122,7 +142,7 @@ static void weigh(struct judge *j, struct principal *p, struct state *s, const s
 	if (c > NATS(o->cap))
 		c = NATS(o->cap);
 	if (c >= s->walk.s && c > 0) {
-		s->shown_n = (uint32_t)b->n;
+		s->shown_n = b->n;
 		s->shown_max = (uint32_t)level;
 		s->shown_active = b->active;
 		s->shown_ln = ln;
@@ -132,14 +152,19 @@ static void weigh(struct judge *j, struct principal *p, struct state *s, const s
 	walk_raise(&s->walk, c, now_us, o->half_life_s);
 }
 
+static uint32_t add(uint32_t n, uint32_t more)
+{
+	return n > UINT32_MAX - more ? UINT32_MAX : n + more;
+}
+
 static void message(struct judge *j, struct principal *p, void *state, const void *opt, const struct message_view *m)
 {
 	struct state *s = state;
 	if (!m->n_more || m->null_sender || m->expansion)
 		return;
 	roll(j, p, s, m->at_us);
-	s->hour.n += m->n_more;
-	s->day.n += m->n_more;
+	s->hour.n = add(s->hour.n, m->n_more);
+	s->day.n = add(s->day.n, m->n_more);
 	weigh(j, p, s, opt, POPULATION_HOUR, m->at_us);
 	weigh(j, p, s, opt, POPULATION_DAY, m->at_us);
 }
@@ -181,8 +206,8 @@ static void why(const struct judge *j, const struct principal *p, const void *st
 static void forgive(void *state)
 {
 	struct state *s = state;
-	uint16_t month = month_of(s->walk.at_us);
-	s->walk = (struct walk){ .at_us = s->walk.at_us };
+	uint16_t month = month_of(s->hour.id * US_PER_HOUR);
+	s->walk = (struct walk){ 0 };
 	/* What the operator called normal is normal from now on. */
 	note_peak(s, POPULATION_HOUR, s->hour.n, month);
 	note_peak(s, POPULATION_DAY, s->day.n, month);

@@ -47,6 +47,8 @@ static int import(const char *conf_path, char **files, size_t n_files)
 		status = replay_said_nothing(&r);
 	if (status == COMMAND_DONE)
 		fprintf(stderr, "%" PRId64 " lines read, %" PRId64 " of them of mail servers; %" PRId64 " reports of messages\n", r.lines, r.recognised, r.txns);
+	if (status == COMMAND_DONE && r.evicted)
+		fprintf(stderr, "%" PRIu64 " times a principal was put away to the store for want of memory (fusion's principals-bytes)\n", r.evicted);
 	conf_free(conf);
 	return status;
 }

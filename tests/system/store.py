@@ -4,11 +4,13 @@
   same        the same log gives the same cases and messages, byte for byte: in one piece, in two, packed, and twice
   disk full   nothing is lost, one clear error, it goes on by itself (needs root and a mount namespace: unshare -m)
   retention   old days go, newer ones and open cases stay
+  memory      principals that do not fit into memory come back from the store as they were
   inventory   a changed customers' file is noticed; a broken config is refused and said"""
 import gzip
 import json
 import lzma
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -112,6 +114,39 @@ def test_same(bin_dir, top, data):
             for n, w, g in zip(("cases", "messages"), want, got):
                 write(os.path.join(os.environ["OUT"], f"store-want-{n}.ndjson"), w)
                 write(os.path.join(os.environ["OUT"], f"store-way{i}-{n}.ndjson"), g)
+        shutil.rmtree(folder)
+
+
+# --- little memory ------------------------------------------------------------------------------------------------------
+
+PIECES = {"input", "segment", "hot_message", "sqlite_sequence"} # how the log came, not what it says
+
+
+def tables(folder):
+    """Every row of every table that does not depend on when was committed."""
+    db = sqlite3.connect(f"file:{folder}/abusewatch.db?mode=ro", uri=True)
+    names = [r[0] for r in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'") if r[0] not in PIECES]
+    rows = {t: sorted(map(repr, db.execute(f"SELECT * FROM {t}"))) for t in names}
+    db.close()
+    return rows
+
+
+def test_little_memory(bin_dir, top, data):
+    """Principals that do not fit into memory come back from the store as they were: the same rows, byte for byte."""
+    log = write(os.path.join(top, "mail.log"), data)
+    plenty, plenty_conf = new_folder(top, "plenty")
+    little, little_conf = new_folder(top, "little")
+    with open(little_conf, "a", encoding="utf-8") as f:
+        f.write('detector "fusion" { principals-bytes = 65536 }\n')
+    binary = os.path.join(bin_dir, "abusewatch")
+    said = [subprocess.run([binary, "import", "-c", c, log], capture_output=True, check=True, text=True).stderr for c in (plenty_conf, little_conf)]
+    away = [re.search(r"(\d+) times a principal was put away", s) for s in said]
+    check("little memory: principals are put away, otherwise not", away[0] is None and away[1] and int(away[1][1]) > 100, str(said))
+    want, got = tables(plenty), tables(little)
+    check("little memory: there is something to compare", len(want["principal"]) > 50 and len(want["acase"]) >= 3 and want["case_step"], str({t: len(r) for t, r in want.items()}))
+    check("little memory: every table is the same, byte for byte", want == got, ", ".join(t for t in want if want[t] != got.get(t)))
+    check("little memory: the same messages", messages(bin_dir, plenty_conf) == messages(bin_dir, little_conf))
+    for folder in (plenty, little):
         shutil.rmtree(folder)
 
 
@@ -254,9 +289,10 @@ def main():
     with lzma.open(log, "rb") as f:
         data = f.read()
     with tempfile.TemporaryDirectory(prefix="aw-store-", dir="/var/tmp") as top:
-        for name in ("same", "full", "old"):
+        for name in ("same", "full", "old", "little"):
             os.mkdir(os.path.join(top, name))
         test_same(bin_dir, os.path.join(top, "same"), data)
+        test_little_memory(bin_dir, os.path.join(top, "little"), data)
         test_retention(bin_dir, os.path.join(top, "old"), log)
         if os.environ.get("STORE_NAMESPACE"):
             test_full(bin_dir, os.path.join(top, "full"), data)

@@ -71,7 +71,7 @@ static void bins_are_half_octaves(void **state)
 static void a_size_never_seen_is_more_surprising_than_a_usual_one(void **state)
 {
 	(void)state;
-	uint16_t personal[SURPRISE_BINS] = { 0 };
+	uint8_t personal[SURPRISE_BINS] = { 0 };
 	struct surprise_population pop;
 	fixed_population_init(&pop);
 	for (unsigned b = 0; b < 6; b++) {

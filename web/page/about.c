@@ -65,6 +65,12 @@ static void add_analyzer(struct call *c, struct json_object *out)
 	struct json_object *rs = control_ask(conf_control_socket(c->web->conf).s, rq, ABOUT_PING_MS, &e);
 	json_put_bool(o, "running", rs != NULL);
 	json_put_text(o, "problem", rs ? "" : e.text);
+	if (rs && json_object_object_get(rs, "principals")) {
+		json_put_int(o, "principals", json_int(rs, "principals"));
+		json_put_int(o, "principals_bytes", json_int(rs, "principals_bytes"));
+		json_put_int(o, "evicted", json_int(rs, "evicted"));
+		json_put_bool(o, "counts", true);
+	}
 	json_put(out, "analyzer", o);
 	json_object_put(rs);
 	json_object_put(rq);
