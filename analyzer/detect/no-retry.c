@@ -1,6 +1,6 @@
 /* D14 no-retry: fire-and-forget and address probing, as our own servers' logs show them of customers' hosts. (a) A Bernoulli walk on "greylisted and
  * not tried again within four hours", 5 % against 90 %: real servers retry (Postfix after 300 to 4000 s, Exim after 15 minutes to 2 hours).
- * (b) A walk on "a session with accepted recipients and no message", 5 % against 60 %; VRFY counts, too. docs/detectors.md B.2, D14. */
+ * (b) A walk on "a session with several recipients, some accepted, and no message", 5 % against 60 %; VRFY counts, too. One recipient may be a callout. docs/detectors.md B.2, D14. */
 #include "analyzer/detector.h"
 #include "analyzer/phrase.h"
 
@@ -85,6 +85,9 @@ static void wait_for(const struct judge *j, struct state *s, const struct option
 static void session(struct state *s, const struct options *o, const struct fact_view *f)
 {
 	const struct record_counts *n = &f->record->counts;
+	/* A server that asks whether one sender exists before it takes his mail (a callout) does the same with a single recipient. */
+	if (n->rcpt <= 1 && n->vrfy <= 0)
+		return;
 	uint32_t hour = (uint32_t)(f->at_us / US_PER_HOUR);
 	if (s->hour != hour) {
 		s->hour = hour;
