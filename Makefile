@@ -93,7 +93,7 @@ $(B)/gen/assets.c: $(wildcard web/tmpl/* web/static/*) $(DYGRAPHS) $(B)/mk/embed
 	@mkdir -p $(@D)
 	$(B)/mk/embed embed_assets $(filter web/% $(DYGRAPHS),$^) >$@
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -path '$(B)/check' -prune -o -type f -name '*.d' -print 2>/dev/null)
 
 include tests/tests.mk
 

@@ -3,7 +3,6 @@
 #include "analyzer/acase.h"
 
 #define BIN_NATS (NAT / 2)
-#define LEAST (10 * NAT)
 #define MOST (18 * NAT)
 #define ONE 256u /* counts are halved every 30 days; whole numbers would vanish too soon */
 
@@ -56,11 +55,11 @@ void budget_false_alarm(struct judge *j, enum principal_kind kind, int32_t peak)
 	count(j, kind, peak > 0 ? peak : 0, false);
 }
 
-static int32_t within(const struct budget *b, enum principal_kind kind, int64_t per_10000)
+static int32_t within(const struct budget *b, enum principal_kind kind, int64_t per_10000, int64_t least)
 {
 	int32_t lowest = MOST;
 	uint64_t above = 0;
-	for (int32_t bin = BUDGET_BINS - 1; bin * BIN_NATS >= LEAST; bin--) {
+	for (int32_t bin = BUDGET_BINS - 1; bin * BIN_NATS >= least; bin--) {
 		above += b->bins[kind][bin];
 		if (above * 10000 > (uint64_t)per_10000 * b->days[kind])
 			break;
@@ -90,7 +89,7 @@ void budget_retune(struct judge *j)
 	age(b, j->site->now_us);
 	for (size_t k = 0; k < PRINCIPAL_KINDS; k++) {
 		bool enough = b->days[k] >= (uint64_t)BUDGET_DAYS_LEAST * ONE;
-		b->open[k] = enough && j->limits.budget ? within(b, (enum principal_kind)k, j->limits.budget) : 0;
+		b->open[k] = enough && j->limits.budget ? within(b, (enum principal_kind)k, j->limits.budget, j->limits.budget_least) : 0;
 	}
 	memory_touch_all(&j->budget_memory);
 }

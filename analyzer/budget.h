@@ -1,6 +1,6 @@
 /* budget: how many false cases the desk is willing to see sets the threshold, not the other way round. For each kind of principal a histogram of the
  * highest S of each active principal's day, without those whose case stands; what people called a false alarm counts as one. At every midnight of
- * event time the lowest threshold is taken that keeps the predicted false cases within the budget. docs/detectors.md B.3. */
+ * event time the lowest threshold (from budget-least on) is taken that keeps the predicted false cases within the budget. docs/detectors.md B.3. */
 #ifndef ANALYZER_BUDGET_H
 #define ANALYZER_BUDGET_H
 

@@ -116,6 +116,7 @@ struct judge_limits { /* from the config's detector "fusion" section */
 	int32_t unready_cap;
 	int64_t contacts_bytes, principals_bytes;
 	int64_t home_cap, home_messages, home_bad, home_proof;
+	int64_t budget_least;      /* the budget sets no lower threshold, 1/4096 nat */
 	int64_t budget;            /* false cases per 10,000 active principals and day; 0: the threshold is fixed */
 };
 

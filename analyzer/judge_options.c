@@ -8,7 +8,7 @@
 struct fusion_options {
 	bool enabled;
 	double open, likely, confirmed, close_below, unready_cap;
-	double home_cap, home_proof;
+	double home_cap, home_proof, budget_least;
 	int64_t quiet_s, reopen_s, merge_s, contacts_bytes, principals_bytes, ready_days, home_messages, home_bad, budget;
 };
 
@@ -28,7 +28,9 @@ static const struct opt_row fusion_rows[] = {
 	{ "unready-cap", OPT_REAL, offsetof(struct fusion_options, unready_cap), "8", 0, 64, "nats",
 	  "until then volume and strangers give at most this together, so that they need a second kind of sign to open a case" },
 	{ "budget", OPT_INT, offsetof(struct fusion_options, budget), "2", 0, 10000, "cases",
-	  "false cases per 10,000 active principals and day that the desk is willing to see: once 15,000 principal-days are known, every midnight the opening score is set to what keeps to it, between 10 and 18; 0: always open" },
+	  "false cases per 10,000 active principals and day that the desk is willing to see: once 15,000 principal-days are known, every midnight the opening score is set to what keeps to it, up to 18; 0: always open" },
+	{ "budget-least", OPT_REAL, offsetof(struct fusion_options, budget_least), "12", 10, 18, "nats",
+	  "lowest opening score that the budget sets; below 12 simulated months gave more false cases and no more true ones" },
 	{ "home-cap", OPT_REAL, offsetof(struct fusion_options, home_cap), "11", 0, 64, "nats",
 	  "most that strangers and unknown recipients give while an account writes from where it always does (a host or script: with senders of its own) and no receiver calls it spam" },
 	{ "home-proof", OPT_REAL, offsetof(struct fusion_options, home_proof), "6", 0, 64, "nats",
@@ -82,7 +84,7 @@ static void load_limits(struct judge *j)
 	struct fusion_options *f = options_new(j->conf, &judge_option_table);
 	j->limits = (struct judge_limits){ NATS(f->open), NATS(f->likely), NATS(f->confirmed), NATS(f->close_below),
 		                           f->quiet_s, f->reopen_s, f->merge_s, f->ready_days, NATS(f->unready_cap), f->contacts_bytes, f->principals_bytes,
-		                           NATS(f->home_cap), f->home_messages, f->home_bad, NATS(f->home_proof), f->budget };
+		                           NATS(f->home_cap), f->home_messages, f->home_bad, NATS(f->home_proof), NATS(f->budget_least), f->budget };
 	free(f);
 }
 
