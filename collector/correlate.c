@@ -101,6 +101,8 @@ static void accepted(struct correlate *c, const struct record *r, struct sv line
 	if (!is_primary(c, m, k)) { /* the head of a copy whose message we know already */
 		c->key[k].head = true;
 		seen(c, m, k, r);
+		if (r->sender.p)
+			stitch_sender(c, m, r->sender);
 		return;
 	}
 	struct open_msg *o = &c->msg[m];

@@ -154,6 +154,8 @@ void stitch_child(struct correlate *c, uint32_t m);
 uint32_t stitch_named(struct correlate *c, uint32_t m, struct sv orig_queue_id);
 /* A recipient of m was handed to a filter that answered reply. */
 void stitch_handed(struct correlate *c, uint32_t m, struct sv reply);
+/* What the copy says of the sender, where the program that gave the message to the server left only its login name. */
+void stitch_sender(struct correlate *c, uint32_t m, struct sv sender);
 /* The first line of an announced copy came: m's hand-overs are no outcomes any more. */
 void stitch_begun(struct correlate *c, uint32_t m);
 /* m ends: whoever hoped to be its copy is a message of its own. */

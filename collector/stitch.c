@@ -47,6 +47,14 @@ static void merge_rcpts(struct correlate *c, uint32_t from, uint32_t to)
 			open_add_line(c, &c->msg[to], open_get(f, f->lines[i]), f->line_refused[i]);
 }
 
+void stitch_sender(struct correlate *c, uint32_t m, struct sv sender)
+{
+	struct open_msg *o = &c->msg[m];
+	struct sv had = open_get(o, o->sender);
+	if (o->sender_known && had.n && sv_chr(had, '@') < 0 && sv_chr(sender, '@') > 0)
+		open_set(c, o, &o->sender, sv_take(sender, 512));
+}
+
 void stitch_begun(struct correlate *c, uint32_t m)
 {
 	struct open_msg *o = &c->msg[m];
@@ -63,6 +71,8 @@ static void confirm(struct correlate *c, uint32_t to, uint32_t from)
 	stitch_release(c, from);
 	stitch_begun(c, to);
 	merge_rcpts(c, from, to);
+	if (f->sender_known)
+		stitch_sender(c, to, open_get(f, f->sender));
 	if (f->first_us < t->first_us)
 		t->first_us = f->first_us;
 	if (f->last_us > t->last_us)
