@@ -28,7 +28,13 @@ static bool is_listed(const char *list, struct sv extension)
 	return false;
 }
 
-/* Whether text has ".exe" or, with bare, "exe" as a word of its own at the end of one. */
+/* A name ends with its text, a quote, a comma, " | " between amavis's parts: not in the middle of "new.exe-files.txt" or ".com in it.txt". */
+static bool name_ends(struct sv rest)
+{
+	return !rest.n || !memchr("-_.@ ", rest.p[0], 5) || sv_starts(rest, SV(" | "));
+}
+
+/* Whether text has a name that ends in ".exe" or, with bare, the extension "exe" alone. */
 static bool names_forbidden(const char *list, struct sv text, bool bare)
 {
 	for (size_t i = 0; i < text.n;) {
@@ -36,8 +42,7 @@ static bool names_forbidden(const char *list, struct sv text, bool bare)
 		while (i < text.n && isalnum((unsigned char)text.p[i]))
 			i++;
 		bool begins = bare || (from && text.p[from - 1] == '.');
-		bool ends = i == text.n || !strchr("-_.@", text.p[i]);
-		if (i > from && begins && ends && is_listed(list, sv_make(text.p + from, i - from)))
+		if (i > from && begins && name_ends(sv_skip(text, i)) && is_listed(list, sv_make(text.p + from, i - from)))
 			return true;
 		i += i == from;
 	}
