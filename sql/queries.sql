@@ -426,7 +426,7 @@ DELETE FROM policy_day WHERE day < :before
 -- name: web_policy
 SELECT date(day * 86400, 'unixepoch') AS date, rule, 'low' AS severity, kind, id, customer, count, largest, first_us, last_us, line, queue_id, utc_offset_s
 FROM policy_finding
-WHERE (:rule = '' OR rule = :rule) AND (:kind = '' OR kind = :kind) AND (:customer = '' OR customer = :customer)
+WHERE (:rule = '' OR rule = :rule) AND (:customer = '' OR customer = :customer)
   AND (:date = '' OR day = CAST(strftime('%s', :date) AS INTEGER) / 86400)
   AND (:text = '' OR instr(lower(id), lower(:text)) OR instr(lower(customer), lower(:text)))
 ORDER BY
@@ -437,7 +437,7 @@ ORDER BY
 LIMIT :limit OFFSET :offset
 -- name: web_policy_count
 SELECT count(*) FROM policy_finding
-WHERE (:rule = '' OR rule = :rule) AND (:kind = '' OR kind = :kind) AND (:customer = '' OR customer = :customer)
+WHERE (:rule = '' OR rule = :rule) AND (:customer = '' OR customer = :customer)
   AND (:date = '' OR day = CAST(strftime('%s', :date) AS INTEGER) / 86400)
   AND (:text = '' OR instr(lower(id), lower(:text)) OR instr(lower(customer), lower(:text)))
 -- name: web_policy_dropped

@@ -12,7 +12,7 @@ static const struct opt_row rows[] = {
 	{ "enabled", OPT_BOOL, offsetof(struct options, enabled), "true", 0, 0, "", "whether this rule is watched" },
 	{ "extensions", OPT_TEXT, offsetof(struct options, extensions),
 	  "ade adp bat chm cmd com cpl dll exe hta img ins iso isp jar js jse lib lnk mde msc msi msp mst pif ps1 reg scr sct shb sys vb vbe vbs vhd vxd wsc wsf wsh", 0, 0, "",
-	  "names that end so are forbidden: programs and containers that a click opens, close to what large mailbox providers refuse; empty: whatever the filter forbids" },
+	  "names that end so are forbidden: programs, and containers of programs, that a click starts; empty: whatever the filter forbids" },
 	{ 0 },
 };
 static const struct opt_table table = { "policy", "attachment", rows, sizeof(struct options) };

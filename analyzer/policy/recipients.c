@@ -7,7 +7,7 @@ struct options { bool enabled; int64_t limit; };
 
 static const struct opt_row rows[] = {
 	{ "enabled", OPT_BOOL, offsetof(struct options, enabled), "true", 0, 0, "", "whether this rule is watched" },
-	{ "limit", OPT_INT, offsetof(struct options, limit), "30", 1, 100000, "recipients", "messages to more than these break the rule; many relays publish 20 to 100" },
+	{ "limit", OPT_INT, offsetof(struct options, limit), "30", 1, 100000, "recipients", "messages to more than these break the rule; whoever writes to more should use a list" },
 	{ 0 },
 };
 static const struct opt_table table = { "policy", "recipients", rows, sizeof(struct options) };

@@ -68,10 +68,10 @@ static void collect(struct words *w)
 static void print_row(const struct opt_row *r)
 {
 	static const char *const types[] = { "whole number", "number", "true or false", "text", "duration", "size" };
-	bool unit = r->unit && *r->unit && r->type != OPT_TIME_S; /* durations carry theirs */
+	bool unit = r->unit && *r->unit && r->type != OPT_TIME_S && r->type != OPT_BYTES; /* durations carry theirs */
 	printf("  %-18s %s, default %s%s%s", r->name, types[r->type], r->fallback, unit ? " " : "", unit ? r->unit : "");
 	if (r->min != 0 || r->max != 0)
-		printf(", %.10g to %.10g%s", r->min, r->max, r->type == OPT_TIME_S ? " s" : "");
+		printf(", %.10g to %.10g%s", r->min, r->max, r->type == OPT_TIME_S ? " s" : r->type == OPT_BYTES ? " bytes" : "");
 	printf("\n  %-18s %s\n", "", r->why);
 }
 
