@@ -45,7 +45,7 @@ struct policy_finding {
 
 /* One of the days at hand; logs of several zones may speak of two at a time. */
 struct policy_day { int32_t day; bool dirty; uint32_t n; uint64_t dropped; };
-#define POLICY_DAYS 4 /* slots, by day modulo this */
+#define POLICY_DAYS 16 /* slots, by day modulo this; between two commits of a busy log there are fewer */
 
 struct policy {
 	void **options;                 /* one struct a rule, in registry order */

@@ -6,7 +6,7 @@ struct options { bool enabled; int64_t limit_bytes; };
 
 static const struct opt_row rows[] = {
 	{ "enabled", OPT_BOOL, offsetof(struct options, enabled), "true", 0, 0, "", "whether this rule is watched" },
-	{ "limit", OPT_BYTES, offsetof(struct options, limit_bytes), "30M", 1, 8589934592.0, "",
+	{ "limit", OPT_BYTES, offsetof(struct options, limit_bytes), "30M", 1, 8589934592.0, "bytes",
 	  "messages over this size break the rule; the server itself may accept more" },
 	{ 0 },
 };

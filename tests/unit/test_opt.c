@@ -17,7 +17,7 @@ static const struct opt_row rows[] = {
 	{ "share", OPT_REAL, offsetof(struct sample, share), "0.25", 0, 1, "", "when it begins" },
 	{ "enabled", OPT_BOOL, offsetof(struct sample, enabled), "true", 0, 0, "", "whether it runs" },
 	{ "word", OPT_TEXT, offsetof(struct sample, word), "any", 0, 0, "", "some text" },
-	{ "limit", OPT_BYTES, offsetof(struct sample, limit_bytes), "30M", 1, 1073741824, "", "some size" },
+	{ "limit", OPT_BYTES, offsetof(struct sample, limit_bytes), "30M", 1, 1073741824, "bytes", "some size" },
 	{ .name = NULL },
 };
 static const struct opt_table table = { "detector", "sample", rows, sizeof(struct sample) };
@@ -49,7 +49,7 @@ static void test_set(void **state)
 	assert_int_equal(opt_set(&table, &s, "enabled", "off", &e), 0);
 	assert_int_equal(opt_set(&table, &s, "word", "other", &e), 0);
 	assert_int_equal(opt_set(&table, &s, "limit", "2G", &e), -1);
-	assert_string_equal(e.text, "limit must lie between 1 and 1.07374e+09");
+	assert_string_equal(e.text, "limit must lie between 1 and 1073741824 bytes");
 	assert_int_equal(opt_set(&table, &s, "limit", "30 MB", &e), -1);
 	assert_int_equal(opt_set(&table, &s, "limit", "500k", &e), 0);
 	assert_int_equal(s.limit_bytes, 500 * 1024);
