@@ -13,11 +13,16 @@ static const struct opt_table table = { "policy", "listed-client", rows, sizeof(
 static bool fact(struct judge *j, const struct principal *p, const void *opt, const struct fact_view *f, struct policy_breach *ret_breach)
 {
 	const struct record *r = f->record;
-	(void)j, (void)p, (void)opt, (void)ret_breach;
+	(void)j, (void)p, (void)opt;
 	/* Of a client elsewhere nothing is known but that it logged in: its address is no customer's. */
 	if (!f->place.own_network)
 		return false;
-	return (r->kind == RECORD_REJECT && f->class == REPLY_IP_LISTED) || (r->kind == RECORD_POLICY && sv_eq(r->status, SV("dnsbl")));
+	bool refused = r->kind == RECORD_REJECT && f->class == REPLY_IP_LISTED;
+	bool ranked = r->kind == RECORD_POLICY && sv_eq(r->status, SV("dnsbl"));
+	/* postscreen ranks first and may refuse then: that is one, but its second line names the list. */
+	ret_breach->times = ranked || (refused && !sv_ends(r->program, SV("/postscreen")));
+	ret_breach->value = refused;
+	return refused || ranked;
 }
 
-const struct policy_rule policy_listed_client = { .name = "listed-client", .title = "refusals because the address is listed", .options = &table, .fact = fact };
+const struct policy_rule policy_listed_client = { .name = "listed-client", .title = "sending from a blocklisted address", .options = &table, .fact = fact };

@@ -19,11 +19,11 @@ static bool message(struct judge *j, const struct principal *p, const void *opt,
 		return false;
 	for (size_t i = 0; i < t->n_rcpt; i++) {
 		const struct txn_rcpt *r = &t->rcpt[i];
-		bool relayed = !r->local && !enrich_is_local_domain(j->enrich, sv_domain(r->orig_recipient.n ? r->orig_recipient : r->recipient));
+		bool relayed = r->status != TXN_PENDING && !r->local && !enrich_is_local_domain(j->enrich, sv_domain(r->orig_recipient.n ? r->orig_recipient : r->recipient));
 		outside += relayed;
 		news += relayed && r->changed && r->attempts <= 1;
 	}
-	/* Outcomes may come in several reports: it counts in the first one that leaves our domains. */
+	/* Outcomes may come in several reports: it counts in the first one in which it leaves our domains. */
 	ret_breach->value = outside;
 	ret_breach->times = m->first_report || outside == news;
 	return outside && (m->first_report || news);
