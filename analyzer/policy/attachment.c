@@ -54,7 +54,7 @@ static bool names_forbidden(const char *list, struct sv text, bool bare)
 static struct sv banned_names(struct sv s)
 {
 	ptrdiff_t at = sv_find(s, SV("BANNED ("));
-	s = at < 0 ? (struct sv){ 0 } : sv_skip(s, (size_t)at + 8);
+	s = sv_skip(s, at < 0 ? s.n : (size_t)at + 8);
 	for (size_t i = 0; i + 2 < s.n; i++)
 		if (s.p[i] == ')' && ((s.p[i + 1] == ' ' && s.p[i + 2] == '{') || (s.p[i + 1] == ',' && s.p[i + 2] == ' ')))
 			return sv_take(s, i);

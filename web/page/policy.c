@@ -12,7 +12,7 @@ static const char *const fields[] = { "rule", "date", "customer", "text", NULL }
 static void add_filters(const struct call *c, struct json_object *out, struct json_object *ui)
 {
 	const char *rules[64] = { "" }, *labels[64] = { "any rule" };
-	for (size_t i = 0; policy_registry[i] && i < 62; i++) {
+	for (size_t i = 0; i < 62 && policy_registry[i]; i++) {
 		rules[i + 1] = policy_registry[i]->name;
 		labels[i + 1] = policy_registry[i]->title;
 	}
