@@ -18,7 +18,7 @@ objects = $(patsubst %.c,$(B)/%.o,$(filter-out %/main.c,$(wildcard $(1))))
 LIB_O = $(call objects,lib/*.c)
 FORMAT_SOURCES = collector/mta/*.c $(foreach f,postfix exim sendmail opensmtpd dovecot exchange filter qmail haraka courier,collector/$(f)/*.c)
 COLLECTOR_O = $(call objects,collector/*.c collector/source/*.c collector/framing/*.c $(FORMAT_SOURCES)) $(B)/gen/sources.o $(B)/gen/formats.o $(B)/gen/framings.o
-ANALYZER_O = $(call objects,analyzer/*.c analyzer/detect/*.c) $(B)/gen/detectors.o $(B)/gen/sql.o $(B)/gen/tables.o
+ANALYZER_O = $(call objects,analyzer/*.c analyzer/detect/*.c analyzer/policy/*.c) $(B)/gen/detectors.o $(B)/gen/policies.o $(B)/gen/sql.o $(B)/gen/tables.o
 REPORT_O = $(call objects,report/*.c) $(B)/gen/letters.o
 WEB_O = $(call objects,web/*.c web/page/*.c) $(B)/gen/pages.o $(B)/gen/assets.o
 CTL_O = $(call objects,ctl/*.c ctl/cmd/*.c) $(B)/gen/commands.o
@@ -68,6 +68,8 @@ $(B)/gen/framings.c: $(wildcard collector/framing/*.c) mk/registry.sh FORCE
 	$(call REGISTRY,framing framing collector/framing.h)
 $(B)/gen/detectors.c: $(wildcard analyzer/detect/*.c) mk/registry.sh FORCE
 	$(call REGISTRY,detector detector analyzer/detector.h)
+$(B)/gen/policies.c: $(wildcard analyzer/policy/*.c) mk/registry.sh FORCE
+	$(call REGISTRY,policy_rule policy analyzer/policy.h)
 $(B)/gen/pages.c: $(wildcard web/page/*.c) mk/registry.sh FORCE
 	$(call REGISTRY,page page web/page.h)
 $(B)/gen/commands.c: $(wildcard ctl/cmd/*.c) mk/registry.sh FORCE

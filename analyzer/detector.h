@@ -43,7 +43,7 @@ struct detector {
 
 extern const struct detector *const detector_registry[]; /* NULL-terminated, alphabetical */
 size_t detector_count(void);
-/* Option tables of all detectors (and of the fusion), for conf_load(). */
+/* Option tables of all detectors, of the fusion and of the policy rules, for conf_load(). */
 const struct opt_table *const *detector_option_tables(size_t *ret_n);
 extern const struct opt_table judge_option_table;
 

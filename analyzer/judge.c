@@ -8,6 +8,7 @@
 #include "analyzer/fusion.h"
 #include "analyzer/judge_int.h"
 #include "analyzer/outage.h"
+#include "analyzer/policy.h"
 #include "analyzer/rollup.h"
 #include "lib/msg.h"
 
@@ -44,6 +45,8 @@ struct judge *judge_new(const struct conf *conf, struct enrich *enrich, struct e
 	memory_touch_all(&j->site_memory);
 	j->rollup = rollup_new();
 	j->backup = backup_new();
+	j->policy = policy_new();
+	policy_configure(j);
 	return j;
 }
 
@@ -72,6 +75,7 @@ void judge_free(struct judge *j)
 	free(j->shared);
 	rollup_free(j->rollup);
 	backup_free(j->backup);
+	policy_free(j->policy);
 	buf_fini(&j->ended_days);
 	reply_table_free(j->replies);
 	arena_fini(&j->scratch);
@@ -314,6 +318,7 @@ void judge_message(struct judge *j, struct principal *p, const struct txn *t)
 	if (p->kind == PRINCIPAL_ACCOUNT && p->top_day != (int32_t)(m.at_us / US_PER_DAY)) /* once a day, so that it is never forgotten */
 		contacts_add(&j->contacts, hash_mix(p->key, IS_AN_ACCOUNT));
 	judge_view(j, p, &m);
+	policy_message(j, p, &m);
 	remember_recipients(j, p, &m);
 	if (!m.strangers || (p->score < NAT && m.at_us - p->first_us >= j->limits.ready_days * US_PER_DAY))
 		view_remember_place(j, p, &m.place);
@@ -356,8 +361,10 @@ static void judge_fact(struct judge *j, struct principal *p, const struct record
 		if (x->fact && (!p || (x->kinds >> p->kind & 1)))
 			x->fact(j, p, p ? judge_slab(j, p, d) : NULL, judge_options(j, d), &f);
 	}
-	if (p)
-		judge_after(j, p, NULL, record_kind_name(r->kind), before, line, f.at_us);
+	if (!p)
+		return;
+	judge_after(j, p, NULL, record_kind_name(r->kind), before, line, f.at_us);
+	policy_fact(j, p, &f);
 }
 
 void judge_record(struct judge *j, const struct record *r, struct sv line)

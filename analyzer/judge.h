@@ -18,6 +18,7 @@
 struct acase;
 struct backup;
 struct judge;
+struct policy;
 struct rollup;
 
 /* Messages to strangers or with unknown recipients since something points at a principal, and those of them that come as its mail
@@ -154,6 +155,7 @@ struct judge {
 	uint32_t inventory;             /* how often the inventory was read: principals' customers are looked up anew after that */
 	struct rollup *rollup;
 	struct backup *backup;          /* the domains whose second MX we are */
+	struct policy *policy;          /* findings, beside the cases */
 	struct buf ended_days;          /* rows of principal_day that wait for the commit: kind, id, day, bytes (lib/wire.h) */
 	struct arena scratch;           /* of the event being judged */
 };

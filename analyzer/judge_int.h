@@ -9,6 +9,9 @@
 
 struct rollup_row;
 
+/* The options that the table has, as the config says (judge_options.c); opt_fini() and free() end them. */
+void *judge_options_new(const struct conf *conf, const struct opt_table *t);
+
 /* judge.c: one report in the eyes of p. */
 void judge_message(struct judge *j, struct principal *p, const struct txn *t);
 

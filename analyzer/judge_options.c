@@ -4,6 +4,8 @@
 #include "analyzer/acase.h"
 #include "analyzer/backup.h"
 #include "analyzer/detector.h"
+#include "analyzer/judge_int.h"
+#include "analyzer/policy.h"
 
 struct fusion_options {
 	bool enabled;
@@ -55,24 +57,27 @@ size_t detector_count(void)
 
 const struct opt_table *const *detector_option_tables(size_t *ret_n)
 {
-	static const struct opt_table *tables[65];
-	size_t n = detector_count();
-	for (size_t d = 0; d < n; d++)
-		tables[d] = detector_registry[d]->options;
-	tables[n] = &judge_option_table;
-	*ret_n = n + 1;
+	static const struct opt_table *tables[129];
+	size_t n = 0;
+	for (size_t d = 0; detector_registry[d]; d++)
+		tables[n++] = detector_registry[d]->options;
+	tables[n++] = &judge_option_table;
+	for (size_t r = 0; policy_registry[r]; r++)
+		tables[n++] = policy_registry[r]->options;
+	*ret_n = n;
 	return tables;
 }
 
-static void *options_new(const struct conf *conf, const struct opt_table *t)
+void *judge_options_new(const struct conf *conf, const struct opt_table *t)
 {
 	void *values = xcalloc(1, t->struct_bytes);
 	opt_defaults(t, values);
-	for (size_t i = 0; i < conf->n_detector; i++) {
-		const struct conf_detector *d = &conf->detector[i];
-		if (strcmp(d->name, t->title) != 0)
+	for (size_t i = 0; i < conf->n_rule; i++) {
+		const struct conf_rule *d = &conf->rule[i];
+		if (strcmp(d->section, t->section) != 0 || strcmp(d->name, t->title) != 0)
 			continue;
-		*(bool *)values = d->enabled;
+		if (d->says_enabled)
+			*(bool *)values = d->enabled;
 		for (size_t k = 0; k < d->n; k++)
 			(void)opt_set(t, values, d->opt_name[k], d->opt_text[k], NULL);
 	}
@@ -81,7 +86,7 @@ static void *options_new(const struct conf *conf, const struct opt_table *t)
 
 static void load_limits(struct judge *j)
 {
-	struct fusion_options *f = options_new(j->conf, &judge_option_table);
+	struct fusion_options *f = judge_options_new(j->conf, &judge_option_table);
 	j->limits = (struct judge_limits){ NATS(f->open), NATS(f->likely), NATS(f->confirmed), NATS(f->close_below),
 		                           f->quiet_s, f->reopen_s, f->merge_s, f->ready_days, NATS(f->unready_cap), f->contacts_bytes, f->principals_bytes,
 		                           NATS(f->home_cap), f->home_messages, f->home_bad, NATS(f->home_proof), NATS(f->budget_least), f->budget };
@@ -96,7 +101,7 @@ void judge_load_options(struct judge *j)
 	for (size_t k = 0; k < PRINCIPAL_KINDS; k++)
 		j->slab[k] = xcalloc(n, sizeof *j->slab[k]);
 	for (size_t d = 0; d < n; d++) {
-		j->options[d] = options_new(j->conf, detector_registry[d]->options);
+		j->options[d] = judge_options_new(j->conf, detector_registry[d]->options);
 		for (size_t k = 0; k < PRINCIPAL_KINDS; k++) {
 			j->slab[k][d] = j->slab_bytes[k];
 			j->slab_bytes[k] += detector_registry[d]->kinds >> k & 1 ? detector_registry[d]->state_bytes : 0;
@@ -112,8 +117,9 @@ void judge_reconfigure(struct judge *j, const struct conf *conf, struct enrich *
 	load_limits(j);
 	for (size_t d = 0; d < detector_count(); d++) {
 		free(j->options[d]);
-		j->options[d] = options_new(conf, detector_registry[d]->options);
+		j->options[d] = judge_options_new(conf, detector_registry[d]->options);
 	}
+	policy_configure(j);
 	backup_configure(j);
 	/* Names of customers are borrowed from the inventory. */
 	for (size_t i = 0; i < j->n_cases; i++) {

@@ -63,6 +63,9 @@ int store_state_decode(const struct judge *j, struct principal *p, struct sv blo
 /* the backup domains (store_backup.c) */
 void store_backup_load(struct store *s, struct judge *j);
 int store_backup_write(struct store *s, const struct judge *j, struct err *e);
+/* the policy findings (store_policy.c) */
+void store_policy_load(struct store *s, struct judge *j);
+int store_policy_write(struct store *s, const struct judge *j, struct err *e);
 /* the case tables (store_case.c) */
 int store_case_write(struct store *s, const struct judge *j, struct acase *c, struct err *e);
 struct acase *store_case_load(struct store *s, struct judge *j, int64_t id);

@@ -422,6 +422,7 @@ static bool is_fact(const struct record *r)
 {
 	static const struct sv verdicts[] = {
 		{ "reject", 6 }, { "defer", 5 }, { "greylist", 8 }, { "spam", 4 }, { "infected", 8 }, { "banned", 6 }, { "discard", 7 },
+		{ "dnsbl", 5 },
 	};
 	if (r->kind == RECORD_AUTH_FAIL || r->kind == RECORD_AUTH_OK || r->kind == RECORD_REJECT)
 		return true;
@@ -432,6 +433,19 @@ static bool is_fact(const struct record *r)
 		if (sv_eq(r->status, verdicts[i]))
 			return true;
 	return false;
+}
+
+/* A verdict on a message's content names the message, not who logged in for it: that was told when it came in. The sender must be the
+ * same, as somebody might write another message's id into what a filter logs. */
+static struct sv account_of(struct correlate *c, const struct record *r)
+{
+	uint32_t k, m;
+	bool content = (r->kind == RECORD_POLICY && !sv_eq(r->status, SV("greylist")) && !sv_eq(r->status, SV("defer"))) ||
+	               (r->kind == RECORD_REJECT && (sv_starts(r->reason, SV("mime header ")) || sv_starts(r->reason, SV("header "))));
+	if (!content || r->account.n || !r->queue_id.n || (m = find(c, r, &k)) == OPEN_NONE || !c->msg[m].head)
+		return r->account;
+	struct sv sender = open_get(&c->msg[m], c->msg[m].sender);
+	return c->msg[m].sender_known && !sv_eq(sender, r->sender) ? r->account : open_get(&c->msg[m], c->msg[m].account);
 }
 
 void correlate_advance(struct correlate *c, int64_t us)
@@ -457,8 +471,11 @@ void correlate_record(struct correlate *c, const struct record *r, struct sv lin
 	if (is_fact(r)) {
 		c->facts++;
 		c->seq++;
-		if (c->sink.fact)
-			c->sink.fact(c->sink.ctx, c->seq, r, line);
+		if (c->sink.fact) {
+			struct record told = *r;
+			told.account = account_of(c, r);
+			c->sink.fact(c->sink.ctx, c->seq, &told, line);
+		}
 	}
 	char id[OPEN_ID_BYTES];
 	if (!open_id(r->queue_id, id))

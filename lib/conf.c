@@ -52,11 +52,11 @@ static size_t add_keys(const char *section, cfg_opt_t *out)
 }
 
 /* Detectors' options are known to the detectors, not here: whatever stands in the file is an option. */
-static size_t add_detector_keys(const struct conf_scan *s, cfg_opt_t *out)
+static size_t add_tabled_keys(const struct conf_scan *s, const char *section, cfg_opt_t *out)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < s->n_item && n < CONF_OPTS_MAX - 1; i++) {
-		bool known = strcmp(s->block[s->item[i].block].name, "detector") != 0;
+		bool known = strcmp(s->block[s->item[i].block].name, section) != 0;
 		for (size_t j = 0; j < n && !known; j++)
 			known = strcmp(out[j].name, s->item[i].name) == 0;
 		if (!known)
@@ -68,10 +68,10 @@ static size_t add_detector_keys(const struct conf_scan *s, cfg_opt_t *out)
 static cfg_t *parse(struct reader *r)
 {
 	static const cfg_opt_t end = CFG_END(), include = CFG_FUNC("include", on_include);
-	cfg_opt_t sub[8][CONF_OPTS_MAX], top[CONF_OPTS_MAX];
+	cfg_opt_t sub[12][CONF_OPTS_MAX], top[CONF_OPTS_MAX];
 	size_t n = add_keys("", top), i = 0;
 	for (const struct conf_section *s = conf_sections; s->name; s++, i++) {
-		size_t m = strcmp(s->name, "detector") == 0 ? add_detector_keys(&r->scan, sub[i]) : add_keys(s->name, sub[i]);
+		size_t m = conf_is_tabled(s->name) ? add_tabled_keys(&r->scan, s->name, sub[i]) : add_keys(s->name, sub[i]);
 		sub[i][m++] = include;
 		sub[i][m] = end;
 		cfg_opt_t sec = CFG_SEC(s->name, sub[i], s->titled ? CFGF_MULTI | CFGF_TITLE : CFGF_NONE);
@@ -126,7 +126,7 @@ static void store_value(struct reader *r, const struct conf_key *k, void *base, 
 		break;
 	case CONF_TIME: *(int64_t *)at = opt_duration_s(text); break;
 	case CONF_DAYS: *(int64_t *)at = opt_duration_s(text) / 86400; break;
-	case CONF_BYTES: *(int64_t *)at = conf_bytes(text); break;
+	case CONF_BYTES: *(int64_t *)at = opt_bytes(text); break;
 	case CONF_PATH: case CONF_FILE: case CONF_STORE:
 		set_text(at, *text ? conf_path_in(r->dir, text) : xstrdup(""));
 		break;
@@ -228,7 +228,7 @@ static void fill_customers(struct reader *r)
 	r->c->n_customer_inline = r->c->n_customer;
 }
 
-static void add_detector_opt(struct conf_detector *d, const char *name, const char *text, int line)
+static void add_rule_opt(struct conf_rule *d, const char *name, const char *text, int line)
 {
 	d->opt_name = xrealloc(d->opt_name, (d->n + 1) * sizeof *d->opt_name);
 	d->opt_text = xrealloc(d->opt_text, (d->n + 1) * sizeof *d->opt_text);
@@ -238,40 +238,45 @@ static void add_detector_opt(struct conf_detector *d, const char *name, const ch
 	d->opt_line[d->n++] = line;
 }
 
+static struct conf_rule *new_rule(struct conf *c, const char *section, const char *name)
+{
+	c->rule = xrealloc(c->rule, (c->n_rule + 1) * sizeof *c->rule);
+	c->rule[c->n_rule] = (struct conf_rule){ .section = section, .name = xstrdup(name) };
+	return &c->rule[c->n_rule++];
+}
+
 void conf_set_detector(struct conf *c, const char *name, const char *option, const char *text)
 {
 	size_t i = 0;
-	while (i < c->n_detector && strcmp(c->detector[i].name, name) != 0)
+	while (i < c->n_rule && (strcmp(c->rule[i].section, "detector") != 0 || strcmp(c->rule[i].name, name) != 0))
 		i++;
-	if (i == c->n_detector) {
-		c->detector = xrealloc(c->detector, (i + 1) * sizeof *c->detector);
-		c->detector[c->n_detector++] = (struct conf_detector){ .name = xstrdup(name), .enabled = true };
-	}
-	add_detector_opt(&c->detector[i], option, text, 0);
+	add_rule_opt(i < c->n_rule ? &c->rule[i] : new_rule(c, "detector", name), option, text, 0);
 }
 
-static void fill_detectors(struct reader *r)
+static void fill_rule(struct reader *r, struct conf_rule *d, cfg_t *sec)
 {
-	struct conf *c = r->c;
-	c->n_detector = cfg_size(r->cfg, "detector");
-	c->detector = xcalloc(c->n_detector, sizeof *c->detector);
-	for (size_t i = 0; i < c->n_detector; i++) {
-		struct conf_detector *d = &c->detector[i];
-		cfg_t *sec = cfg_getnsec(r->cfg, "detector", (unsigned)i);
-		d->name = xstrdup(cfg_title(sec));
-		d->enabled = true;
-		d->line = line_of(&r->scan, "detector", d->name);
-		for (size_t j = 0; j < r->scan.n_item; j++) {
-			const struct conf_item *it = &r->scan.item[j];
-			const struct conf_block *b = &r->scan.block[it->block];
-			if (strcmp(b->name, "detector") != 0 || !b->title || strcmp(b->title, d->name) != 0)
-				continue;
-			const char *text = cfg_getstr(sec, it->name);
-			if (text && strcmp(it->name, "enabled") == 0)
-				d->enabled = strcmp(text, "true") == 0 || strcmp(text, "yes") == 0 || strcmp(text, "on") == 0;
-			else if (text)
-				add_detector_opt(d, it->name, text, it->line);
+	for (size_t j = 0; j < r->scan.n_item; j++) {
+		const struct conf_item *it = &r->scan.item[j];
+		const struct conf_block *b = &r->scan.block[it->block];
+		if (strcmp(b->name, d->section) != 0 || !b->title || strcmp(b->title, d->name) != 0)
+			continue;
+		const char *text = cfg_getstr(sec, it->name);
+		if (text && strcmp(it->name, "enabled") == 0) {
+			d->enabled = strcmp(text, "true") == 0 || strcmp(text, "yes") == 0 || strcmp(text, "on") == 0;
+			d->says_enabled = true;
+		} else if (text) {
+			add_rule_opt(d, it->name, text, it->line);
 		}
+	}
+}
+
+static void fill_rules(struct reader *r, const char *section)
+{
+	for (unsigned i = 0; i < cfg_size(r->cfg, section); i++) {
+		cfg_t *sec = cfg_getnsec(r->cfg, section, i);
+		struct conf_rule *d = new_rule(r->c, section, cfg_title(sec));
+		d->line = line_of(&r->scan, section, d->name);
+		fill_rule(r, d, sec);
 	}
 }
 
@@ -324,7 +329,8 @@ static void fill_all(struct reader *r)
 			fill(r, cfg_getsec(r->cfg, s->name), s->name, c);
 	fill_sources(r);
 	fill_customers(r);
-	fill_detectors(r);
+	fill_rules(r, "detector");
+	fill_rules(r, "policy");
 	fill_derived(r);
 	load_customers(r);
 }
@@ -405,7 +411,7 @@ static void free_keys(const char *section, void *base)
 	}
 }
 
-static void free_detector(struct conf_detector *d)
+static void free_rule(struct conf_rule *d)
 {
 	for (size_t i = 0; i < d->n; i++) {
 		free(d->opt_name[i]);
@@ -433,12 +439,12 @@ void conf_free(struct conf *c)
 		free(c->backup[i].domain);
 		free(c->backup[i].primary);
 	}
-	for (size_t i = 0; i < c->n_detector; i++)
-		free_detector(&c->detector[i]);
+	for (size_t i = 0; i < c->n_rule; i++)
+		free_rule(&c->rule[i]);
 	conf_customers_free(c->customer, c->n_customer);
 	free(c->source);
 	free(c->backup);
-	free(c->detector);
+	free(c->rule);
 	free(c->path);
 	free(c);
 }

@@ -27,7 +27,8 @@ struct conf_backup { char *domain, *primary; };
 enum customer_kind { CUSTOMER_ACCOUNT, CUSTOMER_DOMAIN, CUSTOMER_PREFIX, CUSTOMER_UID };
 struct conf_customer { char *customer, *contact, *language, *value; enum customer_kind kind; };
 
-struct conf_detector { char *name; bool enabled; char **opt_name, **opt_text; int *opt_line; size_t n; int line; };
+/* What a section `detector "NAME"` or `policy "NAME"` says; enabled stands where it says so. */
+struct conf_rule { const char *section; char *name; bool enabled, says_enabled; char **opt_name, **opt_text; int *opt_line; size_t n; int line; };
 
 struct conf_notify {
 	bool enabled;          /* false: letters are written to the outbox but not sent */
@@ -67,7 +68,7 @@ struct conf {
 	struct conf_source *source;   size_t n_source;
 	struct conf_customer *customer; size_t n_customer; /* inline ones first, then the CSV's */
 	size_t n_customer_inline;
-	struct conf_detector *detector; size_t n_detector;
+	struct conf_rule *rule;       size_t n_rule;
 	int64_t keep_messages_days, keep_cases_days, keep_lines_days, keep_recipients_days;
 	struct conf_notify notify;
 	struct conf_web web;
@@ -77,7 +78,7 @@ struct conf {
 typedef void conf_mistake_cb(void *ctx, const char *file, int line, const char *text);
 
 /* Reads the file. Every mistake goes to cb (all of them, not only the first). Returns the config, or NULL when
- * there was at least one mistake. Without cb they are logged. tables, n of them: the option tables of detectors (section "detector"), and known
+ * there was at least one mistake. Without cb they are logged. tables, n of them: the option tables of detectors and policy rules (sections "detector" and "policy"), and known
  * words for which only section and title count ("mta" "postfix", "language" "en"). What a program brings no tables
  * for is not checked by it; `abusewatch check-config` brings all. */
 struct conf *conf_load(const char *path, const struct opt_table *const *tables, size_t n_tables,

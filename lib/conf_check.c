@@ -38,20 +38,6 @@ char *conf_path_in(const char *dir, const char *path)
 	return b.p; /* the caller takes the bytes over */
 }
 
-int64_t conf_bytes(const char *text)
-{
-	static const char units[] = "KMG";
-	char *end;
-	errno = 0;
-	if (!isdigit((unsigned char)text[0]))
-		return -1;
-	long long v = strtoll(text, &end, 10);
-	const char *unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
-	if (errno || v > (1ll << 33) || (*end && (!unit || end[1])))
-		return -1;
-	return unit ? v << (10 * (unit - units + 1)) : v;
-}
-
 /* --- one value ----------------------------------------------------------------------------------------------------- */
 
 static int check_file(const char *text, const char *dir, struct err *e)
@@ -212,7 +198,7 @@ int conf_check_value(const struct conf_key *k, const char *text, const char *dir
 	case CONF_BOOL: return check_bool(text, e);
 	case CONF_TIME: case CONF_DAYS: return check_duration(k, text, e);
 	case CONF_BYTES:
-		return conf_bytes(text) > 0 ? 0 : err_set(e, "\"%s\" is not a size; write 64M or 1G", text);
+		return opt_bytes(text) > 0 ? 0 : err_set(e, "\"%s\" is not a size; write 64M or 1G", text);
 	case CONF_PATH: return *text ? 0 : err_set(e, "an empty path");
 	case CONF_FILE: case CONF_FILES: return check_file(text, dir, e);
 	case CONF_STORE: return check_store(text, e);
@@ -367,7 +353,12 @@ static const struct opt_table *table_of(const struct checker *c, const char *sec
 	return NULL;
 }
 
-static void check_detector_item(const struct checker *c, const struct conf_item *it, const struct opt_table *t)
+bool conf_is_tabled(const char *section)
+{
+	return strcmp(section, "detector") == 0 || strcmp(section, "policy") == 0;
+}
+
+static void check_tabled_item(const struct checker *c, const struct conf_item *it, const struct opt_table *t)
 {
 	struct err e;
 	static const struct conf_key enabled = { "detector", "enabled", CONF_BOOL, 0, "true", NULL };
@@ -386,9 +377,7 @@ static void check_detector_item(const struct checker *c, const struct conf_item 
 	opt_defaults(t, values);
 	if (opt_set(t, values, it->name, it->v[0].text, &e) < 0)
 		conf_mistake(c->s, it->file, it->line, "%s", e.text);
-	for (const struct opt_row *r = t->rows; r->name; r++)
-		if (r->type == OPT_TEXT)
-			free(*(char **)((char *)values + r->offset));
+	opt_fini(t, values);
 	free(values);
 }
 
@@ -410,8 +399,8 @@ static void check_items(const struct checker *c)
 		if (it->block && !conf_section_find(b->name))
 			continue; /* the section is the mistake */
 		check_twice(c, i);
-		if (strcmp(b->name, "detector") == 0) {
-			check_detector_item(c, it, b->title ? table_of(c, "detector", b->title) : NULL);
+		if (conf_is_tabled(b->name)) {
+			check_tabled_item(c, it, b->title ? table_of(c, b->name, b->title) : NULL);
 			continue;
 		}
 		const struct conf_key *k = conf_key_find(b->name, it->name);
@@ -437,13 +426,14 @@ static void check_required(const struct checker *c, size_t block)
 	}
 }
 
-static void check_detector(const struct checker *c, const struct conf_block *b)
+/* Detectors and policy rules: the program knows which there are. */
+static void check_tabled(const struct checker *c, const struct conf_block *b)
 {
 	const char *names[CHECK_NAMES_MAX];
 	char near[128];
-	size_t n = titles_of(c, "detector", names);
-	if (n && !table_of(c, "detector", b->title))
-		conf_mistake(c->s, b->file, b->line, "unknown detector \"%s\"%s", b->title, hint(b->title, names, n, near, sizeof near));
+	size_t n = titles_of(c, b->name, names);
+	if (n && !table_of(c, b->name, b->title))
+		conf_mistake(c->s, b->file, b->line, "unknown %s \"%s\"%s", b->name, b->title, hint(b->title, names, n, near, sizeof near));
 }
 
 static void check_block(const struct checker *c, size_t i)
@@ -467,8 +457,8 @@ static void check_block(const struct checker *c, size_t i)
 		}
 	}
 	check_required(c, i);
-	if (strcmp(b->name, "detector") == 0 && b->title)
-		check_detector(c, b);
+	if (conf_is_tabled(b->name) && b->title)
+		check_tabled(c, b);
 }
 
 void conf_check(struct conf_scan *s, const char *dir, const struct opt_table *const *tables, size_t n_tables)

@@ -59,7 +59,7 @@ int conf_check_value(const struct conf_key *k, const char *text, const char *dir
 /* Heap copies: the path as seen from dir; the folder of a file. */
 char *conf_path_in(const char *dir, const char *path);
 char *conf_dir_of(const char *path);
-/* "64M" → bytes, -1 when it is none. */
-int64_t conf_bytes(const char *text);
+/* Sections whose settings stand in option tables of the programs, not in conf_keys. */
+bool conf_is_tabled(const char *section);
 
 #endif

@@ -6,7 +6,7 @@
 #define OWNER(field) offsetof(struct conf_owner, field)
 
 const struct conf_section conf_sections[] = {
-	{ "source", true }, { "customer", true }, { "detector", true },
+	{ "source", true }, { "customer", true }, { "detector", true }, { "policy", true },
 	{ "retention", false }, { "notify", false }, { "web", false }, { "log", false }, { NULL, false },
 };
 

@@ -81,6 +81,20 @@ int64_t opt_duration_s(const char *text)
 	return -1;
 }
 
+int64_t opt_bytes(const char *text)
+{
+	static const char units[] = "KMG";
+	char *end;
+	errno = 0;
+	if (!isdigit((unsigned char)text[0]))
+		return -1;
+	long long v = strtoll(text, &end, 10);
+	const char *unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
+	if (errno || v > (1ll << 33) || (*end && (!unit || end[1])))
+		return -1;
+	return unit ? v << (10 * (unit - units + 1)) : v;
+}
+
 static int parse_bool(const char *text, bool *ret)
 {
 	static const char *const words[][2] = { { "false", "true" }, { "no", "yes" }, { "off", "on" }, { "0", "1" } };
@@ -97,7 +111,7 @@ static int in_limits(const struct opt_row *r, double v, struct err *e)
 {
 	if ((r->min == 0 && r->max == 0) || (v >= r->min && v <= r->max))
 		return 0;
-	return err_set(e, "%s must lie between %g and %g%s%s", r->name, r->min, r->max, r->unit && *r->unit ? " " : "",
+	return err_set(e, "%s must lie between %.10g and %.10g%s%s", r->name, r->min, r->max, r->unit && *r->unit ? " " : "",
 	               r->unit ? r->unit : "");
 }
 
@@ -126,6 +140,17 @@ static int set_real(const struct opt_row *r, double *at, const char *text, struc
 	return 0;
 }
 
+static int set_bytes(const struct opt_row *r, int64_t *at, const char *text, struct err *e)
+{
+	int64_t v = opt_bytes(text);
+	if (v < 0)
+		return err_set(e, "%s = \"%s\" is not a size; write for example %s", r->name, text, r->fallback);
+	if (in_limits(r, (double)v, e) < 0)
+		return -1;
+	*at = v;
+	return 0;
+}
+
 static int set_time(const struct opt_row *r, int64_t *at, const char *text, struct err *e)
 {
 	int64_t v = opt_duration_s(text);
@@ -147,6 +172,8 @@ static int set_row(const struct opt_row *r, void *values, const char *text, stru
 		return set_real(r, at, text, e);
 	case OPT_TIME_S:
 		return set_time(r, at, text, e);
+	case OPT_BYTES:
+		return set_bytes(r, at, text, e);
 	case OPT_BOOL:
 		if (parse_bool(text, at) < 0)
 			return err_set(e, "%s = \"%s\" is neither true nor false", r->name, text);
@@ -166,6 +193,13 @@ void opt_defaults(const struct opt_table *t, void *ret)
 	for (const struct opt_row *r = t->rows; r->name; r++)
 		if (set_row(r, ret, r->fallback, &e) < 0)
 			panic("option table %s: the default is wrong: %s", t->title, e.text);
+}
+
+void opt_fini(const struct opt_table *t, void *values)
+{
+	for (const struct opt_row *r = t->rows; r->name; r++)
+		if (r->type == OPT_TEXT)
+			free(*(char **)(void *)((char *)values + r->offset));
 }
 
 int opt_set(const struct opt_table *t, void *values, const char *name, const char *text, struct err *e)

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "analyzer/policy.h"
 #include "lib/csv.h"
 #include "lib/times.h"
 #include "report/case_json.h"
@@ -111,6 +112,32 @@ int export_cases(struct db *d, const struct conf *conf, int64_t since_us, struct
 		put_int(out, sqlite3_column_int64(st, 13));
 		csv_put(out, false, db_text(st, 14));
 		put_url(out, conf, sqlite3_column_int64(st, 0));
+		csv_end_row(out);
+	}
+	return ended(d, st, rc, e);
+}
+
+int export_violations(struct db *d, const struct conf *conf, int64_t since_us, struct buf *out, struct err *e)
+{
+	static const char *const names[] = { "date", "rule", "principal_kind", "principal", "customer", "contact", "count", "largest", "first_seen", "last_seen",
+		                             "example", NULL };
+	int rc;
+	sqlite3_stmt *st = db_query(d, Q_EXPORT_VIOLATIONS, "i", since_us);
+	header(out, names);
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		const struct policy_rule *rule = policy_rule_named(db_text(st, 1));
+		int32_t offset = sqlite3_column_int(st, 10);
+		for (int i = 0; i <= 4; i++)
+			csv_put(out, i == 0, db_text(st, i));
+		csv_put(out, false, sv_cstr(contact_of(conf, db_text(st, 4))));
+		put_int(out, sqlite3_column_int64(st, 5));
+		if (rule && rule->unit)
+			put_int(out, sqlite3_column_int64(st, 6));
+		else
+			csv_put(out, false, SV(""));
+		put_time(out, sqlite3_column_int64(st, 7), offset);
+		put_time(out, sqlite3_column_int64(st, 8), offset);
+		csv_put(out, false, db_text(st, 9));
 		csv_end_row(out);
 	}
 	return ended(d, st, rc, e);

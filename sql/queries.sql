@@ -407,3 +407,48 @@ SELECT principal_kind, principal_id, kind, level, state, score, peak_score, thre
 SELECT s.nth AS event, s.at_us, s.what, s.mark, s.level, s.total, s.capped_to, s.detectors AS detectors_json, s.groups AS groups_json, c.utc_offset_s
 FROM case_step s JOIN acase c ON c.id = s.case_id
 WHERE s.case_id = :id AND (s.seq < 1000000 OR s.nth NOT IN (SELECT nth FROM case_step WHERE case_id = :id AND seq < 1000000)) ORDER BY s.nth, s.seq
+-- policy
+-- name: policy_finding_since
+SELECT day, rule, kind, id, count, largest, first_us, last_us, utc_offset_s, line, queue_id FROM policy_finding WHERE day >= :since
+-- name: policy_finding_put
+INSERT INTO policy_finding (day, rule, kind, id, customer, count, largest, first_us, last_us, utc_offset_s, line, queue_id)
+VALUES (:day, :rule, :kind, :id, :customer, :count, :largest, :first, :last, :offset, :line, :queue_id)
+ON CONFLICT (day, rule, kind, id) DO UPDATE SET customer = excluded.customer, count = excluded.count, largest = excluded.largest,
+  first_us = excluded.first_us, last_us = excluded.last_us, line = excluded.line, queue_id = excluded.queue_id
+-- name: policy_finding_drop
+DELETE FROM policy_finding WHERE day < :before
+-- name: policy_day_since
+SELECT day, dropped FROM policy_day WHERE day >= :since
+-- name: policy_day_put
+INSERT INTO policy_day (day, dropped) VALUES (:day, :dropped) ON CONFLICT (day) DO UPDATE SET dropped = excluded.dropped
+-- name: policy_day_drop
+DELETE FROM policy_day WHERE day < :before
+-- name: web_policy
+SELECT date(day * 86400, 'unixepoch') AS date, rule, 'low' AS severity, kind, id, customer, count, largest, first_us, last_us, line, queue_id, utc_offset_s
+FROM policy_finding
+WHERE (:rule = '' OR rule = :rule) AND (:customer = '' OR customer = :customer)
+  AND (:date = '' OR day = CAST(strftime('%s', :date) AS INTEGER) / 86400)
+  AND (:text = '' OR instr(lower(id), lower(:text)) OR instr(lower(customer), lower(:text)))
+ORDER BY
+  CASE :sort WHEN 'date' THEN day WHEN 'count' THEN count WHEN 'largest' THEN largest WHEN 'last' THEN last_us END * :direction,
+  CASE WHEN :direction > 0 THEN CASE :sort WHEN 'id' THEN id WHEN 'customer' THEN customer WHEN 'rule' THEN rule END END,
+  CASE WHEN :direction < 0 THEN CASE :sort WHEN 'id' THEN id WHEN 'customer' THEN customer WHEN 'rule' THEN rule END END DESC,
+  day DESC, last_us DESC, rule, kind, id
+LIMIT :limit OFFSET :offset
+-- name: web_policy_count
+SELECT count(*) FROM policy_finding
+WHERE (:rule = '' OR rule = :rule) AND (:customer = '' OR customer = :customer)
+  AND (:date = '' OR day = CAST(strftime('%s', :date) AS INTEGER) / 86400)
+  AND (:text = '' OR instr(lower(id), lower(:text)) OR instr(lower(customer), lower(:text)))
+-- name: web_policy_dropped
+SELECT coalesce(sum(dropped), 0) FROM policy_day WHERE :date = '' OR day = CAST(strftime('%s', :date) AS INTEGER) / 86400
+-- name: web_principal_policy
+SELECT date(day * 86400, 'unixepoch') AS date, rule, 'low' AS severity, count, largest, first_us, last_us, line, queue_id, utc_offset_s FROM policy_finding
+WHERE kind = :kind AND id = :id ORDER BY day DESC, rule LIMIT 50
+-- name: web_principal_rules
+SELECT rule, count(*) AS days, sum(count) AS count, max(largest) AS largest, max(last_us) AS last_us,
+  (SELECT utc_offset_s FROM policy_finding g WHERE g.kind = f.kind AND g.id = f.id ORDER BY last_us DESC LIMIT 1) AS utc_offset_s
+FROM policy_finding f WHERE kind = :kind AND id = :id GROUP BY rule ORDER BY rule
+-- name: export_violations
+SELECT date(day * 86400, 'unixepoch'), rule, kind, id, customer, count, largest, first_us, last_us, line, utc_offset_s FROM policy_finding
+WHERE last_us >= :since ORDER BY day, rule, kind, id

@@ -54,7 +54,7 @@ static const struct opt_table *table_named(const char *title)
 	size_t n;
 	const struct opt_table *const *tables = detector_option_tables(&n);
 	for (size_t i = 0; i < n; i++)
-		if (strcmp(tables[i]->title, title) == 0)
+		if (strcmp(tables[i]->section, "detector") == 0 && strcmp(tables[i]->title, title) == 0)
 			return tables[i];
 	return NULL;
 }
@@ -64,9 +64,11 @@ static const char *nearest_detector(const char *title)
 	size_t n;
 	const struct opt_table *const *tables = detector_option_tables(&n);
 	const char *names[65];
-	for (size_t i = 0; i < n; i++)
-		names[i] = tables[i]->title;
-	return opt_nearest(title, names, n);
+	size_t n_names = 0;
+	for (size_t i = 0; i < n && n_names < 65; i++)
+		if (strcmp(tables[i]->section, "detector") == 0)
+			names[n_names++] = tables[i]->title;
+	return opt_nearest(title, names, n_names);
 }
 
 static const char *nearest_option(const struct opt_table *t, const char *name)
@@ -111,9 +113,7 @@ static int parse_setting(char *text, char **ret, struct buf *why)
 	int bad = opt_set(t, scratch, ret[1], ret[2], &e);
 	if (bad)
 		buf_puts(why, e.text);
-	for (const struct opt_row *r = t->rows; r->name; r++)
-		if (r->type == OPT_TEXT)
-			free(*(char **)(void *)((char *)scratch + r->offset));
+	opt_fini(t, scratch);
 	free(scratch);
 	return bad;
 }

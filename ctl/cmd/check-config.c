@@ -23,7 +23,7 @@ static void help(FILE *f)
 	fputs("usage: abusewatch check-config [-c CONF]\n"
 	      "       abusewatch check-config --options\n"
 	      "  -c CONF      the config to check (abusewatch.conf(5))\n"
-	      "  --options    list the detectors with their options, limits, defaults and reasons\n"
+	      "  --options    list the detectors and policy rules with their options, limits, defaults and reasons\n"
 	      "Every mistake goes to standard error as FILE:LINE: what, and what to do. Exit status 1 when there is one.\n", f);
 }
 
@@ -67,11 +67,11 @@ static void collect(struct words *w)
 
 static void print_row(const struct opt_row *r)
 {
-	static const char *const types[] = { "whole number", "number", "true or false", "text", "duration" };
-	bool unit = r->unit && *r->unit && r->type != OPT_TIME_S; /* durations carry theirs */
+	static const char *const types[] = { "whole number", "number", "true or false", "text", "duration", "size" };
+	bool unit = r->unit && *r->unit && r->type != OPT_TIME_S && r->type != OPT_BYTES; /* durations carry theirs */
 	printf("  %-18s %s, default %s%s%s", r->name, types[r->type], r->fallback, unit ? " " : "", unit ? r->unit : "");
 	if (r->min != 0 || r->max != 0)
-		printf(", %.10g to %.10g%s", r->min, r->max, r->type == OPT_TIME_S ? " s" : "");
+		printf(", %.10g to %.10g%s", r->min, r->max, r->type == OPT_TIME_S ? " s" : r->type == OPT_BYTES ? " bytes" : "");
 	printf("\n  %-18s %s\n", "", r->why);
 }
 
@@ -80,7 +80,7 @@ static int print_options(void)
 	size_t n;
 	const struct opt_table *const *tables = detector_option_tables(&n);
 	for (size_t i = 0; i < n; i++) {
-		printf("%sdetector \"%s\"\n", i ? "\n" : "", tables[i]->title);
+		printf("%s%s \"%s\"\n", i ? "\n" : "", tables[i]->section, tables[i]->title);
 		for (const struct opt_row *r = tables[i]->rows; r->name; r++)
 			print_row(r);
 	}

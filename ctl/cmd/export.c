@@ -9,14 +9,16 @@ typedef int export_fn(struct db *, const struct conf *, int64_t, struct buf *, s
 static const struct { const char *name; export_fn *fn; } exports[] = {
 	{ "compromised-hosts", export_compromised_hosts },
 	{ "cases", export_cases },
+	{ "violations", export_violations },
 };
 
 static void help(FILE *f)
 {
-	fputs("usage: abusewatch export [-c CONF] [--since T] compromised-hosts|cases\n"
+	fputs("usage: abusewatch export [-c CONF] [--since T] compromised-hosts|cases|violations\n"
 	      "  compromised-hosts   one row per open case of a broken-in account, host or script\n"
 	      "  cases               one row per case\n"
-	      "  --since T           also what changed since T: RFC 3339, a date, or back from now: 2h, 7d\n"
+	      "  violations          one row per broken policy rule, principal and day\n"
+	      "  --since T           what changed since T (of compromised hosts also closed cases): RFC 3339, a date, or back from now: 2h, 7d\n"
 	      "CSV (RFC 4180) on standard output.\n", f);
 }
 
@@ -60,11 +62,11 @@ static int run(int argc, char **argv)
 		default: return command_misuse(&command_export, "unknown option");
 		}
 	if (argc - optind != 1)
-		return command_misuse(&command_export, "say which export: compromised-hosts or cases");
+		return command_misuse(&command_export, "say which export: compromised-hosts, cases or violations");
 	for (size_t i = 0; i < sizeof exports / sizeof *exports; i++)
 		if (strcmp(argv[optind], exports[i].name) == 0)
 			return export(conf_path, since_us, exports[i].fn);
-	return command_misuse(&command_export, "no export \"%s\": there are compromised-hosts and cases", argv[optind]);
+	return command_misuse(&command_export, "no export \"%s\": there are compromised-hosts, cases and violations", argv[optind]);
 }
 
 const struct command command_export = { "export", "CSV for other teams", help, run };

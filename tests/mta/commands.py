@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """commands.py ABUSEWATCH LOG: every command with wrong options, damaged files, broken configs and stores, hostile names."""
-import csv, gzip, io, json, lzma, os, sqlite3, subprocess, sys, tempfile
+import csv, datetime, gzip, io, json, lzma, os, sqlite3, subprocess, sys, tempfile
 
 aw, log = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 os.chdir(tempfile.mkdtemp())
+NOW = datetime.datetime.now(datetime.timezone.utc)
+YEAR = NOW.year if (NOW.month, NOW.day) >= (11, 20) else NOW.year - 1 # of stamps without one
 OPTS = ["--year", "2026", "--timezone", "UTC"]
 
 
@@ -73,7 +75,7 @@ def stores():
     db = sqlite3.connect("aw.db")
     db.execute("pragma user_version = 99")
     db.close()
-    for a in (["cases"], ["search"], ["export", "cases"], ["notify", "--dry-run"], ["import", log]):
+    for a in (["cases"], ["search"], ["export", "cases"], ["export", "violations"], ["notify", "--dry-run"], ["import", log]):
         check(a[0] + " leaves a newer store alone", ended(run(a[0], "-c", "aw.conf", *a[1:]), 1, "newer"))
 
 
@@ -89,7 +91,7 @@ def hostile():
             head = b"Nov 20 %02d:%02d:%02d mx1 postfix/" % (t // 3600, t // 60 % 60, t % 60)
             q = b"%011X" % (0xA0000000000 + i * 1000 + k)
             lines += [head + b"submission/smtpd[1]: " + q + b": client=<b>x</b>[203.0.%d.9], sasl_method=PLAIN, sasl_username=" % (k % 40) + name + b"@isp.example",
-                      head + b"qmgr[2]: " + q + b": from=<" + name + b"@isp.example>, size=9, nrcpt=1 (queue active)",
+                      head + b"qmgr[2]: " + q + b": from=<" + name + b"@isp.example>, size=%d, nrcpt=1 (queue active)" % (9 if k % 50 else 40000000 + k),
                       head + b"smtp[3]: " + q + b': to=<=HYPERLINK("x")%d@far%d.example>, relay=mx.example[192.0.2.9]:25, delay=1, dsn=' % (i, k) +
                       (b"5.1.1, status=bounced (host mx.example[192.0.2.9] said: 550 5.1.1 <i>User\x1b[1m unknown</i> (in reply to RCPT TO command))" if k % 2 else
                        b"2.0.0, status=sent (250 ok)"), head + b"qmgr[2]: " + q + b": removed"]
@@ -100,12 +102,42 @@ def hostile():
     check("hostile names: a case each", len(cases) == len(HOSTILE), "%d cases" % len(cases))
     tame = lambda b: not any(c < 32 and c not in (9, 10, 13) for c in b) and bool(b.decode())
     check("hostile names: table", tame(run("cases", "-c", "h.conf", "--format", "table").stdout))
-    for a in (["export", "cases"], ["export", "compromised-hosts"], ["search", "--format", "csv"], ["cases", "--format", "csv"]):
+    for a in (["export", "cases"], ["export", "compromised-hosts"], ["export", "violations"], ["search", "--format", "csv"], ["cases", "--format", "csv"]):
         out = run(a[0], "-c", "h.conf", *a[1:]).stdout
         rows = list(csv.reader(io.StringIO(out.decode(), newline="")))
         check("hostile names: " + " ".join(a), tame(out) and len({len(r) for r in rows}) == 1 and not [c for r in rows for c in r if c[:1] in ("=", "+", "@")])
+    violations()
     letters = [run("notify", "-c", "h.conf", "--case", str(c["id"]), "--language", l).stdout for c in cases for l in ("en", "de")]
     check("hostile names: letters", all(tame(l) and l.count(b"\nBcc:") == 0 and "\u202e" not in l.decode() for l in letters))
+
+
+def violations():
+    """Of the messages of hostile(), three of each account are over the size limit; the ">" in one name hides the size."""
+    rows = lambda *a: list(csv.DictReader(io.StringIO(run("export", "-c", "h.conf", *a, "violations").stdout.decode(), newline="")))
+    all_ = rows()
+    check("violations: columns", list(all_[0]) == "date rule principal_kind principal customer contact count largest first_seen last_seen example".split(), str(list(all_[0])))
+    check("violations: a row an account", [(r["date"], r["rule"], r["principal_kind"], r["count"], r["largest"]) for r in all_] ==
+          [("%d-11-20" % YEAR, "size", "account", "3", "40000100")] * (len(HOSTILE) - 1) and
+          all("sasl_username=" in r["example"] and r["first_seen"] < r["last_seen"] and r["first_seen"].endswith("+00:00") for r in all_), str(all_))
+    check("violations: since", len(rows("--since", all_[-1]["last_seen"])) == sum(r["last_seen"] >= all_[-1]["last_seen"] for r in all_) > 0 and rows("--since", "2100-01-01") == [])
+    write("off.conf", 'store = "off.db"\nsource "mx1" { path = "hostile.log" timezone = "UTC" }\npolicy "size" { enabled = false }\n')
+    run("import", "-c", "off.conf", "hostile.log")
+    check("violations: none when the rule is off", len(run("export", "-c", "off.conf", "violations").stdout.splitlines()) == 1)
+
+
+def policies():
+    """Mistakes in sections of policy rules are named with their line."""
+    write("policy.conf", 'networks = { "198.18.0.0/15" }\npolicy "sise" { }\npolicy "size" { limit = 30X }\npolicy "recipients" { limt = 20 }\n'
+          'policy "attachment" {\n  enabled = maybe\n}\npolicy { }\npolicy "foreign-sender" { enabled = true learned = no }\n')
+    r = run("check-config", "-c", "policy.conf")
+    said = r.stderr.decode()
+    check("check-config names mistakes in policy sections", r.returncode == 1 and all(w in said for w in (
+        'policy.conf:2: unknown policy "sise"; did you mean size?', 'policy.conf:3: limit = "30X" is not a size', "policy.conf:4: unknown option limt in policy",
+        'policy.conf:6: enabled: "maybe" is neither true nor false', "policy.conf:8: a section policy needs a name")) and ":9:" not in said, said)
+    options = run("check-config", "--options").stdout.decode()
+    check("check-config --options lists policy rules", 'policy "size"\n' in options and "size, default 30M" in options, options[-900:])
+    r = run("backtest", "-c", "h.conf", "hostile.log", "--set", "size.limit=1M")
+    check("backtest is about detectors", ended(r, 2, 'no detector "size"'), r.stderr.decode())
 
 
 def by_hand():
@@ -127,5 +159,6 @@ damaged()
 configs()
 classes()
 hostile()
+policies()
 by_hand()
 stores()

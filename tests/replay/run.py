@@ -22,6 +22,8 @@ A scenario is a text file. Lines:
   expect alert DOMAIN KIND [after=T] [before=T] [text="part of it"]
   expect quiet DOMAIN          no outage and no alert
   expect cases N               so many cases in all
+  expect policy RULE KIND=ID [count=N] [largest=N] [days=N] [customer=C] [line="part of it"]   a policy finding, of all days together
+  expect no policy RULE [KIND=ID]                         none of that rule (about it)
 """
 import json, os, re, sqlite3, subprocess, sys, tempfile
 from datetime import datetime, timedelta, timezone
@@ -207,6 +209,25 @@ def service(expect, path):
     return None if w.get("text", "") in text else f"says {text}"
 
 
+def policy(expect, path):
+    """What the store says about a policy rule; like check()."""
+    none = expect.startswith("no ")
+    rule, *about = expect.removeprefix("no ").removeprefix("policy ").split()
+    kind, _, ident = about[0].partition("=") if about else ("", "", "")
+    w = words(expect)
+    db = sqlite3.connect(path)
+    rows = db.execute("SELECT count, largest, day, customer, line, kind || '=' || id FROM policy_finding WHERE rule = ? AND (? = '' OR (kind = ? AND id = ?)) ORDER BY day",
+                      (rule, kind, kind, ident)).fetchall()
+    db.close()
+    if none:
+        return f"{len(rows)} findings, of {rows[0][5]}: {rows[0][4]}" if rows else None
+    found = {"count": sum(r[0] for r in rows), "largest": max((r[1] for r in rows), default=0), "days": len(rows), "customer": rows[0][3] if rows else ""}
+    for key, value in found.items():
+        if key in w and str(value) != w[key]:
+            return f"{key} {value}"
+    return None if rows and any(w.get("line", "") in r[4] for r in rows) else "none" if not rows else f"lines {[r[4] for r in rows]}"
+
+
 def utc(us):
     return datetime.fromtimestamp(us / 1e6, timezone.utc)
 
@@ -216,6 +237,8 @@ def check(expect, cases, store):
     verb, _, rest = expect.partition(" ")
     if verb in ("outage", "alert", "quiet"):
         return service(expect, store)
+    if verb == "policy" or expect.startswith("no policy "):
+        return policy(expect, store)
     if verb == "cases":
         return None if len(cases) == int(rest) else f"{len(cases)} cases instead of {rest}"
     kind, _, ident = rest.split()[0].partition("=")

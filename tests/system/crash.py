@@ -27,6 +27,8 @@ TABLES = {
     "case_source": "SELECT * FROM case_source ORDER BY 1, 2",
     "case_domain": "SELECT * FROM case_domain ORDER BY 1, 2",
     "case_score": "SELECT * FROM case_score ORDER BY 1, 2, 3",
+    "policy_finding": "SELECT * FROM policy_finding ORDER BY 1, 2, 3, 4",
+    "policy_day": "SELECT * FROM policy_day ORDER BY 1",
 }
 
 
@@ -34,6 +36,7 @@ def config(folder, log):
     path = os.path.join(folder, "abusewatch.conf")
     text = open("examples/abusewatch.conf", encoding="utf-8").read()
     text = text.replace('"mail.log"', f'"{log}"').replace("web {", "web {\n\tenabled = false")
+    text += '\npolicy "size" { limit = 60K }\npolicy "recipients" { limit = 4 }\npolicy "unauthenticated" { enabled = true }\npolicy "foreign-sender" { enabled = true }\n'
     open(path, "w", encoding="utf-8").write(text)
     for name in ("customers.csv", "geo.csv"):
         shutil.copy(os.path.join("examples", name), folder)

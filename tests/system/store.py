@@ -74,7 +74,7 @@ def new_folder(top, name):
 
 def shown(bin_dir, conf):
     return (run(bin_dir, "cases", "-c", conf, "--format", "ndjson"),
-            run(bin_dir, "search", "-c", conf, "--limit", "0", "--format", "ndjson"))
+            run(bin_dir, "search", "-c", conf, "--limit", "0", "--format", "ndjson"), run(bin_dir, "export", "-c", conf, "violations"))
 
 
 def write(path, data, how=open):
@@ -84,6 +84,9 @@ def write(path, data, how=open):
 
 
 # --- the same log, the same store -------------------------------------------------------------------------------------
+
+KINDS = ("cases", "messages", "violations")
+
 
 def test_same(bin_dir, top, data):
     cut = data.index(b"\n", len(data) * 2 // 5) + 1
@@ -103,15 +106,18 @@ def test_same(bin_dir, top, data):
     run(bin_dir, "import", "-c", conf, whole)
     want = shown(bin_dir, conf)
     check("same: the log has cases and messages", want[0].count(b"\n") >= 3 and want[1].count(b"\n") > 1000, f"{want[0].count(bytes([10]))} cases")
+    rules = {l.split(b",")[1] for l in want[2].splitlines()[1:]}
+    check("same: and policy findings", rules >= {b"size", b"recipients", b"unauthenticated", b"foreign-sender"} and want[2].count(b"\n") > 100,
+          f"{want[2].count(bytes([10]))} of {sorted(rules)}")
     for i, (name, runs) in enumerate(ways.items()):
         folder, conf = new_folder(top, f"way{i}")
         for files in runs:
             run(bin_dir, "import", "-c", conf, *files)
         got = shown(bin_dir, conf)
-        wrong = [f"{n} differ ({w.count(bytes([10]))} and {g.count(bytes([10]))})" for n, w, g in zip(("cases", "messages"), want, got) if w != g]
+        wrong = [f"{n} differ ({w.count(bytes([10]))} and {g.count(bytes([10]))})" for n, w, g in zip(KINDS, want, got) if w != g]
         check(f"same: imported {name}", not wrong, ", ".join(wrong))
         if wrong and "OUT" in os.environ:
-            for n, w, g in zip(("cases", "messages"), want, got):
+            for n, w, g in zip(KINDS, want, got):
                 write(os.path.join(os.environ["OUT"], f"store-want-{n}.ndjson"), w)
                 write(os.path.join(os.environ["OUT"], f"store-way{i}-{n}.ndjson"), g)
         shutil.rmtree(folder)
@@ -276,8 +282,10 @@ def test_retention(bin_dir, top, log):
     db = sqlite3.connect(f"file:{folder}/abusewatch.db?mode=ro", uri=True)
     old = {t: db.execute(f"SELECT count(*) FROM {t} WHERE {c} < ?", (day * 86400 * 1000000,)).fetchone()[0]
            for t, c in (("volume", "bucket_us"), ("principal_hour", "hour_us"), ("receiver_hour", "hour_us"))}
+    findings = db.execute("SELECT min(day), count(*) FROM policy_finding").fetchone()
     db.close()
     check("retention: old counts go", not any(old.values()), str(old))
+    check("retention: old policy findings go, newer ones stay", findings[0] >= day - 1 and findings[1] > 0, str(findings))
     code = analyzer.stop()
     check("retention: clean end", code == 0, f"status {code}")
     with open(analyzer.log, encoding="utf-8") as f:

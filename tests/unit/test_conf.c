@@ -126,8 +126,8 @@ static void test_everything(void **state)
 	assert_int_equal(c->n_customer, 5);
 	assert_string_equal(c->customer[4].value, "1001");
 	assert_string_equal(c->customer[3].language, "de");
-	assert_false(c->detector[0].enabled);
-	assert_string_equal(c->detector[0].opt_text[0], "12");
+	assert_true(c->rule[0].says_enabled && !c->rule[0].enabled);
+	assert_string_equal(c->rule[0].opt_text[0], "12");
 	assert_int_equal(c->keep_messages_days, 14);
 	assert_int_equal(c->source[0].max_open_bytes, 64 << 20);
 	assert_string_equal(c->source[1].path, path_of("x.log"));

@@ -9,7 +9,7 @@
 #include "lib/err.h"
 #include "lib/opt.h"
 
-struct sample { int64_t cap, window_s; double share; bool enabled; char *word; };
+struct sample { int64_t cap, window_s, limit_bytes; double share; bool enabled; char *word; };
 
 static const struct opt_row rows[] = {
 	{ "cap", OPT_INT, offsetof(struct sample, cap), "16", 1, 64, "nats", "the most it may say" },
@@ -17,6 +17,7 @@ static const struct opt_row rows[] = {
 	{ "share", OPT_REAL, offsetof(struct sample, share), "0.25", 0, 1, "", "when it begins" },
 	{ "enabled", OPT_BOOL, offsetof(struct sample, enabled), "true", 0, 0, "", "whether it runs" },
 	{ "word", OPT_TEXT, offsetof(struct sample, word), "any", 0, 0, "", "some text" },
+	{ "limit", OPT_BYTES, offsetof(struct sample, limit_bytes), "30M", 1, 1073741824, "bytes", "some size" },
 	{ .name = NULL },
 };
 static const struct opt_table table = { "detector", "sample", rows, sizeof(struct sample) };
@@ -31,7 +32,8 @@ static void test_defaults(void **state)
 	assert_true(s.share > 0.24 && s.share < 0.26);
 	assert_true(s.enabled);
 	assert_string_equal(s.word, "any");
-	free(s.word);
+	assert_int_equal(s.limit_bytes, 30 * 1024 * 1024);
+	opt_fini(&table, &s);
 }
 
 static void test_set(void **state)
@@ -46,6 +48,11 @@ static void test_set(void **state)
 	assert_int_equal(opt_set(&table, &s, "window", "5m", &e), 0);
 	assert_int_equal(opt_set(&table, &s, "enabled", "off", &e), 0);
 	assert_int_equal(opt_set(&table, &s, "word", "other", &e), 0);
+	assert_int_equal(opt_set(&table, &s, "limit", "2G", &e), -1);
+	assert_string_equal(e.text, "limit must lie between 1 and 1073741824 bytes");
+	assert_int_equal(opt_set(&table, &s, "limit", "30 MB", &e), -1);
+	assert_int_equal(opt_set(&table, &s, "limit", "500k", &e), 0);
+	assert_int_equal(s.limit_bytes, 500 * 1024);
 	assert_int_equal(s.cap, 7);
 	assert_int_equal(s.window_s, 300);
 	assert_false(s.enabled);

@@ -9,7 +9,7 @@ const ann = { user: "ann", password: "correct horse battery" };
 const pages = { overview: "/", cases: "/cases?state=all", case: "/case/7", steps: "/case/7/steps", nosteps: "/case/1/steps", hostile: "/case/6", closed: "/case/1", search: "/search?all=1", principals: "/principals",
 	principal: "/principal/account/anna%40brevik.example", health: "/about", coverage: "/coverage", hosts: "/exports/compromised-hosts",
 	backup: "/backup-mx", outage: "/backup-mx/halden.example", healthy: "/backup-mx/brevik.example", unseen: "/backup-mx/quiet.example",
-	recipients: "/backup-mx/brevik.example/recipients" };
+	recipients: "/backup-mx/brevik.example/recipients", policy: "/policy" };
 let failed = 0;
 
 async function test(name, run) {
@@ -184,6 +184,25 @@ await test("the export has the columns of the contract", async () => {
 	const anna = rows.find((r) => r[1] === "anna@brevik.example");
 	want(anna && anna[2] === "C1001" && anna[14] === BASE + "/case/7", "row of anna: " + anna);
 });
+await test("policy findings: by rule, day and customer, and where they belong", async () => {
+	const found = async (query) => (await (await api.get(BASE + "/policy.json" + query)).json()).findings.map((f) => f.id + " " + f.rule);
+	want((await found("")).length === 8, "all: " + await found(""));
+	same(await found("?rule=size&date=" + new Date(Date.now() - 86400000).toISOString().slice(0, 10)), ["anna@brevik.example size"], "rule and day");
+	same([...new Set(await found("?customer=C1002"))], ["198.18.40.77 listed-client"], "customer");
+	same((await api.get(BASE + "/policy?date=monday")).status(), 400, "no date");
+	const rows = parseCsv(await (await api.get(BASE + "/policy.csv?rule=size")).text());
+	same(rows[0].join(), "date,rule,severity,kind,principal,customer,count,largest,unit,first,last,queue_id,example", "columns");
+	same([rows[1][2], rows[1][7], rows[1][8]], ["low", "48234496", "bytes"], "a row");
+	await page.goto(BASE + "/policy");
+	want(/7\s+more events had no room/.test(await page.locator("main").innerText()), "what had no room");
+	want((await page.locator("tbody tr", { hasText: "newsletter@" }).first().innerText()).includes("240 recipients"), "the largest");
+	await page.goto(BASE + "/principal/account/anna%40brevik.example");
+	want((await page.locator("section", { hasText: "Policy" }).last().innerText()).includes("46 MiB"), "on the principal");
+	await page.goto(BASE + "/case/7");
+	want(/messages over the size limit\s+6× on 2 days/.test(await page.locator("section", { hasText: "Also breaks policy" }).innerText()), "on the case");
+	await page.goto(BASE + "/case/4");
+	same(await page.locator("text=Also breaks policy").count(), 0, "on a case of somebody who breaks none");
+});
 await test("hostile names stay text in a spreadsheet and on a page", async () => {
 	const rows = parseCsv(await (await api.get(BASE + "/cases.csv?state=all")).text());
 	want(rows.some((r) => r.includes("'=cmd|\"x\"")), "the formula is not defused");
@@ -280,7 +299,7 @@ await test("keys: rows, places, search and help", async () => {
 	await page.waitForURL(BASE + "/case/7");
 	await page.keyboard.press("[");
 	await page.waitForURL(BASE + "/case/6");
-	for (const [key, path] of [["c", "/cases"], ["m", "/search"], ["p", "/principals"], ["h", "/about"], ["b", "/backup-mx"], ["e", "/exports/compromised-hosts"], ["o", "/"]]) {
+	for (const [key, path] of [["y", "/policy"], ["c", "/cases"], ["m", "/search"], ["p", "/principals"], ["h", "/about"], ["b", "/backup-mx"], ["e", "/exports/compromised-hosts"], ["o", "/"]]) {
 		await page.keyboard.press("g");
 		await page.keyboard.press(key);
 		await page.waitForURL(BASE + path);

@@ -260,6 +260,20 @@ def seed_inputs(db):
     insert(db, "unrecognised", source="mx1", program=XSS, shape=XSS, lines=34, sample=XSS)
 
 
+def seed_policy(db):
+    day = now // DAY
+    rows = [("size", "account", "anna@brevik.example", "C1001", 3, 48_234_496, "postfix/submission/smtpd[2210]: 4Vb00X3Qz1: client=unknown[203.0.113.77], sasl_method=LOGIN, sasl_username=anna@brevik.example"),
+            ("recipients", "account", "newsletter@isp.example", "", 12, 240, "postfix/submission/smtpd[2211]: 4Vb00X4Qz1: client=unknown[198.51.100.30], sasl_method=LOGIN, sasl_username=newsletter@isp.example"),
+            ("listed-client", "host", "198.18.40.77", "C1002", 41, 0, "postfix/smtpd[77]: NOQUEUE: reject: RCPT from unknown[198.18.40.77]: 554 5.7.1 Service unavailable; Client host [198.18.40.77] blocked using bl.example"),
+            ("attachment", "account", "mallory" + XSS, '=cmd|"x"', 1, 0, XSS), ("a-rule-of-another-version", "host", "198.18.40.12", "", 2, 5, "=1+1")]
+    for rule, kind, who, customer, count, largest, text in rows:
+        for d in range(2 if count > 2 else 1):
+            at = (day - d) * DAY + 3 * HOUR
+            insert(db, "policy_finding", day=day - d, rule=rule, kind=kind, id=who, customer=customer, count=count, largest=largest, first_us=at, last_us=at + HOUR,
+                   line=text if text[0] in "=\"" else line(at, text), queue_id="4Vb00X3Qz1")
+    insert(db, "policy_day", day=day - 1, dropped=7)
+
+
 def main():
     db = open_store(sys.argv[1])
     with db:
@@ -268,6 +282,7 @@ def main():
         seed_cases(db)
         seed_messages(db)
         seed_inputs(db)
+        seed_policy(db)
     db.close()
 
 
