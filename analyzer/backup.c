@@ -134,9 +134,9 @@ static void outage_row(struct judge *j, struct backup_domain *d, int64_t begin_u
 {
 	struct backup *b = j->backup;
 	struct backup_outage_row row = { d, begin_us, end_us, d->health.streak, 0 };
-	for (uint8_t r = 1; r < BACKUP_REASONS; r++)
+	for (unsigned r = 1; r < BACKUP_REASONS; r++)
 		if (d->health.cause[r].last_us > d->health.cause[row.reason].last_us)
-			row.reason = r;
+			row.reason = (uint8_t)r;
 	for (size_t i = 0; i < b->n_outages; i++)
 		if (b->outage[i].domain == d && b->outage[i].begin_us == begin_us) {
 			b->outage[i] = row;

@@ -156,7 +156,8 @@ static void table_row(const struct pair *p, struct buf *b)
 	           seconds(p->new, p->new ? p->new->closed_us : 0, "open", &t[3]));
 	peak(b, p->today);
 	peak(b, p->new);
-	buf_printf(b, " %-9s  %-17s  %s %s\n", o->level, o->kind, o->principal_kind, o->principal_id);
+	if (o)
+		buf_printf(b, " %-9s  %-17s  %s %s\n", o->level, o->kind, o->principal_kind, o->principal_id);
 }
 
 static int by_number(const void *x, const void *y)

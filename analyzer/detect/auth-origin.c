@@ -101,31 +101,35 @@ static void note_country(struct state *s, uint16_t cc)
 /* From where the accounts of this site write: one count for each account and network, and for each account at home. */
 struct everybody { uint32_t all, by_country[26 * 26]; };
 
-static uint32_t *country_count(struct memory *m, uint16_t cc)
+#define COUNTRIES (26 * 26)
+
+/* COUNTRIES: unknown. */
+static unsigned country_index(uint16_t cc)
 {
 	unsigned a = (unsigned)(cc >> 8) - 'A', b = (unsigned)(cc & 255) - 'A';
-	return a < 26 && b < 26 ? &((struct everybody *)(void *)m->p)->by_country[a * 26 + b] : NULL;
+	return a < 26 && b < 26 ? a * 26 + b : COUNTRIES;
 }
 
 static void count_place(struct memory *m, const struct principal *p, uint16_t cc)
 {
-	uint32_t *n = country_count(m, cc);
+	struct everybody *e = (struct everybody *)(void *)m->p;
+	unsigned i = country_index(cc);
 	if (p->open_case || p->score >= 4 * NAT)
 		return;
-	((struct everybody *)(void *)m->p)->all++;
-	if (n)
-		++*n;
+	e->all++;
 	memory_touch(m, 0);
-	if (n)
-		memory_touch(m, (size_t)((unsigned char *)n - m->p));
+	if (i == COUNTRIES)
+		return;
+	e->by_country[i]++;
+	memory_touch(m, offsetof(struct everybody, by_country) + i * sizeof e->by_country[0]);
 }
 
 /* Fewer than one in 200 of the places that this site's accounts use are in that country. */
 static bool is_rare(struct memory *m, const struct principal *p, uint16_t cc)
 {
 	const struct everybody *e = (const struct everybody *)(const void *)m->p;
-	const uint32_t *n = country_count(m, cc);
-	bool rare = n && e->all >= 200 && (uint64_t)*n * 200 < e->all;
+	unsigned i = country_index(cc);
+	bool rare = i != COUNTRIES && e->all >= 200 && (uint64_t)e->by_country[i] * 200 < e->all;
 	count_place(m, p, cc);
 	return rare;
 }

@@ -31,7 +31,8 @@ static bool is_listed(const char *list, struct sv extension)
 /* A name ends with its text, a quote, a comma, " | " between amavis's parts: not in the middle of "new.exe-files.txt" or ".com in it.txt". */
 static bool name_ends(struct sv rest)
 {
-	return !rest.n || !memchr("-_.@ ", rest.p[0], 5) || sv_starts(rest, SV(" | "));
+	static const char inside[] = { '-', '_', '.', '@', ' ' };
+	return !rest.n || !memchr(inside, rest.p[0], sizeof inside) || sv_starts(rest, SV(" | "));
 }
 
 /* Whether text has a name that ends in ".exe" or, with bare, the extension "exe" alone. */
