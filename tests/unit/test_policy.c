@@ -193,8 +193,20 @@ static void listed_elsewhere(void **state)
 	policy_fact(&j, &p, &f);
 	assert_int_equal(j.policy->n, 1);
 	assert_int_equal(j.policy->finding[0].count, 1);
+	/* Sendmail's and Exim's words: the client is named, not a domain. */
+	r.client_ip = SV("198.18.0.15");
+	f.class = REPLY_OTHER;
+	r.reply = SV("550 5.7.1 Rejected: 198.18.0.15 listed at bl.example");
+	policy_fact(&j, &p, &f);
+	assert_int_equal(j.policy->finding[0].count, 2);
+	r.reply = SV("envelope domain x.example is listed at dbl.example");
+	policy_fact(&j, &p, &f);
+	r.reply = SV("198.18.0.15 may not relay");
+	policy_fact(&j, &p, &f);
+	assert_int_equal(j.policy->finding[0].count, 2);
 	/* Of principals that are no customer's nothing is noted. */
 	p.kind = PRINCIPAL_OWN_IP;
+	f.class = REPLY_IP_LISTED;
 	policy_fact(&j, &p, &f);
 	assert_int_equal(j.policy->n, 1);
 }
