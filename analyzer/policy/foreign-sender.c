@@ -1,5 +1,5 @@
 /* foreign-sender: mail from envelope addresses that are not the customer's: of no domain of ours, of its own or of its customer's in
- * the inventory. Lists, forwarders and bounces are let be. Off until the inventory names the customers' domains: without it,
+ * the inventory. Lists and forwarders of ours write in a domain of ours, and bounces in none. Off until the inventory names the customers' domains: without it,
  * whoever mails with an address of his own domain would stand here. */
 #include "analyzer/policy.h"
 
@@ -17,7 +17,7 @@ static bool message(struct judge *j, const struct principal *p, const void *opt,
 {
 	const struct options *o = opt;
 	(void)j, (void)p, (void)ret_breach;
-	if (!m->first_report || !m->txn->sender.n || m->expansion)
+	if (!m->first_report || !m->txn->sender.n)
 		return false;
 	return !(o->learned ? m->sender_known : m->own_sender);
 }

@@ -10,6 +10,19 @@ static const struct opt_row rows[] = {
 };
 static const struct opt_table table = { "policy", "listed-client", rows, sizeof(struct options) };
 
+/* Postfix's words the reply table knows; Sendmail ("Rejected: 192.0.2.1 listed at …") and Exim's administrators name the client in theirs.
+ * Where the text names no address it may be the sender's domain that is listed. */
+static bool says_listed(const struct record *r, uint8_t class)
+{
+	static const struct sv words[] = { { " listed at ", 11 }, { " listed in ", 11 }, { " listed on ", 11 }, { " listed by ", 11 } };
+	if (class == REPLY_IP_LISTED)
+		return true;
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (sv_find(r->reply, words[i]) >= 0)
+			return class != REPLY_DOMAIN_LISTED && r->client_ip.n && sv_find(r->reply, r->client_ip) >= 0;
+	return false;
+}
+
 static bool fact(struct judge *j, const struct principal *p, const void *opt, const struct fact_view *f, struct policy_breach *ret_breach)
 {
 	const struct record *r = f->record;
@@ -17,7 +30,7 @@ static bool fact(struct judge *j, const struct principal *p, const void *opt, co
 	/* Of a client elsewhere nothing is known but that it logged in: its address is no customer's. */
 	if (!f->place.own_network)
 		return false;
-	bool refused = r->kind == RECORD_REJECT && f->class == REPLY_IP_LISTED;
+	bool refused = r->kind == RECORD_REJECT && says_listed(r, f->class);
 	bool ranked = r->kind == RECORD_POLICY && sv_eq(r->status, SV("dnsbl"));
 	/* postscreen ranks first and may refuse then: that is one, but its second line names the list. */
 	ret_breach->times = ranked || (refused && !sv_ends(r->program, SV("/postscreen")));

@@ -143,6 +143,74 @@ static void report(uint32_t n, uint32_t more, bool first)
 	policy_message(&j, &p, &m);
 }
 
+static void outcome(struct txn_rcpt *r, uint8_t status, bool changed, uint32_t attempts)
+{
+	r->status = status;
+	r->changed = changed;
+	r->attempts = attempts;
+}
+
+/* A relayed message counts once, in the report in which it first leaves our domains. */
+static void relayed_in_several_reports(void **state)
+{
+	const struct policy_rule *rule = policy_rule_named(SV("unauthenticated"));
+	struct { bool enabled; } on = { true };
+	char id[] = "198.18.0.5";
+	struct principal p = { .kind = PRINCIPAL_HOST, .id = id };
+	struct txn_rcpt r[2] = { { .recipient = SV("a@known.example") }, { .recipient = SV("b@other.example") } };
+	struct txn t = { .sender = SV("a@isp.example"), .sender_known = true, .rcpt = r, .n_rcpt = 2 };
+	struct message_view m = { .txn = &t, .at_us = NOW, .first_report = true };
+	struct policy_breach b = { .times = 1 };
+	struct err e;
+	(void)state;
+	j.enrich = enrich_new(&conf, &e);
+	assert_non_null(rule);
+	outcome(&r[0], TXN_PENDING, false, 0), outcome(&r[1], TXN_PENDING, false, 0);
+	assert_false(rule->message(&j, &p, &on, &m, &b)); /* nothing has left yet */
+	m.first_report = false;
+	outcome(&r[0], TXN_SENT, true, 1);
+	assert_true(rule->message(&j, &p, &on, &m, &b));
+	assert_true(b.times == 1 && b.value == 1);
+	outcome(&r[0], TXN_SENT, false, 1), outcome(&r[1], TXN_DEFERRED, true, 1);
+	assert_true(rule->message(&j, &p, &on, &m, &b));
+	assert_true(b.times == 0 && b.value == 2);
+	outcome(&r[1], TXN_SENT, true, 2);
+	assert_false(rule->message(&j, &p, &on, &m, &b));
+	enrich_free(j.enrich);
+}
+
+/* An account that logs in from a listed address elsewhere is nobody's listed client. */
+static void listed_elsewhere(void **state)
+{
+	char id[] = "a";
+	struct principal p = account(id);
+	struct record r = { .kind = RECORD_REJECT, .program = SV("postfix/smtpd") };
+	struct fact_view f = { .record = &r, .line = SV("x"), .at_us = NOW, .class = REPLY_IP_LISTED };
+	(void)state;
+	policy_fact(&j, &p, &f);
+	assert_int_equal(j.policy->n, 0);
+	f.place.own_network = true;
+	policy_fact(&j, &p, &f);
+	assert_int_equal(j.policy->n, 1);
+	assert_int_equal(j.policy->finding[0].count, 1);
+	/* Sendmail's and Exim's words: the client is named, not a domain. */
+	r.client_ip = SV("198.18.0.15");
+	f.class = REPLY_OTHER;
+	r.reply = SV("550 5.7.1 Rejected: 198.18.0.15 listed at bl.example");
+	policy_fact(&j, &p, &f);
+	assert_int_equal(j.policy->finding[0].count, 2);
+	r.reply = SV("envelope domain x.example is listed at dbl.example");
+	policy_fact(&j, &p, &f);
+	r.reply = SV("198.18.0.15 may not relay");
+	policy_fact(&j, &p, &f);
+	assert_int_equal(j.policy->finding[0].count, 2);
+	/* Of principals that are no customer's nothing is noted. */
+	p.kind = PRINCIPAL_OWN_IP;
+	f.class = REPLY_IP_LISTED;
+	policy_fact(&j, &p, &f);
+	assert_int_equal(j.policy->n, 1);
+}
+
 static void recipients_that_come_to_light(void **state)
 {
 	(void)state;
@@ -152,7 +220,9 @@ static void recipients_that_come_to_light(void **state)
 	report(31, 1, false);
 	assert_int_equal(j.policy->n, 1);
 	report(80, 49, false);
-	report(80, 0, false);
+	j.policy->finding[0].last_us = 5;
+	report(80, 0, false); /* says nothing new about it */
+	assert_int_equal(j.policy->finding[0].last_us, 5);
 	assert_int_equal(j.policy->finding[0].count, 1);
 	assert_int_equal(j.policy->finding[0].largest, 80);
 	report(31, 31, true); /* another message */
@@ -168,6 +238,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(old_days_leave_after_a_commit, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_day_has_a_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(loaded_findings_go_on, setup, teardown),
+		cmocka_unit_test_setup_teardown(relayed_in_several_reports, setup, teardown),
+		cmocka_unit_test_setup_teardown(listed_elsewhere, setup, teardown),
 		cmocka_unit_test_setup_teardown(recipients_that_come_to_light, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
