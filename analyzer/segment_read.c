@@ -79,7 +79,9 @@ static int check_header(struct segment *s, struct err *e)
 	if (s->n < sizeof s->h || memcmp(s->map, SEGMENT_MAGIC, 8) != 0)
 		return err_set(e, "%s: not a segment of messages", s->path);
 	memcpy(&s->h, s->map, sizeof s->h);
-	if (s->h.sections != SECTIONS)
+	if (s->h.sections == SECTION_M_cwd) /* of before: that column is empty */
+		s->h.section[SECTION_M_cwd] = (struct segment_section){ .packed = { .scale = 1 } };
+	else if (s->h.sections != SECTIONS)
 		return err_set(e, "%s: made by another version", s->path);
 	s->words = s->h.words[0] + s->h.words[1];
 	if (s->words < s->h.words[0])
