@@ -189,6 +189,17 @@ static void guard_list(const struct judge *j, const struct acase *c, struct buf 
 	buf_fini(&all);
 }
 
+/* Where to look for the script. The text is the program's own. */
+static void folder(const struct suspicion *s, struct buf *out)
+{
+	if (!s || !s->folder)
+		return;
+	buf_puts(out, " Sent from the folder \"");
+	for (const char *p = s->folder; *p; p++)
+		buf_addc(out, (unsigned char)*p < 0x20 || *p == 0x7f || *p == '"' ? '?' : *p);
+	buf_puts(out, "\".");
+}
+
 static void render(const struct judge *j, struct acase *c)
 {
 	size_t first = dominant(c);
@@ -203,6 +214,7 @@ static void render(const struct judge *j, struct acase *c)
 		t->since_us[d] = detector_registry[d]->since(slab);
 	}
 	buf_addsv(&t->sentence, buf_sv(&t->why[first]));
+	folder(c->principal->suspicion, &t->sentence);
 	also_sentences(c, t, first, &t->also_json);
 	counter_evidence(c, acase_has_history(j, c), &t->counter_evidence);
 	guard_list(j, c, &t->guards_json);

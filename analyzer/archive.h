@@ -34,7 +34,8 @@ enum archive_key { ARCHIVE_SENDER, ARCHIVE_RECIPIENT, ARCHIVE_ACCOUNT, ARCHIVE_C
 struct archive_query {
 	struct sv key[ARCHIVE_KEYS]; /* absent = any. All given ones must match. Addresses match without regard to case;
 	                              * "@domain" matches every address of the domain; <> brackets are ignored.
-	                              * An empty sender means the null sender. */
+	                              * An empty sender means the null sender. An account is a log-in or, whole, the login
+	                              * name of a local user whose program gave the message. */
 	bool substring;              /* sender, recipient and account match anywhere inside */
 	int64_t since_us, until_us;  /* 0 = open; compared with last_us and first_us */
 	size_t limit, offset;        /* newest first */

@@ -97,7 +97,9 @@ static bool row_matches(const struct archive_query *q, const struct txn *t)
 		return false;
 	for (int k = 0; k < ARCHIVE_KEYS; k++) {
 		bool inside = q->substring && (k == ARCHIVE_SENDER || k == ARCHIVE_ACCOUNT);
-		if (k != ARCHIVE_RECIPIENT && q->key[k].p && !archive_key_matches(value[k], q->key[k], inside))
+		if (k == ARCHIVE_RECIPIENT || !q->key[k].p || archive_key_matches(value[k], q->key[k], inside))
+			continue;
+		if (k != ARCHIVE_ACCOUNT || !archive_may_be_user(q->key[k]) || !archive_key_matches(t->local_user, q->key[k], false))
 			return false;
 	}
 	if (!q->key[ARCHIVE_RECIPIENT].p)

@@ -173,6 +173,8 @@ static void gather(struct principal *p, const struct message_view *m)
 	if (m->first_report) {
 		char ip[48];
 		s->messages++;
+		if (m->txn->cwd.n)
+			suspicion_add_folder(s, m->txn->cwd);
 		if (m->place.has_ip) {
 			ip[ipaddr_text(&m->place.ip, ip)] = 0;
 			suspicion_add_source(s, ip, m->txn->client_name.p ? m->txn->client_name : SV(""), m->place.geo.country, m->place.geo.asn, m->at_us);

@@ -36,5 +36,7 @@ int segment_txn(struct segment *s, uint32_t index, struct arena *a, struct txn *
 
 /* What is compared: lower case, without <>. Used by the tail of rows too. */
 bool archive_key_matches(struct sv value, struct sv key, bool substring);
+/* Can an account that is looked for be the login name of a local user? That one matches whole only. */
+bool archive_may_be_user(struct sv key);
 
 #endif

@@ -79,7 +79,9 @@ static int check_header(struct segment *s, struct err *e)
 	if (s->n < sizeof s->h || memcmp(s->map, SEGMENT_MAGIC, 8) != 0)
 		return err_set(e, "%s: not a segment of messages", s->path);
 	memcpy(&s->h, s->map, sizeof s->h);
-	if (s->h.sections != SECTIONS)
+	if (s->h.sections == SECTION_M_cwd) /* of before: that column is empty */
+		s->h.section[SECTION_M_cwd] = (struct segment_section){ .packed = { .scale = 1 } };
+	else if (s->h.sections != SECTIONS)
 		return err_set(e, "%s: made by another version", s->path);
 	s->words = s->h.words[0] + s->h.words[1];
 	if (s->words < s->h.words[0])
@@ -283,6 +285,11 @@ bool archive_key_matches(struct sv value, struct sv key, bool substring)
 	return folded_inside(value, key);
 }
 
+bool archive_may_be_user(struct sv key)
+{
+	return key.n && key.p[0] != '@';
+}
+
 /* Which dictionary words answer to a key: a few, or a bit per word. */
 #define FEW 8u
 struct wanted { uint32_t few[FEW]; unsigned n; uint8_t *bit; bool any; };
@@ -463,24 +470,28 @@ static void mark_column(struct segment *s, const struct wanted *w, int c, bool r
 /* The candidates (NULL: all messages) that answer to this key, too. False in *ret_any: none does; then nothing was touched. */
 static int narrow(struct segment *s, enum archive_key k, struct sv key, bool substring, uint8_t **candidate, bool *ret_any, struct err *e)
 {
-	struct wanted w = { .n = 0 };
-	if (want_words(s, k, key, substring, &w, e) < 0) {
+	struct wanted w = { .n = 0 }, user = { .n = 0 };
+	if (want_words(s, k, key, substring, &w, e) < 0 || (k == ARCHIVE_ACCOUNT && archive_may_be_user(key) && want_exact(s, WORD_OTHER, key, false, &user, e) < 0)) {
 		free(w.bit);
+		free(user.bit);
 		return -1;
 	}
-	*ret_any = w.any;
-	if (w.any) {
+	*ret_any = w.any || user.any;
+	if (*ret_any) {
 		uint8_t *marks = xcalloc(s->h.messages + 1u, 1);
 		bool recipients = k == ARCHIVE_RECIPIENT;
 		mark_column(s, &w, key_section[k], recipients, marks);
 		if (recipients)
 			mark_column(s, &w, SECTION_R_orig_recipient, true, marks);
+		if (user.any)
+			mark_column(s, &user, SECTION_M_local_user, false, marks);
 		for (uint32_t i = 0; *candidate && i < s->h.messages; i++)
 			marks[i] &= (*candidate)[i];
 		free(*candidate);
 		*candidate = marks;
 	}
 	free(w.bit);
+	free(user.bit);
 	return 0;
 }
 

@@ -4,9 +4,10 @@
 #include "analyzer/store.h"
 #include "lib/wire.h"
 
-/* version · zone · odd messages · top · number of slabs · (detector's tag, size, slab) … · suspicion. A detector whose state changed its size or
+/* version · zone · odd messages · top · number of slabs · (detector's tag, size, slab) … · suspicion and its folder. A detector whose state changed its size or
  * that is new starts afresh; the others keep what they know. Slabs of idle principals are mostly zero: those bytes are left out. */
-#define STATE_VERSION 3
+#define STATE_VERSION 4
+#define FOLDERLESS_VERSION 3 /* and before: without the suspicion's folder */
 #define RAW_VERSION 2 /* and before: names, and all bytes */
 #define GAP 3         /* so many zero bytes are shorter as a number */
 
@@ -102,6 +103,8 @@ void store_state_encode(const struct judge *j, const struct principal *p, struct
 	if (p->suspicion) {
 		suspicion_encode(p->suspicion, &s);
 		wire_put_sv(out, buf_sv(&s));
+		wire_put_sv(out, p->suspicion->folder ? sv_cstr(p->suspicion->folder) : (struct sv){ 0 });
+		wire_put_u(out, p->suspicion->votes);
 		buf_fini(&s);
 	} else {
 		wire_put_sv(out, (struct sv){ 0 });
@@ -159,5 +162,10 @@ int store_state_decode(const struct judge *j, struct principal *p, struct sv blo
 	struct sv suspicion = wire_get_sv(&w);
 	if (suspicion.p)
 		p->suspicion = suspicion_decode(suspicion);
+	if (p->suspicion && version > FOLDERLESS_VERSION) {
+		struct sv folder = wire_get_sv(&w);
+		p->suspicion->folder = folder.p ? xsvdup(folder) : NULL;
+		p->suspicion->votes = (uint32_t)wire_get_u(&w);
+	}
 	return w.bad ? -1 : 0;
 }

@@ -22,6 +22,7 @@ void suspicion_free(struct suspicion *s)
 		free(s->source[i].name);
 	for (size_t i = 0; i < s->n_domains; i++)
 		free(s->domain[i].domain);
+	free(s->folder);
 	journal_free(s->journal);
 	free(s);
 }
@@ -105,6 +106,20 @@ void suspicion_add_domain(struct suspicion *s, struct sv domain, bool refused)
 		free(least->domain);
 	}
 	*least = (struct suspicion_domain){ xsvdup(domain), inherited + 1, refused };
+}
+
+/* Whoever has the majority stays (Boyer and Moore 1981). */
+void suspicion_add_folder(struct suspicion *s, struct sv folder)
+{
+	if (s->folder && sv_eq(sv_cstr(s->folder), folder)) {
+		s->votes++;
+	} else if (s->votes) {
+		s->votes--;
+	} else {
+		free(s->folder);
+		s->folder = xsvdup(folder);
+		s->votes = 1;
+	}
 }
 
 /* --- the store's form --------------------------------------------------------------------------------------------- */
@@ -205,5 +220,9 @@ struct suspicion *suspicion_copy(const struct suspicion *s)
 	suspicion_encode(s, &b);
 	struct suspicion *copy = suspicion_decode(buf_sv(&b));
 	buf_fini(&b);
+	if (copy && s->folder)
+		copy->folder = xstrdup(s->folder);
+	if (copy)
+		copy->votes = s->votes;
 	return copy;
 }

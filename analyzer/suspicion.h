@@ -25,6 +25,8 @@ struct suspicion {
 	size_t n_sources;
 	struct suspicion_domain domain[SUSPICION_DOMAINS];
 	size_t n_domains;
+	char *folder;          /* where most of the messages were given to the server, by a vote; NULL: no message said it */
+	uint32_t votes;
 	struct journal *journal; /* owned; NULL until the evidence changed */
 };
 
@@ -33,11 +35,13 @@ void suspicion_free(struct suspicion *s);
 void suspicion_add_line(struct suspicion *s, int64_t at_us, size_t detector, struct sv line);
 void suspicion_add_source(struct suspicion *s, const char *ip, struct sv name, const char *country, uint32_t asn, int64_t at_us);
 void suspicion_add_domain(struct suspicion *s, struct sv domain, bool refused);
+/* A message was given to the server by a program in that folder. */
+void suspicion_add_folder(struct suspicion *s, struct sv folder);
 /* Slot of the line with that number, or -1 when it was overwritten. */
 int suspicion_slot(const struct suspicion *s, uint32_t number);
 /* What it takes of memory, about. */
 size_t suspicion_bytes(const struct suspicion *s);
-/* To and from the store. */
+/* To and from the store, but for the folder. */
 void suspicion_encode(const struct suspicion *s, struct buf *out);
 struct suspicion *suspicion_decode(struct sv bytes);
 struct suspicion *suspicion_copy(const struct suspicion *s);

@@ -119,6 +119,8 @@ static void accepted(struct correlate *c, const struct record *r, struct sv line
 	if (r->uid != RECORD_UNSET || r->local_user.p) {
 		o->uid = r->uid == RECORD_UNSET ? -1 : r->uid;
 		o->piped = true;
+		if (r->local_user.p)
+			open_set(c, o, &o->cwd, cwd_of(&c->cwd, o->host, r));
 		if (r->sender.p && !o->sender_known)
 			open_set(c, o, &o->sender, sv_take(r->sender, ADDRESS_MAX));
 	}
@@ -477,6 +479,8 @@ void correlate_record(struct correlate *c, const struct record *r, struct sv lin
 			c->sink.fact(c->sink.ctx, c->seq, &told, line);
 		}
 	}
+	if (r->cwd.p)
+		cwd_called(&c->cwd, open_host(c, r->host), r);
 	char id[OPEN_ID_BYTES];
 	if (!open_id(r->queue_id, id))
 		return;

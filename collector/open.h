@@ -4,6 +4,7 @@
 #define COLLECTOR_OPEN_H
 
 #include "collector/correlate.h"
+#include "collector/cwd.h"
 #include "collector/pool.h"
 #include "lib/buf.h"
 
@@ -27,7 +28,7 @@ enum open_list { OPEN_FRESH, OPEN_QUEUED, OPEN_LISTS };
 enum open_due { OPEN_DUE_NOT, OPEN_DUE_REPORT, OPEN_DUE_LINGER, OPEN_DUES };
 
 /* T(name): every text of a message's head. */
-#define OPEN_TEXTS(T) T(message_id) T(client_ip) T(client_name) T(account) T(auth_method) T(sender) T(parent) T(local_user) T(subject)
+#define OPEN_TEXTS(T) T(message_id) T(client_ip) T(client_name) T(account) T(auth_method) T(sender) T(parent) T(local_user) T(subject) T(cwd)
 
 struct open_msg {
 	uint32_t host, first_key, n_keys, keys_open; /* keys_open: other queue ids of it that are not removed yet */
@@ -97,6 +98,7 @@ struct correlate {
 	struct open_host *host;
 	uint32_t n_host, cap_host, last_host;
 	struct open_ends list[OPEN_LISTS], due[OPEN_DUES];
+	struct cwd_table cwd;
 	struct txn_rcpt *out; /* scratch of a report */
 	size_t out_cap;
 };

@@ -85,7 +85,7 @@ static void txn_of(struct correlate *c, uint32_t i, uint32_t flags, bool ended, 
 		.auth_method = open_get(m, m->auth_method), .sender = open_get(m, m->sender),
 		.sender_known = m->sender_known || m->sender.at != OPEN_NONE, .uid = m->uid, .size = m->size, .nrcpt = m->nrcpt,
 		.parent_queue_id = open_get(m, m->parent), .local_user = open_get(m, m->local_user),
-		.subject = open_get(m, m->subject), .origin = (uint8_t)origin(m), .flags = flags,
+		.cwd = open_get(m, m->cwd), .subject = open_get(m, m->subject), .origin = (uint8_t)origin(m), .flags = flags,
 	};
 	t->n_rcpt = rcpts_out(c, m, ended);
 	t->rcpt = c->out;

@@ -177,6 +177,7 @@ static void load_head(struct correlate *c, struct wire *w)
 		if (w->bad || open_host(c, name) != i)
 			w->bad = true;
 	}
+	cwd_load(&c->cwd, w, c->n_host);
 }
 
 int correlate_load(struct correlate *c, struct wire *w)

@@ -5,7 +5,7 @@
 #include "collector/open.h"
 #include "lib/wire.h"
 
-#define SNAPSHOT_VERSION 5u
+#define SNAPSHOT_VERSION 6u
 
 void snapshot_fini(struct snapshot *s)
 {
@@ -149,6 +149,7 @@ void correlate_save(const struct correlate *c, struct buf *out)
 	wire_put_u(out, c->n_host);
 	for (uint32_t i = 0; i < c->n_host; i++)
 		wire_put_sv(out, sv_make(c->host[i].name, c->host[i].n));
+	cwd_save(&c->cwd, out);
 	for (unsigned l = 0; l < OPEN_LISTS; l++) {
 		uint32_t n = 0;
 		for (uint32_t m = c->list[l].first; m != OPEN_NONE; m = c->msg[m].list_next)

@@ -21,6 +21,8 @@ static void table_row(const struct txn *t, struct buf *out)
 {
 	buf_printf(out, "%s  %-12.*s %.*s <%.*s>%s%.*s\n", times_text(t->last_us, t->utc_offset_s).s, SVARG(t->queue_id), SVARG(t->client_ip),
 	           SVARG(t->sender), t->account.n ? " account " : "", SVARG(t->account));
+	if (t->local_user.n || t->cwd.n)
+		buf_printf(out, "    %s%.*s%s%.*s\n", t->local_user.n ? "user " : "", SVARG(t->local_user), t->cwd.n ? " in " : "", SVARG(t->cwd));
 	for (size_t i = 0; i < t->n_rcpt; i++)
 		buf_printf(out, "    %-8s %.*s %.*s\n", txn_status_name((enum txn_status)t->rcpt[i].status), SVARG(t->rcpt[i].recipient), SVARG(t->rcpt[i].reply));
 }

@@ -5,7 +5,7 @@
 #include "lib/reply_class.h"
 #include "lib/wire.h"
 
-#define TXN_WIRE_VERSION 3 /* 1: without local_user; 2: without subject */
+#define TXN_WIRE_VERSION 4 /* 1: without local_user; 2: without subject; 3: without cwd */
 
 static const char *const status_names[TXN_STATUS_COUNT] = { "pending", "sent", "deferred", "bounced", "expired" };
 static const char *const origin_names[TXN_ORIGIN_COUNT] = { "smtp", "submission", "local", "script", "bounce", "forward" };
@@ -53,6 +53,7 @@ void txn_encode(const struct txn *t, struct buf *out)
 #undef T
 	wire_put_sv(out, t->local_user);
 	wire_put_sv(out, t->subject);
+	wire_put_sv(out, t->cwd);
 	wire_put_i(out, t->uid);
 	wire_put_i(out, t->size);
 	wire_put_i(out, t->nrcpt);
@@ -114,6 +115,8 @@ static void head_decode(struct wire *w, struct txn *t)
 		t->local_user = wire_get_sv(w);
 	if (version >= 3)
 		t->subject = wire_get_sv(w);
+	if (version >= 4)
+		t->cwd = wire_get_sv(w);
 	t->uid = wire_get_i(w);
 	t->size = wire_get_i(w);
 	t->nrcpt = wire_get_i(w);
@@ -209,6 +212,7 @@ static void head_json(const struct txn *t, struct buf *out)
 	if (t->uid >= 0)
 		jsonw_field_int(out, SV("uid"), t->uid);
 	jsonw_field_text(out, SV("local_user"), t->local_user);
+	jsonw_field_text(out, SV("cwd"), t->cwd);
 	jsonw_field_text(out, SV("subject"), t->subject);
 	if (t->sender_known)
 		jsonw_field_text(out, SV("sender"), t->sender.p ? t->sender : SV(""));

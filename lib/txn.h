@@ -25,6 +25,7 @@ enum txn_origin { TXN_SMTP, TXN_SUBMISSION, TXN_LOCAL, TXN_SCRIPT, TXN_BOUNCE, T
 #define TXN_LINE_BYTES 480
 
 #define TXN_SUBJECT_BYTES 120
+#define TXN_CWD_BYTES 200
 
 struct txn_rcpt {
 	struct sv recipient, orig_recipient; /* orig_recipient absent when the same */
@@ -49,6 +50,7 @@ struct txn {
 	bool sender_known; /* false: no envelope line seen; an empty known sender is the null sender <> */
 	int64_t uid;       /* -1 absent */
 	struct sv local_user; /* login name of the process that gave it to the MTA, where the log has no number */
+	struct sv cwd;     /* the folder in which a local program called the server, where the log says it; the program chose it */
 	struct sv subject; /* where the log has it, at most TXN_SUBJECT_BYTES; the archive does not keep it */
 	int64_t size;      /* bytes, -1 absent */
 	int64_t nrcpt;     /* as the envelope line says, -1 absent */

@@ -100,6 +100,7 @@ struct json_object *message_json(const struct txn *t)
 	if (t->uid >= 0)
 		json_put_int(o, "uid", t->uid);
 	put_sv(o, "local_user", t->local_user);
+	put_sv(o, "cwd", t->cwd);
 	if (t->size >= 0)
 		json_put_int(o, "size", t->size);
 	put_sv(o, "parent_queue_id", t->parent_queue_id);

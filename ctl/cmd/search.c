@@ -10,6 +10,7 @@ static void help(FILE *f)
 	fputs("usage: abusewatch search [-c CONF] [--sender X] [--recipient X] [--account X] [--client IP] [--queue-id ID]\n"
 	      "                         [--message-id ID] [--since T] [--until T] [--substring] [--limit N] [--format F]\n"
 	      "  --sender, --recipient  an address, @domain for all of a domain, \"\" for the null sender\n"
+	      "  --account              who logged in, or the local user (script) who gave the message to the server\n"
 	      "  --substring            sender, recipient and account match anywhere inside\n"
 	      "  --since, --until T     RFC 3339, a date, or back from now: 2h, 7d\n"
 	      "  --limit N              at most N messages, newest first [100; 0 = all]\n"

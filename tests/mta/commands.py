@@ -140,6 +140,27 @@ def policies():
     check("backtest is about detectors", ended(r, 2, 'no detector "size"'), r.stderr.decode())
 
 
+def users():
+    """Messages of local programs are found by the user's name, however the name is written; the folder stands beside it, as text."""
+    lines = []
+    for n, (user, folder) in enumerate((("web12", "a"), ("web12", "b\x1b[31m\x07"), ("web1", "c"), ("web12x", "d"))):
+        stamp, q = "%d-11-20 10:%02d:00 " % (YEAR, n), "1vAaa%d-000001-01" % n
+        lines += [stamp + "cwd=/home/%s/%s 3 args: /usr/sbin/sendmail -t" % (user, folder), stamp + q + " <= x@isp.example U=%s P=local S=9" % user,
+                  stamp + q + " => y@far.example R=r T=t", stamp + q + " Completed"]
+    stamp = "%d-11-20 11:00:00 " % YEAR
+    lines += [stamp + "1vAab0-000001-01 <= web12@isp.example H=(c) [203.0.113.9] P=esmtpa A=login:WEB12 S=9", stamp + "1vAab0-000001-01 => y@far.example R=r T=t", stamp + "1vAab0-000001-01 Completed"]
+    write("users.log", "\n".join(lines) + "\n")
+    write("u.conf", 'store = "u.db"\nsource "web" { path = "users.log" mta = "exim" timezone = "UTC" }\n')
+    run("import", "-c", "u.conf", "users.log")
+    found = lambda *a: sorted((m.get("local_user", ""), m.get("cwd", "").encode()) for m in map(json.loads, run("search", "-c", "u.conf", *a).stdout.splitlines()))
+    both = [("", b""), ("web12", b"/home/web12/a"), ("web12", b"/home/web12/b\x1b[31m\x07")]
+    check("search --account finds a local user", found("--account", "web12") == both and found("--account", "Web12") == both, str(found("--account", "web12")))
+    check("search --account --substring: local users whole", found("--account", "web1", "--substring") == [("", b""), ("web1", b"/home/web1/c")], str(found("--account", "web1", "--substring")))
+    check("search --account of nobody", found("--account", "web") == found("--account", "@web12") == [])
+    table = run("search", "-c", "u.conf", "--account", "web12", "--format", "table").stdout
+    check("search as a table: user and folder, tame", b"user web12 in /home/web12/a\n" in table and not any(c < 32 and c != 10 for c in table), str(table))
+
+
 def by_hand():
     """The collector under head: ends when nobody reads any more."""
     with open("mail.log", "wb") as f:
@@ -160,5 +181,6 @@ configs()
 classes()
 hostile()
 policies()
+users()
 by_hand()
 stores()

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """script.py ABUSEWATCH: an Exim mainlog in which a customer's script, known by its user's name only, writes to four clients a day for
-three weeks and to hundreds of strangers on the last day: the user is the principal of the case, as a script."""
+three weeks and to hundreds of strangers on the last day: the user is the principal of the case, as a script, and the sentence names the folder
+that Exim's cwd= lines tell. The store is found again by the user's name, and the messages carry the folder."""
 import datetime
 import json
 import os
@@ -15,6 +16,7 @@ DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 def message(when, n, recipient, known):
     queue_id = "1vA%s%s%s-%06d-%02d" % (DIGITS[n // 3844 % 62], DIGITS[n // 62 % 62], DIGITS[n % 62], n, n % 97)
     stamp = when.strftime("%Y-%m-%d %H:%M:%S ") + queue_id
+    yield when.strftime("%Y-%m-%d %H:%M:%S ") + f"cwd=/home/web12/public_html/{'wp-content' if recipient[0] == 'u' else 'shop'} 3 args: /usr/sbin/sendmail -t -i"
     yield f"{stamp} <= web12@host.example U=web12 P=local S=900 id={queue_id}@host.example"
     if known:
         yield f'{stamp} => {recipient} R=dnslookup T=remote_smtp H=mx.far.example [203.0.113.25] C="250 ok"'
@@ -45,4 +47,6 @@ with tempfile.TemporaryDirectory() as folder:
     said = subprocess.run([aw, "import", "-c", conf, path], capture_output=True, text=True)
     cases = [json.loads(l) for l in subprocess.run([aw, "cases", "-c", conf, "--format", "ndjson"], capture_output=True).stdout.splitlines()]
     good = len(cases) == 1 and cases[0]["principal"] == {"kind": "script", "id": "web12"} and cases[0]["sentence"].startswith("user web12 ")
+    sentence = cases[0]["sentence"] if cases else ""
+    print('ok exim script in its folder' if sentence.endswith(' Sent from the folder "/home/web12/public_html/wp-content".') else f"not ok exim script in its folder - {sentence}")
     print("ok exim script is its user's" if good else f"not ok exim script is its user's - {said.stderr.strip()[:200]} {str(cases)[:300]}")

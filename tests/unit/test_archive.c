@@ -28,6 +28,8 @@ static struct txn message(int n, char text[8][64], struct txn_rcpt r[2])
 	r[1] = (struct txn_rcpt){ .recipient = SV("both@c.example"), .status = TXN_BOUNCED, .dsn = SV("5.1.1"), .reply = SV("550 no") };
 	return (struct txn){ .host = SV("mx1"), .mta = SV("postfix"), .queue_id = sv_cstr(text[0]), .message_id = sv_cstr(text[1]),
 		             .sender = sv_cstr(text[2]), .sender_known = true, .client_ip = sv_cstr(text[4]), .uid = -1, .size = n, .nrcpt = 2,
+		             .account = n % 10 == 4 ? SV("Web9@a.example") : n % 10 == 5 ? SV("web9") : (struct sv){ 0 },
+		             .local_user = n % 10 == 6 ? SV("web9") : n % 10 == 7 ? SV("web99") : (struct sv){ 0 }, .cwd = n % 10 == 6 ? SV("/home/web9") : (struct sv){ 0 },
 		             .first_us = DAY0 + n * US_PER_S, .last_us = DAY0 + n * US_PER_S, .rcpt = r, .n_rcpt = 2, .complete = true };
 }
 
@@ -95,6 +97,12 @@ static void every_key_finds_in_rows_and_in_segments(void **state)
 		assert_int_equal(find(f, ARCHIVE_SENDER, SV("nobody@a.example"), false).n, 0);
 		assert_int_equal(find(f, ARCHIVE_CLIENT, SV("198.18.0.5"), false).n, round ? 46 : 1);
 		assert_int_equal(find(f, ARCHIVE_ACCOUNT, SV("x"), false).n, 0);
+		size_t tenth = round ? 910 : 10;
+		assert_int_equal(find(f, ARCHIVE_ACCOUNT, SV("WEB9"), false).n, 2 * tenth); /* log-ins and local users of that name */
+		assert_int_equal(find(f, ARCHIVE_ACCOUNT, SV("web99"), false).n, tenth);
+		assert_int_equal(find(f, ARCHIVE_ACCOUNT, SV("web9"), true).n, 3 * tenth); /* within log-ins, local users whole */
+		assert_int_equal(find(f, ARCHIVE_ACCOUNT, SV("@a.example"), false).n, tenth);
+		assert_int_equal(find(f, ARCHIVE_ACCOUNT, SV(""), false).n, 0);
 	}
 }
 

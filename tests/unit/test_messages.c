@@ -408,10 +408,44 @@ static void hostile_snapshots_are_refused(void **state)
 	free_scripts(v);
 }
 
+/* What Exim was called in is remembered across a restart between any two lines. */
+static void resuming_keeps_folders(void **state)
+{
+	struct buf log = { 0 };
+	struct run whole = { 0 };
+	(void)state;
+	for (unsigned i = 0; i < 120; i++) { /* some wait for ever, and more processes than there is room for */
+		unsigned pid = 100 + i * 37 % 50;
+		if (i % 3)
+			buf_printf(&log, "2026-11-24 09:00:%02u [%u] cwd=/home/web%u/www 3 args: /usr/sbin/sendmail -t\n", i / 4, pid, i % 7);
+		if (i % 2)
+			buf_printf(&log, "2026-11-24 09:00:%02u cwd=/home/web%u/www 3 args: /usr/sbin/sendmail -t\n", i / 4, i % 5);
+		const char *with = i % 5 ? "" : " [117]";
+		buf_printf(&log, "2026-11-24 09:00:%02u%s 1vNlAb-0000000%04u-0aaa <= a@isp.example U=web%u P=local S=1 for b@far.example\n", i / 4, with, i, i % 5);
+		buf_printf(&log, "2026-11-24 09:00:%02u%s 1vNlAb-0000000%04u-0aaa => b@far.example R=r T=t\n", i / 4, with, i);
+		buf_printf(&log, "2026-11-24 09:00:%02u%s 1vNlAb-0000000%04u-0aaa Completed\n", i / 4, with, i);
+	}
+	rnd_state = 1;
+	run_through(&whole, buf_sv(&log), 0, 0);
+	assert_true(sv_find(buf_sv(&whole.out), SV("\"cwd\":\"/home/web")) > 0);
+	for (uint32_t seed = 1; seed <= 25; seed++) {
+		struct run r = { 0 };
+		rnd_state = seed;
+		run_through(&r, buf_sv(&log), 1, 0);
+		assert_int_equal(r.out.n, whole.out.n);
+		assert_memory_equal(r.out.p, whole.out.p, r.out.n);
+		stop(&r);
+		buf_fini(&r.out);
+	}
+	stop(&whole);
+	buf_fini(&whole.out);
+	buf_fini(&log);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(interleaving_does_not_matter), cmocka_unit_test(resuming_changes_nothing),
+		cmocka_unit_test(interleaving_does_not_matter), cmocka_unit_test(resuming_changes_nothing), cmocka_unit_test(resuming_keeps_folders),
 		cmocka_unit_test(memory_is_bounded), cmocka_unit_test(reports_when_it_should),
 		cmocka_unit_test(hostile_snapshots_are_refused),
 	};

@@ -39,7 +39,7 @@ static struct txn sample(struct txn_rcpt *r)
 	r[1] = (struct txn_rcpt){ .recipient = SV("c@d.example"), .orig_recipient = SV(""), .status = TXN_SENT, .local = true };
 	return (struct txn){ .seq = 7, .at_us = 1795312868000000, .first_us = 1795312860000000, .last_us = 1795312868000000,
 		.utc_offset_s = 3600, .host = SV("mx"), .mta = SV("postfix"), .queue_id = SV("4104E3D"), .sender = SV(""),
-		.sender_known = true, .uid = -1, .local_user = SV("web12"), .size = 1234, .nrcpt = 2, .origin = TXN_BOUNCE, .complete = true,
+		.sender_known = true, .uid = -1, .local_user = SV("web12"), .cwd = SV("/home/web12/www"), .size = 1234, .nrcpt = 2, .origin = TXN_BOUNCE, .complete = true,
 		.flags = TXN_HEAD_MISSING | TXN_REINJECTED, .rcpt = r, .n_rcpt = 2, .lines = { SV("line one"), SV("\xff\0x") }, .n_lines = 2 };
 }
 
@@ -80,7 +80,7 @@ static void transaction_text(void **state)
 	txn_json(&t, &b);
 	assert_string_equal(buf_cstr(&b),
 		"{\"host\":\"mx\",\"mta\":\"postfix\",\"queue_id\":\"4104E3D\",\"first_time\":\"2026-11-22T03:01:00+01:00\","
-		"\"last_time\":\"2026-11-22T03:01:08+01:00\",\"local_user\":\"web12\",\"sender\":\"\",\"size\":1234,\"nrcpt\":2,\"origin\":\"bounce\","
+		"\"last_time\":\"2026-11-22T03:01:08+01:00\",\"local_user\":\"web12\",\"cwd\":\"/home/web12/www\",\"sender\":\"\",\"size\":1234,\"nrcpt\":2,\"origin\":\"bounce\","
 		"\"complete\":true,\"flags\":[\"head_missing\",\"reinjected\"],\"recipients\":[{\"recipient\":\"a@b.example\","
 		"\"status\":\"bounced\",\"dsn\":\"5.1.1\",\"reply\":\"550 no \\\"such\\\" user\",\"reply_class\":\"unknown-user\","
 		"\"relay_host\":\"mx.b.example\",\"relay_ip\":\"192.0.2.1\",\"time\":\"1970-01-01T01:00:00.000005+01:00\",\"attempts\":2},"

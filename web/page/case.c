@@ -38,7 +38,8 @@ static void add_search_url(struct json_object *out, struct json_object *ui)
 {
 	const char *kind = json_str(out, "principal_kind"), *field = NULL;
 	struct buf b = { 0 };
-	if (strcmp(kind, "account") == 0)
+	/* messages are found by a local user's name, not by a number */
+	if (strcmp(kind, "account") == 0 || (strcmp(kind, "script") == 0 && json_str(out, "principal_id")[strspn(json_str(out, "principal_id"), "0123456789")]))
 		field = "account";
 	else if (strcmp(kind, "host") == 0 || strcmp(kind, "own_ip") == 0)
 		field = "client";

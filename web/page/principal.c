@@ -11,12 +11,14 @@
 static void add_search_url(struct json_object *out, struct json_object *ui)
 {
 	const char *kind = json_str(out, "kind");
-	const char *field = strcmp(kind, "account") == 0 ? "account" : strcmp(kind, "host") == 0 || strcmp(kind, "own_ip") == 0 ? "client" : strcmp(kind, "mx") == 0 ? "recipient" : NULL;
+	const char *id = json_str(out, "id");
+	bool user = strcmp(kind, "script") == 0 && id[strspn(id, "0123456789")]; /* messages are found by a local user's name, not by a number */
+	const char *field = user || strcmp(kind, "account") == 0 ? "account" : strcmp(kind, "host") == 0 || strcmp(kind, "own_ip") == 0 ? "client" : strcmp(kind, "mx") == 0 ? "recipient" : NULL;
 	struct buf b = { 0 };
 	if (!field)
 		return;
 	buf_printf(&b, "/search?%s=%s", field, strcmp(kind, "mx") == 0 ? "%40" : "");
-	form_encode(&b, sv_cstr(json_str(out, "id")));
+	form_encode(&b, sv_cstr(id));
 	json_put_text(ui, "search_url", buf_cstr(&b));
 	buf_fini(&b);
 }

@@ -122,7 +122,7 @@ static int build(struct call *c, struct json_object *out, struct err *e)
 
 static const struct page_column csv[] = {
 	{ "first", "first_at" }, { "last", "last_at" }, { "host", "host" }, { "queue_id", "queue_id" }, { "message_id", "message_id" },
-	{ "client_ip", "client_ip" }, { "account", "account" }, { "sender", "sender" }, { "recipients", "recipient_count" },
+	{ "client_ip", "client_ip" }, { "account", "account" }, { "local_user", "local_user" }, { "sender", "sender" }, { "recipients", "recipient_count" },
 	{ "outcome", "summary" }, { "size", "size" }, { "took_s", "took_s" }, { NULL, NULL },
 };
 
