@@ -354,12 +354,15 @@ void session_table_login(struct sessions *s, struct record *r)
 	uint64_t hash = hash_of(key);
 	uint32_t at = slot_of(s, hash, key)->session;
 	if (r->kind == RECORD_AUTH_OK) {
+		if (!r->account.p)
+			return;
 		if (at)
 			forget(s, at - 1);
 		make_way(s, r->time_us);
 		struct session *e = begin(s, hash, key, r->time_us);
 		keep(s, e, PART_account, r->account);
-		keep(s, e, PART_auth_method, r->auth_method);
+		if (r->auth_method.p)
+			keep(s, e, PART_auth_method, r->auth_method);
 	} else if (at && r->time_us - s->v[at - 1].begun_us <= SESSION_LOGIN_US) {
 		r->account = get(&s->v[at - 1], PART_account);
 		r->auth_method = get(&s->v[at - 1], PART_auth_method);
