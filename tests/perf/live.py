@@ -4,12 +4,16 @@ whether every line arrives. Starts collector and analyzer on a config of its own
 
   idle      a message's lines every 20-60 ms; from the last write to the row in the store: p50, p99
   1,000/s   processor time of collector and analyzer, next to mtail and fail2ban on the same growing file, where they are installed
+  rough     5,000 lines/s while the log is renamed and begun anew, the analyzer stands still for two seconds, and the log is copied and emptied
   20,000/s  how far behind it is at the end, and that nothing was lost
+
+At the end the same lines are imported into another store: the messages of both must be the same.
 """
 import json
 import os
 import random
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -42,6 +46,7 @@ class Site:
             f.write('store = "abusewatch.db"\nnetworks = { "198.18.0.0/15" }\nlocal-domains = { "isp.example" }\n'
                     'source "mx1" { path = "mail.log" mta = "postfix" timezone = "UTC" }\nweb { enabled = false }\n')
         self.out = open(self.log, "ab", buffering=0)
+        self.all = open(os.path.join(top, "all"), "wb")
         self.programs = []
 
     def start(self):
@@ -56,6 +61,21 @@ class Site:
         for p in reversed(self.programs):
             p.terminate()
             p.wait()
+
+    def write(self, data):
+        self.out.write(data)
+        self.all.write(data)
+
+    def rename(self):
+        """As logrotate does by default."""
+        os.rename(self.log, self.log + ".1")
+        self.out = open(self.log, "ab", buffering=0)
+
+    def empty(self):
+        """logrotate's copytruncate."""
+        os.rename(self.log + ".1", self.log + ".2")
+        shutil.copyfile(self.log, self.log + ".1")
+        os.truncate(self.log, 0)
 
     def applied(self):
         return self.db.execute("SELECT coalesce(sum(applied_seq), 0) FROM input").fetchone()[0]
@@ -92,7 +112,7 @@ def latency(site, n):
         before = site.applied()
         lines = message(i, time.time())
         start = time.perf_counter()
-        site.out.write(lines)
+        site.write(lines)
         while site.applied() == before:
             if time.perf_counter() - start > 5:
                 sys.exit("live.py: a message was not committed within 5 s")
@@ -104,13 +124,16 @@ def latency(site, n):
           f"p99 {times[n * 99 // 100] * 1e3:.2f} ms, most {times[-1] * 1e3:.1f} ms")
 
 
-def pour(site, lines, rate, seconds):
-    """Writes lines at a rate, ten times a second at low rates as servers do."""
+def pour(site, lines, rate, seconds, events=()):
+    """Writes lines at a rate, a hundred times a second; events: what to do after so many seconds."""
     step = max(1, rate // 100)
     start, done = time.perf_counter(), 0
     while done < rate * seconds and done + step <= len(lines):
-        site.out.write(b"".join(lines[done:done + step]))
+        site.write(b"".join(lines[done:done + step]))
         done += step
+        while events and done >= events[0][0] * rate:
+            events[0][1]()
+            events = events[1:]
         ahead = start + done / rate - time.perf_counter()
         if ahead > 0:
             time.sleep(ahead)
@@ -136,7 +159,7 @@ def rivals(site):
     return [x for x in all_ if x]
 
 
-def thousand(site, lines):
+def thousand(site, lines, _written):
     beside = rivals(site)
     time.sleep(2)
     before = {n: cpu(p.pid) for n, p in beside}
@@ -151,13 +174,47 @@ def thousand(site, lines):
     return done
 
 
+def caught_up(site, written):
+    """Seconds until all was committed."""
+    end = time.perf_counter()
+    while site.counters().get("lines", 0) < written and time.perf_counter() - end < 60:
+        time.sleep(0.01)
+    return time.perf_counter() - end
+
+
+def rough(site, lines, written):
+    analyzer = site.programs[0].pid
+    done, s = pour(site, lines, 5000, 8, ((1.5, site.rename), (3, lambda: os.kill(analyzer, signal.SIGSTOP)),
+                                          (5, lambda: os.kill(analyzer, signal.SIGCONT)), (6.5, site.empty)))
+    late = caught_up(site, written + done)
+    print(f"{done / s:,.0f} lines/s for {s:.0f} s, the log renamed, the analyzer stopped for 2 s, the log copied and emptied: committed {late:.2f} s after the last "
+          f"line, {written + done - site.counters().get('lines', 0)} of {written + done} lines lost")
+    return done
+
+
+def messages(conf):
+    """The complete messages of a store, as text."""
+    run = subprocess.run([os.path.join(BIN, "abusewatch"), "search", "-c", conf, "--limit", "0", "--format", "ndjson"], stdout=subprocess.PIPE, check=True)
+    return sorted(l for l in run.stdout.splitlines() if b'"complete":true' in l)
+
+
+def same_as_imported(site):
+    site.all.close()
+    os.mkdir(os.path.join(site.top, "whole"))
+    conf = os.path.join(site.top, "whole", "abusewatch.conf")
+    with open(site.conf, encoding="ascii") as f, open(conf, "w", encoding="ascii") as to:
+        to.write(f.read().replace("mail.log", site.all.name))
+    subprocess.run([os.path.join(BIN, "abusewatch"), "import", "-c", conf, site.all.name], check=True, stdout=subprocess.DEVNULL)
+    live, whole = messages(site.conf), messages(conf)
+    differ = set(live) ^ set(whole)
+    print(f"{len(live)} complete messages followed, {len(whole)} imported, {len(differ)} differ" + "".join(f"\n  {d.decode()[:300]}" for d in sorted(differ)[:4]))
+    return len(live) == len(whole) > 100 and not differ
+
+
 def twenty_thousand(site, lines, written):
     own = site.cpu()
     done, s = pour(site, lines, 20000, SECONDS)
-    end = time.perf_counter()
-    while site.counters().get("lines", 0) < written + done and time.perf_counter() - end < 60:
-        time.sleep(0.01)
-    late = time.perf_counter() - end
+    late = caught_up(site, written + done)
     seen = site.counters().get("lines", 0)
     print(f"{done / s:,.0f} lines/s for {s:.0f} s: {site.shares(own, s + late)}, all read and committed {late:.2f} s after the last line, "
           f"{written + done - seen} of {written + done} lines lost; peak memory {'/'.join(str(rss(p.pid)) for p in site.programs)} MB (analyzer/collector)")
@@ -169,15 +226,18 @@ def main():
     with tempfile.TemporaryDirectory(prefix="aw-live-", dir="/var/tmp") as top:
         gen = os.path.join(top, "genlog")
         subprocess.run(["cc", "-O2", "-w", "-o", gen, os.path.join(HERE, "genlog.c")], check=True)
-        lines = subprocess.run([gen, "-m", str(22000 * SECONDS * 180 // 1000000 + 8), "-r", "120"], stdout=subprocess.PIPE, check=True).stdout.splitlines(keepends=True)
+        lines = subprocess.run([gen, "-m", str((22000 * SECONDS + 45000) * 180 // 1000000 + 8), "-r", "120"], stdout=subprocess.PIPE, check=True).stdout.splitlines(keepends=True)
         site = Site(top)
         site.start()
         try:
-            n = 500 if SECONDS >= 10 else 100
+            n = 500 if SECONDS >= 30 else 300
             latency(site, n)
             written = n * 7
-            written += thousand(site, lines)
-            return twenty_thousand(site, lines[written:], written)
+            for part in (thousand, rough):
+                done = part(site, lines, written)
+                lines, written = lines[done:], written + done
+            bad = twenty_thousand(site, lines, written)
+            return bad if same_as_imported(site) else 1
         finally:
             site.stop()
 
