@@ -273,12 +273,15 @@ static void why(const struct judge *j, const struct principal *p, const void *st
 	if (s->shown_nets >= 3 && s->spread.s > 0)
 		buf_printf(out, "%s logged in from %u networks within one hour", phrase_name(p).s, s->shown_nets);
 	else if (s->new_places)
-		buf_printf(out, "%s logged in from %u place%s never used before, since %s", phrase_name(p).s, s->new_places, s->new_places == 1 ? "" : "s",
-		           phrase_time(p, since(s)).s);
+		buf_printf(out, "%s logged in from %s%u place%s never used before, since %s", phrase_name(p).s, s->new_places > ORIGINS ? "more than " : "",
+		           s->new_places > ORIGINS ? ORIGINS : s->new_places, s->new_places == 1 ? "" : "s", phrase_time(p, since(s)).s);
 	else
 		buf_printf(out, "%s logged in in a way never used before, since %s", phrase_name(p).s, phrase_time(p, since(s)).s);
 	list_countries(s, out);
-	if (s->shown_nets >= 3 && s->spread.s > 0 && s->new_places)
+	/* Only some places are remembered, so those of a botnet are new again and again. */
+	if (s->shown_nets >= 3 && s->spread.s > 0 && s->new_places > ORIGINS)
+		buf_printf(out, ", hardly any of them used before");
+	else if (s->shown_nets >= 3 && s->spread.s > 0 && s->new_places)
 		buf_printf(out, ", %u of the places never used before", s->new_places);
 	buf_addc(out, '.');
 }

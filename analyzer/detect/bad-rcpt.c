@@ -129,11 +129,11 @@ static void guards(const struct judge *j, const struct principal *p, const void 
 	const struct options *o = opt;
 	(void)j, (void)p;
 	if (s->capped)
-		buf_printf(out, "%u unknown recipients not counted: more than %d a day in one domain; ", s->capped, (int)o->per_domain);
+		buf_printf(out, "%u unknown recipient%s not counted: more than %d a day in one domain; ", s->capped, s->capped == 1 ? "" : "s", (int)o->per_domain);
 	if (s->again)
-		buf_printf(out, "%u refusals not counted: the same unknown recipient again; ", s->again);
+		buf_printf(out, "%u refusal%s not counted: the same unknown recipient again; ", s->again, s->again == 1 ? "" : "s");
 	if (s->voided)
-		buf_printf(out, "%u unknown recipients not counted: the receiver refused nearly everybody; ", s->voided);
+		buf_printf(out, "%u unknown recipient%s not counted: the receiver refused nearly everybody; ", s->voided, s->voided == 1 ? "" : "s");
 }
 
 const struct detector detector_bad_rcpt = {
