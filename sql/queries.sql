@@ -307,7 +307,7 @@ SELECT c.id,
   coalesce((SELECT group_concat(country, ';') FROM (SELECT DISTINCT country FROM case_source s WHERE s.case_id = c.id AND country <> '' ORDER BY country)), ''),
   coalesce((SELECT group_concat(asn, ';') FROM (SELECT DISTINCT asn FROM case_source s WHERE s.case_id = c.id AND asn <> 0 ORDER BY asn)), ''),
   c.utc_offset_s
-FROM acase c WHERE c.kind NOT IN ('list-hygiene', 'backscatter') AND c.state <> 'false-positive' AND (c.state IN ('open', 'acknowledged') OR c.updated_us >= :since) ORDER BY c.id
+FROM acase c WHERE c.kind IN ('stolen-account', 'script-compromise', 'infected-host', 'open-relay', 'guest-relay') AND c.state <> 'false-positive' AND (c.state IN ('open', 'acknowledged') OR c.updated_us >= :since) ORDER BY c.id
 -- name: export_cases
 SELECT id, state, severity, level, kind, principal_kind, principal_id, customer, score, opened_us, updated_us, closed_us, messages, recipients,
   sentence, utc_offset_s FROM acase WHERE updated_us >= :since ORDER BY id

@@ -10,8 +10,8 @@ import subprocess
 import sys
 
 FIELDS = ("kind", "queue_id", "client_ip", "account", "sender", "recipient", "status", "dsn", "message_id")
-HEAD = re.compile(rb"(?:<\d+>)?(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}[+-]\d\d:\d\d) ([\w.-]+) ([\w/.-]+)\[(\d+)\]: (.*)", re.S)
-HEAD_5424 = re.compile(rb"<\d+>1 \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}[+-]\d\d:\d\d ([\w.-]+) ([\w/.-]+) (\d+) - -  ?([^ \xef].*)", re.S)
+HEAD = re.compile(rb"(?:<\d+>)?(?:(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) (?: [1-9]|[12]\d|3[01]) (?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d|\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}[+-]\d\d:\d\d) ([\w.-]+) ([\w/.-]+)\[(\d+)\]: (.*)", re.S)
+HEAD_5424 = re.compile(rb"<\d+>1 \d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}[+-]\d\d:\d\d ([\w.-]+) ([\w/.-]+) (\d+) - -  ?([^ \xef].*)", re.S)
 PEER = rb"[^\s\[\]]*\[([0-9A-Fa-f.:]+|unknown)\](?::\d+)?"
 ADDR = rb'<((?:"(?:[^"\\]|\\.)*"@[^<>"\s]*)|[^<>"]*)>'  # as cleanup(8) and smtpd(8) write addresses: quotes around what is odd
 QID = rb"(?:[0-9A-F]{6,20}|[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{12,20})"
@@ -65,7 +65,7 @@ def postfix_smtpd(text):
 
 
 XID = rb"(?:\w{6}-\w{6}-\w{2}|\w{6}-\w{11}-\w{4})"
-XSTAMP = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?(?: [+-]\d{4})?(?: \[\d+\])? (.*)", re.S)
+XSTAMP = re.compile(rb"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01]) (?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(?: [+-]\d{4})?(?: \[\d+\])? (.*)", re.S)
 XADDR = rb'[^\s<>":|/(]+@[^\s<>":(]+'
 XHOST = rb"(?:[\w.-]+ )?(?:\((?:[\w.-]+|\[[\w.:]+\])\) )?\[([0-9A-Fa-f.:]+)\](?::\d+)?(?: I=\[[0-9A-Fa-f.:]+\]:\d+)?(?: Ci=\d+)?"
 
