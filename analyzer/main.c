@@ -23,6 +23,10 @@
 #define COMMIT_MS 100        /* the longest that a commit waits for company */
 #define COMMIT_SHARE 100     /* commits may take a hundredth of a processor; what comes in faster shares them */
 #define COMMIT_CREDIT_NS 20000000 /* what may be saved up for a burst */
+#define COMMIT_DEBT_NS (COMMIT_MS * 1000000LL / COMMIT_SHARE) /* more than the longest wait pays for is forgiven */
+#define LOADED_BYTES 49152   /* in about a second (some 500 lines): many messages share the pages that a commit writes, so fewer commits */
+#define LOADED_MS 500
+#define LOADED_SHARE 1000
 #define COMPACT_RUNS 4         /* segments joined per round of retention; each takes about half a second */
 #define BULK_BYTES (16 << 10)  /* so much in one reading is no trickle: more will follow */
 #define RETRY_MS 2000
@@ -44,7 +48,7 @@ struct server {
 	struct peer *peers;
 	bool stalled; /* the store cannot be written: nothing is read until it can */
 	int64_t credit_ns; /* see credit() */
-	uint64_t credit_at;
+	uint64_t credit_at, load_bytes;
 };
 
 struct peer {
@@ -161,28 +165,40 @@ static void on_commit_timer(uv_timer_t *t)
 	(void)commit(t->data);
 }
 
-/* Time for commits that was not used yet. */
-static int64_t credit(struct server *s)
+/* What came in during the last second or so, fading. */
+static bool loaded(struct server *s, uint64_t passed_ns, ssize_t read)
 {
-	uint64_t now = uv_hrtime();
-	s->credit_ns += (int64_t)((now - s->credit_at) / COMMIT_SHARE);
-	s->credit_at = now;
+	uint64_t fades = passed_ns < 1000000000 ? s->load_bytes * (passed_ns / 1000) / 1000000 : s->load_bytes;
+	s->load_bytes += (uint64_t)(read > 0 ? read : 0) - fades;
+	return s->load_bytes > LOADED_BYTES;
+}
+
+/* Time for commits that was not used yet. */
+static int64_t credit(struct server *s, uint64_t passed_ns, int64_t share)
+{
+	s->credit_ns += (int64_t)passed_ns / share;
 	if (s->credit_ns > COMMIT_CREDIT_NS)
 		s->credit_ns = COMMIT_CREDIT_NS;
+	if (s->credit_ns < -COMMIT_DEBT_NS)
+		s->credit_ns = -COMMIT_DEBT_NS;
 	return s->credit_ns;
 }
 
 /* After a round of reading: at once when there is time for it, else as soon as there is. */
 static void commit_soon(struct server *s, ssize_t read)
 {
+	uint64_t now = uv_hrtime(), passed_ns = now - s->credit_at;
+	bool many = loaded(s, passed_ns, read);
+	int64_t share = many ? LOADED_SHARE : COMMIT_SHARE, longest_ms = many ? LOADED_MS : COMMIT_MS;
+	int64_t spare = credit(s, passed_ns, share);
+	s->credit_at = now;
 	if (s->stalled || !s->ingest.pending)
 		return;
-	int64_t spare = credit(s);
 	if (s->ingest.pending >= COMMIT_BYTES || (spare > 0 && read < BULK_BYTES)) {
 		(void)commit(s);
 	} else if (!uv_is_active((uv_handle_t *)&s->commit)) {
-		int64_t wait_ms = spare > 0 ? COMMIT_MS : 1 - spare * COMMIT_SHARE / 1000000;
-		uv_timer_start(&s->commit, on_commit_timer, (uint64_t)(wait_ms < COMMIT_MS ? wait_ms : COMMIT_MS), 0);
+		int64_t wait_ms = spare > 0 ? longest_ms : 1 - spare * share / 1000000;
+		uv_timer_start(&s->commit, on_commit_timer, (uint64_t)(wait_ms < longest_ms ? wait_ms : longest_ms), 0);
 	}
 }
 

@@ -23,14 +23,11 @@ import time
 BIN = os.path.abspath(sys.argv[1])
 SECONDS = int(sys.argv[2]) if len(sys.argv) > 2 else 15
 HERE = os.path.dirname(os.path.abspath(__file__))
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def cpu(pid):
     """Seconds of processor time of a process, its threads included."""
-    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
-        fields = f.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    return time.clock_gettime(~pid << 3 | 2)  # its clock as clock_getcpuclockid(3) names it: finer than the ticks of /proc
 
 
 def rss(pid):
