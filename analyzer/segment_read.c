@@ -253,43 +253,6 @@ static int word_at(struct segment *s, uint32_t i, struct sv *ret, struct err *e)
 
 /* --- matching ----------------------------------------------------------------------------------------------------- */
 
-static bool folded_at(struct sv hay, size_t at, struct sv needle)
-{
-	return strncasecmp(hay.p + at, needle.p, needle.n) == 0;
-}
-
-/* needle in hay, upper and lower case alike; the first byte is looked for by memchr, as most texts hold none of it. */
-static bool folded_inside(struct sv hay, struct sv needle)
-{
-	char low = (char)(needle.p[0] | 0x20), up = low >= 'a' && low <= 'z' ? (char)(low & ~0x20) : needle.p[0];
-	if (low < 'a' || low > 'z')
-		low = needle.p[0];
-	for (size_t at = 0; at + needle.n <= hay.n; at++)
-		if ((hay.p[at] == low || hay.p[at] == up) && folded_at(hay, at, needle))
-			return true;
-	return false;
-}
-
-bool archive_key_matches(struct sv value, struct sv key, bool substring)
-{
-	if (!value.p)
-		return false;
-	if (value.n >= 2 && value.p[0] == '<')
-		value = sv_make(value.p + 1, value.n - 2);
-	if (key.n > value.n)
-		return false;
-	if (key.n && key.p[0] == '@')
-		return folded_at(value, value.n - key.n, key);
-	if (!substring || !key.n)
-		return (substring || key.n == value.n) && folded_at(value, 0, key);
-	return folded_inside(value, key);
-}
-
-bool archive_may_be_user(struct sv key)
-{
-	return key.n && key.p[0] != '@';
-}
-
 /* Which dictionary words answer to a key: a few, or a bit per word. */
 #define FEW 8u
 struct wanted { uint32_t few[FEW]; unsigned n; uint8_t *bit; bool any; };
