@@ -154,7 +154,8 @@ static void view_recipients(struct judge *j, const struct principal *p, struct m
 			v->repeated = judge_mark(j, p, v->hash, WAS_BAD);
 		view_blame(j, p, m, r, v);
 		n_new += !v->known;
-		if (r->changed && (v->outcome == OUTCOME_GOOD || v->outcome == OUTCOME_BAD))
+		/* Once a message: an address of ours sees what its sender was judged by already. */
+		if (p->kind != PRINCIPAL_OWN_IP && r->changed && (v->outcome == OUTCOME_GOOD || v->outcome == OUTCOME_BAD))
 			v->void_receiver = outage_note(&j->outage_memory, v->domain_hash, p->key, v->outcome == OUTCOME_BAD, m->at_us);
 	}
 	m->strangers = n_new * 2 > t->n_rcpt;
