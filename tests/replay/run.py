@@ -16,7 +16,7 @@ A scenario is a text file. Lines:
   lines start=T every=D count=N TEXT     N log lines "postfix/TEXT"; {n} as above
   log LINE                     a log line as it is
   expect case KIND=ID [kind=K] [customer=C] [level>=L] [before=T] [after=T] [state=S] [reopened=N] [detectors=a,b]
-                               [with=ID: it belongs to the case about ID]
+                               [with=ID: it belongs to the case about ID] [without=a,b: detectors that do not speak]
   expect silent KIND=ID        no case about it
   expect outage DOMAIN begin=T [end=T]   an outage of the primary that began within five minutes of T (and ended so)
   expect alert DOMAIN KIND [after=T] [before=T] [text="part of it"]
@@ -250,6 +250,9 @@ def check(expect, cases, store):
     c, w = mine[0], words(rest)
     if "kind" in w and w["kind"] != c["kind"]:
         return f"kind {c['kind']}"
+    speaking = {d["name"] for d in c["detectors"]} & set(w.get("without", "").split(","))
+    if speaking:
+        return f"with {', '.join(sorted(speaking))}"
     if "with" in w and [o["principal"]["id"] for o in cases if o["id"] == c.get("parent")] != [w["with"]]:
         return f"belongs to case {c.get('parent')}"
     if "level>" in w and LEVELS.index(c["level"]) < LEVELS.index(w["level>"]):
