@@ -1,5 +1,6 @@
 #include "lib/obs.h"
 
+#include "lib/dnsbl.h"
 #include "lib/wire.h"
 
 /* A frame's header is written first and its length filled in when the payload stands. */
@@ -133,6 +134,39 @@ void obs_put_shape(struct buf *out, const struct obs_shape *s)
 	frame_end(out, at);
 }
 
+void obs_put_listing(struct buf *out, const struct obs_listing *l)
+{
+	size_t at = frame_begin(out, OBS_LISTING);
+	wire_put_i(out, l->time_us);
+	wire_put_sv(out, l->target);
+	wire_put_sv(out, l->zone);
+	wire_put_u(out, l->verdict);
+	wire_put_u(out, l->kind);
+	wire_put_u(out, l->cause);
+	wire_put_u(out, l->code);
+	wire_put_i(out, l->points);
+	wire_put_sv(out, l->meaning);
+	wire_put_sv(out, sv_take(l->text, OBS_LISTING_TEXT));
+	frame_end(out, at);
+}
+
+void obs_put_zone(struct buf *out, const struct obs_zone *z)
+{
+	size_t at = frame_begin(out, OBS_ZONE);
+	wire_put_i(out, z->time_us);
+	wire_put_sv(out, z->zone);
+	wire_put_u(out, z->verdict);
+	wire_put_sv(out, z->reason);
+	frame_end(out, at);
+}
+
+void obs_put_ask(struct buf *out, struct sv target)
+{
+	size_t at = frame_begin(out, OBS_ASK);
+	wire_put_sv(out, target);
+	frame_end(out, at);
+}
+
 void obs_put_empty(struct buf *out, enum obs_type type)
 {
 	frame_end(out, frame_begin(out, type));
@@ -146,7 +180,7 @@ int obs_next(struct sv in, enum obs_type *ret_type, struct sv *ret_payload, size
 	for (unsigned i = 0; i < 4; i++)
 		n |= (uint32_t)(uint8_t)in.p[i] << 8 * i;
 	unsigned type = (uint8_t)in.p[4];
-	if (type < OBS_HELLO || type > OBS_BYE || n > OBS_FRAME_MAX)
+	if (type < OBS_HELLO || type >= OBS_TYPES || n > OBS_FRAME_MAX)
 		return err_set(e, "a frame of type %u and %u bytes is none of ours", type, n);
 	if (in.n - OBS_HEADER_BYTES < n)
 		return 0;
@@ -253,4 +287,49 @@ int obs_get_shape(struct sv payload, struct obs_shape *ret, struct err *e)
 	ret->lines = wire_get_u(&w);
 	ret->was = wire_get_sv(&w);
 	return get_end(&w, "SHAPE", e);
+}
+
+static uint8_t get_below(struct wire *w, uint64_t limit)
+{
+	uint64_t v = wire_get_u(w);
+	if (v >= limit)
+		w->bad = true;
+	return w->bad ? 0 : (uint8_t)v;
+}
+
+int obs_get_listing(struct sv payload, struct obs_listing *ret, struct err *e)
+{
+	struct wire w = wire_of(payload);
+	ret->time_us = wire_get_i(&w);
+	ret->target = wire_get_sv(&w);
+	ret->zone = wire_get_sv(&w);
+	ret->verdict = get_below(&w, DNSBL_VERDICTS);
+	ret->kind = get_below(&w, DNSBL_KINDS);
+	ret->cause = get_below(&w, OBS_LISTING_CAUSES);
+	ret->code = (uint32_t)wire_get_u(&w);
+	ret->points = (int32_t)wire_get_i(&w);
+	ret->meaning = wire_get_sv(&w);
+	ret->text = wire_get_sv(&w);
+	if (!ret->target.n || !ret->zone.n || ret->points < 0 || ret->points > 100)
+		w.bad = true;
+	return get_end(&w, "LISTING", e);
+}
+
+int obs_get_zone(struct sv payload, struct obs_zone *ret, struct err *e)
+{
+	struct wire w = wire_of(payload);
+	ret->time_us = wire_get_i(&w);
+	ret->zone = wire_get_sv(&w);
+	ret->verdict = get_below(&w, DNSBL_VERDICTS);
+	ret->reason = wire_get_sv(&w);
+	if (!ret->zone.n)
+		w.bad = true;
+	return get_end(&w, "ZONE", e);
+}
+
+int obs_get_ask(struct sv payload, struct sv *ret_target, struct err *e)
+{
+	struct wire w = wire_of(payload);
+	*ret_target = wire_get_sv(&w);
+	return get_end(&w, "ASK", e);
 }

@@ -10,6 +10,12 @@
  *             → IDLE      end of what there is to read: commit now
  *             → BYE       (import) no more will come
  *
+ * The probe speaks the same on the same socket:
+ *   probe     → HELLO     "probe"
+ *             → LISTING   what a DNS block list says of an address or a domain
+ *             → ZONE      how a list itself is: in order, suspended, …
+ *   analyzer  → ASK       a client's address that it wants to know about
+ *
  * Exactly once: every TXN and RECORD carries seq, their ordinal in the source's stream, which is a function of the
  * log alone. After a crash the collector resumes from the snapshot and repeats what followed it;
  * the analyzer drops what has seq <= the applied one. seq 0 marks provisional reports, which may repeat. */
@@ -22,7 +28,8 @@
 
 struct buf;
 
-enum obs_type { OBS_HELLO = 1, OBS_RESUME, OBS_TXN, OBS_RECORD, OBS_SNAPSHOT, OBS_COUNTERS, OBS_SHAPE, OBS_IDLE, OBS_BYE };
+enum obs_type { OBS_HELLO = 1, OBS_RESUME, OBS_TXN, OBS_RECORD, OBS_SNAPSHOT, OBS_COUNTERS, OBS_SHAPE, OBS_IDLE, OBS_BYE,
+	OBS_LISTING, OBS_ZONE, OBS_SESSION /* kept free for captured SMTP sessions */, OBS_ASK, OBS_TYPES };
 
 #define OBS_HEADER_BYTES 5
 #define OBS_FRAME_MAX (64u << 20) /* a snapshot of many open messages is the largest frame */
@@ -58,6 +65,25 @@ struct obs_shape {
 	struct sv was;                    /* the shape it was told as before, when it is wider now; else empty */
 };
 
+enum obs_listing_cause { OBS_LISTING_WATCHED, OBS_LISTING_ASKED /* by OBS_ASK */, OBS_LISTING_CAUSES };
+
+#define OBS_LISTING_TEXT 255
+
+struct obs_listing {
+	int64_t time_us;          /* of the answer */
+	struct sv target, zone;   /* an address in canonical text or a domain in lower case; the zone's name without any key */
+	uint8_t verdict, kind, cause; /* enum dnsbl_verdict, dnsbl_kind, obs_listing_cause */
+	uint32_t code;            /* the answer, 127.0.0.2 as 0x7f000002; 0 when there was none */
+	int32_t points;           /* what a listing there weighs, whole nats, ≥ 0 */
+	struct sv meaning, text;  /* of the code; what the list itself says (TXT): printable UTF-8, ≤ OBS_LISTING_TEXT bytes */
+};
+
+struct obs_zone {
+	int64_t time_us;
+	struct sv zone, reason;   /* reason: a sentence */
+	uint8_t verdict;          /* what every look-up there comes to: DNSBL_CLEAN means the zone is in order */
+};
+
 /* Each appends one whole frame. */
 void obs_put_hello(struct buf *out, struct sv source);
 void obs_put_resume(struct buf *out, const struct obs_resume *r);
@@ -66,6 +92,9 @@ void obs_put_record(struct buf *out, uint64_t seq, const struct record *r, struc
 void obs_put_snapshot(struct buf *out, uint64_t seq, struct sv blob);
 void obs_put_counters(struct buf *out, const struct obs_counters *c);
 void obs_put_shape(struct buf *out, const struct obs_shape *s);
+void obs_put_listing(struct buf *out, const struct obs_listing *l);
+void obs_put_zone(struct buf *out, const struct obs_zone *z);
+void obs_put_ask(struct buf *out, struct sv target);
 void obs_put_empty(struct buf *out, enum obs_type type); /* IDLE, BYE */
 
 /* Looks at the start of in: 1 and one frame (borrowed from in; *ret_used bytes of it), 0 when more bytes
@@ -79,5 +108,8 @@ int obs_get_record(struct sv payload, struct obs_record *ret_record, struct err 
 int obs_get_snapshot(struct sv payload, uint64_t *ret_seq, struct sv *ret_blob, struct err *e);
 int obs_get_counters(struct sv payload, struct obs_counters *ret_counters, struct err *e);
 int obs_get_shape(struct sv payload, struct obs_shape *ret_shape, struct err *e);
+int obs_get_listing(struct sv payload, struct obs_listing *ret_listing, struct err *e);
+int obs_get_zone(struct sv payload, struct obs_zone *ret_zone, struct err *e);
+int obs_get_ask(struct sv payload, struct sv *ret_target, struct err *e);
 
 #endif
