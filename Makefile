@@ -15,7 +15,7 @@ config.mk: configure
 
 # --- what belongs where: a folder is a library; main.c of a folder is its program ------------------------------------
 objects = $(patsubst %.c,$(B)/%.o,$(filter-out %/main.c,$(wildcard $(1))))
-LIB_O = $(call objects,lib/*.c)
+LIB_O = $(call objects,lib/*.c) $(B)/gen/zones.o
 FORMAT_SOURCES = collector/mta/*.c $(foreach f,postfix exim sendmail opensmtpd dovecot exchange filter qmail haraka courier,collector/$(f)/*.c)
 COLLECTOR_O = $(call objects,collector/*.c collector/source/*.c collector/framing/*.c $(FORMAT_SOURCES)) $(B)/gen/sources.o $(B)/gen/formats.o $(B)/gen/framings.o
 ANALYZER_O = $(call objects,analyzer/*.c analyzer/detect/*.c analyzer/policy/*.c) $(B)/gen/detectors.o $(B)/gen/policies.o $(B)/gen/sql.o $(B)/gen/tables.o
@@ -86,6 +86,9 @@ $(B)/gen/sql.h: sql/queries.sql $(sort $(wildcard sql/0*.sql)) $(B)/mk/sqlgen
 $(B)/gen/tables.c: $(wildcard etc/*.tsv) $(B)/mk/embed
 	@mkdir -p $(@D)
 	$(B)/mk/embed embed_tables $(filter %.tsv,$^) >$@
+$(B)/gen/zones.c: etc/dnsbl.conf $(B)/mk/embed
+	@mkdir -p $(@D)
+	$(B)/mk/embed embed_zones etc/dnsbl.conf >$@
 $(B)/gen/letters.c: $(wildcard report/letters/*.mustache) $(B)/mk/embed
 	@mkdir -p $(@D)
 	$(B)/mk/embed embed_letters $(filter %.mustache,$^) >$@
@@ -111,6 +114,8 @@ install: all
 	install -m 755 $(B)/bin/abusewatch $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 $(filter-out %/abusewatch,$(BIN)) $(DESTDIR)$(PREFIX)/sbin/
 	[ -e $(DESTDIR)$(SYSCONFDIR)/abusewatch.conf ] || install -m 640 etc/abusewatch.conf $(DESTDIR)$(SYSCONFDIR)/
+	install -d $(DESTDIR)$(PREFIX)/share/abusewatch
+	install -m 644 etc/dnsbl.conf $(DESTDIR)$(PREFIX)/share/abusewatch/
 	for m in man/*.[158]; do install -m 644 $$m $(MANDIR)/man$${m##*.}/; done
 uninstall:
 	rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%) $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/sbin/%)

@@ -48,6 +48,8 @@ struct conf_scan {
 
 /* Reads the file and what it includes; goes on after mistakes. */
 void conf_scan_file(struct conf_scan *s, const char *path);
+/* The same of text that is in no file; name stands for it in mistakes. */
+void conf_scan_text(struct conf_scan *s, const char *name, struct sv text);
 void conf_scan_fini(struct conf_scan *s);
 void conf_mistake(struct conf_scan *s, const char *file, int line, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 

@@ -312,6 +312,24 @@ static int slurp(const char *path, struct buf *out)
 	return bad ? -1 : 0;
 }
 
+/* The bytes of one file, which is the last of s->file. */
+static void scan_bytes(struct conf_scan *s, struct sv text, int depth, int block)
+{
+	const char *file = s->file[s->n_file - 1];
+	struct lexer x = { .s = s, .p = text.p, .start = text.p, .end = text.p + text.n, .file = file, .line = 1, .depth = depth };
+	next(&x);
+	scan_body(&x, block);
+	if (x.token == TOKEN_CLOSE)
+		conf_mistake(s, file, x.token_line, "} without a section that it closes");
+	buf_fini(&x.text);
+}
+
+static void add_file(struct conf_scan *s, const char *path)
+{
+	s->file = xrealloc(s->file, (s->n_file + 1) * sizeof *s->file);
+	s->file[s->n_file++] = xstrdup(path);
+}
+
 static void scan_text(struct conf_scan *s, const char *path, const char *from, int line, int depth, int block)
 {
 	struct buf text = { 0 };
@@ -319,33 +337,34 @@ static void scan_text(struct conf_scan *s, const char *path, const char *from, i
 		conf_mistake(s, from, line, "includes are nested more than %d deep; does a file include itself?", SCAN_INCLUDE_MAX);
 		return;
 	}
-	s->file = xrealloc(s->file, (s->n_file + 1) * sizeof *s->file);
-	s->file[s->n_file++] = xstrdup(path);
-	const char *file = s->file[s->n_file - 1];
-	if (slurp(path, &text) < 0) {
-		if (depth)
-			conf_mistake(s, from, line, "cannot read the included file %s (%m)", path);
-		else
-			conf_mistake(s, path, 0, "cannot read the configuration (%m)");
-	} else {
-		struct lexer x = { .s = s, .p = text.p ? text.p : "", .file = file, .line = 1, .depth = depth };
-		x.start = x.p;
-		x.end = x.p + text.n;
-		next(&x);
-		scan_body(&x, block);
-		if (x.token == TOKEN_CLOSE)
-			conf_mistake(s, file, x.token_line, "} without a section that it closes");
-		buf_fini(&x.text);
-	}
+	add_file(s, path);
+	if (slurp(path, &text) == 0)
+		scan_bytes(s, buf_sv(&text), depth, block);
+	else if (depth)
+		conf_mistake(s, from, line, "cannot read the included file %s (%m)", path);
+	else
+		conf_mistake(s, path, 0, "cannot read the configuration (%m)");
 	buf_fini(&text);
 }
 
-void conf_scan_file(struct conf_scan *s, const char *path)
+static void begin(struct conf_scan *s, const char *path)
 {
 	s->block = xcalloc(1, sizeof *s->block);
 	s->block[0] = (struct conf_block){ xstrdup(""), NULL, path, 1 };
 	s->n_block = 1;
+}
+
+void conf_scan_file(struct conf_scan *s, const char *path)
+{
+	begin(s, path);
 	scan_text(s, path, path, 0, 0, 0);
+}
+
+void conf_scan_text(struct conf_scan *s, const char *name, struct sv text)
+{
+	begin(s, name);
+	add_file(s, name);
+	scan_bytes(s, text, 0, 0);
 }
 
 void conf_scan_fini(struct conf_scan *s)

@@ -24,7 +24,8 @@ struct dnsbl_zone {
 	char *key_name;            /* of the key file; "" */
 	char *key;                 /* secret; NULL when there is none */
 	char *server;              /* "127.0.0.1@5300": ask there instead of the resolver; "" */
-	char *test_listed[3], *test_clean[3]; /* labels before the zone for IP4, IP6, DOMAIN; "" = no such test */
+	char *replaces;            /* a zone that is not asked when this one can be; "" */
+	char *test_listed[3], *test_clean[3]; /* what is asked for IP4, IP6, DOMAIN, as a look-up would; "" = no such test */
 	int64_t per_day, per_second; /* queries; 0: no limit */
 	bool enabled, watch;       /* asked at all; asked for watched targets */
 	int line;
