@@ -19,6 +19,7 @@ LIB_O = $(call objects,lib/*.c) $(B)/gen/zones.o
 FORMAT_SOURCES = collector/mta/*.c $(foreach f,postfix exim sendmail opensmtpd dovecot exchange filter qmail haraka courier,collector/$(f)/*.c)
 COLLECTOR_O = $(call objects,collector/*.c collector/source/*.c collector/framing/*.c $(FORMAT_SOURCES)) $(B)/gen/sources.o $(B)/gen/formats.o $(B)/gen/framings.o
 ANALYZER_O = $(call objects,analyzer/*.c analyzer/detect/*.c analyzer/policy/*.c) $(B)/gen/detectors.o $(B)/gen/policies.o $(B)/gen/sql.o $(B)/gen/tables.o
+PROBE_O = $(call objects,probe/*.c)
 REPORT_O = $(call objects,report/*.c) $(B)/gen/letters.o
 WEB_O = $(call objects,web/*.c web/page/*.c) $(B)/gen/pages.o $(B)/gen/assets.o
 CTL_O = $(call objects,ctl/*.c ctl/cmd/*.c) $(B)/gen/commands.o
@@ -26,6 +27,7 @@ CTL_O = $(call objects,ctl/*.c ctl/cmd/*.c) $(B)/gen/commands.o
 $(B)/lib.a: $(LIB_O)
 $(B)/collector.a: $(COLLECTOR_O)
 $(B)/analyzer.a: $(ANALYZER_O)
+$(B)/probe.a: $(PROBE_O)
 $(B)/report.a: $(REPORT_O)
 $(B)/web.a: $(WEB_O)
 $(B)/%.a:
@@ -43,8 +45,8 @@ $(B)/bin/abusewatch-mailer: $(B)/report/main.o $(B)/report.a $(B)/analyzer.a $(B
 	$(link) $^ $(LIBS_MAIL) $(LIBS_STORE) $(LIBS_ARCHIVE) $(LIBS_BASE)
 $(B)/bin/abusewatch-web: $(B)/web/main.o $(B)/web.a $(B)/report.a $(B)/analyzer.a $(B)/lib.a
 	$(link) $^ $(LIBS_WEB) $(LIBS_MAIL) $(LIBS_STORE) $(LIBS_ARCHIVE) $(LIBS_BASE)
-$(B)/bin/abusewatch: $(B)/ctl/main.o $(CTL_O) $(B)/report.a $(B)/analyzer.a $(B)/collector.a $(B)/lib.a
-	$(link) $^ $(LIBS_MAIL) $(LIBS_STORE) $(LIBS_ARCHIVE) $(LIBS_SOURCE) $(LIBS_BASE)
+$(B)/bin/abusewatch: $(B)/ctl/main.o $(CTL_O) $(B)/probe.a $(B)/report.a $(B)/analyzer.a $(B)/collector.a $(B)/lib.a
+	$(link) $^ $(LIBS_PROBE) $(LIBS_MAIL) $(LIBS_STORE) $(LIBS_ARCHIVE) $(LIBS_SOURCE) $(LIBS_BASE)
 
 $(B)/%.o: %.c $(CONFIG) | $(B)/gen/sql.h
 	@mkdir -p $(@D)

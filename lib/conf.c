@@ -132,7 +132,11 @@ static void store_value(struct reader *r, const struct conf_key *k, void *base, 
 		break;
 	case CONF_FILES: list_add(at, conf_path_in(r->dir, text)); break;
 	case CONF_PREFIXES: add_prefix(at, text); break;
-	case CONF_DOMAINS: case CONF_TEXTS: case CONF_UIDS: case CONF_PREFIX_TEXTS: list_add(at, xstrdup(text)); break;
+	case CONF_DOMAINS: case CONF_TEXTS: case CONF_UIDS: case CONF_PREFIX_TEXTS: case CONF_SERVERS:
+	case CONF_TARGETS:
+		list_add(at, xstrdup(text));
+		break;
+	case CONF_COUNT: *(int64_t *)at = strtoll(text, NULL, 10); break;
 	case CONF_BACKUP: add_backup(r->c, text); break;
 	case CONF_TEXT: case CONF_WORD: case CONF_MAIL: case CONF_LISTEN: case CONF_URL: case CONF_SMTP_URL: case CONF_ZONE:
 	case CONF_LANGUAGE: case CONF_USER:
@@ -406,7 +410,7 @@ static void free_keys(const char *section, void *base)
 			prefix_table_fini(at);
 		else if (CONF_IS_LIST(k->kind) && k->kind != CONF_BACKUP)
 			list_fini(at);
-		else if (k->kind != CONF_BOOL && k->kind != CONF_TIME && k->kind != CONF_DAYS && k->kind != CONF_BYTES && k->kind != CONF_BACKUP)
+		else if (k->kind != CONF_BOOL && k->kind != CONF_TIME && k->kind != CONF_DAYS && k->kind != CONF_BYTES && k->kind != CONF_COUNT && k->kind != CONF_BACKUP)
 			free(*(char **)at);
 	}
 }
@@ -464,4 +468,9 @@ struct conf_path conf_ingest_socket(const struct conf *c)
 struct conf_path conf_control_socket(const struct conf *c)
 {
 	return path_in_state(c, "control.sock");
+}
+
+struct conf_path conf_probe_socket(const struct conf *c)
+{
+	return path_in_state(c, "probe.sock");
 }

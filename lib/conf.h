@@ -55,6 +55,21 @@ struct conf_web {
 	int64_t session_s;     /* idle time-out */
 };
 
+/* Block lists: what asks them, and about whom. */
+struct conf_rbl {
+	char *zones, *keys;    /* dnsbl.conf, "" = the built-in table; the file with keys, "" */
+	struct conf_list forward; /* the site's resolvers, "192.0.2.53" or "192.0.2.53@5353"; none: own recursion from the root */
+	bool watch;            /* own and customers' addresses and domains are looked up again and again */
+	int64_t every_s;
+	struct conf_list also; /* more of them: addresses, prefixes, domains */
+	bool open;             /* everybody may look one target up on the page /rbl */
+	int64_t open_per_hour; /* look-ups per client's address */
+	bool client_check;     /* addresses from which accounts send are looked up */
+	struct conf_list client_zones;
+	int64_t client_per_day;
+	int64_t timeout_s;
+};
+
 struct conf {
 	char *path;            /* the file itself */
 	char *store;           /* SQLite file */
@@ -72,6 +87,7 @@ struct conf {
 	int64_t keep_messages_days, keep_cases_days, keep_lines_days, keep_recipients_days;
 	struct conf_notify notify;
 	struct conf_web web;
+	struct conf_rbl rbl;
 };
 
 /* One mistake: where it is, what it is and what to do about it. */
@@ -104,5 +120,6 @@ int conf_customers_reload(struct conf *c, conf_mistake_cb *cb, void *ctx);
 struct conf_path { char s[108]; };
 struct conf_path conf_ingest_socket(const struct conf *c);
 struct conf_path conf_control_socket(const struct conf *c);
+struct conf_path conf_probe_socket(const struct conf *c);
 
 #endif

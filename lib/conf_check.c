@@ -83,6 +83,31 @@ static int check_domain(const char *text, struct err *e)
 	return 0;
 }
 
+static int check_server(const char *text, struct err *e)
+{
+	struct ipaddr a;
+	char *end = NULL;
+	const char *at = strrchr(text, '@');
+	long port = at ? strtol(at + 1, &end, 10) : 53;
+	if (port < 1 || port > 65535 || (at && (end == at + 1 || *end)) || ipaddr_parse(at ? sv_make(text, (size_t)(at - text)) : sv_cstr(text), &a) < 0)
+		return err_set(e, "\"%s\" is no name server; write its address, as 192.0.2.53 or 192.0.2.53@5353", text);
+	return 0;
+}
+
+static int check_target(const char *text, struct err *e)
+{
+	struct prefix p;
+	if (prefix_parse(sv_cstr(text), &p) == 0)
+		return 0;
+	return strchr(text, '/') ? check_prefix(text, e) : check_domain(text, e);
+}
+
+static int check_count(const char *text, struct err *e)
+{
+	size_t n = strspn(text, "0123456789");
+	return n && n <= 9 && !text[n] ? 0 : err_set(e, "\"%s\" is not a whole number", text);
+}
+
 static int check_backup(const char *text, struct err *e)
 {
 	const char *eq = strchr(text, '=');
@@ -213,6 +238,9 @@ int conf_check_value(const struct conf_key *k, const char *text, const char *dir
 	case CONF_DOMAINS: return check_domain(text, e);
 	case CONF_BACKUP: return check_backup(text, e);
 	case CONF_UIDS: return check_uid(text, e);
+	case CONF_SERVERS: return check_server(text, e);
+	case CONF_TARGETS: return check_target(text, e);
+	case CONF_COUNT: return check_count(text, e);
 	case CONF_TEXTS:
 		return *text ? 0 : err_set(e, "an empty value");
 	case CONF_WORD: case CONF_TEXT: break;

@@ -7,7 +7,7 @@
 
 const struct conf_section conf_sections[] = {
 	{ "source", true }, { "customer", true }, { "detector", true }, { "policy", true },
-	{ "retention", false }, { "notify", false }, { "web", false }, { "log", false }, { NULL, false },
+	{ "retention", false }, { "notify", false }, { "web", false }, { "rbl", false }, { "log", false }, { NULL, false },
 };
 
 /* A fallback of "" leaves the choice to conf.c (where it depends on other settings) or means none. */
@@ -67,6 +67,19 @@ const struct conf_key conf_keys[] = {
 	{ "web", "base-url", CONF_URL, TOP(web.base_url), "", NULL },
 	{ "web", "users", CONF_PATH, TOP(web.users_file), "", NULL },
 	{ "web", "session", CONF_TIME, TOP(web.session_s), "8h", NULL },
+
+	{ "rbl", "zones", CONF_FILE, TOP(rbl.zones), "", NULL },
+	{ "rbl", "keys", CONF_PATH, TOP(rbl.keys), "", NULL },
+	{ "rbl", "forward", CONF_SERVERS, TOP(rbl.forward), "", NULL },
+	{ "rbl", "timeout", CONF_TIME, TOP(rbl.timeout_s), "5s", NULL },
+	{ "rbl", "watch", CONF_BOOL, TOP(rbl.watch), "false", NULL },
+	{ "rbl", "every", CONF_TIME, TOP(rbl.every_s), "30m", NULL },
+	{ "rbl", "also", CONF_TARGETS, TOP(rbl.also), "", NULL },
+	{ "rbl", "public", CONF_BOOL, TOP(rbl.open), "false", NULL },
+	{ "rbl", "public-per-hour", CONF_COUNT, TOP(rbl.open_per_hour), "20", NULL },
+	{ "rbl", "client-check", CONF_BOOL, TOP(rbl.client_check), "false", NULL },
+	{ "rbl", "client-zones", CONF_DOMAINS, TOP(rbl.client_zones), "", NULL },
+	{ "rbl", "client-per-day", CONF_COUNT, TOP(rbl.client_per_day), "20000", NULL },
 
 	{ "log", "level", CONF_WORD, TOP(log_level), "info", "error warn info debug" },
 	{ "log", "dest", CONF_WORD, TOP(log_dest), "auto", "auto stderr syslog journal" },

@@ -23,9 +23,9 @@ struct loader {
 	int at;                /* which block */
 };
 
-enum field { TITLE, TARGETS, KIND, POINTS, CODES, DELIST, LICENCE, NOTE, KEY, SERVER, REPLACES, TEST_LISTED, TEST_CLEAN, PER_DAY, PER_SECOND, ENABLED, WATCH, FIELDS };
+enum field { TITLE, TARGETS, KIND, POINTS, CODES, DELIST, LICENCE, NOTE, KEY, SERVER, REPLACES, TEST_LISTED, TEST_CLEAN, PER_DAY, PER_SECOND, ENABLED, WATCH, FILE_COPY, DOMAINS, FIELDS };
 static const char *const field_names[FIELDS] = { "title", "targets", "kind", "points", "codes", "delist", "licence", "note", "key", "server", "replaces",
-	"test-listed", "test-clean", "per-day", "per-second", "enabled", "watch" };
+	"test-listed", "test-clean", "per-day", "per-second", "enabled", "watch", "file", "domains" };
 static const char *const target_names[3] = { "ip4", "ip6", "domain" };
 /* RFC 5782 section 5. */
 static const char *const rfc_listed[3] = { "127.0.0.2", "::ffff:7f00:2", "test" }, *const rfc_clean[3] = { "127.0.0.1", "::ffff:7f00:1", "invalid" };
@@ -240,7 +240,7 @@ static void read_zone(struct loader *l, struct dnsbl_zone *z)
 {
 	static const struct { enum field f; size_t at; } texts[] = { { DELIST, offsetof(struct dnsbl_zone, delist) }, { LICENCE, offsetof(struct dnsbl_zone, licence) },
 		{ NOTE, offsetof(struct dnsbl_zone, note) }, { KEY, offsetof(struct dnsbl_zone, key_name) }, { SERVER, offsetof(struct dnsbl_zone, server) },
-		{ REPLACES, offsetof(struct dnsbl_zone, replaces) } };
+		{ REPLACES, offsetof(struct dnsbl_zone, replaces) }, { FILE_COPY, offsetof(struct dnsbl_zone, file) } };
 	int kind = dnsbl_kind_named(sv_cstr(text_of(l, KIND, "block")));
 	if (kind < 0 || kind > DNSBL_ALLOW)
 		wrong(l, KIND, "block, policy, info or allow");
@@ -250,6 +250,9 @@ static void read_zone(struct loader *l, struct dnsbl_zone *z)
 	z->per_second = number_of(l, PER_SECOND, DEFAULT_PER_SECOND, 1000000);
 	z->enabled = bool_of(l, ENABLED);
 	z->watch = bool_of(l, WATCH);
+	z->registered = strcmp(text_of(l, DOMAINS, "full"), "registered") == 0;
+	if (!z->registered && strcmp(text_of(l, DOMAINS, "full"), "full"))
+		wrong(l, DOMAINS, "full or registered");
 	z->line = l->block->line;
 	set(&z->title, text_of(l, TITLE, z->name));
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
@@ -272,7 +275,7 @@ static void zone_fini(struct dnsbl_zone *z)
 		free(z->test_clean[t]);
 	}
 	free(z->code);
-	char *const texts[] = { z->name, z->title, z->delist, z->licence, z->note, z->key_name, z->server, z->replaces };
+	char *const texts[] = { z->name, z->title, z->delist, z->licence, z->note, z->key_name, z->server, z->replaces, z->file };
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		free(texts[i]);
 	if (z->key)

@@ -27,6 +27,8 @@ struct dnsbl_zone {
 	char *replaces;            /* a zone that is not asked when this one can be; "" */
 	char *test_listed[3], *test_clean[3]; /* what is asked for IP4, IP6, DOMAIN, as a look-up would; "" = no such test */
 	int64_t per_day, per_second; /* queries; 0: no limit */
+	char *file;                /* "ip4set:PATH": a copy that lies here, instead of asking; "" */
+	bool registered;           /* domains are asked for by their registered domain */
 	bool enabled, watch;       /* asked at all; asked for watched targets */
 	int line;
 };

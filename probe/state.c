@@ -1,0 +1,205 @@
+#include "probe/state.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/hash.h"
+#include "lib/times.h"
+#include "probe/verdict.h"
+
+#define HEAD "abusewatch dnsbl state 1\n"
+#define ZONES_MOST 2048
+
+struct seen { uint64_t key; int64_t first_us, last_us; };
+
+struct state {
+	char *path;
+	struct state_zone **zone; size_t n_zone;
+	struct seen *seen; size_t n_seen; /* sorted by key */
+};
+
+struct state_zone *state_zone(struct state *s, const char *name)
+{
+	for (size_t i = 0; i < s->n_zone; i++)
+		if (strcmp(s->zone[i]->name, name) == 0)
+			return s->zone[i];
+	struct state_zone *z = xcalloc(1, sizeof *z);
+	z->name = xstrdup(name);
+	s->zone = xrealloc(s->zone, (s->n_zone + 1) * sizeof(struct state_zone *));
+	s->zone[s->n_zone++] = z;
+	return z;
+}
+
+/* --- listed pairs ------------------------------------------------------------------------------------------------- */
+
+/* Only this file's own order depends on it, so the key need not be secret: a collision shows another's date. */
+static uint64_t pair_key(const char *zone, struct sv target)
+{
+	static const struct hash_key fixed = { "abusewatch seen" };
+	char text[640];
+	int n = snprintf(text, sizeof text, "%s %.*s", zone, SVARG(target));
+	return hash_sv(&fixed, sv_make(text, (size_t)n < sizeof text ? (size_t)n : sizeof text - 1));
+}
+
+static size_t find(const struct state *s, uint64_t key)
+{
+	size_t low = 0, high = s->n_seen;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		if (s->seen[mid].key < key)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static void take_out(struct state *s, size_t at)
+{
+	memmove(s->seen + at, s->seen + at + 1, (s->n_seen - at - 1) * sizeof *s->seen);
+	s->n_seen--;
+}
+
+static void forget_oldest(struct state *s)
+{
+	size_t oldest = 0;
+	for (size_t i = 1; i < s->n_seen; i++)
+		if (s->seen[i].last_us < s->seen[oldest].last_us)
+			oldest = i;
+	take_out(s, oldest);
+}
+
+static void put_in(struct state *s, struct seen seen)
+{
+	if (s->n_seen == STATE_SEEN_MOST)
+		forget_oldest(s);
+	size_t at = find(s, seen.key);
+	if (at < s->n_seen && s->seen[at].key == seen.key)
+		return;
+	s->seen = xrealloc(s->seen, (s->n_seen + 1) * sizeof *s->seen);
+	memmove(s->seen + at + 1, s->seen + at, (s->n_seen - at) * sizeof *s->seen);
+	s->seen[at] = seen;
+	s->n_seen++;
+}
+
+int64_t state_seen(struct state *s, const char *zone, struct sv target, int64_t now_us)
+{
+	uint64_t key = pair_key(zone, target);
+	size_t at = find(s, key);
+	if (at == s->n_seen || s->seen[at].key != key) {
+		put_in(s, (struct seen){ key, now_us, now_us });
+		return now_us;
+	}
+	if (now_us - s->seen[at].last_us > STATE_SEEN_DAYS * US_PER_DAY)
+		s->seen[at].first_us = now_us;
+	s->seen[at].last_us = now_us;
+	return s->seen[at].first_us;
+}
+
+void state_gone(struct state *s, const char *zone, struct sv target)
+{
+	uint64_t key = pair_key(zone, target);
+	size_t at = find(s, key);
+	if (at < s->n_seen && s->seen[at].key == key)
+		take_out(s, at);
+}
+
+/* --- the file ----------------------------------------------------------------------------------------------------- */
+
+static void read_health(struct state *s, const char *line)
+{
+	char zone[256], health[32];
+	unsigned kind, fails;
+	int64_t since, tested, next;
+	if (sscanf(line, "health %255s %u %31s %u %" SCNd64 " %" SCNd64 " %" SCNd64, zone, &kind, health, &fails, &since, &tested, &next) != 7 || kind > 2)
+		return;
+	int h = health_named(sv_cstr(health));
+	if (h >= 0 && s->n_zone < ZONES_MOST)
+		state_zone(s, zone)->kind[kind] = (struct state_health){ (uint8_t)h, fails, since, tested, next };
+}
+
+static void read_line(struct state *s, const char *line)
+{
+	char zone[256];
+	int64_t a, b, c;
+	uint64_t key;
+	if (strncmp(line, "health ", 7) == 0) {
+		read_health(s, line);
+	} else if (sscanf(line, "asked %255s %" SCNd64 " %" SCNd64 " %" SCNd64, zone, &a, &b, &c) == 4 && s->n_zone < ZONES_MOST) {
+		struct state_zone *z = state_zone(s, zone);
+		z->day = a;
+		z->asked = b;
+		z->asked_by_watch = c;
+	} else if (sscanf(line, "seen %" SCNx64 " %" SCNd64 " %" SCNd64, &key, &a, &b) == 3) {
+		put_in(s, (struct seen){ key, a, b });
+	}
+}
+
+struct state *state_load(const char *path)
+{
+	struct state *s = xcalloc(1, sizeof *s);
+	char line[512];
+	s->path = xstrdup(path);
+	FILE *f = *path ? fopen(path, "re") : NULL;
+	if (!f)
+		return s;
+	if (fgets(line, sizeof line, f) && strcmp(line, HEAD) == 0)
+		while (fgets(line, sizeof line, f))
+			read_line(s, line);
+	fclose(f);
+	return s;
+}
+
+static void write_all(const struct state *s, FILE *f)
+{
+	fputs(HEAD, f);
+	for (size_t i = 0; i < s->n_zone; i++) {
+		const struct state_zone *z = s->zone[i];
+		for (unsigned k = 0; k < 3; k++)
+			if (z->kind[k].tested_us)
+				fprintf(f, "health %s %u %s %u %" PRId64 " %" PRId64 " %" PRId64 "\n", z->name, k, health_name(z->kind[k].health), z->kind[k].fails,
+				        z->kind[k].since_us, z->kind[k].tested_us, z->kind[k].next_us);
+		if (z->asked)
+			fprintf(f, "asked %s %" PRId64 " %" PRId64 " %" PRId64 "\n", z->name, z->day, z->asked, z->asked_by_watch);
+	}
+	for (size_t i = 0; i < s->n_seen; i++)
+		fprintf(f, "seen %" PRIx64 " %" PRId64 " %" PRId64 "\n", s->seen[i].key, s->seen[i].first_us, s->seen[i].last_us);
+}
+
+int state_save(struct state *s, struct err *e)
+{
+	struct buf tmp = { 0 };
+	if (!*s->path)
+		return 0;
+	buf_printf(&tmp, "%s.new", s->path);
+	FILE *f = fopen(buf_cstr(&tmp), "we");
+	int bad = 0;
+	if (f) {
+		(void)fchmod(fileno(f), 0640);
+		write_all(s, f);
+		bad = ferror(f);
+		bad |= fclose(f);
+	}
+	if (!f || bad || rename(buf_cstr(&tmp), s->path) < 0)
+		bad = err_set(e, "%s: cannot be written: %s", s->path, strerror(errno));
+	buf_fini(&tmp);
+	return bad;
+}
+
+void state_free(struct state *s)
+{
+	if (!s)
+		return;
+	for (size_t i = 0; i < s->n_zone; i++) {
+		free(s->zone[i]->name);
+		free(s->zone[i]);
+	}
+	free(s->zone);
+	free(s->seen);
+	free(s->path);
+	free(s);
+}
