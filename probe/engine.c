@@ -308,10 +308,12 @@ static enum started start(struct engine_run *run, size_t slot)
 {
 	struct zone_rt *z = run->zone[slot];
 	struct cursor *c = &run->cursor[slot];
-	if ((!z->file && z->via->outstanding >= z->via->window) || !seek(run, z, c))
+	if (!seek(run, z, c))
 		return STARTED_BLOCKED;
 	const struct target *t = &run->target[c->target];
 	unsigned kind = kind_of(t);
+	if (!z->file && z->via->outstanding >= z->via->window && z->state->kind[kind].health == HEALTH_GOOD)
+		return STARTED_BLOCKED; /* the usual case of a large scan, before anything is worked out */
 	static const struct verdict no_key = { DNSBL_UNKNOWN, DNSBL_INFO, 0, 0, "the list needs a key, and none is given" };
 	enum started result = STARTED_TOLD;
 	enum gate g = z->ready || z->file ? zone_gate(run->e, z, kind) : GATE_ANSWERED;

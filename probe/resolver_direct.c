@@ -19,6 +19,7 @@
 #define RTO_MOST_MS 2000
 #define TICK_MS 20
 #define TRIES 4
+#define REFUSED_TRIES 2     /* when the kernel says that nobody listens there */
 #define NO_SLOT 0xffff
 
 struct slot {
@@ -40,6 +41,7 @@ struct server {
 	uint16_t *of_id[SOCKETS]; /* 65536 slots' numbers each */
 	bool refused;             /* the kernel says that nobody listens there */
 	int open;
+	uint8_t socket;           /* that the present batch goes out on: another one, at random, for each */
 };
 
 struct direct {
@@ -143,6 +145,8 @@ static void flush(struct resolver *r)
 		i += n;
 	}
 	d->n_pending = 0;
+	for (size_t i = 0; i < d->n_server; i++)
+		d->server[i].socket = (uint8_t)(random16(d) % (unsigned)d->server[i].open);
 }
 
 static void put(struct direct *d, uint16_t at)
@@ -159,13 +163,12 @@ static bool take_id(struct direct *d, struct slot *s, uint16_t at)
 {
 	struct server *v = &d->server[s->server];
 	for (int tries = 0; tries < 64; tries++) {
-		uint16_t r = random16(d), id = random16(d);
-		uint8_t socket = (uint8_t)(r % (unsigned)v->open);
-		if (v->of_id[socket][id] != NO_SLOT)
+		uint16_t id = random16(d);
+		if (v->of_id[v->socket][id] != NO_SLOT)
 			continue;
-		v->of_id[socket][id] = at;
+		v->of_id[v->socket][id] = at;
 		s->id = id;
-		s->socket = socket;
+		s->socket = v->socket;
 		return true;
 	}
 	return false;
@@ -259,7 +262,7 @@ static void again(struct direct *d, struct slot *s, uint64_t now)
 {
 	struct server *v = &d->server[s->server];
 	on_loss(d, now);
-	if (now - s->first_ms >= d->timeout_ms || (s->tries >= TRIES && v->refused)) {
+	if (now - s->first_ms >= d->timeout_ms || (s->tries >= REFUSED_TRIES && v->refused)) {
 		finish(d, s, OUTCOME_TIMEOUT, NULL);
 		return;
 	}
