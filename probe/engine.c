@@ -336,7 +336,7 @@ static enum started start(struct engine_run *run, size_t slot)
 static unsigned turn(struct engine_run *run, unsigned *told)
 {
 	unsigned n = 0;
-	for (size_t i = 0; i < run->n_zone; i++) {
+	for (size_t i = 0; i < run->n_zone && !run->paused; i++) {
 		if (run->cursor[i].done)
 			continue;
 		enum started s = start(run, i);
@@ -457,9 +457,16 @@ struct engine_run *engine_look_up(struct engine *e, const struct engine_request 
 	return run;
 }
 
+void engine_pause(struct engine_run *run, bool pause)
+{
+	run->paused = pause;
+	run->e->dirty = true;
+}
+
 void engine_cancel(struct engine_run *run)
 {
 	run->cancelled = true;
+	run->paused = false;
 	uv_timer_start(&run->e->tick, on_tick, 0, TICK_MS);
 }
 

@@ -58,6 +58,8 @@ void engine_on_health(struct engine *e, engine_health_cb *cb, void *ctx);
 struct engine_run *engine_look_up(struct engine *e, const struct engine_request *r);
 /* No more callbacks of it. */
 void engine_cancel(struct engine_run *run);
+/* Asks nothing new for it, until told to go on: its results are not being read. */
+void engine_pause(struct engine_run *run, bool pause);
 /* How many verdicts it will give, and how many it gave. */
 void engine_progress(const struct engine_run *run, uint64_t *ret_done, uint64_t *ret_all);
 /* Tests whatever zone is due; for a program that stays. */

@@ -55,7 +55,7 @@ struct engine_run {
 	struct zone_rt **zone; struct cursor *cursor; size_t n_zone, at;
 	unsigned outstanding;      /* questions and held answers */
 	uint64_t done, all;
-	bool cancelled;
+	bool cancelled, paused;
 };
 
 struct direct_server { char *name; struct resolver *r; };

@@ -19,6 +19,7 @@
 
 /* Ending runs from the front of the flow to its end, so that what was read is still judged and stored. */
 static const struct child_spec collector = { "abusewatch-collector", 1 };
+static const struct child_spec probe = { "abusewatch-probe", 1 };
 static const struct child_spec mailer = { "abusewatch-mailer", 1 };
 static const struct child_spec web = { "abusewatch-web", 1 };
 static const struct child_spec analyzer = { "abusewatch-analyzer", 2 };
@@ -152,6 +153,7 @@ int main(int argc, char **argv)
 	s.children = children_new(&s.loop, s.bin_dir, s.conf_path, s.debug);
 	children_add(s.children, &analyzer);
 	children_add(s.children, &collector);
+	children_add(s.children, &probe);
 	children_add(s.children, &mailer);
 	if (with_web)
 		children_add(s.children, &web);

@@ -1,0 +1,314 @@
+/* The watch: our own egress addresses, customers' mail servers, and our and our customers' domains, each on every list that may be asked of it, as often as the
+ * lists' days allow. */
+#include <netinet/in.h>
+#include <stdlib.h>
+
+#include "lib/msg.h"
+#include "lib/times.h"
+#include "probe/probe.h"
+#include "probe/verdict.h"
+
+#define TICK_MS 5000
+#define START_MS 1000
+#define PREFIX_MOST 256        /* addresses of one prefix that are watched by DNS; larger ones only on lists that lie here as files */
+#define TARGETS_MOST 20000
+#define KNOWN_MOST 65536
+
+struct pair { char *target; const struct dnsbl_zone *zone; bool fresh; };
+
+struct watch {
+	uv_loop_t *loop;
+	const struct conf *conf;
+	struct engine *engine;
+	const struct dnsbl_zones *zones;
+	struct feed *feed;
+	int64_t (*now_us)(void);
+	uv_timer_t tick;
+	struct target *target; size_t n_target, n_small; /* the small ones first; what lies behind is for files only */
+	int64_t *due_us;           /* per zone */
+	const struct dnsbl_zone **turn; size_t n_turn; /* of the round that runs */
+	struct engine_run *run;
+	struct pair *known; size_t n_known; /* listed at the last look, sorted */
+	bool tell_all, stopping, all_this_round;
+	unsigned resolving;
+};
+
+/* --- whom ---------------------------------------------------------------------------------------------------------- */
+
+static bool same(const struct target *a, const struct target *b)
+{
+	return a->kind == b->kind && a->count == b->count && memcmp(&a->first, &b->first, sizeof a->first) == 0 && strcmp(a->domain, b->domain) == 0;
+}
+
+static void add(struct watch *w, const struct target *t)
+{
+	for (size_t i = 0; i < w->n_target; i++)
+		if (same(&w->target[i], t))
+			return;
+	if (w->n_target == TARGETS_MOST) {
+		msg_warn("more than %d targets to watch; the rest is left out", TARGETS_MOST);
+		return;
+	}
+	if (w->n_target % 64 == 0)
+		w->target = xrealloc(w->target, (w->n_target + 64) * sizeof *w->target);
+	w->target[w->n_target++] = *t;
+}
+
+static void add_text(struct watch *w, const char *text)
+{
+	struct target t;
+	struct err e;
+	if (target_parse(sv_cstr(text), &t, &e) == 0)
+		add(w, &t);
+	else
+		msg_debug("not watched: %s", e.text);
+}
+
+static void add_list(struct watch *w, const struct conf_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		add_text(w, l->v[i]);
+}
+
+static void add_prefixes(struct watch *w, const struct prefix_table *p)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		struct target t = { .kind = ipaddr_is_v4(&p->v[i].addr) ? DNSBL_IP4 : DNSBL_IP6, .first = p->v[i].addr };
+		if (p->v[i].bits >= 104) {
+			t.count = UINT64_C(1) << (128 - p->v[i].bits);
+			add(w, &t);
+		}
+	}
+}
+
+static int by_size(const void *a, const void *b)
+{
+	const struct target *x = a, *y = b;
+	return (x->count > PREFIX_MOST) - (y->count > PREFIX_MOST);
+}
+
+/* The small ones first. */
+static void sort(struct watch *w)
+{
+	if (w->n_target)
+		qsort(w->target, w->n_target, sizeof *w->target, by_size);
+	for (w->n_small = 0; w->n_small < w->n_target && w->target[w->n_small].count <= PREFIX_MOST;)
+		w->n_small++;
+}
+
+/* The primary of a domain that we are the second MX of is a customer's mail server; the system's resolver knows its address. */
+static void on_address(uv_getaddrinfo_t *req, int status, struct addrinfo *res)
+{
+	struct watch *w = req->data;
+	w->resolving--;
+	for (struct addrinfo *a = status == 0 ? res : NULL; a && !w->stopping; a = a->ai_next) {
+		struct target t = { .count = 1, .kind = a->ai_family == AF_INET ? DNSBL_IP4 : DNSBL_IP6 };
+		if (a->ai_family == AF_INET) {
+			t.first.b[10] = t.first.b[11] = 0xff;
+			memcpy(t.first.b + 12, &((struct sockaddr_in *)(void *)a->ai_addr)->sin_addr, 4);
+		} else {
+			memcpy(t.first.b, &((struct sockaddr_in6 *)(void *)a->ai_addr)->sin6_addr, 16);
+		}
+		add(w, &t);
+	}
+	if (!w->stopping)
+		sort(w);
+	uv_freeaddrinfo(res);
+	free(req);
+	if (w->stopping && !w->resolving)
+		free(w);
+}
+
+static void add_primary(struct watch *w, const char *primary)
+{
+	struct ipaddr a;
+	if (ipaddr_parse(sv_cstr(primary), &a) == 0) {
+		add_text(w, primary);
+		return;
+	}
+	static const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+	uv_getaddrinfo_t *req = xcalloc(1, sizeof *req);
+	req->data = w;
+	if (uv_getaddrinfo(w->loop, req, on_address, primary, NULL, &hints) == 0)
+		w->resolving++;
+	else
+		free(req);
+}
+
+static void add_customers(struct watch *w)
+{
+	for (size_t i = 0; i < w->conf->n_customer; i++) {
+		const struct conf_customer *c = &w->conf->customer[i];
+		if (c->kind == CUSTOMER_PREFIX || c->kind == CUSTOMER_DOMAIN)
+			add_text(w, c->value);
+	}
+	for (size_t i = 0; i < w->conf->n_backup; i++) {
+		add_text(w, w->conf->backup[i].domain);
+		add_primary(w, w->conf->backup[i].primary);
+	}
+}
+
+/* --- rounds ------------------------------------------------------------------------------------------------------- */
+
+static int64_t looks_of(const struct watch *w, const struct dnsbl_zone *z)
+{
+	int64_t n = 0;
+	for (size_t i = 0; i < (*z->file ? w->n_target : w->n_small); i++)
+		if (w->target[i].kind & z->targets)
+			n += (int64_t)w->target[i].count;
+	return n;
+}
+
+/* As often as asked for, unless the list's day does not suffice: the watch may take half of it. */
+static int64_t interval_us(const struct watch *w, const struct dnsbl_zone *z)
+{
+	int64_t every = w->conf->rbl.every_s * US_PER_S, day = z->per_day / 2;
+	int64_t least = *z->file || !z->per_day ? 0 : looks_of(w, z) * (US_PER_DAY / (day ? day : 1));
+	return every > least ? every : least;
+}
+
+static int by_pair(const void *a, const void *b)
+{
+	const struct pair *x = a, *y = b;
+	if (x->zone != y->zone)
+		return x->zone < y->zone ? -1 : 1;
+	return strcmp(x->target, y->target);
+}
+
+static struct pair *find_known(struct watch *w, const char *target, const struct dnsbl_zone *zone)
+{
+	struct pair key = { .target = (char *)(uintptr_t)target, .zone = zone };
+	return w->n_known ? bsearch(&key, w->known, w->n_known, sizeof key, by_pair) : NULL;
+}
+
+static void remember(struct watch *w, const char *target, const struct dnsbl_zone *zone)
+{
+	if (w->n_known == KNOWN_MOST)
+		return;
+	if (w->n_known % 256 == 0)
+		w->known = xrealloc(w->known, (w->n_known + 256) * sizeof *w->known);
+	size_t at = w->n_known++;
+	struct pair p = { xstrdup(target), zone, false };
+	while (at && by_pair(&w->known[at - 1], &p) > 0) {
+		w->known[at] = w->known[at - 1];
+		at--;
+	}
+	w->known[at] = p;
+}
+
+static void forget(struct watch *w, struct pair *p)
+{
+	free(p->target);
+	memmove(p, p + 1, (size_t)(w->known + w->n_known - p - 1) * sizeof *p);
+	w->n_known--;
+}
+
+static void on_result(void *ctx, const struct engine_result *r)
+{
+	struct watch *w = ctx;
+	char target[TARGET_TEXT];
+	memcpy(target, r->target.p, r->target.n);
+	target[r->target.n] = 0;
+	struct pair *known = find_known(w, target, r->zone);
+	bool listed = r->verdict == DNSBL_LISTED, clean = r->verdict == DNSBL_CLEAN;
+	/* How a list does as a whole is told by itself, not once more for each target. */
+	bool own = listed || clean || r->health == HEALTH_GOOD;
+	if (listed && !known)
+		remember(w, target, r->zone);
+	if (!listed && !known && !(w->all_this_round && own))
+		return;
+	struct obs_listing l = { .time_us = r->asked_us, .target = r->target, .zone = sv_cstr(r->zone->name), .verdict = r->verdict, .kind = r->kind, .cause = OBS_LISTING_WATCHED,
+		.code = r->code, .points = r->points, .meaning = r->meaning.n || r->verdict == DNSBL_LISTED ? r->meaning : r->reason, .text = r->text };
+	feed_listing(w->feed, &l);
+	if (clean && known)
+		forget(w, known);
+}
+
+static void on_done(void *ctx)
+{
+	struct watch *w = ctx;
+	int64_t now = w->now_us();
+	w->run = NULL;
+	for (size_t i = 0; i < w->n_turn; i++)
+		w->due_us[w->turn[i] - w->zones->v] = now + interval_us(w, w->turn[i]);
+}
+
+static void begin(struct watch *w)
+{
+	/* Large prefixes are for files; a round is of one sort. */
+	bool files = w->n_turn && *w->turn[0]->file;
+	struct engine_request r = { .target = w->target, .n_target = files ? w->n_target : w->n_small, .zone = w->turn, .n_zone = w->n_turn, .texts = true, .watch = true,
+		.result = on_result, .done = on_done, .ctx = w };
+	w->run = engine_look_up(w->engine, &r);
+}
+
+static void on_tick(uv_timer_t *t)
+{
+	struct watch *w = t->data;
+	int64_t now = w->now_us();
+	engine_test_due(w->engine);
+	if (w->run || w->resolving || !w->n_target)
+		return;
+	if (w->tell_all) {
+		w->tell_all = false;
+		w->all_this_round = true;
+		memset(w->due_us, 0, w->zones->n * sizeof *w->due_us);
+	}
+	w->n_turn = 0;
+	for (size_t i = 0; i < w->zones->n; i++) {
+		const struct dnsbl_zone *z = &w->zones->v[i];
+		bool may = z->enabled && z->watch && (!*z->key_name || z->key || *z->file) && looks_of(w, z) > 0;
+		if (may && w->due_us[i] <= now && (!w->n_turn || !*w->turn[0]->file == !*z->file))
+			w->turn[w->n_turn++] = z;
+	}
+	if (w->n_turn)
+		begin(w);
+	else
+		w->all_this_round = false;
+}
+
+struct watch *watch_new(uv_loop_t *loop, const struct conf *conf, struct engine *e, const struct dnsbl_zones *zones, struct feed *feed, int64_t (*now_us)(void))
+{
+	struct watch *w = xcalloc(1, sizeof *w);
+	*w = (struct watch){ .loop = loop, .conf = conf, .engine = e, .zones = zones, .feed = feed, .now_us = now_us, .tell_all = true };
+	w->due_us = xcalloc(zones->n + 1, sizeof *w->due_us);
+	w->turn = xcalloc(zones->n + 1, sizeof *w->turn);
+	add_prefixes(w, &conf->egress);
+	add_list(w, &conf->rbl.also);
+	add_list(w, &conf->local_domains);
+	add_list(w, &conf->relay_domains);
+	add_customers(w);
+	sort(w);
+	uv_timer_init(loop, &w->tick);
+	w->tick.data = w;
+	uv_timer_start(&w->tick, on_tick, START_MS, TICK_MS);
+	msg_info("%zu targets are watched on block lists", w->n_target);
+	return w;
+}
+
+void watch_again(struct watch *w)
+{
+	w->tell_all = true;
+}
+
+static void on_closed(uv_handle_t *h)
+{
+	struct watch *w = h->data;
+	for (size_t i = 0; i < w->n_known; i++)
+		free(w->known[i].target);
+	free(w->known);
+	free(w->target);
+	free(w->due_us);
+	free(w->turn);
+	if (!w->resolving)
+		free(w);
+}
+
+void watch_stop(struct watch *w)
+{
+	w->stopping = true;
+	if (w->run)
+		engine_cancel(w->run);
+	uv_timer_stop(&w->tick);
+	uv_close((uv_handle_t *)&w->tick, on_closed);
+}
