@@ -5,6 +5,7 @@
 
 #define RETRY_FIRST_MS 200
 #define RETRY_MOST_MS 5000
+#define STEADY_MS 5000      /* a connection that held so long: the next loss is a first one */
 #define OUT_MOST (8u << 20) /* bytes on their way; beyond that the connection is given up and all is told again */
 
 struct feed {
@@ -14,7 +15,7 @@ struct feed {
 	uv_timer_t timer;
 	uv_connect_t connect;
 	struct buf in, out;
-	uint64_t retry_ms;
+	uint64_t retry_ms, greeted_ms;
 	size_t in_flight;
 	bool open, greeted, pipe_used, stopping, timer_closed;
 	void (*again)(void *ctx);
@@ -54,6 +55,8 @@ static void on_gone(uv_handle_t *h)
 
 static void lost(struct feed *f, const char *why)
 {
+	if (f->greeted && uv_now(f->loop) - f->greeted_ms >= STEADY_MS)
+		f->retry_ms = RETRY_FIRST_MS;
 	if (f->greeted)
 		msg_warn("the analyzer went away (%s); what lists say is told again when it is back", why);
 	f->open = f->greeted = false;
@@ -103,7 +106,7 @@ static void on_frame(struct feed *f, enum obs_type type, struct sv payload)
 	struct sv target;
 	if (type == OBS_RESUME) {
 		f->greeted = true;
-		f->retry_ms = RETRY_FIRST_MS;
+		f->greeted_ms = uv_now(f->loop);
 		f->again(f->ctx);
 	} else if (type == OBS_ASK && obs_get_ask(payload, &target, &e) == 0) {
 		f->ask(f->ctx, target);
