@@ -79,6 +79,8 @@ static enum case_severity severity_of(const struct acase *c)
 	points += (c->recipients >= 100) + (c->recipients >= 1000);
 	if (c->kind == CASE_LIST_HYGIENE || c->kind == CASE_FORWARDER)
 		return CASE_LOW;
+	if (c->kind == CASE_LISTING) /* everybody's mail, or one customer's */
+		return c->principal_kind != PRINCIPAL_OWN_IP ? CASE_MEDIUM : c->level == CASE_CONFIRMED ? CASE_CRITICAL : CASE_HIGH;
 	return points <= 2 ? CASE_MEDIUM : points <= 4 ? CASE_HIGH : CASE_CRITICAL;
 }
 

@@ -452,3 +452,34 @@ FROM policy_finding f WHERE kind = :kind AND id = :id GROUP BY rule ORDER BY rul
 -- name: export_violations
 SELECT date(day * 86400, 'unixepoch'), rule, kind, id, customer, count, largest, first_us, last_us, line, utc_offset_s FROM policy_finding
 WHERE last_us >= :since ORDER BY day, rule, kind, id
+-- listing
+-- name: listing_target_all
+SELECT target, kind, first_us, heard_us, risk, risk_points, own_points, risk_us, reasons, cause FROM listing_target
+-- name: listing_target_put
+INSERT OR REPLACE INTO listing_target (target, kind, customer, first_us, heard_us, points, lists, risk, risk_points, own_points, risk_us, reasons, cause)
+VALUES (:target, :kind, :customer, :first, :heard, :points, :lists, :risk, :risk_points, :own_points, :risk_at, :reasons, :cause)
+-- name: listing_all
+SELECT target, zone, state, verdict, entry, code, points, meaning, text, heard_us, since_us, listed_us, negative_us, negatives, named, named_us, named_from_us,
+  fresh, cause FROM listing
+-- name: listing_put
+INSERT OR REPLACE INTO listing (target, zone, state, verdict, entry, code, points, meaning, text, heard_us, since_us, listed_us, negative_us, negatives, named,
+  named_us, named_from_us, fresh, cause)
+VALUES (:target, :zone, :state, :verdict, :entry, :code, :points, :meaning, :text, :heard, :since, :listed, :negative, :negatives, :named, :named_at, :named_from,
+  :fresh, :cause)
+-- name: listing_past_begin
+INSERT OR IGNORE INTO listing_past (target, zone, since_us, kind, customer, entry, code, points, meaning, text, cause)
+VALUES (:target, :zone, :since, :kind, :customer, :entry, :code, :points, :meaning, :text, :cause)
+-- name: listing_past_end
+UPDATE listing_past SET until_us = :until, code = :code, points = :points, meaning = :meaning, text = :text
+WHERE target = :target AND zone = :zone AND since_us = :since
+-- name: listing_past_drop
+DELETE FROM listing_past WHERE until_us < :before
+-- name: listing_change_put
+INSERT OR REPLACE INTO listing_change (at_us, what, target, zone, kind, customer, entry, code, points, meaning, text, cause, since_us, before, after, tell)
+VALUES (:at, :what, :target, :zone, :kind, :customer, :entry, :code, :points, :meaning, :text, :cause, :since, :before, :after, :tell)
+-- name: listing_change_drop
+DELETE FROM listing_change WHERE at_us < :before
+-- name: listing_zone_all
+SELECT zone, verdict, reason, since_us, heard_us, suspended_us FROM listing_zone
+-- name: listing_zone_put
+INSERT OR REPLACE INTO listing_zone (zone, verdict, reason, since_us, heard_us, suspended_us) VALUES (:zone, :verdict, :reason, :since, :heard, :suspended)
