@@ -1,4 +1,4 @@
-#include "analyzer/listing.h"
+#include "analyzer/listing_int.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -373,7 +373,7 @@ static void hold(struct judge *j, struct listing_pair *p, int64_t at_us)
 static bool exceeds(const struct judge *j, uint32_t n, uint32_t all)
 {
 	const struct listing_options *o = listing_options(j);
-	return n >= (uint32_t)o->suspend_least && (uint64_t)n * THETA_ONE > (uint64_t)all * (uint64_t)(o->suspend_share * THETA_ONE);
+	return n >= (uint32_t)o->suspend_least && n * 10000ull > all * listing_share(o->suspend_share);
 }
 
 /* More of what we watch turned up within an hour than is believable: the list is wrong about them, or was made to be. */
@@ -446,8 +446,10 @@ static void on_entry(struct judge *j, struct listing_pair *p, const struct obs_l
 static void on_no_entry(struct judge *j, struct listing_pair *p, int64_t at_us)
 {
 	const struct listing_options *o = listing_options(j);
-	if (p->state == LISTING_CLEAR)
+	if (p->state == LISTING_CLEAR) {
+		resume_if_ebbed(j, p->zone, at_us);
 		return;
+	}
 	p->negative_us = p->negatives ? p->negative_us : at_us;
 	p->negatives++;
 	if (p->state == LISTING_LISTED && (p->negatives < (uint32_t)o->clear_answers || at_us - p->negative_us < o->clear_s * US_PER_S))

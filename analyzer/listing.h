@@ -139,25 +139,8 @@ void listing_message(struct judge *j, const struct principal *p, const struct me
 void listing_risks(struct judge *j);
 /* Of the /24 (IPv6: /48) and wider networks around the target: the one that is nearest to being listed as a whole. Returns the listed addresses in it; 0: none. */
 unsigned listing_contagion(const struct judge *j, const struct listing_target *t, uint8_t *ret_bits, unsigned *ret_limit);
-
-/* Its reasons as one sentence's part. */
-void listing_say_reasons(const struct listing_target *t, struct buf *out);
-
 /* The target that a principal is, or NULL. */
 struct listing_target *listing_of(const struct judge *j, const struct principal *p);
 struct listing_target *listing_target_named(const struct judge *j, struct sv name);
-/* A receiver refused mail of the pair's target and named the list. */
-void listing_named(struct judge *j, struct listing_pair *p, int64_t at_us);
-/* For listing_risk.c and the store: what is not there is made. */
-struct listing_target *listing_target_made(struct judge *j, struct sv name, int64_t at_us);
-void listing_judge(struct judge *j, struct listing_target *t, struct sv line, int64_t at_us);
-void listing_touch_target(struct judge *j, struct listing_target *t);
-
-/* From the store: everything is copied. */
-struct listing_zone *listing_zone_made(struct judge *j, struct sv name);
-struct listing_pair *listing_pair_made(struct judge *j, struct listing_target *t, struct listing_zone *z);
-void listing_loaded(struct judge *j);
-/* After a commit. */
-void listing_committed(struct listing *l);
 
 #endif

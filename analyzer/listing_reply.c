@@ -2,7 +2,7 @@
 #include <strings.h>
 
 #include "analyzer/judge_int.h"
-#include "analyzer/listing.h"
+#include "analyzer/listing_int.h"
 
 static bool contains_folded(struct sv text, struct sv part)
 {

@@ -6,7 +6,7 @@
 #include "analyzer/acase.h"
 #include "analyzer/detector.h"
 #include "analyzer/fusion.h"
-#include "analyzer/listing.h"
+#include "analyzer/listing_int.h"
 #include "lib/jsonw.h"
 
 #define ADDRESSES 64u        /* of ours, at most: prefixes of more than one address are not walked through */
@@ -83,8 +83,8 @@ static void by_unknown(const struct judge *j, struct risk *r)
 	struct blame_day d = blame_day(j);
 	char text[200];
 	uint64_t n = d.good + d.unknown;
-	bool many = d.unknown * THETA_ONE > n * (uint64_t)(o->unknown_many * THETA_ONE);
-	if (n < (uint64_t)o->unknown_least || d.unknown * THETA_ONE <= n * (uint64_t)(o->unknown_some * THETA_ONE))
+	bool many = d.unknown * 10000 > n * listing_share(o->unknown_many);
+	if (n < (uint64_t)o->unknown_least || d.unknown * 10000 <= n * listing_share(o->unknown_some))
 		return;
 	(void)snprintf(text, sizeof text, "%llu %% of our recipients do not exist (%llu of %llu in 24 h)", (unsigned long long)(d.unknown * 100 / n),
 	               (unsigned long long)d.unknown, (unsigned long long)n);
@@ -114,7 +114,7 @@ static void by_neighbours(const struct judge *j, const struct listing_target *t,
 	uint8_t bits;
 	unsigned limit, n = listing_contagion(j, t, &bits, &limit);
 	char text[200];
-	if (!n || (uint64_t)n * THETA_ONE < (uint64_t)limit * (uint64_t)(listing_options(j)->contagion * THETA_ONE))
+	if (!n || n * 10000ull < limit * listing_share(listing_options(j)->contagion))
 		return;
 	(void)snprintf(text, sizeof text, "%u address%s of its /%u %s listed; from %u on the whole network will be", n, n == 1 ? "" : "es", (unsigned)bits, n == 1 ? "is" : "are", limit);
 	reason(r, POINTS_CONTAGION, text);

@@ -11,7 +11,7 @@
 #include "analyzer/acase.h"
 #include "analyzer/detector.h"
 #include "analyzer/backup.h"
-#include "analyzer/listing.h"
+#include "analyzer/listing_int.h"
 #include "analyzer/policy.h"
 #include "analyzer/rollup.h"
 #include "lib/msg.h"

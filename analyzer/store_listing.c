@@ -1,7 +1,7 @@
 /* The tables of analyzer/listing.h. */
 #include <stdlib.h>
 
-#include "analyzer/listing.h"
+#include "analyzer/listing_int.h"
 #include "analyzer/store.h"
 
 /* --- loading ------------------------------------------------------------------------------------------------------ */

@@ -5,7 +5,7 @@
 
 #include "analyzer/acase.h"
 #include "analyzer/detector.h"
-#include "analyzer/listing.h"
+#include "analyzer/listing_int.h"
 #include "analyzer/phrase.h"
 
 static const struct opt_row rows[] = {
