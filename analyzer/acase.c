@@ -140,8 +140,8 @@ static void counter_evidence(const struct acase *c, bool history, struct buf *ou
 		has[x->group] |= c->detector_score[d] > 0;
 	}
 	for (size_t g = 0; g < GROUPS; g++)
-		if (judged[g] && !has[g] && words[g] && (history || g == GROUP_RECEIVERS))
-			buf_printf(out, "%s%s", out->n ? ", " : "", c->principal_kind == PRINCIPAL_OWN_IP ? "no receiver refuses mail because of it" : words[g]);
+		if (judged[g] && !has[g] && words[g] && c->principal_kind != PRINCIPAL_OWN_IP && (history || g == GROUP_RECEIVERS))
+			buf_printf(out, "%s%s", out->n ? ", " : "", words[g]);
 }
 
 static void json_list_item(struct buf *list, struct sv text)

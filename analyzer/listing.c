@@ -240,18 +240,20 @@ static bool counts(const struct listing_pair *p)
 static bool add_up(struct judge *j, struct listing_target *t)
 {
 	int32_t points = 0;
-	uint32_t on = 0;
+	uint32_t on = 0, main_on = 0;
 	int64_t since_us = 0;
 	for (const struct listing_pair *p = t->pairs; p; p = p->of_target) {
 		if (!counts(p))
 			continue;
 		points += p->points;
 		on++;
+		main_on += p->points >= listing_options(j)->base_points;
 		since_us = since_us && since_us < p->since_us ? since_us : p->since_us;
 	}
-	bool other = points != t->points || on != t->on;
+	bool other = points != t->points || on != t->on || main_on != t->main_on;
 	t->points = points;
 	t->on = on;
+	t->main_on = main_on;
 	t->since_us = since_us;
 	if (other)
 		listing_touch_target(j, t);

@@ -38,7 +38,8 @@ int listing_risk_named(struct sv name);
 /* Of the detector's section (analyzer/detect/list-risk.c). */
 struct listing_options {
 	bool enabled;
-	double cap, base, base_points;
+	double cap, base;
+	int64_t base_points;
 	int64_t debounce_s, clear_s, clear_answers, forget_s;
 	double suspend_share, contagion, unknown_some, unknown_many;
 	int64_t suspend_least, unknown_least, alert_points;
@@ -54,7 +55,7 @@ struct listing_target {
 	struct ipaddr ip;
 	int64_t first_us, heard_us;
 	int32_t points;        /* of the lists that have it, whole nats; policy counts nothing */
-	uint32_t on;           /* so many lists have it, policy ones left out */
+	uint32_t on, main_on;  /* so many lists have it, policy ones left out; and those of them that weigh something (base-points) */
 	int64_t since_us;      /* first entry of these; 0: none */
 	uint8_t risk;          /* enum listing_risk_level */
 	int32_t risk_points;   /* with what receivers say of the address */

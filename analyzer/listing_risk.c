@@ -30,7 +30,7 @@ static unsigned listed_within(const struct judge *j, const struct ipaddr *ip, un
 {
 	unsigned n = 0;
 	for (const struct listing_target *t = j->listing->targets; t; t = t->next)
-		n += t->is_ip && t->on > 0 && within(&t->ip, ip, bits);
+		n += t->is_ip && t->main_on > 0 && within(&t->ip, ip, bits);
 	return n;
 }
 
@@ -128,7 +128,7 @@ static void by_refusals(const struct judge *j, const struct principal *p, struct
 	(void)fusion_score(j, p, j->site->now_us, scores);
 	for (size_t d = 0; d < detector_count(); d++)
 		if (strcmp(detector_registry[d]->name, "egress-refused") == 0 && scores[d] >= NAT) {
-			(void)snprintf(text, sizeof text, "receivers refuse mail because of the address (%.1f nats)", (double)scores[d] / NAT);
+			(void)snprintf(text, sizeof text, "receivers refuse mail because of the address (score %.1f)", (double)scores[d] / NAT);
 			reason(r, scores[d] / NAT, text);
 			r->own -= scores[d] / NAT;
 		}

@@ -101,8 +101,8 @@ static const char *list(const char *json)
 
 static int write_target(struct store *s, const struct judge *j, const struct listing_target *t, struct err *e)
 {
-	return db_run(&s->db, e, Q_LISTING_TARGET_PUT, "sssiiiisiiiss", t->name, principal_kind_name(t->kind),
-	              enrich_customer(j->enrich, (enum principal_kind)t->kind, sv_cstr(t->name)), t->first_us, t->heard_us, (int64_t)t->points, (int64_t)t->on,
+	return db_run(&s->db, e, Q_LISTING_TARGET_PUT, "sssiiiiisiiiss", t->name, principal_kind_name(t->kind),
+	              enrich_customer(j->enrich, (enum principal_kind)t->kind, sv_cstr(t->name)), t->first_us, t->heard_us, (int64_t)t->points, (int64_t)t->on, (int64_t)t->main_on,
 	              listing_risk_name(t->risk), (int64_t)t->risk_points, (int64_t)t->own_points, t->risk_us, list(t->reasons), list(t->cause));
 }
 

@@ -1,7 +1,8 @@
 -- What DNS block lists say of what we watch (analyzer/listing.h). Codes are the answers: 127.0.0.2 as 2130706434.
 CREATE TABLE listing_target (
   target TEXT PRIMARY KEY, kind TEXT NOT NULL, customer TEXT NOT NULL DEFAULT '', -- kind: own_ip host domain
-  first_us INTEGER NOT NULL, heard_us INTEGER NOT NULL, points INTEGER NOT NULL, lists INTEGER NOT NULL, -- of the lists that have it
+  first_us INTEGER NOT NULL, heard_us INTEGER NOT NULL, points INTEGER NOT NULL, lists INTEGER NOT NULL,
+  main_lists INTEGER NOT NULL,              -- of the lists that have it; those of weight
   risk TEXT NOT NULL DEFAULT '',            -- watch likely imminent
   risk_points INTEGER NOT NULL DEFAULT 0, own_points INTEGER NOT NULL DEFAULT 0, risk_us INTEGER NOT NULL DEFAULT 0,
   reasons TEXT NOT NULL DEFAULT '[]', cause TEXT NOT NULL DEFAULT '[]') WITHOUT ROWID;

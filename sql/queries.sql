@@ -456,8 +456,8 @@ WHERE last_us >= :since ORDER BY day, rule, kind, id
 -- name: listing_target_all
 SELECT target, kind, first_us, heard_us, risk, risk_points, own_points, risk_us, reasons, cause FROM listing_target
 -- name: listing_target_put
-INSERT OR REPLACE INTO listing_target (target, kind, customer, first_us, heard_us, points, lists, risk, risk_points, own_points, risk_us, reasons, cause)
-VALUES (:target, :kind, :customer, :first, :heard, :points, :lists, :risk, :risk_points, :own_points, :risk_at, :reasons, :cause)
+INSERT OR REPLACE INTO listing_target (target, kind, customer, first_us, heard_us, points, lists, main_lists, risk, risk_points, own_points, risk_us, reasons, cause)
+VALUES (:target, :kind, :customer, :first, :heard, :points, :lists, :main, :risk, :risk_points, :own_points, :risk_at, :reasons, :cause)
 -- name: listing_all
 SELECT target, zone, state, verdict, entry, code, points, meaning, text, heard_us, since_us, listed_us, negative_us, negatives, named, named_us, named_from_us,
   fresh, cause FROM listing
@@ -483,3 +483,58 @@ DELETE FROM listing_change WHERE at_us < :before
 SELECT zone, verdict, reason, since_us, heard_us, suspended_us FROM listing_zone
 -- name: listing_zone_put
 INSERT OR REPLACE INTO listing_zone (zone, verdict, reason, since_us, heard_us, suspended_us) VALUES (:zone, :verdict, :reason, :since, :heard, :suspended)
+-- name: web_listings
+SELECT l.target, t.kind, t.customer, l.zone, l.state, l.entry, l.code, l.meaning, l.text, l.points, l.since_us,
+  CASE WHEN l.since_us > 0 THEN max(l.heard_us - l.since_us, 0) / 1000000 ELSE 0 END AS lasts_s,
+  CASE WHEN l.named_us > l.heard_us - 86400000000 THEN l.named ELSE 0 END AS named, l.verdict, l.heard_us, l.cause AS cause_json
+FROM listing l JOIN listing_target t ON t.target = l.target
+WHERE ((:state = '' AND l.state <> 'clear') OR :state = 'all' OR l.state = :state) AND (:zone = '' OR instr(l.zone, lower(:zone)))
+  AND (:text = '' OR instr(l.target, lower(:text)) OR instr(lower(t.customer), lower(:text)))
+ORDER BY
+  CASE :sort WHEN 'since' THEN l.since_us WHEN 'points' THEN l.points WHEN 'heard' THEN l.heard_us END * :direction,
+  CASE WHEN :direction > 0 THEN CASE :sort WHEN 'target' THEN l.target WHEN 'zone' THEN l.zone WHEN 'customer' THEN t.customer END END,
+  CASE WHEN :direction < 0 THEN CASE :sort WHEN 'target' THEN l.target WHEN 'zone' THEN l.zone WHEN 'customer' THEN t.customer END END DESC,
+  l.since_us DESC, l.target, l.zone
+LIMIT :limit OFFSET :offset
+-- name: web_listings_count
+SELECT count(*) FROM listing l JOIN listing_target t ON t.target = l.target
+WHERE ((:state = '' AND l.state <> 'clear') OR :state = 'all' OR l.state = :state) AND (:zone = '' OR instr(l.zone, lower(:zone)))
+  AND (:text = '' OR instr(l.target, lower(:text)) OR instr(lower(t.customer), lower(:text)))
+-- name: web_listing_sums
+SELECT (SELECT count(*) FROM listing_target WHERE heard_us > 0) AS targets, (SELECT count(DISTINCT zone) FROM listing) AS lists,
+  (SELECT count(*) FROM listing_target WHERE lists > 0) AS targets_listed, (SELECT count(*) FROM listing WHERE state = 'suspect') AS suspect,
+  (SELECT coalesce(max(heard_us), 0) FROM listing_target) AS heard_us
+-- name: web_listing_addresses
+SELECT target FROM listing_target WHERE main_lists > 0 AND kind <> 'domain'
+-- name: web_listing_own
+SELECT t.target, t.customer, t.lists, t.points, t.risk, t.risk_points, t.risk_us, t.reasons AS reasons_json, t.cause AS cause_json,
+  (SELECT case_id FROM principal p WHERE p.kind = t.kind AND p.id = t.target) AS case_id, t.heard_us
+FROM listing_target t WHERE t.kind = 'own_ip'
+ORDER BY t.points > 0 DESC, t.points DESC, t.risk_points DESC, t.target
+-- name: web_listing_target
+SELECT target, lists, points, risk, risk_points, risk_us, reasons AS reasons_json, cause AS cause_json FROM listing_target WHERE target = :target
+-- name: web_listing_lists
+SELECT l.target, l.zone, l.state, l.entry, l.code, l.meaning, l.text, l.points, l.since_us,
+  CASE WHEN l.since_us > 0 THEN max(l.heard_us - l.since_us, 0) / 1000000 ELSE 0 END AS lasts_s,
+  CASE WHEN l.named_us > l.heard_us - 86400000000 THEN l.named ELSE 0 END AS named, l.verdict, l.heard_us, l.cause AS cause_json
+FROM listing l WHERE l.target = :target AND l.state <> 'clear' ORDER BY l.state = 'listed' DESC, l.points DESC, l.zone
+-- name: web_listing_past
+SELECT target, kind, customer, zone, entry, code, meaning, text, points, since_us, until_us, (until_us - since_us) / 1000000 AS lasted_s, cause AS cause_json
+FROM listing_past
+WHERE (:zone = '' OR instr(zone, lower(:zone))) AND (:text = '' OR instr(target, lower(:text)) OR instr(lower(customer), lower(:text)))
+ORDER BY
+  CASE :sort WHEN 'since' THEN since_us WHEN 'until' THEN coalesce(until_us, 9000000000000000000) WHEN 'lasted' THEN until_us - since_us END * :direction,
+  CASE WHEN :direction > 0 THEN CASE :sort WHEN 'target' THEN target WHEN 'zone' THEN zone WHEN 'customer' THEN customer END END,
+  CASE WHEN :direction < 0 THEN CASE :sort WHEN 'target' THEN target WHEN 'zone' THEN zone WHEN 'customer' THEN customer END END DESC,
+  since_us DESC, target, zone
+LIMIT :limit OFFSET :offset
+-- name: web_listing_past_count
+SELECT count(*) FROM listing_past
+WHERE (:zone = '' OR instr(zone, lower(:zone))) AND (:text = '' OR instr(target, lower(:text)) OR instr(lower(customer), lower(:text)))
+-- name: web_listing_past_of
+SELECT target, zone, entry, code, meaning, text, points, since_us, until_us, (until_us - since_us) / 1000000 AS lasted_s, cause AS cause_json
+FROM listing_past WHERE target = :target ORDER BY since_us DESC, zone LIMIT 50
+-- name: web_listing_zones
+SELECT zone, '' AS target, 0 AS code, verdict AS state, reason, since_us, heard_us, suspended_us,
+  (SELECT count(*) FROM listing l WHERE l.zone = z.zone AND l.state = 'held') AS held
+FROM listing_zone z WHERE verdict <> 'clean' OR suspended_us > 0 ORDER BY suspended_us > 0 DESC, zone

@@ -13,7 +13,7 @@ static const struct opt_row rows[] = {
 	{ "cap", OPT_REAL, offsetof(struct listing_options, cap), "12", 0, 64, "nats", "most evidence; 12 opens a case alone" },
 	{ "base", OPT_REAL, offsetof(struct listing_options, base), "4", 0, 64, "nats",
 	  "added once to the points of the lists: an entry seen twice is a fact, so that one major list opens a case" },
-	{ "base-points", OPT_REAL, offsetof(struct listing_options, base_points), "3", 0, 100, "points", "from so many points on; lists of whole networks (2) say little about who is in them" },
+	{ "base-points", OPT_INT, offsetof(struct listing_options, base_points), "3", 0, 100, "points", "from so many points on; lists of whole networks (2) say little about who is in them" },
 	{ "debounce", OPT_TIME_S, offsetof(struct listing_options, debounce_s), "10m", 0, 86400, "s", "an entry must be seen again after so long, or be named by a receiver, to count" },
 	{ "clear-after", OPT_TIME_S, offsetof(struct listing_options, clear_s), "6h", 0, 2592000, "s", "no entry for so long ends it: servers of one list differ for hours" },
 	{ "clear-answers", OPT_INT, offsetof(struct listing_options, clear_answers), "3", 1, 1000, "answers", "and in so many answers" },
@@ -55,10 +55,7 @@ static void listing(struct judge *j, struct principal *p, void *state, const voi
 	int32_t was = evidence(s) - s->forgiven;
 	s->points = v->target->points;
 	s->risk = v->target->own_points;
-	s->base = 0;
-	for (const struct listing_pair *x = v->target->pairs; x; x = x->of_target)
-		if (x->state == LISTING_LISTED && x->kind == DNSBL_BLOCK && x->points >= o->base_points)
-			s->base = (int32_t)o->base;
+	s->base = v->target->main_on ? (int32_t)o->base : 0;
 	int32_t now = evidence(s);
 	if (s->forgiven > now)
 		s->forgiven = now;
@@ -116,7 +113,8 @@ static void say_lists(const struct principal *p, const struct listing_target *t,
 				best = x;
 		if (!best || said == 5)
 			break;
-		buf_printf(out, "%s%s%s%.60s%s since %s", said ? ", " : "", best->zone->name, best->meaning[0] ? " (" : "", best->meaning, best->meaning[0] ? ")" : "",
+		bool tells = best->meaning[0] && strcmp(best->meaning, "listed") != 0;
+		buf_printf(out, "%s%s%s%.60s%s since %s", said ? ", " : "", best->zone->name, tells ? " (" : "", tells ? best->meaning : "", tells ? ")" : "",
 		           phrase_time(p, best->since_us).s);
 		names += best->named;
 		last = best;
@@ -145,15 +143,17 @@ static void why(const struct judge *j, const struct principal *p, const void *st
 		buf_printf(out, "%s was on a block list.", p->id);
 		return;
 	}
-	if (s->points) {
-		buf_printf(out, "%s is on ", p->id);
-		say_lists(p, t, out);
-	} else {
+	bool by_lists = s->points && s->points + s->base >= s->risk;
+	if (!by_lists) {
 		buf_printf(out, "%s risks listing (%s): ", p->id, t->risk ? listing_risk_name(t->risk) : "watch");
 		listing_say_reasons(t, out);
 	}
+	if (s->points) {
+		buf_printf(out, "%s is on ", by_lists ? p->id : "; it");
+		say_lists(p, t, out);
+	}
 	if (p->kind == PRINCIPAL_OWN_IP)
-		main_source(s->points ? cause_of(t) : t->cause, out);
+		main_source(by_lists ? cause_of(t) : t->cause, out);
 	buf_addc(out, '.');
 }
 
