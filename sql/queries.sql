@@ -313,7 +313,7 @@ SELECT id, state, severity, level, kind, principal_kind, principal_id, customer,
   sentence, utc_offset_s FROM acase WHERE updated_us >= :since ORDER BY id
 -- letters
 -- name: plan_cases
-SELECT id, opened_us, positive_us, customer, level, state = 'acknowledged', principal_kind = 'own_ip' FROM acase c WHERE state IN ('open', 'acknowledged')
+SELECT id, opened_us, positive_us, customer, level, state = 'acknowledged', principal_kind = 'own_ip', kind = 'listing' FROM acase c WHERE state IN ('open', 'acknowledged')
   AND NOT EXISTS (SELECT 1 FROM acase p WHERE p.id = c.parent AND p.state IN ('open', 'acknowledged')) ORDER BY id
 -- name: plan_sent
 SELECT kind, status, coalesce(done_us, at_us) FROM notification WHERE case_id = :case_id AND status IN ('sent', 'failed') AND at_us >= :opened
@@ -374,13 +374,13 @@ SELECT id, at_us, kind, text, utc_offset_s FROM service_alert WHERE domain = :do
 -- name: web_backup_case
 SELECT case_id, score FROM principal WHERE kind = 'mx' AND id = :domain
 -- name: plan_alerts
-SELECT id, kind, customer FROM service_alert a WHERE at_us >= :since ORDER BY id
+SELECT id, kind, customer FROM service_alert a WHERE at_us >= :since AND (kind <> 'listings' OR at_us <= :until) ORDER BY id
 -- name: plan_alert_sent
 SELECT count(*) FROM notification WHERE alert_id = :alert_id AND recipient = :recipient AND status = 'sent'
 -- name: plan_alert_failed
 SELECT coalesce(max(done_us), 0) FROM notification WHERE alert_id = :alert_id AND recipient = :recipient AND status = 'failed'
 -- name: letter_alert
-SELECT a.kind, a.domain, a.customer, a.text, a.at_us, a.utc_offset_s, coalesce(b.primary_mx, '') FROM service_alert a LEFT JOIN backup_domain b ON b.domain = a.domain
+SELECT a.kind, a.domain, a.customer, a.text, a.at_us, a.utc_offset_s, coalesce(b.primary_mx, ''), a.subject_us FROM service_alert a LEFT JOIN backup_domain b ON b.domain = a.domain
 WHERE a.id = :id
 -- name: web_backup_now
 SELECT coalesce(max(last_event_us), 0) FROM input
@@ -538,3 +538,10 @@ FROM listing_past WHERE target = :target ORDER BY since_us DESC, zone LIMIT 50
 SELECT zone, '' AS target, 0 AS code, verdict AS state, reason, since_us, heard_us, suspended_us,
   (SELECT count(*) FROM listing l WHERE l.zone = z.zone AND l.state = 'held') AS held
 FROM listing_zone z WHERE verdict <> 'clean' OR suspended_us > 0 ORDER BY suspended_us > 0 DESC, zone
+-- name: letter_lists
+SELECT zone, code, meaning, text, since_us, target FROM listing
+WHERE (target = :target OR target IN (SELECT principal_id FROM acase WHERE parent = :id AND kind = 'listing' AND state IN ('open', 'acknowledged')))
+  AND state = 'listed' AND entry = 'block' ORDER BY target <> :target, target, points DESC, zone LIMIT 50
+-- name: letter_list_changes
+SELECT what, target, zone, kind, customer, code, meaning, text, at_us, since_us, before, after, cause FROM listing_change
+WHERE at_us >= :since AND at_us < :until AND tell = 1 ORDER BY kind = 'own_ip' DESC, points DESC, at_us, target, zone LIMIT 200
