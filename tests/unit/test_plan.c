@@ -316,7 +316,7 @@ static void changes_on_lists_are_told_by_the_hour(void **state)
 	f->conf.notify.service = none;
 	assert_int_equal(plan(f, NOW + 2 * HOUR), 0);
 	f->conf.notify.service = NULL;
-	assert_int_equal(plan(f, NOW + 26 * HOUR), 0); /* history */
+	assert_int_equal(plan(f, NOW + 27 * HOUR), 0); /* history */
 }
 
 /* A customer's server on a list is no suspicion: he hears of it below the level, with the way off. */
