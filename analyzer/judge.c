@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "analyzer/acase.h"
+#include "analyzer/asked.h"
 #include "analyzer/budget.h"
 #include "analyzer/backup.h"
 #include "analyzer/fusion.h"
@@ -325,6 +326,8 @@ void judge_message(struct judge *j, struct principal *p, const struct txn *t)
 	tally_principal(j, p, &m);
 	if (p->kind == PRINCIPAL_ACCOUNT && p->top_day != (int32_t)(m.at_us / US_PER_DAY)) /* once a day, so that it is never forgotten */
 		contacts_add(&j->contacts, hash_mix(p->key, IS_AN_ACCOUNT));
+	if (j->conf->rbl.client_check && p->kind == PRINCIPAL_ACCOUNT && m.first_report)
+		m.place.asked = asked_place(j, p, &m.place);
 	judge_view(j, p, &m);
 	listing_message(j, p, &m);
 	policy_message(j, p, &m);
@@ -397,14 +400,21 @@ void judge_listing(struct judge *j, struct principal *p, const struct listing_vi
 {
 	int32_t before[64];
 	struct walk_trace trace;
+	size_t told = 0;
 	judge_touch(j, p);
 	score_before(j, p, v->at_us, before);
 	begin_trace(&trace);
 	for (size_t d = 0; d < detector_count(); d++) {
 		const struct detector *x = detector_registry[d];
 		trace.detector = (uint8_t)d;
-		if (x->listing && (x->kinds >> p->kind & 1))
-			x->listing(j, p, judge_slab(j, p, d), judge_options(j, d), v);
+		if (!x->listing || !(x->kinds >> p->kind & 1))
+			continue;
+		x->listing(j, p, judge_slab(j, p, d), judge_options(j, d), v);
+		told = d;
 	}
+	uint32_t lines = p->suspicion ? p->suspicion->lines_added : 0;
 	judge_after(j, p, NULL, "listing", before, v->line, v->at_us);
+	/* Of an address of p the answer is shown also while a cap hides its weight: it comes once. */
+	if (!v->target && p->suspicion && p->suspicion->lines_added == lines)
+		suspicion_add_line(p->suspicion, v->at_us, told, v->line);
 }

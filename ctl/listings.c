@@ -93,7 +93,7 @@ static int read_line(struct listings *l, struct sv line, struct listings_row *r,
 	int bad = 0;
 	if (!json_object_is_type(o, json_type_object))
 		bad = err_set(e, "not a JSON object");
-	else if (times_parse(text_of(l, o, "at"), &r->at_us) < 0)
+	else if (times_parse(text_of(l, o, "at"), &r->at_us) < 0 && times_parse(text_of(l, o, "answered"), &r->at_us) < 0)
 		bad = err_set(e, "\"at\" must be a time such as \"2026-11-23T10:00:00Z\"");
 	else if (!text_of(l, o, "zone").n)
 		bad = err_set(e, "\"zone\" is missing");

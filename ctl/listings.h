@@ -2,6 +2,7 @@
  *   {"at":"2026-11-23T10:00:00Z","target":"192.0.2.25","zone":"bl.example","verdict":"listed","kind":"block","code":"127.0.0.2","points":5,
  *    "meaning":"spam source","text":"…"}                      kind, code, points, meaning and text only of what is listed
  *   {"at":"…","zone":"bl.example","verdict":"dead","reason":"…"} without a target: how the list itself is
+ * What `abusewatch rbl --format ndjson` prints is such a file, too ("answered" instead of "at"; other fields are left out).
  * "asked":true: of a client that somebody asked about, not of a watched target. */
 #ifndef CTL_LISTINGS_H
 #define CTL_LISTINGS_H

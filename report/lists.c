@@ -4,17 +4,25 @@
 
 #include "lib/msg.h"
 
+static struct dnsbl_zones *zones;
+
+void lists_reload(const struct conf *conf)
+{
+	struct dnsbl_zones *fresh = dnsbl_zones_load(conf->rbl.zones ? conf->rbl.zones : "", "", NULL, NULL);
+	if (!fresh && !zones)
+		fresh = dnsbl_zones_load("", "", NULL, NULL);
+	if (!fresh && !zones)
+		panic("the built-in table of block lists does not load");
+	if (!fresh)
+		return;
+	dnsbl_zones_free(zones);
+	zones = fresh;
+}
+
 const struct dnsbl_zones *lists_zones(const struct conf *conf)
 {
-	static struct dnsbl_zones *zones;
-	static const struct conf *of;
-	if (zones && of == conf)
-		return zones;
-	dnsbl_zones_free(zones);
-	of = conf;
-	zones = dnsbl_zones_load("", "", NULL, NULL);
 	if (!zones)
-		panic("the built-in table of block lists does not load");
+		lists_reload(conf);
 	return zones;
 }
 

@@ -5,7 +5,9 @@
 #include "lib/conf.h"
 #include "lib/dnsbl_zones.h"
 
-/* The config's table, read when first asked for and again with another config; never NULL: the built-in one when it cannot be read. Borrowed. */
+/* Reads the config's table of zones; when it has mistakes, which are logged, the one at hand stays, or the built-in one. */
+void lists_reload(const struct conf *conf);
+/* The table at hand, read when first asked for. Never NULL. Borrowed. */
 const struct dnsbl_zones *lists_zones(const struct conf *conf);
 /* "Spamhaus ZEN", or the zone's name when the table has none. Borrowed. */
 const char *lists_title(const struct conf *conf, const char *zone);

@@ -254,7 +254,7 @@ FROM (SELECT receiver, recipients, sent, deferred, bounced, refused FROM receive
 GROUP BY receiver HAVING sum(bounced) + sum(refused) + sum(deferred) > 0
 ORDER BY sum(bounced) + sum(refused) DESC, sum(deferred) DESC, receiver LIMIT :limit
 -- name: web_inputs
-SELECT source, coalesce(path, '') AS path, applied_seq, last_event_us, heard_us, counters AS counters_json FROM input ORDER BY source
+SELECT source, coalesce(path, '') AS path, applied_seq, last_event_us, heard_us, counters AS counters_json FROM input WHERE source <> 'probe' ORDER BY source
 -- name: web_unrecognised
 SELECT source, program, shape, lines, sample FROM unrecognised WHERE :source = '' OR source = :source ORDER BY lines DESC, program, shape LIMIT :limit
 -- name: web_principals

@@ -19,6 +19,7 @@ A scenario is a text file. Lines:
   log LINE                     a log line as it is
   expect case KIND=ID [kind=K] [customer=C] [level>=L] [before=T] [after=T] [state=S] [reopened=N] [detectors=a,b]
                                [with=ID: it belongs to the case about ID] [without=a,b: detectors that do not speak]
+                               [text="part of what a detector says"] [evidence="part of a line"]
   expect silent KIND=ID        no case about it
   expect outage DOMAIN begin=T [end=T]   an outage of the primary that began within five minutes of T (and ended so)
   expect alert DOMAIN KIND [after=T] [before=T] [text="part of it"]
@@ -353,6 +354,11 @@ def check(expect, cases, store):
     missing = set(filter(None, w.get("detectors", "").split(","))) - {d["name"] for d in c["detectors"]}
     if missing:
         return f"without {', '.join(sorted(missing))}"
+    said = [c["sentence"], *(d["why"] for d in c["detectors"])]
+    if w.get("text", "") not in " ".join(said):
+        return f"says {said}"
+    if not any(w.get("evidence", "") in e["line"] for e in c["evidence"]):
+        return f"evidence {[e['line'] for e in c['evidence']]}"
     if not c["sentence"] or not c["evidence"]:
         return "a case must have a sentence and evidence"
     return None
