@@ -140,7 +140,7 @@ static void counter_evidence(const struct acase *c, bool history, struct buf *ou
 		has[x->group] |= c->detector_score[d] > 0;
 	}
 	for (size_t g = 0; g < GROUPS; g++)
-		if (judged[g] && !has[g] && words[g] && (history || g == GROUP_RECEIVERS))
+		if (judged[g] && !has[g] && words[g] && c->principal_kind != PRINCIPAL_OWN_IP && (history || g == GROUP_RECEIVERS))
 			buf_printf(out, "%s%s", out->n ? ", " : "", words[g]);
 }
 
@@ -176,7 +176,7 @@ static void guard_list(const struct judge *j, const struct acase *c, struct buf 
 	for (size_t d = 0; d < detector_count(); d++)
 		if (detector_registry[d]->guards && (detector_registry[d]->kinds >> c->principal_kind & 1))
 			detector_registry[d]->guards(j, c->principal, judge_slab(j, c->principal, d), judge_options(j, d), &all);
-	if (c->principal_kind != PRINCIPAL_MX && fusion_volume_cap(j, c->principal, c->updated_us) < 16 * NAT)
+	if (c->principal_kind != PRINCIPAL_MX && c->kind != CASE_LISTING && fusion_volume_cap(j, c->principal, c->updated_us) < 16 * NAT)
 		buf_printf(&all, "known for less than %d days: volume and strangers alone cannot open a case; ", (int)j->limits.ready_days);
 	if (fusion_is_home(j, c->principal, c->detector_score))
 		buf_printf(&all, "%s, and hardly a receiver calls it spam: at most %.0f nats until %d such messages or %d unknown recipients; ",

@@ -56,8 +56,7 @@ struct principal *attribute_record(struct judge *j, const struct record *r)
 	return judge_principal(j, PRINCIPAL_HOST, r->client_ip, r->time_us);
 }
 
-/* An outgoing address of ours that the text names. */
-static bool named_egress(const struct judge *j, struct sv text, struct sv *ret_ip)
+bool attribute_named_egress(const struct judge *j, struct sv text, struct sv *ret_ip)
 {
 	struct ipaddr ip;
 	for (size_t i = 0; i < text.n;) {
@@ -84,7 +83,7 @@ size_t attribute_egress(struct judge *j, const struct txn *t, bool quiet, bool *
 		if (!r->changed || (r->reply_class != REPLY_IP_LISTED && r->reply_class != REPLY_RATE_LIMITED))
 			continue;
 		*ret_refused = true;
-		if (named_egress(j, r->reply, &ip)) {
+		if (attribute_named_egress(j, r->reply, &ip)) {
 			ret_p[0] = judge_principal(j, PRINCIPAL_OWN_IP, ip, t->at_us);
 			return 1;
 		}

@@ -52,11 +52,23 @@ static enum case_kind named_kind(const struct judge *j, const struct acase *c)
 	return CASE_UNKNOWN;
 }
 
+/* What it does, whatever lists say. */
+static int32_t harm(const int32_t *groups)
+{
+	int32_t sum = 0;
+	for (size_t g = 0; g < GROUPS; g++)
+		sum += g == GROUP_LISTING ? 0 : groups[g];
+	return sum;
+}
+
 static struct guess guess_kind(const struct judge *j, const struct acase *c, const int32_t *groups)
 {
 	if (c->principal_kind == PRINCIPAL_MX)
 		return (struct guess){ CASE_BACKSCATTER, CASE_UNKNOWN };
 	enum case_kind named = named_kind(j, c);
+	/* A host that does harm is that first; that lists have it, too, follows. */
+	if (named == CASE_LISTING && c->principal_kind == PRINCIPAL_HOST && harm(groups) >= 8 * NAT)
+		return (struct guess){ guess_host(j, c).kind, CASE_LISTING };
 	if (named != CASE_UNKNOWN)
 		return (struct guess){ named, c->principal_kind == PRINCIPAL_ACCOUNT ? break_in(c) : CASE_UNKNOWN };
 	if (is_refusals_only(j, c, groups)) {
@@ -79,6 +91,8 @@ static enum case_severity severity_of(const struct acase *c)
 	points += (c->recipients >= 100) + (c->recipients >= 1000);
 	if (c->kind == CASE_LIST_HYGIENE || c->kind == CASE_FORWARDER)
 		return CASE_LOW;
+	if (c->kind == CASE_LISTING) /* everybody's mail, or one customer's */
+		return c->principal_kind != PRINCIPAL_OWN_IP ? CASE_MEDIUM : c->level == CASE_CONFIRMED ? CASE_CRITICAL : CASE_HIGH;
 	return points <= 2 ? CASE_MEDIUM : points <= 4 ? CASE_HIGH : CASE_CRITICAL;
 }
 

@@ -25,6 +25,8 @@ struct detector {
 	/* A fact outside messages: a refusal in the dialogue, a login that failed or succeeded, a session, a filter's verdict. p and state are NULL
 	 * for a failed login of an account that nobody has. May be NULL. */
 	void (*fact)(struct judge *j, struct principal *p, void *state, const void *opt, const struct fact_view *f);
+	/* What DNS block lists say changed (analyzer/listing.h). May be NULL. */
+	void (*listing)(struct judge *j, struct principal *p, void *state, const void *opt, const struct listing_view *v);
 	/* Event time came to another hour; for what is due without an event. May be NULL. */
 	void (*hour)(struct judge *j, const void *opt, int64_t now_us);
 	/* Evidence now, decayed and capped, 1/4096 nat. others: sum of the groups other than its own, for guards. */

@@ -166,6 +166,12 @@ void walk_raise(struct walk *w, int32_t level, int64_t now_us, int64_t half_life
 		note(WALK_LEVEL, 0, 0, w->s - was);
 }
 
+void walk_told(int32_t step)
+{
+	if (walk_trace)
+		note(WALK_LEVEL, 0, 0, step);
+}
+
 void walk_message(struct walk *w, uint32_t bad, uint32_t good, uint32_t most, int32_t theta0, int32_t theta1, int64_t now_us, int64_t half_life_s)
 {
 	if (bad > most) {

@@ -50,6 +50,9 @@ static inline void walk_reason(const char *why)
 		walk_trace->reason = why;
 }
 
+/* Evidence that is no walk grew or shrank by so much: noted as a level. */
+void walk_told(int32_t step);
+
 /* The trials of one message: bad ones and good ones. More than `most` bad ones count as `most`, with the good ones scaled down as well: the
  * recipients of a message are not independent. */
 void walk_message(struct walk *w, uint32_t bad, uint32_t good, uint32_t most, int32_t theta0, int32_t theta1, int64_t now_us, int64_t half_life_s);

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "analyzer/asked.h"
+#include "analyzer/listing.h"
 #include "lib/jsonw.h"
 
 static int on_hello(struct ingest *in, struct ingest_source *src, struct sv payload, struct buf *reply, struct err *e)
@@ -27,6 +29,8 @@ static int on_txn(struct ingest *in, struct store_input *input, struct sv payloa
 		return -1;
 	if (t.seq && t.seq <= input->applied_seq)
 		return 0; /* applied before the collector was restarted */
+	if (in->before)
+		in->before(in, t.at_us);
 	judge_txn(in->judge, &t);
 	if (t.seq)
 		input->applied_seq = t.seq;
@@ -42,6 +46,8 @@ static int on_record(struct ingest *in, struct store_input *input, struct sv pay
 		return -1;
 	if (r.seq <= input->applied_seq)
 		return 0;
+	if (in->before)
+		in->before(in, r.record.time_us);
 	judge_record(in->judge, &r.record, r.line);
 	input->applied_seq = r.seq;
 	if (r.record.time_us > input->last_event_us)
@@ -77,6 +83,33 @@ static int on_counters(struct store_input *input, struct sv payload, struct err 
 	return 0;
 }
 
+/* No seq: what was heard before changes nothing. */
+static int on_listing(struct ingest *in, struct sv payload, struct err *e)
+{
+	struct obs_listing l;
+	if (obs_get_listing(payload, &l, e) < 0)
+		return -1;
+	ingest_listing(in, &l);
+	return 0;
+}
+
+void ingest_listing(struct ingest *in, const struct obs_listing *l)
+{
+	if (l->cause == OBS_LISTING_ASKED)
+		asked_answer(in->judge, l);
+	else
+		listing_answer(in->judge, l);
+}
+
+static int on_zone(struct ingest *in, struct sv payload, struct err *e)
+{
+	struct obs_zone z;
+	if (obs_get_zone(payload, &z, e) < 0)
+		return -1;
+	listing_zone_said(in->judge, &z);
+	return 0;
+}
+
 int ingest_frame(struct ingest *in, struct ingest_source *src, enum obs_type type, struct sv payload, struct buf *reply, struct err *e)
 {
 	struct obs_shape shape;
@@ -97,6 +130,8 @@ int ingest_frame(struct ingest *in, struct ingest_source *src, enum obs_type typ
 			return -1;
 		store_input_shape(src->input, &shape);
 		return 0;
+	case OBS_LISTING: return on_listing(in, payload, e);
+	case OBS_ZONE: return on_zone(in, payload, e);
 	case OBS_IDLE: return 0;
 	case OBS_BYE: src->bye = true; return 0;
 	default: return err_set(e, "unexpected frame of type %d", (int)type);

@@ -12,6 +12,8 @@ struct ingest {
 	int64_t (*wall_us)(void); /* only for "last heard" on the health page */
 	bool retention;          /* drop old days by event time (import) */
 	bool judge_only;         /* the messages themselves are not kept */
+	void (*before)(struct ingest *in, int64_t at_us); /* called before an event of that time is judged (import); may be NULL */
+	void *before_ctx;
 };
 
 struct ingest_source { struct store_input *input; bool bye; };
@@ -20,6 +22,8 @@ struct ingest_source { struct store_input *input; bool bye; };
 int ingest_frame(struct ingest *in, struct ingest_source *src, enum obs_type type, struct sv payload, struct buf *reply, struct err *e);
 /* All whole frames in bytes; *ret_used of them were used up. */
 int ingest_bytes(struct ingest *in, struct ingest_source *src, struct sv bytes, size_t *ret_used, struct buf *reply, struct err *e);
+/* An answer about a block list, as a frame gives it. */
+void ingest_listing(struct ingest *in, const struct obs_listing *l);
 /* store_commit() when anything is pending. */
 int ingest_commit(struct ingest *in, struct err *e);
 void ingest_fini(struct ingest *in);

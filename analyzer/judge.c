@@ -3,10 +3,12 @@
 #include <stdlib.h>
 
 #include "analyzer/acase.h"
+#include "analyzer/asked.h"
 #include "analyzer/budget.h"
 #include "analyzer/backup.h"
 #include "analyzer/fusion.h"
 #include "analyzer/judge_int.h"
+#include "analyzer/listing.h"
 #include "analyzer/outage.h"
 #include "analyzer/policy.h"
 #include "analyzer/rollup.h"
@@ -46,6 +48,7 @@ struct judge *judge_new(const struct conf *conf, struct enrich *enrich, struct e
 	j->rollup = rollup_new();
 	j->backup = backup_new();
 	j->policy = policy_new();
+	j->listing = listing_new();
 	policy_configure(j);
 	return j;
 }
@@ -76,6 +79,7 @@ void judge_free(struct judge *j)
 	rollup_free(j->rollup);
 	backup_free(j->backup);
 	policy_free(j->policy);
+	listing_free(j->listing);
 	buf_fini(&j->ended_days);
 	reply_table_free(j->replies);
 	arena_fini(&j->scratch);
@@ -93,7 +97,7 @@ struct memory *judge_shared(struct judge *j, const struct detector *d)
 struct memory *judge_memory(struct judge *j, size_t *i)
 {
 	struct memory *fixed[] = { &j->contacts.young, &j->contacts.old, &j->site_memory, &j->outage_memory, &j->budget_memory, &j->backup->queue_memory,
-	                           &j->backup->parent_memory };
+	                           &j->backup->parent_memory, &j->listing->blame_memory, &j->listing->asked_memory };
 	size_t n = sizeof fixed / sizeof *fixed, at = (*i)++;
 	if (at < n)
 		return fixed[at];
@@ -130,10 +134,13 @@ static void tick(struct judge *j, int64_t at_us)
 	if (!s->first_us)
 		s->first_us = s->generation_us = s->aged_us = at_us;
 	int64_t hour = at_us / US_PER_HOUR;
+	bool risk_due = j->conf->egress.n && s->now_us / LISTING_RISK_US != at_us / LISTING_RISK_US;
 	bool new_hour = s->now_us && s->now_us / US_PER_HOUR != hour, new_day = s->now_us / US_PER_DAY != at_us / US_PER_DAY;
 	s->now_us = at_us;
 	memory_touch(&j->site_memory, 0);
 	rollup_hour(j->rollup, hour * US_PER_HOUR);
+	if (risk_due)
+		listing_risks(j);
 	if (!new_hour)
 		return;
 	acase_close_quiet(j, hour * US_PER_HOUR);
@@ -319,7 +326,10 @@ void judge_message(struct judge *j, struct principal *p, const struct txn *t)
 	tally_principal(j, p, &m);
 	if (p->kind == PRINCIPAL_ACCOUNT && p->top_day != (int32_t)(m.at_us / US_PER_DAY)) /* once a day, so that it is never forgotten */
 		contacts_add(&j->contacts, hash_mix(p->key, IS_AN_ACCOUNT));
+	if (j->conf->rbl.client_check && p->kind == PRINCIPAL_ACCOUNT && m.first_report)
+		m.place.asked = asked_place(j, p, &m.place);
 	judge_view(j, p, &m);
+	listing_message(j, p, &m);
 	policy_message(j, p, &m);
 	remember_recipients(j, p, &m);
 	if (!m.strangers || (p->score < NAT && m.at_us - p->first_us >= j->limits.ready_days * US_PER_DAY))
@@ -384,4 +394,27 @@ void judge_record(struct judge *j, const struct record *r, struct sv line)
 		tally_hours(j, p, &(struct rollup_row){ .n = { [ROLLUP_REFUSED] = 1 } });
 	if (p || r->kind == RECORD_AUTH_FAIL)
 		judge_fact(j, p, r, line);
+}
+
+void judge_listing(struct judge *j, struct principal *p, const struct listing_view *v)
+{
+	int32_t before[64];
+	struct walk_trace trace;
+	size_t told = 0;
+	judge_touch(j, p);
+	score_before(j, p, v->at_us, before);
+	begin_trace(&trace);
+	for (size_t d = 0; d < detector_count(); d++) {
+		const struct detector *x = detector_registry[d];
+		trace.detector = (uint8_t)d;
+		if (!x->listing || !(x->kinds >> p->kind & 1))
+			continue;
+		x->listing(j, p, judge_slab(j, p, d), judge_options(j, d), v);
+		told = d;
+	}
+	uint32_t lines = p->suspicion ? p->suspicion->lines_added : 0;
+	judge_after(j, p, NULL, "listing", before, v->line, v->at_us);
+	/* Of an address of p the answer is shown also while a cap hides its weight: it comes once. */
+	if (!v->target && p->suspicion && p->suspicion->lines_added == lines)
+		suspicion_add_line(p->suspicion, v->at_us, told, v->line);
 }

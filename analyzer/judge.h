@@ -16,8 +16,11 @@
 #include "lib/times.h"
 
 struct acase;
+struct asked;
 struct backup;
 struct judge;
+struct listing;
+struct listing_view;
 struct policy;
 struct rollup;
 
@@ -70,6 +73,7 @@ struct place {
 	uint64_t net;         /* of the /24 (IPv6: /48) */
 	uint64_t wide_net;    /* of the /16 (IPv6: /32) */
 	struct geo geo;
+	const struct asked *asked; /* what block lists say of it, of an account's submission where that is looked up (analyzer/asked.h); NULL */
 	bool home;            /* our own network, or an AS (without AS data: wide_net) this principal used some days ago already */
 };
 
@@ -156,6 +160,7 @@ struct judge {
 	struct rollup *rollup;
 	struct backup *backup;          /* the domains whose second MX we are */
 	struct policy *policy;          /* findings, beside the cases */
+	struct listing *listing;        /* what DNS block lists say of our own addresses, customers' servers and domains */
 	struct buf ended_days;          /* rows of principal_day that wait for the commit: kind, id, day, bytes (lib/wire.h) */
 	struct arena scratch;           /* of the event being judged */
 };
@@ -172,6 +177,9 @@ void judge_load_options(struct judge *j);
 void judge_txn(struct judge *j, struct txn *t);
 /* One fact outside messages. */
 void judge_record(struct judge *j, const struct record *r, struct sv line);
+
+/* What lists say of p changed, or how near it is to being listed, or an address that it wrote from is listed (analyzer/listing.h). */
+void judge_listing(struct judge *j, struct principal *p, const struct listing_view *v);
 
 /* Finds or loads or makes. Never NULL. */
 struct principal *judge_principal(struct judge *j, enum principal_kind kind, struct sv id, int64_t at_us);

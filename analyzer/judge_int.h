@@ -34,6 +34,8 @@ struct principal *attribute_record(struct judge *j, const struct record *r);
 #define ATTRIBUTE_EGRESS_MAX 8
 /* quiet: only refusals matter. */
 size_t attribute_egress(struct judge *j, const struct txn *t, bool quiet, bool *ret_refused, struct principal *ret_p[ATTRIBUTE_EGRESS_MAX]);
+/* An outgoing address of ours that the text names. */
+bool attribute_named_egress(const struct judge *j, struct sv text, struct sv *ret_ip);
 /* Mail that an account of ours received: who wrote to it is no stranger to it. */
 void attribute_received(struct judge *j, const struct txn *t);
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "analyzer/act.h"
+#include "analyzer/asked.h"
 #include "analyzer/detector.h"
 #include "analyzer/ingest.h"
 #include "lib/conf.h"
@@ -57,7 +58,7 @@ struct peer {
 	uv_pipe_t pipe;
 	struct ingest_source source;
 	struct buf in;
-	bool control, closing;
+	bool control, closing, probe, greeted; /* probe: it answers OBS_ASK; greeted: it was told what no answer had come to */
 };
 
 static int64_t wall_us(void)
@@ -217,6 +218,25 @@ static void on_retention(uv_timer_t *t)
 
 /* --- streams ------------------------------------------------------------------------------------------------------ */
 
+/* What the judge wants to know of clients' addresses goes to the probe, when there is one; else it is asked again when it comes. */
+static void send_asks(struct server *s)
+{
+	struct peer *to = NULL;
+	struct buf frames = { 0 };
+	for (struct peer *p = s->peers; p; p = p->next)
+		if (p->probe && !p->closing)
+			to = p;
+	if (to && !to->greeted)
+		asked_frames(s->ingest.judge, true, &frames);
+	else
+		asked_frames(s->ingest.judge, false, &frames);
+	if (to && frames.n)
+		peer_send(to, buf_sv(&frames));
+	if (to)
+		to->greeted = true;
+	buf_fini(&frames);
+}
+
 static void stream_read(struct peer *p, ssize_t n)
 {
 	struct buf reply = { 0 };
@@ -227,6 +247,8 @@ static void stream_read(struct peer *p, ssize_t n)
 	if (reply.n)
 		peer_send(p, buf_sv(&reply));
 	buf_fini(&reply);
+	p->probe = p->source.input && strcmp(p->source.input->name, "probe") == 0;
+	send_asks(p->server);
 	if (bad < 0) {
 		msg_error("collector of %s: %s", p->source.input ? p->source.input->name : "?", e.text);
 		peer_close(p);

@@ -110,9 +110,11 @@ static bool blames_egress(struct judge *j, const struct txn_rcpt *r)
 {
 	if (r->status != TXN_BOUNCED && r->status != TXN_DEFERRED)
 		return false;
-	if (r->reply_class != REPLY_RATE_LIMITED)
-		return r->reply_class == REPLY_IP_LISTED;
+	if (r->reply_class != REPLY_RATE_LIMITED && r->reply_class != REPLY_IP_LISTED)
+		return false;
 	const char *detail = reply_classify(j->replies, r->reply, r->dsn).detail;
+	if (r->reply_class == REPLY_IP_LISTED)
+		return !strstr(detail, "list=t-online-local"); /* refuses whom it does not know yet: no sign of abuse */
 	return strstr(detail, "sub=ip-reputation") || strstr(detail, "sub=complaints");
 }
 

@@ -16,6 +16,7 @@
 #include "analyzer/ingest.h"
 #include "collector/collector.h"
 #include "ctl/command.h"
+#include "ctl/listings.h"
 #include "lib/sandbox.h"
 #include "lib/times.h"
 
@@ -185,6 +186,28 @@ static struct totals totals_of(const struct store *s)
 	return t;
 }
 
+static void listings_before(struct ingest *in, int64_t at_us)
+{
+	listings_until(in->before_ctx, in, at_us);
+}
+
+/* The logs, with what block lists said in between. */
+static int run_with_listings(struct run *im, const struct conf *conf, char **files, size_t n, const char *path, struct err *e)
+{
+	struct listings *l = path ? listings_load(path, e) : NULL;
+	if (path && !l)
+		return -1;
+	im->ingest.before = l ? listings_before : NULL;
+	im->ingest.before_ctx = l;
+	int bad = n ? run_into(im, conf, files, n, e) : 0;
+	if (l && !bad) {
+		listings_until(l, &im->ingest, INT64_MAX);
+		bad = ingest_commit(&im->ingest, e);
+	}
+	listings_free(l);
+	return bad;
+}
+
 static struct totals begin(struct run *im, const struct conf *conf)
 {
 	struct store *s = im->ingest.store;
@@ -212,7 +235,7 @@ int replay_files(struct replay *r, const struct conf *conf, char **files, size_t
 	int bad = im.ingest.store ? 0 : -1;
 	if (!bad) {
 		before = begin(&im, conf);
-		bad = run_into(&im, conf, files, n, e);
+		bad = run_with_listings(&im, conf, files, n, r->listings, e);
 		after = totals_of(im.ingest.store);
 		r->first_us = j->site->first_us;
 		r->evicted = j->evicted;

@@ -11,13 +11,14 @@
 struct replay {
 	bool show;       /* progress on a terminal */
 	bool judge_only; /* the messages themselves are not kept */
+	const char *listings; /* a file of what block lists said (ctl/listings.h), or NULL */
 	/* What came of it. */
 	int64_t lines, recognised, txns;
 	uint64_t evicted;          /* principals that did not fit into memory and went to the store */
 	int64_t first_us, last_us; /* event time of everything the store has seen */
 };
 
-/* 0, or -1 and e; an empty e.text: the reason was said already. */
+/* n may be 0 when there are listings. 0, or -1 and e; an empty e.text: the reason was said already. */
 int replay_files(struct replay *r, const struct conf *conf, char **files, size_t n, struct err *e);
 /* A log without a single line of a mail server is a mistake: says so and returns COMMAND_FAILED, else COMMAND_DONE. */
 int replay_said_nothing(const struct replay *r);

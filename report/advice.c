@@ -18,7 +18,7 @@ const char *advice_for(const char *kind)
 		{ "backscatter", "Get a list of valid recipients, or verify them at the primary, and refuse the others at RCPT. Until then do not send notices for this domain." },
 		{ "list-hygiene", "No break-in by the signs. Ask the customer where the addresses are from, and to remove those that were refused." },
 		{ "forwarder", "No break-in by the signs. Ask the customer to filter before forwarding and to forward with a sender of its own (SRS)." },
-		{ "listing", "Look up the lists that name the address, stop who caused it first, then ask for removal. Until then send through another address." },
+		{ "listing", "Stop who caused it first, then ask each list for removal: the way off stands beside it. Until then send through another address." },
 	};
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
 		if (strcmp(table[i].kind, kind) == 0)

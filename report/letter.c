@@ -1,4 +1,4 @@
-#include "report/letter.h"
+#include "report/letter_int.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,8 +13,7 @@ extern const struct embed embed_letters[];
 
 /* --- what the template sees --------------------------------------------------------------------------------------- */
 
-/* What a log says can be any bytes; a letter is text. */
-static struct json_object *text(struct sv s)
+struct json_object *letter_text(struct sv s)
 {
 	struct buf plain = { 0 };
 	plain_show(&plain, s, "");
@@ -28,12 +27,12 @@ static struct json_object *texts(const char *json)
 {
 	struct json_object *given = json_tokener_parse(json ? json : "[]"), *list = json_object_new_array();
 	for (size_t i = 0; json_object_is_type(given, json_type_array) && i < json_object_array_length(given); i++)
-		json_object_array_add(list, text(sv_cstr(json_object_get_string(json_object_array_get_idx(given, i)))));
+		json_object_array_add(list, letter_text(sv_cstr(json_object_get_string(json_object_array_get_idx(given, i)))));
 	json_object_put(given);
 	return list;
 }
 
-static void add_list(struct json_object *view, const char *key, struct json_object *list)
+void letter_list(struct json_object *view, const char *key, struct json_object *list)
 {
 	json_object_object_add(view, key, list);
 	if (json_object_array_length(list)) {
@@ -48,7 +47,7 @@ static struct json_object *evidence(struct db *d, int64_t id)
 	struct json_object *list = json_object_new_array();
 	sqlite3_stmt *st = db_query(d, Q_LETTER_EVIDENCE, "i", id);
 	while (sqlite3_step(st) == SQLITE_ROW)
-		json_object_array_add(list, text(db_text(st, 0)));
+		json_object_array_add(list, letter_text(db_text(st, 0)));
 	sqlite3_reset(st);
 	return list;
 }
@@ -59,8 +58,8 @@ static struct json_object *sources(struct db *d, int64_t id)
 	sqlite3_stmt *st = db_query(d, Q_LETTER_SOURCES, "i", id);
 	while (sqlite3_step(st) == SQLITE_ROW) {
 		struct json_object *o = json_object_new_object();
-		json_object_object_add(o, "ip", text(db_text(st, 0)));
-		json_object_object_add(o, "country", text(db_text(st, 1)));
+		json_object_object_add(o, "ip", letter_text(db_text(st, 0)));
+		json_object_object_add(o, "country", letter_text(db_text(st, 1)));
 		json_object_object_add(o, "asn", json_object_new_int64(sqlite3_column_int64(st, 2)));
 		json_object_object_add(o, "messages", json_object_new_int64(sqlite3_column_int64(st, 3)));
 		json_object_array_add(list, o);
@@ -80,7 +79,7 @@ static void flag(struct json_object *view, struct sv name)
 		json_object_object_add(view, key, json_object_new_boolean(1));
 }
 
-static void put_time(struct json_object *view, const char *key, int64_t us, int32_t offset)
+void letter_time(struct json_object *view, const char *key, int64_t us, int32_t offset)
 {
 	char shown[40];
 	struct times_text t = times_text(us - us % US_PER_S, offset);
@@ -94,7 +93,7 @@ static struct json_object *children(struct db *d, int64_t id)
 	struct json_object *all = json_object_new_array();
 	sqlite3_stmt *st = db_query(d, Q_LETTER_CHILDREN, "i", id);
 	while (sqlite3_step(st) == SQLITE_ROW)
-		json_object_array_add(all, text(db_text(st, 0)));
+		json_object_array_add(all, letter_text(db_text(st, 0)));
 	sqlite3_reset(st);
 	return all;
 }
@@ -113,20 +112,21 @@ static struct json_object *view_of(struct db *d, const struct conf *conf, const 
 	json_object_object_add(v, "case", json_object_new_int64(due->case_id));
 	flag(v, db_text(st, 0));
 	flag(v, db_text(st, 1)); /* account, host, script */
-	json_object_object_add(v, "principal", text(db_text(st, 2)));
-	json_object_object_add(v, "customer", text(db_text(st, 3)));
-	json_object_object_add(v, "level", text(db_text(st, 4)));
-	json_object_object_add(v, "severity", text(db_text(st, 5)));
-	json_object_object_add(v, "sentence", text(db_text(st, 6)));
-	add_list(v, "also", texts((const char *)sqlite3_column_text(st, 7)));
-	put_time(v, "first_seen", sqlite3_column_int64(st, 8), sqlite3_column_int(st, 12));
-	put_time(v, "last_seen", sqlite3_column_int64(st, 9), sqlite3_column_int(st, 12));
+	json_object_object_add(v, "principal", letter_text(db_text(st, 2)));
+	json_object_object_add(v, "customer", letter_text(db_text(st, 3)));
+	json_object_object_add(v, "level", letter_text(db_text(st, 4)));
+	json_object_object_add(v, "severity", letter_text(db_text(st, 5)));
+	json_object_object_add(v, "sentence", letter_text(db_text(st, 6)));
+	letter_list(v, "also", texts((const char *)sqlite3_column_text(st, 7)));
+	letter_time(v, "first_seen", sqlite3_column_int64(st, 8), sqlite3_column_int(st, 12));
+	letter_time(v, "last_seen", sqlite3_column_int64(st, 9), sqlite3_column_int(st, 12));
 	json_object_object_add(v, "messages", json_object_new_int64(sqlite3_column_int64(st, 10)));
 	json_object_object_add(v, "recipients", json_object_new_int64(sqlite3_column_int64(st, 11)));
 	sqlite3_reset(st);
-	add_list(v, "evidence", evidence(d, due->case_id));
-	add_list(v, "together", children(d, due->case_id));
-	add_list(v, "sources", sources(d, due->case_id));
+	letter_list(v, "evidence", evidence(d, due->case_id));
+	letter_list(v, "together", children(d, due->case_id));
+	letter_list(v, "sources", sources(d, due->case_id));
+	letter_lists(d, conf, due->case_id, json_object_get_string(json_object_object_get(v, "principal")), v);
 	json_object_object_add(v, "operator", json_object_new_string(conf->notify.operator_name ? conf->notify.operator_name : ""));
 	json_object_object_add(v, "reply_to", json_object_new_string(reply_to));
 	flag(v, sv_cstr(due->kind)); /* open rise reminder asked */
@@ -146,16 +146,20 @@ static struct json_object *alert_view(struct db *d, const struct conf *conf, con
 		return NULL;
 	}
 	struct json_object *v = json_object_new_object();
+	bool lists = sv_eq(db_text(st, 0), SV("listings"));
+	int64_t subject_us = sqlite3_column_int64(st, 7);
 	flag(v, db_text(st, 0));
-	json_object_object_add(v, "domain", text(db_text(st, 1)));
-	json_object_object_add(v, "customer", text(db_text(st, 2)));
-	json_object_object_add(v, "text", text(db_text(st, 3)));
-	put_time(v, "at", sqlite3_column_int64(st, 4), sqlite3_column_int(st, 5));
-	json_object_object_add(v, "primary", text(db_text(st, 6)));
+	json_object_object_add(v, "domain", letter_text(db_text(st, 1)));
+	json_object_object_add(v, "customer", letter_text(db_text(st, 2)));
+	json_object_object_add(v, "text", letter_text(db_text(st, 3)));
+	letter_time(v, "at", sqlite3_column_int64(st, 4), sqlite3_column_int(st, 5));
+	json_object_object_add(v, "primary", letter_text(db_text(st, 6)));
 	json_object_object_add(v, "to_desk", json_object_new_boolean(conf->notify.desk && strcmp(due->recipient, conf->notify.desk) == 0));
 	(void)snprintf(url, sizeof url, "%s/backup-mx/%.300s", conf->web.base_url, json_object_get_string(json_object_object_get(v, "domain")));
 	sqlite3_reset(st);
 	json_object_object_add(v, "url", json_object_new_string(url));
+	if (lists)
+		letter_list_changes(d, conf, subject_us, v);
 	json_object_object_add(v, "operator", json_object_new_string(conf->notify.operator_name ? conf->notify.operator_name : ""));
 	json_object_object_add(v, "reply_to", json_object_new_string(reply_to));
 	return v;
@@ -194,7 +198,7 @@ static bool template_named(const struct conf *conf, const char *name, struct buf
 static int find_template(const struct conf *conf, const struct letter_due *due, struct buf *out, struct err *e)
 {
 	char name[64];
-	const char *what = due->alert_id ? "service" : strcmp(due->kind, "desk") == 0 ? "desk" : "customer";
+	const char *what = strcmp(due->kind, "listings") == 0 ? "lists" : due->alert_id ? "service" : strcmp(due->kind, "desk") == 0 ? "desk" : "customer";
 	const char *languages[] = { due->language, conf->notify.default_language, "en" };
 	for (size_t i = 0; i < 3; i++) {
 		(void)snprintf(name, sizeof name, "%s.%s.mustache", what, languages[i] ? languages[i] : "en");

@@ -10,6 +10,7 @@
 #include "lib/proc.h"
 #include "lib/times.h"
 #include "report/deliver.h"
+#include "report/lists.h"
 
 #define LOOK_MS 2000
 
@@ -65,6 +66,7 @@ static void on_reload(void *ctx)
 		msg_error("reload: the config has mistakes (abusewatch check-config shows them); going on with the old one");
 		return;
 	}
+	lists_reload(c);
 	conf_free(m->conf);
 	m->conf = c;
 }

@@ -11,6 +11,7 @@ struct open_case {
 	char customer[128];
 	int level;
 	bool acknowledged, ours; /* ours: about an address of our own, which is the desk's and no customer's */
+	bool listing;
 };
 
 struct sent {           /* what went out, or was tried, for one case since it was opened */
@@ -62,7 +63,8 @@ static struct sent what_was_sent(struct db *d, const struct open_case *c)
 static const char *customer_letter(const struct conf *conf, const struct open_case *c, const struct sent *s, int64_t now_us)
 {
 	int least = case_level_named(conf->notify.min_level);
-	if (c->level < least || now_us - s->last_failed_us < PLAN_RETRY_S * US_PER_S)
+	if ((c->level < least && !c->listing) || /* a block list's entry is no suspicion */
+	     now_us - s->last_failed_us < PLAN_RETRY_S * US_PER_S)
 		return NULL;
 	if (!s->to_customer)
 		return "open";
@@ -140,10 +142,14 @@ static int plan_alerts(struct db *d, const struct conf *conf, int64_t now_us, pl
 	int rc = SQLITE_DONE;
 	const char *to = conf->notify.service ? conf->notify.service : "desk";
 	bool desk = strcmp(to, "desk") == 0 || strcmp(to, "both") == 0, customer = strcmp(to, "customer") == 0 || strcmp(to, "both") == 0;
-	sqlite3_stmt *st = db_query(d, Q_PLAN_ALERTS, "i", now_us - PLAN_STALE_S * US_PER_S);
+	sqlite3_stmt *st = db_query(d, Q_PLAN_ALERTS, "ii", now_us - PLAN_STALE_S * US_PER_S, now_us);
 	while ((desk || customer) && (rc = sqlite3_step(st)) == SQLITE_ROW) {
 		struct letter_due due = { .alert_id = sqlite3_column_int64(st, 0) };
 		(void)snprintf(due.kind, sizeof due.kind, "%.*s", SVARG(db_text(st, 1)));
+		if (strcmp(due.kind, "listings") == 0) { /* changes on block lists, when their hour is over */
+			alert_to(d, &due, conf->notify.desk, conf->notify.default_language, now_us, cb, ctx);
+			continue;
+		}
 		const char *name = (const char *)sqlite3_column_text(st, 2);
 		const struct conf_customer *row = customer && strcmp(due.kind, "slow-drain") != 0 ? customer_row(conf, name ? name : "") : NULL;
 		bool known = row && row->contact && *row->contact;
@@ -167,6 +173,7 @@ int plan_letters(struct db *d, const struct conf *conf, int64_t now_us, plan_cb 
 		c.level = level ? case_level_named(level) : 0;
 		c.acknowledged = sqlite3_column_int(st, 5) != 0;
 		c.ours = sqlite3_column_int(st, 6) != 0;
+		c.listing = sqlite3_column_int(st, 7) != 0;
 		plan_case(d, conf, &c, now_us, cb, ctx);
 	}
 	sqlite3_reset(st);

@@ -254,7 +254,7 @@ FROM (SELECT receiver, recipients, sent, deferred, bounced, refused FROM receive
 GROUP BY receiver HAVING sum(bounced) + sum(refused) + sum(deferred) > 0
 ORDER BY sum(bounced) + sum(refused) DESC, sum(deferred) DESC, receiver LIMIT :limit
 -- name: web_inputs
-SELECT source, coalesce(path, '') AS path, applied_seq, last_event_us, heard_us, counters AS counters_json FROM input ORDER BY source
+SELECT source, coalesce(path, '') AS path, applied_seq, last_event_us, heard_us, counters AS counters_json FROM input WHERE source <> 'probe' ORDER BY source
 -- name: web_unrecognised
 SELECT source, program, shape, lines, sample FROM unrecognised WHERE :source = '' OR source = :source ORDER BY lines DESC, program, shape LIMIT :limit
 -- name: web_principals
@@ -313,7 +313,7 @@ SELECT id, state, severity, level, kind, principal_kind, principal_id, customer,
   sentence, utc_offset_s FROM acase WHERE updated_us >= :since ORDER BY id
 -- letters
 -- name: plan_cases
-SELECT id, opened_us, positive_us, customer, level, state = 'acknowledged', principal_kind = 'own_ip' FROM acase c WHERE state IN ('open', 'acknowledged')
+SELECT id, opened_us, positive_us, customer, level, state = 'acknowledged', principal_kind = 'own_ip', kind = 'listing' FROM acase c WHERE state IN ('open', 'acknowledged')
   AND NOT EXISTS (SELECT 1 FROM acase p WHERE p.id = c.parent AND p.state IN ('open', 'acknowledged')) ORDER BY id
 -- name: plan_sent
 SELECT kind, status, coalesce(done_us, at_us) FROM notification WHERE case_id = :case_id AND status IN ('sent', 'failed') AND at_us >= :opened
@@ -374,13 +374,13 @@ SELECT id, at_us, kind, text, utc_offset_s FROM service_alert WHERE domain = :do
 -- name: web_backup_case
 SELECT case_id, score FROM principal WHERE kind = 'mx' AND id = :domain
 -- name: plan_alerts
-SELECT id, kind, customer FROM service_alert a WHERE at_us >= :since ORDER BY id
+SELECT id, kind, customer FROM service_alert a WHERE at_us >= :since AND (kind <> 'listings' OR at_us <= :until) ORDER BY id
 -- name: plan_alert_sent
 SELECT count(*) FROM notification WHERE alert_id = :alert_id AND recipient = :recipient AND status = 'sent'
 -- name: plan_alert_failed
 SELECT coalesce(max(done_us), 0) FROM notification WHERE alert_id = :alert_id AND recipient = :recipient AND status = 'failed'
 -- name: letter_alert
-SELECT a.kind, a.domain, a.customer, a.text, a.at_us, a.utc_offset_s, coalesce(b.primary_mx, '') FROM service_alert a LEFT JOIN backup_domain b ON b.domain = a.domain
+SELECT a.kind, a.domain, a.customer, a.text, a.at_us, a.utc_offset_s, coalesce(b.primary_mx, ''), a.subject_us FROM service_alert a LEFT JOIN backup_domain b ON b.domain = a.domain
 WHERE a.id = :id
 -- name: web_backup_now
 SELECT coalesce(max(last_event_us), 0) FROM input
@@ -452,3 +452,96 @@ FROM policy_finding f WHERE kind = :kind AND id = :id GROUP BY rule ORDER BY rul
 -- name: export_violations
 SELECT date(day * 86400, 'unixepoch'), rule, kind, id, customer, count, largest, first_us, last_us, line, utc_offset_s FROM policy_finding
 WHERE last_us >= :since ORDER BY day, rule, kind, id
+-- listing
+-- name: listing_target_all
+SELECT target, kind, first_us, heard_us, risk, risk_points, own_points, risk_us, reasons, cause FROM listing_target
+-- name: listing_target_put
+INSERT OR REPLACE INTO listing_target (target, kind, customer, first_us, heard_us, points, lists, main_lists, risk, risk_points, own_points, risk_us, reasons, cause)
+VALUES (:target, :kind, :customer, :first, :heard, :points, :lists, :main, :risk, :risk_points, :own_points, :risk_at, :reasons, :cause)
+-- name: listing_all
+SELECT target, zone, state, verdict, entry, code, points, meaning, text, heard_us, since_us, listed_us, negative_us, negatives, named, named_us, named_from_us,
+  fresh, cause FROM listing
+-- name: listing_put
+INSERT OR REPLACE INTO listing (target, zone, state, verdict, entry, code, points, meaning, text, heard_us, since_us, listed_us, negative_us, negatives, named,
+  named_us, named_from_us, fresh, cause)
+VALUES (:target, :zone, :state, :verdict, :entry, :code, :points, :meaning, :text, :heard, :since, :listed, :negative, :negatives, :named, :named_at, :named_from,
+  :fresh, :cause)
+-- name: listing_past_begin
+INSERT OR IGNORE INTO listing_past (target, zone, since_us, kind, customer, entry, code, points, meaning, text, cause)
+VALUES (:target, :zone, :since, :kind, :customer, :entry, :code, :points, :meaning, :text, :cause)
+-- name: listing_past_end
+UPDATE listing_past SET until_us = :until, code = :code, points = :points, meaning = :meaning, text = :text
+WHERE target = :target AND zone = :zone AND since_us = :since
+-- name: listing_past_drop
+DELETE FROM listing_past WHERE until_us < :before
+-- name: listing_change_put
+INSERT OR REPLACE INTO listing_change (at_us, what, target, zone, kind, customer, entry, code, points, meaning, text, cause, since_us, before, after, tell)
+VALUES (:at, :what, :target, :zone, :kind, :customer, :entry, :code, :points, :meaning, :text, :cause, :since, :before, :after, :tell)
+-- name: listing_change_drop
+DELETE FROM listing_change WHERE at_us < :before
+-- name: listing_zone_all
+SELECT zone, verdict, reason, since_us, heard_us, suspended_us FROM listing_zone
+-- name: listing_zone_put
+INSERT OR REPLACE INTO listing_zone (zone, verdict, reason, since_us, heard_us, suspended_us) VALUES (:zone, :verdict, :reason, :since, :heard, :suspended)
+-- name: web_listings
+SELECT l.target, t.kind, t.customer, l.zone, l.state, l.entry, l.code, l.meaning, l.text, l.points, l.since_us,
+  CASE WHEN l.since_us > 0 THEN max(l.heard_us - l.since_us, 0) / 1000000 ELSE 0 END AS lasts_s,
+  CASE WHEN l.named_us > l.heard_us - 86400000000 THEN l.named ELSE 0 END AS named, l.verdict, l.heard_us, l.cause AS cause_json
+FROM listing l JOIN listing_target t ON t.target = l.target
+WHERE ((:state = '' AND l.state <> 'clear') OR :state = 'all' OR l.state = :state) AND (:zone = '' OR instr(l.zone, lower(:zone)))
+  AND (:text = '' OR instr(l.target, lower(:text)) OR instr(lower(t.customer), lower(:text)))
+ORDER BY
+  CASE :sort WHEN 'since' THEN l.since_us WHEN 'points' THEN l.points WHEN 'heard' THEN l.heard_us END * :direction,
+  CASE WHEN :direction > 0 THEN CASE :sort WHEN 'target' THEN l.target WHEN 'zone' THEN l.zone WHEN 'customer' THEN t.customer END END,
+  CASE WHEN :direction < 0 THEN CASE :sort WHEN 'target' THEN l.target WHEN 'zone' THEN l.zone WHEN 'customer' THEN t.customer END END DESC,
+  l.since_us DESC, l.target, l.zone
+LIMIT :limit OFFSET :offset
+-- name: web_listings_count
+SELECT count(*) FROM listing l JOIN listing_target t ON t.target = l.target
+WHERE ((:state = '' AND l.state <> 'clear') OR :state = 'all' OR l.state = :state) AND (:zone = '' OR instr(l.zone, lower(:zone)))
+  AND (:text = '' OR instr(l.target, lower(:text)) OR instr(lower(t.customer), lower(:text)))
+-- name: web_listing_sums
+SELECT (SELECT count(*) FROM listing_target WHERE heard_us > 0) AS targets, (SELECT count(DISTINCT zone) FROM listing) AS lists,
+  (SELECT count(*) FROM listing_target WHERE lists > 0) AS targets_listed, (SELECT count(*) FROM listing WHERE state = 'suspect') AS suspect,
+  (SELECT coalesce(max(heard_us), 0) FROM listing_target) AS heard_us
+-- name: web_listing_addresses
+SELECT target FROM listing_target WHERE main_lists > 0 AND kind <> 'domain'
+-- name: web_listing_own
+SELECT t.target, t.customer, t.lists, t.points, t.risk, t.risk_points, t.risk_us, t.reasons AS reasons_json, t.cause AS cause_json,
+  (SELECT case_id FROM principal p WHERE p.kind = t.kind AND p.id = t.target) AS case_id, t.heard_us
+FROM listing_target t WHERE t.kind = 'own_ip'
+ORDER BY t.points > 0 DESC, t.points DESC, t.risk_points DESC, t.target
+-- name: web_listing_target
+SELECT target, lists, points, risk, risk_points, risk_us, reasons AS reasons_json, cause AS cause_json FROM listing_target WHERE target = :target
+-- name: web_listing_lists
+SELECT l.target, l.zone, l.state, l.entry, l.code, l.meaning, l.text, l.points, l.since_us,
+  CASE WHEN l.since_us > 0 THEN max(l.heard_us - l.since_us, 0) / 1000000 ELSE 0 END AS lasts_s,
+  CASE WHEN l.named_us > l.heard_us - 86400000000 THEN l.named ELSE 0 END AS named, l.verdict, l.heard_us, l.cause AS cause_json
+FROM listing l WHERE l.target = :target AND l.state <> 'clear' ORDER BY l.state = 'listed' DESC, l.points DESC, l.zone
+-- name: web_listing_past
+SELECT target, kind, customer, zone, entry, code, meaning, text, points, since_us, until_us, (until_us - since_us) / 1000000 AS lasted_s, cause AS cause_json
+FROM listing_past
+WHERE (:zone = '' OR instr(zone, lower(:zone))) AND (:text = '' OR instr(target, lower(:text)) OR instr(lower(customer), lower(:text)))
+ORDER BY
+  CASE :sort WHEN 'since' THEN since_us WHEN 'until' THEN coalesce(until_us, 9000000000000000000) WHEN 'lasted' THEN until_us - since_us END * :direction,
+  CASE WHEN :direction > 0 THEN CASE :sort WHEN 'target' THEN target WHEN 'zone' THEN zone WHEN 'customer' THEN customer END END,
+  CASE WHEN :direction < 0 THEN CASE :sort WHEN 'target' THEN target WHEN 'zone' THEN zone WHEN 'customer' THEN customer END END DESC,
+  since_us DESC, target, zone
+LIMIT :limit OFFSET :offset
+-- name: web_listing_past_count
+SELECT count(*) FROM listing_past
+WHERE (:zone = '' OR instr(zone, lower(:zone))) AND (:text = '' OR instr(target, lower(:text)) OR instr(lower(customer), lower(:text)))
+-- name: web_listing_past_of
+SELECT target, zone, entry, code, meaning, text, points, since_us, until_us, (until_us - since_us) / 1000000 AS lasted_s, cause AS cause_json
+FROM listing_past WHERE target = :target ORDER BY since_us DESC, zone LIMIT 50
+-- name: web_listing_zones
+SELECT zone, '' AS target, 0 AS code, verdict AS state, reason, since_us, heard_us, suspended_us,
+  (SELECT count(*) FROM listing l WHERE l.zone = z.zone AND l.state = 'held') AS held
+FROM listing_zone z WHERE verdict <> 'clean' OR suspended_us > 0 ORDER BY suspended_us > 0 DESC, zone
+-- name: letter_lists
+SELECT zone, code, meaning, text, since_us, target FROM listing
+WHERE (target = :target OR target IN (SELECT principal_id FROM acase WHERE parent = :id AND kind = 'listing' AND state IN ('open', 'acknowledged')))
+  AND state = 'listed' AND entry = 'block' ORDER BY target <> :target, target, points DESC, zone LIMIT 50
+-- name: letter_list_changes
+SELECT what, target, zone, kind, customer, code, meaning, text, at_us, since_us, before, after, cause FROM listing_change
+WHERE at_us >= :since AND at_us < :until AND tell = 1 ORDER BY kind = 'own_ip' DESC, points DESC, at_us, target, zone LIMIT 200

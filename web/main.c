@@ -13,6 +13,7 @@
 #include "lib/proc.h"
 #include "lib/sandbox.h"
 #include "lib/times.h"
+#include "report/lists.h"
 #include "web/http.h"
 #include "web/view.h"
 
@@ -88,6 +89,7 @@ static void on_reload(void *ctx)
 		db_close(&prog.web.db);
 		prog.web.db_open = false;
 	}
+	lists_reload(fresh);
 	conf_free(prog.web.conf);
 	prog.web.conf = fresh;
 	msg_info("configuration read again");
@@ -153,6 +155,7 @@ static void fence(const struct conf *conf)
 	sandbox_allow_folder_of(&s, conf->web.users_file, true);
 	sandbox_allow_folder_of(&s, prog.conf_path, false);
 	sandbox_allow_folder_of(&s, conf->customers_path, false);
+	sandbox_allow_folder_of(&s, conf->rbl.zones, false);
 	(void)sandbox_enter(&s);
 }
 
@@ -170,6 +173,7 @@ static void serve(int fd)
 	if (!prog.http)
 		fatal("%s", e.text);
 	msg_info("the dashboard is at %s (listening at %s)", w->conf->web.base_url, w->conf->web.listen);
+	lists_reload(w->conf);
 	fence(w->conf);
 	start_loop(uv_default_loop());
 	http_free(prog.http);

@@ -1,7 +1,9 @@
 /* D5 auth-origin: logins from places never seen, or from too many places at once. Fixed weights (docs/detectors.md B.2,
  * D5); the spread thresholds follow the postfwd anti-geoip plugin and reported cases. Works on networks alone when no
  * country or AS data is configured. */
+#include "analyzer/asked.h"
 #include "analyzer/detector.h"
+#include "analyzer/listing.h"
 #include "analyzer/phrase.h"
 
 extern const struct detector detector_auth_origin;
@@ -9,7 +11,7 @@ extern const struct detector detector_auth_origin;
 struct options {
 	bool enabled;
 	int64_t half_life_s, learn_days;
-	double another_place, new_asn, new_country, new_network, two_countries, new_method, novelty_cap, travel_cap, spread_cap;
+	double another_place, new_asn, new_country, new_network, two_countries, new_method, novelty_cap, travel_cap, spread_cap, listed;
 };
 
 static const struct opt_row rows[] = {
@@ -25,6 +27,8 @@ static const struct opt_row rows[] = {
 	{ "novelty-cap", OPT_REAL, offsetof(struct options, novelty_cap), "6", 0, 64, "nats", "most evidence of new places: a journey with a hotel, a telephone and an airport makes as many as a thief" },
 	{ "travel-cap", OPT_REAL, offsetof(struct options, travel_cap), "4", 0, 64, "nats", "the same of a traveller: fewer than 5 messages and nothing else against the account, or two thirds of the mail go to people it knows" },
 	{ "spread-cap", OPT_REAL, offsetof(struct options, spread_cap), "14", 0, 64, "nats", "most evidence once ten or more networks were used within an hour" },
+	{ "listed", OPT_REAL, offsetof(struct options, listed), "3", 0, 14, "nats",
+	  "most for an address that is not home and is on a list of exploited machines (rbl { client-check }): half the list's points. Addresses that many share are on such lists, too" },
 	{ 0 },
 };
 static const struct opt_table table = { "detector", "auth-origin", rows, sizeof(struct options) };
@@ -48,7 +52,9 @@ struct state {
 	uint32_t messages, strangers; /* since novelty.since_us, from outside our own networks; those that went mostly to strangers */
 	uint32_t shown_nets, new_places;
 	uint16_t countries[6];      /* seen since the evidence began */
+	uint32_t listed;            /* the newest of its addresses that is on a block list (hash); 0: none since the evidence began */
 };
+_Static_assert(sizeof(struct state) == 192, "another size forgets all accounts' origins");
 
 static uint16_t country_code(const struct geo *g)
 {
@@ -194,6 +200,32 @@ static void spread(struct state *s, const struct options *o, const struct messag
 		s->shown_nets = n;
 }
 
+/* Lists that have the address: once for each address in a row. */
+static void listed(struct state *s, const struct options *o, const struct ipaddr *ip, int32_t points, int64_t at_us)
+{
+	uint64_t a, b;
+	memcpy(&a, ip->b, 8);
+	memcpy(&b, ip->b + 8, 8);
+	uint32_t name = (uint32_t)(hash_mix(a, b) >> 32) | 1;
+	double w = (double)points / 2 < o->listed ? (double)points / 2 : o->listed;
+	if (points <= 0 || s->listed == name)
+		return;
+	if (s->novelty.s == 0)
+		s->messages = s->strangers = s->new_places = 0;
+	walk_reason("its address is on a block list");
+	walk_add(&s->novelty, NATS(w), at_us, o->half_life_s);
+	s->listed = name;
+}
+
+/* The answer about an address that it wrote from a moment ago. */
+static void listing(struct judge *j, struct principal *p, void *state, const void *opt, const struct listing_view *v)
+{
+	struct ipaddr ip;
+	(void)j, (void)p;
+	if (!v->target && v->kind == DNSBL_BLOCK && ipaddr_parse(v->source, &ip) == 0)
+		listed(state, opt, &ip, v->points, v->at_us);
+}
+
 static void message(struct judge *j, struct principal *p, void *state, const void *opt, const struct message_view *m)
 {
 	struct state *s = state;
@@ -214,7 +246,11 @@ static void message(struct judge *j, struct principal *p, void *state, const voi
 		return;
 	}
 	walk_decay(&s->novelty, m->at_us, o->half_life_s);
+	if (s->novelty.s == 0)
+		s->listed = 0;
 	novelty(j, p, s, o, m);
+	if (m->place.asked)
+		listed(s, o, &m->place.ip, m->place.asked->points, m->at_us);
 	if (!m->place.home) { /* a telephone and an office abroad may be in use at once for years */
 		interleave(s, o, m);
 		spread(s, o, m);
@@ -241,7 +277,7 @@ static int32_t score(const struct judge *j, const struct principal *p, void *sta
 	walk_decay(&s->novelty, now_us, o->half_life_s);
 	walk_decay(&s->spread, now_us, o->half_life_s);
 	bool away = is_traveller(s, others);
-	int32_t cap = NATS(away ? o->travel_cap : o->novelty_cap);
+	int32_t cap = NATS(away ? o->travel_cap : o->novelty_cap + (s->listed ? o->listed : 0));
 	int32_t n = s->novelty.s < cap ? s->novelty.s : cap;
 	/* A telephone on the way changes its network all the time; ten within an hour are no telephone. */
 	int32_t sum = away && s->shown_nets < 10 ? n : n + s->spread.s;
@@ -276,13 +312,16 @@ static void why(const struct judge *j, const struct principal *p, const void *st
 		buf_printf(out, "%s logged in from %s%u place%s never used before, since %s", phrase_name(p).s, s->new_places > ORIGINS ? "more than " : "",
 		           s->new_places > ORIGINS ? ORIGINS : s->new_places, s->new_places == 1 ? "" : "s", phrase_time(p, since(s)).s);
 	else
-		buf_printf(out, "%s logged in in a way never used before, since %s", phrase_name(p).s, phrase_time(p, since(s)).s);
+		buf_printf(out, "%s logged in %s, since %s", phrase_name(p).s, s->listed ? "from an address that is on a block list" : "in a way never used before",
+		           phrase_time(p, since(s)).s);
 	list_countries(s, out);
 	/* Only some places are remembered, so those of a botnet are new again and again. */
 	if (s->shown_nets >= 3 && s->spread.s > 0 && s->new_places > ORIGINS)
 		buf_printf(out, ", hardly any of them used before");
 	else if (s->shown_nets >= 3 && s->spread.s > 0 && s->new_places)
 		buf_printf(out, ", %u of the places never used before", s->new_places);
+	if (s->listed && s->new_places)
+		buf_puts(out, "; an address is on a block list");
 	buf_addc(out, '.');
 }
 
@@ -302,6 +341,7 @@ static void forgive(void *state)
 	struct state *s = state;
 	s->novelty = (struct walk){ 0 };
 	s->spread = (struct walk){ 0 };
+	s->listed = 0;
 }
 
 const struct detector detector_auth_origin = {
@@ -313,6 +353,7 @@ const struct detector detector_auth_origin = {
 	.shared_bytes = sizeof(struct everybody),
 	.options = &table,
 	.message = message,
+	.listing = listing,
 	.score = score,
 	.since = since,
 	.why = why,

@@ -11,9 +11,12 @@
 
 static void help(FILE *f)
 {
-	fputs("usage: abusewatch import [-c CONF] FILE...\n"
+	fputs("usage: abusewatch import [-c CONF] [--listings FILE] FILE...\n"
 	      "  -c CONF   the config (abusewatch.conf(5)); its store is created when it is missing\n"
 	      "  FILE      a log, also .gz, .xz, .zst; - is standard input. In any order: they are read in order of time.\n"
+	      "  --listings FILE   what DNS block lists said, one JSON object a line: {\"at\":TIME,\"target\":ADDRESS,\"zone\":ZONE,\n"
+	      "            \"verdict\":\"listed\",\"kind\":\"block\",\"code\":\"127.0.0.2\",\"points\":5,\"meaning\":TEXT,\"text\":TEXT}; judged in\n"
+	      "            order of time with the logs, or alone (abusewatch(1) says more)\n"
 	      "Gives the same messages and cases as following the files live. What was imported before is left out.\n"
 	      "A running analyzer must be stopped first: it is the only writer of the store.\n", f);
 }
@@ -29,11 +32,11 @@ static bool analyzer_runs(const struct conf *conf)
 	return runs;
 }
 
-static int import(const char *conf_path, char **files, size_t n_files)
+static int import(const char *conf_path, const char *listings, char **files, size_t n_files)
 {
 	size_t n;
 	struct err e = { "" };
-	struct replay r = { .show = isatty(STDERR_FILENO) };
+	struct replay r = { .show = isatty(STDERR_FILENO), .listings = listings };
 	const struct opt_table *const *tables = detector_option_tables(&n);
 	struct conf *conf = conf_load_or_die(conf_path, tables, n);
 	int status = COMMAND_DONE;
@@ -45,7 +48,7 @@ static int import(const char *conf_path, char **files, size_t n_files)
 		status = e.text[0] ? command_fail("%s", e.text) : COMMAND_FAILED;
 	else
 		status = replay_said_nothing(&r);
-	if (status == COMMAND_DONE)
+	if (status == COMMAND_DONE && n_files)
 		fprintf(stderr, "%" PRId64 " lines read, %" PRId64 " of them of mail servers; %" PRId64 " reports of messages\n", r.lines, r.recognised, r.txns);
 	if (status == COMMAND_DONE && r.evicted)
 		fprintf(stderr, "%" PRIu64 " times a principal was put away to the store for want of memory (fusion's principals-bytes)\n", r.evicted);
@@ -55,19 +58,20 @@ static int import(const char *conf_path, char **files, size_t n_files)
 
 static int run(int argc, char **argv)
 {
-	static const struct option longs[] = { { "help", 0, 0, 'h' }, { 0 } };
+	static const struct option longs[] = { { "listings", 1, 0, 'l' }, { "help", 0, 0, 'h' }, { 0 } };
 	extern const struct command command_import;
-	const char *conf_path = common_default_conf();
+	const char *conf_path = common_default_conf(), *listings = NULL;
 	int c;
 	while ((c = getopt_long(argc, argv, "c:", longs, NULL)) != -1)
 		switch (c) {
 		case 'c': conf_path = optarg; break;
+		case 'l': listings = optarg; break;
 		case 'h': help(stdout); return COMMAND_DONE;
 		default: return command_misuse(&command_import, "unknown option");
 		}
-	if (optind == argc)
+	if (optind == argc && !listings)
 		return command_misuse(&command_import, "no file given");
-	return import(conf_path, argv + optind, (size_t)(argc - optind));
+	return import(conf_path, listings, argv + optind, (size_t)(argc - optind));
 }
 
 const struct command command_import = { "import", "read finished logs into the store", help, run };

@@ -14,15 +14,23 @@ A scenario is a text file. Lines:
                                a notice.
                                subject=S: a header check logs it. id=I: the message-id.
   lines start=T every=D count=N TEXT     N log lines "postfix/TEXT"; {n} as above
+  dnsbl start=T [every=D count=N] target=A zone=Z verdict=V [kind=K] [code=127.0.0.2] [points=N] [meaning="…"] [text="…"] [asked=yes]
+                               what the probe says; without target=: how the list itself is (reason="…")
   log LINE                     a log line as it is
   expect case KIND=ID [kind=K] [customer=C] [level>=L] [before=T] [after=T] [state=S] [reopened=N] [detectors=a,b]
                                [with=ID: it belongs to the case about ID] [without=a,b: detectors that do not speak]
+                               [text="part of what a detector says"] [evidence="part of a line"]
   expect silent KIND=ID        no case about it
   expect outage DOMAIN begin=T [end=T]   an outage of the primary that began within five minutes of T (and ended so)
   expect alert DOMAIN KIND [after=T] [before=T] [text="part of it"]
   expect quiet DOMAIN          no outage and no alert
   expect cases N               so many cases in all
   expect policy RULE KIND=ID [count=N] [largest=N] [days=N] [customer=C] [line="part of it"]   a policy finding, of all days together
+  expect listing TARGET ZONE state=S [since=T] [verdict=V] [named=N] [cause=ID]     what is held of a pair now
+  expect past TARGET ZONE since=T [until=T] [cause=ID]                              an entry of the history (without until=: it lasts)
+  expect change WHAT [TARGET] ZONE [after=T] [before=T] [tell=yes|no]               what people hear of: one such change
+  expect no change [WHAT]
+  expect risk TARGET level=L|none [reason="part of one"] [cause=ID] [points>=N]
   expect no policy RULE [KIND=ID]                         none of that rule (about it)
 """
 import json, os, re, sqlite3, subprocess, sys, tempfile
@@ -120,8 +128,18 @@ class Log:
         return "".join(l + "\n" for _, _, l in sorted(self.lines, key=lambda x: x[:2]))
 
 
+def dnsbl(t, w, n):
+    row = {k: fill(w[k], n) for k in ("target", "zone", "verdict", "kind", "code", "meaning", "text", "reason") if k in w}
+    row["at"] = t.isoformat() + "Z"
+    if "points" in w:
+        row["points"] = int(w["points"])
+    if w.get("asked") == "yes":
+        row["asked"] = True
+    return row
+
+
 def load(path):
-    s = {"config": [], "customers": [], "geo": [], "expect": [], "log": Log()}
+    s = {"config": [], "customers": [], "geo": [], "expect": [], "listings": [], "log": Log()}
     for raw in open(path, encoding="utf-8"):
         line = raw.strip()
         if not line or line.startswith("#"):
@@ -135,6 +153,12 @@ def load(path):
             s["geo"].append(rest)
         elif verb == "expect":
             s["expect"].append(rest)
+        elif verb == "dnsbl":
+            w = words(rest)
+            t = datetime.fromisoformat(w["start"])
+            for n in range(int(w.get("count", "1"))):
+                s["listings"].append(dnsbl(t, w, n))
+                t += duration(w.get("every", "1h"))
         elif verb == "log":
             t = datetime.strptime("2026 " + rest[:15], "%Y %b %d %H:%M:%S")
             s["log"].lines.append((t, len(s["log"].lines), rest))
@@ -170,7 +194,12 @@ def replay(binary, s, folder):
             f.write('networks = { "198.18.0.0/15" }\n')
     with open(os.path.join(folder, "mail.log"), "w") as f:
         f.write(s["log"].text())
-    run = subprocess.run([binary, "import", "-c", conf, os.path.join(folder, "mail.log")], capture_output=True, text=True)
+    more = []
+    if s["listings"]:
+        more = ["--listings", os.path.join(folder, "listings.ndjson")]
+        with open(more[1], "w") as f:
+            f.write("".join(json.dumps(r) + "\n" for r in s["listings"]))
+    run = subprocess.run([binary, "import", "-c", conf, *more, os.path.join(folder, "mail.log")], capture_output=True, text=True)
     if run.returncode:
         return None, run.stderr.strip()
     s["store"] = os.path.join(folder, "t.db")
@@ -228,6 +257,60 @@ def policy(expect, path):
     return None if rows and any(w.get("line", "") in r[4] for r in rows) else "none" if not rows else f"lines {[r[4] for r in rows]}"
 
 
+def wrong(row, want):
+    """The first of want's values that row has not; a list must hold it."""
+    for key, value in want.items():
+        have = row.get(key)
+        if key == "cause" and value not in [b["id"] for b in have] or key == "reason" and not any(value in r for r in row["reasons"]):
+            return f"{key} {have if key == 'cause' else row['reasons']}"
+        if key in ("since", "until") and (not have or abs(utc(have) - when(value)) > timedelta(minutes=1)):
+            return f"{key} {have and utc(have)}"
+        if key in ("state", "verdict", "level", "named") and str(have) != value:
+            return f"{key} {have}"
+    return None
+
+
+def block_lists(expect, path):
+    """What the store says about block lists; like check()."""
+    db = sqlite3.connect(path)
+    db.row_factory = sqlite3.Row
+    names = [x for x in expect.split() if "=" not in x]
+    w = words(expect)
+    if names[0] == "no":
+        rows = db.execute("SELECT what, target, zone FROM listing_change WHERE ? = '' OR what = ?", (names[2] if len(names) > 2 else "",) * 2).fetchall()
+        db.close()
+        return f"{[tuple(r) for r in rows]}" if rows else None
+    if names[0] == "change":
+        target = names[2] if len(names) > 3 else ""
+        rows = [dict(r) for r in db.execute("SELECT at_us, tell FROM listing_change WHERE what = ? AND target = ? AND zone = ?", (names[1], target, names[-1]))]
+        db.close()
+        if len(rows) != 1:
+            return f"{len(rows)} such changes"
+        at = utc(rows[0]["at_us"])
+        late = ("after" in w and at < when(w["after"])) or ("before" in w and at > when(w["before"]))
+        return f"at {at}" if late else f"tell {rows[0]['tell']}" if "tell" in w and (w["tell"] == "yes") != bool(rows[0]["tell"]) else None
+    if names[0] == "risk":
+        rows = [dict(r) for r in db.execute("SELECT risk AS level, risk_points, reasons, cause FROM listing_target WHERE target = ?", names[1:2])]
+        for r in rows:
+            r["reasons"] = json.loads(r["reasons"])
+    elif names[0] == "listing":
+        rows = [dict(r, since=r["since_us"]) for r in db.execute("SELECT * FROM listing WHERE target = ? AND zone = ?", names[1:3])]
+    else:
+        rows = [dict(r, since=r["since_us"], until=r["until_us"]) for r in db.execute("SELECT * FROM listing_past WHERE target = ? AND zone = ?", names[1:3])]
+        rows = [r for r in rows if not wrong(r, {"since": w["since"]})]
+        if rows and ("until" in w) != bool(rows[0]["until"]):
+            db.close()
+            return f"until {rows[0]['until'] and utc(rows[0]['until'])}"
+    db.close()
+    for r in rows:
+        r["cause"] = json.loads(r["cause"])
+    if not rows or rows[0].get("level") == "":
+        return None if w.get("level") == "none" else "none"
+    if "points>" in w and rows[0]["risk_points"] < int(w["points>"]):
+        return f"{rows[0]['risk_points']} points: {rows[0]['reasons']}"
+    return wrong(rows[0], w)
+
+
 def utc(us):
     return datetime.fromtimestamp(us / 1e6, timezone.utc)
 
@@ -239,6 +322,8 @@ def check(expect, cases, store):
         return service(expect, store)
     if verb == "policy" or expect.startswith("no policy "):
         return policy(expect, store)
+    if verb in ("listing", "past", "change", "risk") or expect.startswith("no change"):
+        return block_lists(expect, store)
     if verb == "cases":
         return None if len(cases) == int(rest) else f"{len(cases)} cases instead of {rest}"
     kind, _, ident = rest.split()[0].partition("=")
@@ -269,6 +354,11 @@ def check(expect, cases, store):
     missing = set(filter(None, w.get("detectors", "").split(","))) - {d["name"] for d in c["detectors"]}
     if missing:
         return f"without {', '.join(sorted(missing))}"
+    said = [c["sentence"], *(d["why"] for d in c["detectors"])]
+    if w.get("text", "") not in " ".join(said):
+        return f"says {said}"
+    if not any(w.get("evidence", "") in e["line"] for e in c["evidence"]):
+        return f"evidence {[e['line'] for e in c['evidence']]}"
     if not c["sentence"] or not c["evidence"]:
         return "a case must have a sentence and evidence"
     return None

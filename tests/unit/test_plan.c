@@ -268,6 +268,81 @@ static void a_letter_about_the_service_is_well_formed(void **state)
 	}
 }
 
+static void add_change(struct fixture *f, const char *what, const char *target, const char *kind, int64_t at_us, int tell)
+{
+	char text[640];
+	snprintf(text, sizeof text,
+	         "INSERT INTO listing_change (at_us, what, target, zone, kind, customer, entry, code, points, meaning, text, cause, since_us, before, after, tell) VALUES"
+	         " (%lld, '%s', '%s', 'zen.spamhaus.org', '%s', 'C1', 'block', 2130706435, 8, 'CSS', 'hostile' || char(10) || '.' || char(10) || 'text',"
+	         " '[{\"kind\":\"account\",\"id\":\"eve@isp.example\",\"share\":62}]', %lld, 0, 1, %d);"
+	         "INSERT OR IGNORE INTO service_alert (domain, kind, subject_us, at_us, text) VALUES ('', 'listings', %lld, %lld, '')",
+	         (long long)at_us, what, target, kind, (long long)at_us, tell, (long long)(at_us - at_us % HOUR), (long long)(at_us - at_us % HOUR + HOUR));
+	sql(f, text);
+}
+
+/* All of an hour in one letter to the desk, when the hour is over. */
+static void changes_on_lists_are_told_by_the_hour(void **state)
+{
+	static char en[] = "en", de[] = "de", none[] = "none";
+	struct fixture *f = *state;
+	struct letter l;
+	struct err e = { "" };
+	add_change(f, "listed", "198.51.100.25", "own_ip", NOW + 5, 1);
+	add_change(f, "listed", "192.0.2.9", "host", NOW + 7, 0); /* the first look: no news */
+	add_change(f, "delisted", "192.0.2.7", "host", NOW + 9, 1);
+	add_change(f, "suspended", "", "", NOW + 11, 1);
+	add_change(f, "delisted", "192.0.2.8", "host", NOW + HOUR, 1);
+	assert_int_equal(plan(f, NOW + 59 * 60 * US_PER_S), 0);
+	assert_int_equal(plan(f, NOW + HOUR), 1);
+	assert_string_equal(f->due[0].recipient, "desk@isp.example");
+	for (int i = 0; i < 2; i++) {
+		f->conf.notify.default_language = i ? de : en;
+		assert_int_equal(plan(f, NOW + HOUR), 1);
+		if (letter_write(&f->db, &f->conf, &f->due[0], NOW, &l, &e) < 0)
+			fail_msg("%s", e.text);
+		assert_non_null(strstr(buf_cstr(&l.subject), i ? "1 neuer Eintrag, 1 Eintrag beendet, 1 Liste ausgesetzt" : "1 new entry, 1 entry ended, 1 list suspended"));
+		assert_non_null(strstr(buf_cstr(&l.body), "Spamhaus ZEN (zen.spamhaus.org)"));
+		assert_non_null(strstr(buf_cstr(&l.body), "127.0.0.3: CSS"));
+		assert_non_null(strstr(buf_cstr(&l.body), "https://check.spamhaus.org/"));
+		assert_non_null(strstr(buf_cstr(&l.body), "eve@isp.example 62 %"));
+		assert_non_null(strstr(buf_cstr(&l.body), "192.0.2.7"));
+		assert_null(strstr(buf_cstr(&l.body), "192.0.2.8"));
+		assert_null(strstr(buf_cstr(&l.body), "192.0.2.9"));
+		assert_null(strstr(buf_cstr(&l.body), "\n.\n"));
+		assert_null(strstr(buf_cstr(&l.body), "{{"));
+		letter_fini(&l);
+	}
+	assert_int_equal(plan(f, NOW + 2 * HOUR), 2);
+	f->conf.notify.service = none;
+	assert_int_equal(plan(f, NOW + 2 * HOUR), 0);
+	f->conf.notify.service = NULL;
+	assert_int_equal(plan(f, NOW + 27 * HOUR), 0); /* history */
+}
+
+/* A customer's server on a list is no suspicion: he hears of it below the level, with the way off. */
+static void a_listed_customer_hears_of_it(void **state)
+{
+	struct fixture *f = *state;
+	struct letter l;
+	struct err e = { "" };
+	add_case(f, 1, "C1", "suspected", NOW);
+	sql(f, "UPDATE acase SET principal_kind = 'host', principal_id = '192.0.2.9', kind = 'listing';"
+	       "INSERT INTO listing (target, zone, state, verdict, entry, code, points, meaning, text, heard_us, since_us, listed_us, negative_us, negatives, named, named_us,"
+	       " named_from_us, fresh) VALUES ('192.0.2.9', 'bl.spamcop.net', 'listed', 'listed', 'block', 2130706434, 5, 'listed', '', 9, 5, 7, 0, 0, 0, 0, 0, 0),"
+	       " ('192.0.2.9', 'zen.spamhaus.org', 'listed', 'listed', 'policy', 2130706442, 0, 'PBL', '', 9, 5, 7, 0, 0, 0, 0, 0, 0),"
+	       " ('192.0.2.9', 'psbl.surriel.com', 'suspect', 'listed', 'block', 2130706434, 4, 'listed', '', 9, 5, 0, 0, 0, 0, 0, 0, 0)");
+	assert_int_equal(plan(f, NOW + US_PER_S), 1);
+	assert_string_equal(f->due[0].recipient, "owner@known.example");
+	if (letter_write(&f->db, &f->conf, &f->due[0], NOW, &l, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_non_null(strstr(buf_cstr(&l.subject), "192.0.2.9 steht auf Sperrlisten"));
+	assert_non_null(strstr(buf_cstr(&l.body), "https://www.spamcop.net/bl.shtml"));
+	assert_null(strstr(buf_cstr(&l.body), "PBL"));
+	assert_null(strstr(buf_cstr(&l.body), "psbl"));
+	assert_null(strstr(buf_cstr(&l.body), "{{"));
+	letter_fini(&l);
+}
+
 static int setup(void **state)
 {
 	static char contact[] = "owner@known.example", language[] = "de", name[] = "C1", value[] = "ann@isp.example", from[] = "abuse@isp.example",
@@ -310,6 +385,7 @@ int main(void)
 		TEST(one_letter_a_day_while_it_goes_on),  TEST(old_cases_write_no_letters),          TEST(a_failure_waits_before_the_next_try),
 		TEST(the_desk_is_told_when_nobody_takes_it), TEST(what_a_clerk_asked_for_is_sent_at_once), TEST(letters_are_well_formed), TEST(a_service_alert_goes_to_each_once),
 		TEST(alerts_of_history_and_of_our_own_queue_do_not_bother_customers), TEST(a_letter_about_the_service_is_well_formed),
+		TEST(changes_on_lists_are_told_by_the_hour), TEST(a_listed_customer_hears_of_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 
 #include "lib/times.h"
 #include "report/advice.h"
+#include "web/listings.h"
 #include "web/page.h"
 #include "web/policy.h"
 #include "web/rows.h"
@@ -82,6 +83,7 @@ static void add_ui(struct call *c, struct json_object *out, int64_t id)
 	json_put_bool(ui, "has_scores", json_object_array_length(json_object_object_get(out, "scores")) > 0);
 	json_put_bool(ui, "has_together", json_object_array_length(json_object_object_get(out, "together")) > 0);
 	json_put_bool(ui, "breaks_policy", json_object_array_length(json_object_object_get(out, "policy")) > 0);
+	json_put_bool(ui, "listed", json_object_array_length(json_object_object_get(out, "lists")) > 0 || strcmp(json_str(out, "kind"), "listing") == 0);
 	add_search_url(out, ui);
 	put_neighbours(&c->web->db, ui, id);
 	json_put(out, "ui", ui);
@@ -100,7 +102,8 @@ static int build(struct call *c, struct json_object *out, struct err *e)
 	}
 	json_merge(out, row);
 	if (add_lists(d, out, id, e) < 0 ||
-	    policy_rows(c, out, "policy", db_query(d, Q_WEB_PRINCIPAL_RULES, "ss", json_str(out, "principal_kind"), json_str(out, "principal_id")), e) < 0)
+	    policy_rows(c, out, "policy", db_query(d, Q_WEB_PRINCIPAL_RULES, "ss", json_str(out, "principal_kind"), json_str(out, "principal_id")), e) < 0 ||
+	    listings_of(c, out, json_str(out, "principal_kind"), json_str(out, "principal_id"), false, e) < 0)
 		return 500;
 	add_contact(c, out);
 	json_put_text(out, "advice", advice_for(json_str(out, "kind")));

@@ -6,6 +6,7 @@
 #include "web/backup.h"
 #include "web/health.h"
 #include "web/list.h"
+#include "web/listings.h"
 #include "web/page.h"
 #include "web/rows.h"
 
@@ -119,11 +120,12 @@ static int build(struct call *c, struct json_object *out, struct err *e)
 	int64_t hours = form_int(&c->query, "hours", 1, 2160, 24), limit = OVERVIEW_CASES;
 	json_put(out, "ui", ui);
 	add_ranges(c, ui, hours);
-	if (add_counts(c, out, e) < 0 || add_volume(c, out, hours, e) < 0 || health_add(c, out, e) < 0 || add_outages(c, out, e) < 0 ||
+	if (add_counts(c, out, e) < 0 || add_volume(c, out, hours, e) < 0 || health_add(c, out, e) < 0 || add_outages(c, out, e) < 0 || listings_own(c, out, e) < 0 ||
 	    rows_add(out, "cases", d, db_query(d, Q_WEB_CASE_ACTIVE, "i", limit), e) < 0)
 		return 500;
 	json_put_bool(ui, "more_cases", json_int(out, "open_cases") + json_int(out, "acknowledged_cases") > limit);
 	json_put_bool(ui, "one_away", json_int(out, "primaries_away") == 1);
+	json_put_bool(ui, "has_own", json_object_array_length(json_object_object_get(out, "own")) > 0);
 	json_put_bool(ui, "has_volume", json_object_array_length(json_object_object_get(out, "volume")) > 0);
 	call_audit(c, "viewed the overview");
 	return 200;
