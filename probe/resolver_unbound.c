@@ -27,7 +27,8 @@ struct recursor {
 
 /* --- events ------------------------------------------------------------------------------------------------------- */
 
-/* libunbound gives one event other sockets in the course of time; a uv_poll_t is of one socket, so each gets its own. */
+/* libunbound gives one event other sockets in the course of time; a uv_poll_t is of one socket, so each gets its own. It is closed as soon as the event is
+ * not active: closing it takes its descriptor's number out of epoll, and later that number may be another event's socket. */
 struct event {
 	struct ub_event ub;
 	struct recursor *owner;
@@ -38,28 +39,7 @@ struct event {
 	void (*cb)(int, short, void *);
 	void *arg;
 };
-struct poller { uv_poll_t h; struct event *event; int fd; };
-
-static void on_poll(uv_poll_t *h, int status, int events)
-{
-	struct event *e = ((struct poller *)h->data)->event;
-	short bits = (short)((events & UV_READABLE ? UB_EV_READ : 0) | (events & UV_WRITABLE ? UB_EV_WRITE : 0));
-	if (status < 0)
-		bits = e->bits & (UB_EV_READ | UB_EV_WRITE); /* let it find out what is wrong with the socket */
-	if (!(e->bits & UB_EV_PERSIST)) {
-		uv_poll_stop(h);
-		uv_timer_stop(&e->timer);
-	}
-	e->cb(e->fd, bits, e->arg);
-}
-
-static void on_timer(uv_timer_t *t)
-{
-	struct event *e = t->data;
-	if (e->poller && !(e->bits & UB_EV_PERSIST))
-		uv_poll_stop(&e->poller->h);
-	e->cb(e->fd, UB_EV_TIMEOUT, e->arg);
-}
+struct poller { uv_poll_t h; struct event *event; };
 
 static void on_poller_gone(uv_handle_t *h)
 {
@@ -78,16 +58,35 @@ static void drop_poller(struct event *e)
 	e->poller = NULL;
 }
 
+static void on_poll(uv_poll_t *h, int status, int events)
+{
+	struct event *e = ((struct poller *)h->data)->event;
+	short bits = (short)((events & UV_READABLE ? UB_EV_READ : 0) | (events & UV_WRITABLE ? UB_EV_WRITE : 0));
+	if (status < 0)
+		bits = e->bits & (UB_EV_READ | UB_EV_WRITE); /* let it find out what is wrong with the socket */
+	if (!(e->bits & UB_EV_PERSIST)) {
+		drop_poller(e);
+		uv_timer_stop(&e->timer);
+	}
+	e->cb(e->fd, bits, e->arg);
+}
+
+static void on_timer(uv_timer_t *t)
+{
+	struct event *e = t->data;
+	if (!(e->bits & UB_EV_PERSIST))
+		drop_poller(e);
+	e->cb(e->fd, UB_EV_TIMEOUT, e->arg);
+}
+
 static int need_poller(struct event *e)
 {
-	if (e->poller && e->poller->fd == e->fd)
+	if (e->poller)
 		return 0;
-	drop_poller(e);
 	if (e->fd < 0)
 		return -1;
 	struct poller *p = xcalloc(1, sizeof *p);
 	p->event = e;
-	p->fd = e->fd;
 	if (uv_poll_init(e->owner->loop, &p->h, e->fd) != 0) {
 		free(p);
 		return -1;
@@ -112,15 +111,14 @@ static void ev_del_bits(struct ub_event *u, short bits)
 static void ev_set_fd(struct ub_event *u, int fd)
 {
 	struct event *e = (struct event *)u;
-	drop_poller(e); /* also when the number is the same: it is another socket */
+	drop_poller(e);
 	e->fd = fd;
 }
 
 static int ev_del(struct ub_event *u)
 {
 	struct event *e = (struct event *)u;
-	if (e->poller)
-		uv_poll_stop(&e->poller->h);
+	drop_poller(e);
 	uv_timer_stop(&e->timer);
 	return 0;
 }
@@ -129,7 +127,6 @@ static void ev_free(struct ub_event *u)
 {
 	struct event *e = (struct event *)u;
 	(void)ev_del(u);
-	drop_poller(e);
 	uv_close((uv_handle_t *)&e->timer, on_event_gone);
 }
 
