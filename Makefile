@@ -45,7 +45,7 @@ $(B)/bin/abusewatch-probe: $(B)/probe/main.o $(B)/probe.a $(B)/lib.a
 	$(link) $^ $(LIBS_PROBE) $(LIBS_BASE)
 $(B)/bin/abusewatch-mailer: $(B)/report/main.o $(B)/report.a $(B)/analyzer.a $(B)/lib.a
 	$(link) $^ $(LIBS_MAIL) $(LIBS_STORE) $(LIBS_ARCHIVE) $(LIBS_BASE)
-$(B)/bin/abusewatch-web: $(B)/web/main.o $(B)/web.a $(B)/report.a $(B)/analyzer.a $(B)/lib.a
+$(B)/bin/abusewatch-web: $(B)/web/main.o $(B)/web.a $(B)/probe.a $(B)/report.a $(B)/analyzer.a $(B)/lib.a
 	$(link) $^ $(LIBS_WEB) $(LIBS_MAIL) $(LIBS_STORE) $(LIBS_ARCHIVE) $(LIBS_BASE)
 $(B)/bin/abusewatch: $(B)/ctl/main.o $(CTL_O) $(B)/probe.a $(B)/report.a $(B)/analyzer.a $(B)/collector.a $(B)/lib.a
 	$(link) $^ $(LIBS_PROBE) $(LIBS_MAIL) $(LIBS_STORE) $(LIBS_ARCHIVE) $(LIBS_SOURCE) $(LIBS_BASE)

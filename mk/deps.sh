@@ -5,7 +5,7 @@ build="gcc make pkg-config libuv1-dev libconfuse-dev libjson-c-dev libsqlite3-de
  libsodium-dev libpsl-dev zlib1g-dev libzstd-dev liblzma-dev libcurl4-openssl-dev libgmime-3.0-dev libgnutls28-dev libsystemd-dev libunbound-dev libjs-dygraphs"
 demo="gzip procps python3"
 tests="clang libclang-rt-14-dev libcmocka-dev sqlite3 python3 curl jq postfix sasl2-bin libsasl2-modules libsasl2-modules-db chromium nodejs npm
- libmaxmind-db-writer-perl iproute2 xz-utils zstd bsdutils gnutls-bin openssl systemd-journal-remote"
+ libmaxmind-db-writer-perl rbldnsd unbound iproute2 xz-utils zstd bsdutils gnutls-bin openssl systemd-journal-remote"
 lint="clang-tidy cppcheck mandoc shellcheck universal-ctags jq"
 perf="python3 time pflogsumm logwatch mawk lnav mtail" # what tests/perf/import.sh compares with
 case ${1:-} in

@@ -22,7 +22,7 @@ enum type { IP4SET, IP4TRIE, IP4TSET, IP6TRIE, IP6TSET, DNSET, TYPES };
 static const char *const type_names[TYPES] = { "ip4set", "ip4trie", "ip4tset", "ip6trie", "ip6tset", "dnset" };
 
 struct value { uint32_t code; uint32_t at, n; }; /* its text lies in the file's texts */
-struct entry { u128 low, high; int32_t value; };
+struct entry { u128 low, high; int32_t value; uint32_t nth; };
 struct name { uint64_t key; int32_t exact, below; }; /* EXCLUDED, NOTHING or a value */
 
 struct content {
@@ -119,7 +119,8 @@ static int add_entry(struct loader *l, u128 low, u128 high, int32_t value)
 		l->cap = l->cap ? l->cap * 2 : 1024;
 		l->entry = xrealloc(l->entry, l->cap * sizeof *l->entry);
 	}
-	l->entry[l->n++] = (struct entry){ low, high, value };
+	l->entry[l->n] = (struct entry){ low, high, value, (uint32_t)l->n };
+	l->n++;
 	return 0;
 }
 
@@ -218,7 +219,9 @@ static int by_place(const void *a, const void *b)
 	const struct entry *x = a, *y = b;
 	if (x->low != y->low)
 		return x->low < y->low ? -1 : 1;
-	return x->high > y->high ? -1 : x->high < y->high;
+	if (x->high != y->high)
+		return x->high > y->high ? -1 : 1;
+	return x->nth > y->nth ? -1 : 1; /* of two that are the same the first one speaks, as with rbldnsd */
 }
 
 static void piece(struct content *c, bool v6, u128 low, int32_t value)
@@ -326,7 +329,7 @@ static void read_line(struct loader *l, struct sv line)
 		line = sv_skip(line, 1);
 	if (!line.n || line.p[0] == '#' || line.p[0] == ';' || line.p[0] == '$')
 		return;
-	if (line.p[0] == ':') {
+	if (line.p[0] == ':' && !(line.n > 1 && line.p[1] == ':')) { /* "::1" is an address */
 		l->standard = read_value(l, line);
 		return;
 	}

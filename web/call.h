@@ -27,8 +27,19 @@ struct web {
 	int64_t started_us;
 };
 
+/* An answer that comes in pieces. Whoever makes it sets the first three; web/http.c the others. */
+struct stream {
+	/* Some bytes, 0: none yet, -1: that was all. */
+	ptrdiff_t (*read)(struct stream *s, char *out, size_t cap);
+	void (*free)(struct stream *s);
+	void *waiting;             /* the connection that sleeps until there is more */
+};
+/* There is more to read. */
+void stream_wake(struct stream *s);
+
 struct answer {
 	int status;
+	struct stream *stream;     /* instead of body; given over */
 	const char *type;
 	struct buf body;
 	char *location;            /* of a redirect */

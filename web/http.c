@@ -60,6 +60,8 @@ static void on_done(void *cls, struct MHD_Connection *con, void **con_cls, enum 
 	form_fini(&c->query);
 	form_fini(&c->body);
 	buf_fini(&c->answer.body);
+	if (c->answer.stream)
+		c->answer.stream->free(c->answer.stream);
 	free(c->answer.location);
 	free(c->answer.filename);
 	for (size_t i = 0; i < c->answer.n_cookie; i++)
@@ -151,10 +153,57 @@ static void add_answer_headers(const struct answer *a, struct MHD_Response *r)
 	add_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, a->immutable ? "public, max-age=31536000, immutable" : "no-store");
 }
 
+/* --- answers in pieces -------------------------------------------------------------------------------------------- */
+
+struct reading { struct stream *stream; struct MHD_Connection *con; };
+
+static ssize_t on_more(void *cls, uint64_t at, char *out, size_t cap)
+{
+	struct reading *r = cls;
+	(void)at;
+	ptrdiff_t n = r->stream->read(r->stream, out, cap);
+	if (n < 0)
+		return MHD_CONTENT_READER_END_OF_STREAM;
+	if (n == 0) {
+		r->stream->waiting = r->con;
+		MHD_suspend_connection(r->con);
+	}
+	return n;
+}
+
+static void on_stream_end(void *cls)
+{
+	struct reading *r = cls;
+	r->stream->waiting = NULL;
+	r->stream->free(r->stream);
+	free(r);
+}
+
+void stream_wake(struct stream *s)
+{
+	struct MHD_Connection *con = s->waiting;
+	s->waiting = NULL;
+	if (con)
+		MHD_resume_connection(con);
+}
+
+static struct MHD_Response *response_of(struct stream *s, struct MHD_Connection *con)
+{
+	struct reading *r = xmalloc(sizeof *r);
+	*r = (struct reading){ s, con };
+	struct MHD_Response *response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 8192, on_more, r, on_stream_end);
+	if (!response)
+		on_stream_end(r);
+	return response;
+}
+
 static enum MHD_Result queue_answer(struct http *h, struct MHD_Connection *con, struct answer *a)
 {
 	struct MHD_Response *r;
-	if (a->bytes) {
+	if (a->stream) {
+		r = response_of(a->stream, con);
+		a->stream = NULL;
+	} else if (a->bytes) {
 		/* The library's parameter is not const, but a persistent buffer is only read. */
 		r = MHD_create_response_from_buffer(a->n_bytes, (void *)(uintptr_t)a->bytes, MHD_RESPMEM_PERSISTENT);
 	} else {
@@ -272,7 +321,7 @@ struct http *http_new(struct web *w, int fd, struct err *e)
 {
 	struct http *h = xcalloc(1, sizeof *h);
 	h->web = w;
-	h->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, h,
+	h->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, h,
 	                             MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
 	                             MHD_OPTION_URI_LOG_CALLBACK, on_uri, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_done, NULL,
 	                             MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS,

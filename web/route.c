@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "lib/msg.h"
+#include "web/lookup.h"
 #include "web/page.h"
 #include "web/rows.h"
 #include "web/view.h"
@@ -154,11 +155,13 @@ void route(struct call *c)
 		answer_post(c);
 	} else if (segment_is(c, 0, "favicon.ico") && c->n_segment == 1) {
 		asset_answer(c, "icon.svg");
-	} else if (!c->session) {
+	} else if (!c->session && !lookup_is_public(c)) {
 		want_login(c);
 	} else {
 		const struct page *p = find_page(c);
-		if (p)
+		if (lookup_is_stream(c))
+			lookup_answer(c);
+		else if (p)
 			answer_page(c, p);
 		else
 			call_error(c, 404, "There is no page at this address.");

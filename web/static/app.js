@@ -55,7 +55,7 @@
 	}
 
 	// --- keys
-	var places = { o: "/", c: "/cases", m: "/search", p: "/principals", l: "/listings", y: "/policy", b: "/backup-mx", e: "/exports/compromised-hosts", h: "/about" };
+	var places = { o: "/", c: "/cases", m: "/search", p: "/principals", l: "/listings", r: "/rbl", y: "/policy", b: "/backup-mx", e: "/exports/compromised-hosts", h: "/about" };
 	var waitingForPlace = 0;
 	function follow(q) {
 		var a = $(q);

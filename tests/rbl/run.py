@@ -1,0 +1,489 @@
+#!/usr/bin/env python3
+"""The DNSBL engine against real servers (lab.py): each verdict, on both resolvers; codes, bits, IPv6, domains, prefixes; a key that must never be seen;
+a list that dies in the middle and comes back; budgets; files; the running probe, its socket, and the pages. One line per test."""
+import csv, io, json, os, signal, socket, sqlite3, subprocess, sys, tempfile, time, urllib.error, urllib.request
+
+sys.path.insert(0, os.path.dirname(__file__))
+from lab import LISTED, OWN, PLAIN, SECRET, Lab, free_port
+
+TOP = os.environ.get("TOP", os.getcwd())
+BIN = os.environ.get("BUILD", TOP + "/build") + "/bin/"
+work = tempfile.mkdtemp(prefix="aw-rbl.", dir="/var/tmp")
+os.chmod(work, 0o755)
+failed = 0
+seen_output = []  # everything any program said, for the search for the key
+
+
+def test(name):
+    def run(f):
+        global failed
+        try:
+            f()
+            print(f"ok rbl: {name}", flush=True)
+        except Exception as e:  # a test that cannot be carried out has failed
+            failed += 1
+            print(f"not ok rbl: {name} - {str(e)[:300]}", flush=True)
+            import traceback
+            traceback.print_exc()
+    return run
+
+
+def want(condition, what):
+    if not condition:
+        raise AssertionError(what)
+
+
+def same(got, expected, what):
+    want(got == expected, f"{what}: {got!r} instead of {expected!r}")
+
+
+def rbl(*args, conf=None, fmt="ndjson"):
+    r = subprocess.run([BIN + "abusewatch", "rbl", "-c", conf or CONF, "--format", fmt, *args], capture_output=True, timeout=60)
+    seen_output.append(r.stdout + r.stderr)
+    return r.returncode, r.stdout.decode("utf-8"), r.stderr.decode("utf-8")
+
+
+def verdicts(*args, **more):
+    status, out, err = rbl(*args, **more)
+    rows = [json.loads(line) for line in out.splitlines()]
+    return status, {(r["target"], r["zone"]): r for r in rows}, err
+
+
+lab = Lab(work + "/lab")
+lab.__enter__()
+CONF = work + "/alone.conf"
+with open(CONF, "w") as f:
+    f.write(f'store = "{work}/alone.db"\nrbl {{\n\tkeys = "{lab.keys()}"\n\ttimeout = 3s\n}}\n')
+ways = {"libunbound": ["--alone", "--table", lab.conf("none"), "--forward", f"127.0.0.1@{lab.unbound_port}"],
+        "its own servers": ["--alone", "--table", lab.conf("direct")]}
+
+EXPECTED = {  # of 192.0.2.7: what each zone that is not plain comes to
+    "codes.example": "clean", "bits.example": "clean", "one.example": "clean", "bare.example": "clean", "collide.example": "clean", "wild.example": "dead",
+    "empty.example": "unknown", "refuse.example": "refused", "quota.example": "refused", "lying.example": "unknown", "halflie.example": "unknown", "both.example": "clean",
+    "allow.example": "listed", "hostile.example": "listed", "leak.example": "listed", "nodata.example": "clean", "slow.example": "unknown", "servfail.example": "unknown",
+    "garbage.example": "unknown", "other.example": "unknown", "big.example": "listed", "blink.example": "listed",
+}
+
+for way, args in ways.items():
+    @test(f"every verdict of one address on {PLAIN + len(EXPECTED) + 3} zones, by {way}")
+    def _():
+        status, got, _ = verdicts(*args, LISTED)
+        same(status, 3, "exit status")
+        for i in range(1, PLAIN + 1):
+            zone = f"plain{i:02}.example"
+            same(got[LISTED, zone]["verdict"], "listed" if i % 3 == 0 else "clean", zone)
+        for zone, verdict in EXPECTED.items():
+            same(got[LISTED, zone]["verdict"], verdict, zone)
+        want(got[LISTED, "late.example"]["verdict"] in ("listed", "unknown"), "late.example is clean")  # unbound gives up on it sooner or later
+        same(got[LISTED, "rcode.example"]["verdict"], "refused" if way == "its own servers" else "unknown", "rcode.example")
+        same(got[LISTED, "gone.example"]["verdict"], "unknown" if way == "its own servers" else "dead", "gone.example")  # without a way to the root nobody knows
+        want((LISTED, "six.example") not in got and (LISTED, "domains.example") not in got, "a list for IPv6 or domains was asked about an IPv4 address")
+        want((LISTED, "off.example") not in got, "a list that is off was asked")
+
+    @test(f"what is told with a listing, by {way}")
+    def _():
+        _, got, _ = verdicts(*args, LISTED, "--zone", "plain03.example", "--zone", "refuse.example", "--zone", "halflie.example", "--zone", "hostile.example", "--zone", "big.example")
+        r = got[LISTED, "plain03.example"]
+        same((r["code"], r["kind"], r["points"], r["text"], r["delist"]), ("127.0.0.2", "block", 2, f"Listed as {LISTED}", f"https://plain03.example/off?ip={LISTED}"), "plain03")
+        want("since" in r and "answered" in r and r["ttl"] > 0, "no times")
+        r = got[LISTED, "refuse.example"]
+        same((r["code"], r["text"]), ("127.255.255.254", "Error: open resolver"), "refuse")
+        want("resolver of our own" in r["reason"] and "delist" not in r, "the reason of a refusal")
+        same(got[LISTED, "halflie.example"]["code"], "203.0.113.80", "the raw answer of a lie")
+        text = got[LISTED, "hostile.example"]["text"]
+        want("\x1b" not in text and "\u202e" not in text, "a control character came through")
+        want(len(got[LISTED, "big.example"]["text"]) <= 255, "a text of 60 kB was kept")
+
+    @test(f"codes, ranges, bits and their kinds, by {way}")
+    def _():
+        addresses = ["192.0.2.4", "192.0.2.10", "192.0.2.13", "192.0.2.18", "192.0.2.5", "192.0.2.1"]
+        zones = ["codes.example", "bits.example", "one.example", "bare.example", "collide.example"]
+        _, got, _ = verdicts(*args, *addresses, *[x for z in zones for x in ("--zone", z)])
+        got.update(verdicts(*args, "192.0.2.6", "--zone", "bits.example")[1])  # by itself: a refusal suspends the list
+        for key, verdict, kind, points in [(("192.0.2.4", "codes.example"), "listed", "block", 8), (("192.0.2.10", "codes.example"), "listed", "policy", 2),
+                                           (("192.0.2.13", "codes.example"), "clean", None, None), (("192.0.2.18", "codes.example"), "listed", "allow", 0),
+                                           (("192.0.2.5", "bits.example"), "listed", "block", 2), (("192.0.2.6", "bits.example"), "refused", None, None),
+                                           (("192.0.2.1", "one.example"), "listed", "block", 2), (("192.0.2.1", "bare.example"), "unknown", None, None),
+                                           (("192.0.2.1", "collide.example"), "unknown", None, None)]:
+            same((got[key]["verdict"], got[key].get("kind"), got[key].get("points")), (verdict, kind, points), str(key))
+        same(got["192.0.2.5", "bits.example"]["meaning"], "black; grey", "two bits")
+
+    @test(f"IPv6 and domains, by {way}")
+    def _():
+        status, got, _ = verdicts(*args, "2001:db8:6::1", "2001:DB8:9:0:0::5", "2001:db8:7::1", "shop.bad.example", "Good.Example.")
+        same({k: r["verdict"] for k, r in got.items()},
+             {("2001:db8:6::1", "six.example"): "listed", ("2001:db8:9::5", "six.example"): "clean", ("2001:db8:7::1", "six.example"): "clean",
+              ("2001:db8:6::1", "both.example"): "clean", ("2001:db8:9::5", "both.example"): "listed", ("2001:db8:7::1", "both.example"): "clean",
+              ("shop.bad.example", "domains.example"): "listed", ("good.example", "domains.example"): "clean"}, "verdicts")
+        same(status, 3, "exit status")
+
+    @test(f"a prefix: each address once, by {way}")
+    def _():
+        _, got, _ = verdicts(*args, "203.0.113.0/26", *[x for i in (1, 2, 40) for x in ("--zone", f"plain{i:02}.example")])
+        same(len(got), 3 * 64, "look-ups")
+        same(sorted(k for k, r in got.items() if r["verdict"] == "listed"), [("203.0.113.1", "plain01.example"), ("203.0.113.2", "plain02.example"), ("203.0.113.40", "plain40.example")], "listed")
+
+    @test(f"exit status, by {way}")
+    def _():
+        same(verdicts(*args, "198.51.100.1", "--zone", "plain01.example")[0], 0, "clean")
+        same(verdicts(*args, "198.51.100.1", "--zone", "plain01.example", "--zone", "empty.example")[0], 4, "could not tell")
+        same(verdicts(*args, "198.51.100.1", "--zone", "refuse.example")[0], 4, "refused")
+        same(verdicts(*args, LISTED, "--zone", "allow.example")[0], 0, "only on an allow list")
+        same(verdicts(*args, LISTED, "--zone", "plain03.example", "--zone", "empty.example")[0], 3, "listed")
+
+
+@test("wrong use and dead lists say so")
+def _():
+    for args, status, words in [([], 2, "whom"), (["192.0.2.0/23x"], 2, "no address"), (["10.0.0.1/8"], 2, "behind its length"), (["0.0.0.0/0"], 2, "more addresses"), (["localhost"], 2, "no address"),
+                                (["--zone", "nosuch.example", "192.0.2.1"], 1, "no list"), (["--zone", "x.graveyard.example", "192.0.2.1"], 1, "since 2024-06-05: closed"),
+                                (["--timeout", "0s", "192.0.2.1"], 2, "want 1s"), (["--format", "xml", "192.0.2.1"], 2, "want table")]:
+        got, _, err = rbl(*ways["its own servers"], *args)
+        want(got == status and words in err, f"{args}: {got} {err!r}")
+    status, out, _ = rbl("--table", lab.conf("direct"), "--alone", "--zones", fmt="csv")
+    rows = {r["zone"]: r for r in csv.DictReader(io.StringIO(out))}
+    want(status == 0 and rows["off.example"]["state"] == "off" and rows["*.graveyard.example"]["state"] == "dead", "the table of lists")
+
+
+@test("the built-in table reads, and its dead lists are told")
+def _():
+    status, out, _ = rbl("--alone", "--zones", conf=CONF)
+    rows = [json.loads(line) for line in out.splitlines()]
+    want(status == 0 and len([r for r in rows if r["state"] != "dead"]) >= 60, "lists")
+    got, _, err = rbl("--alone", "--zone", "spam.dnsbl.sorbs.net", "192.0.2.1", conf=CONF)
+    want(got == 1 and "2024-06-05" in err, err)
+    got, out, _ = rbl("--alone", "--zone", "combined.mail.abusix.zone", "192.0.2.1", conf=CONF)
+    want(got == 4 and "needs a key" in out, out)
+
+
+@test("mistakes in a table are told with file and line")
+def _():
+    path = work + "/bad.conf"
+    with open(path, "w") as f:
+        f.write('zone "a.example" { targets = { "ip4" } codes = { "127.0.0.300 = x" } }\nzone "b.example" { }\nzone "c.example" { targets = { "ip5" } }\nzome "d" { }\n')
+    got, _, err = rbl("--alone", "--table", path, "192.0.2.1")
+    want(got == 1 and all(f"bad.conf:{n}" in err for n in (1, 2, 3, 4)), err)
+    keys = work + "/open-keys"
+    with open(keys, "w") as f:
+        f.write(f"lab {SECRET}\n")
+    os.chmod(keys, 0o644)
+    conf = work + "/open.conf"
+    with open(conf, "w") as f:
+        f.write(f'store = "{work}/x.db"\nrbl {{ keys = "{keys}" }}\n')
+    got, _, err = rbl("--alone", "192.0.2.1", conf=conf)
+    want(got == 1 and "everybody may read" in err, err)
+
+
+@test("a list in a file: sets, exclusions, ranges, domains, without DNS")
+def _():
+    with open(work + "/four.txt", "w") as f:
+        f.write(":127.0.0.2:from a file $\n127.0.0.2\n198.18.0.0/16\n!198.18.4.0/24\n198.18.4.9 :4:worse\n203.0.113.5-9\n10.1.2\n")
+    with open(work + "/names.txt", "w") as f:
+        f.write(":127.0.0.2:name\ntest\n.bad.example\n*.below.example\n!ok.bad.example\n")
+    with open(work + "/six.txt", "w") as f:
+        f.write(":127.0.0.2:six\n::ffff:7f00:2\n2001:db8:1::/48\n!2001:db8:1:1::/64\n")
+    table = work + "/files.conf"
+    with open(table, "w") as f:
+        f.write(f'zone "four.example" {{ targets = {{ "ip4" }} file = "ip4trie:{work}/four.txt" }}\nzone "names.example" {{ targets = {{ "domain" }} file = "dnset:{work}/names.txt" }}\n'
+                f'zone "six.example" {{ targets = {{ "ip6" }} file = "ip6trie:{work}/six.txt" }}\n')
+    cases = {"198.18.0.1": "listed", "198.18.4.1": "clean", "198.18.4.9": "listed", "198.19.0.0": "clean", "203.0.113.4": "clean", "203.0.113.5": "listed", "203.0.113.9": "listed",
+             "203.0.113.10": "clean", "10.1.2.200": "listed", "10.1.3.0": "clean", "bad.example": "listed", "x.bad.example": "listed", "ok.bad.example": "clean", "below.example": "clean",
+             "y.below.example": "listed", "2001:db8:1::5": "listed", "2001:db8:1:1::5": "clean", "2001:db8:2::": "clean"}
+    _, got, _ = verdicts("--alone", "--table", table, *cases)
+    same({k[0]: r["verdict"] for k, r in got.items()}, cases, "verdicts")
+    same((got["198.18.4.9", "four.example"]["code"], got["198.18.4.9", "four.example"]["text"]), ("127.0.0.4", "worse"), "an entry's own answer")
+    same(got["198.18.0.1", "four.example"]["text"], "from a file 198.18.0.1", "the target in the text")
+    os.utime(work + "/four.txt", (time.time() - 9 * 86400,) * 2)
+    same(verdicts("--alone", "--table", table, "198.18.0.1")[1]["198.18.0.1", "four.example"]["verdict"], "unknown", "a copy that is nine days old")
+    with open(work + "/four.txt", "w") as f:
+        f.write("198.18.0.0/16\n")
+    same(verdicts("--alone", "--table", table, "198.19.0.1")[1]["198.19.0.1", "four.example"]["verdict"], "unknown", "a file without its test entry")
+
+
+@test("against rbldnsd: a file gives the answers that rbldnsd gives for it")
+def _():
+    import random
+    r = random.Random(7)
+    lines, addresses = [":127.0.0.2:x", "127.0.0.2"], ["127.0.0.2"]
+    for _ in range(300):
+        bits = r.choice([32, 32, 30, 28, 24, 20])
+        base = (198 << 24 | 18 << 16 | r.randrange(4096)) >> (32 - bits) << (32 - bits)
+        text = ".".join(str(base >> s & 255) for s in (24, 16, 8, 0))
+        lines.append(("!" if r.random() < 0.25 else "") + f"{text}/{bits}")
+        a = base | r.randrange(1 << (32 - bits)) if bits < 32 else base
+        addresses.append(".".join(str(a >> s & 255) for s in (24, 16, 8, 0)))
+    path, port = work + "/lab/rand.zone", free_port()
+    with open(path, "w") as f:
+        f.write("\n".join(lines) + "\n")
+    d = subprocess.Popen(["/usr/sbin/rbldnsd", "-n", "-u", "nobody", "-b", f"127.0.0.1/{port}", "-c", "0", f"rand.example:ip4trie:{path}"], stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+    try:
+        lab.wait(port, "rand.example")
+        for how, line in (("dns", f'server = "127.0.0.1@{port}" per-second = 0'), ("file", f'file = "ip4trie:{path}"')):
+            with open(f"{work}/rand-{how}.conf", "w") as f:
+                f.write(f'zone "rand.example" {{ targets = {{ "ip4" }} {line} }}\n')
+        by_dns, by_file = (verdicts("--alone", "--table", f"{work}/rand-{how}.conf", "--no-texts", *sorted(set(addresses)))[1] for how in ("dns", "file"))
+        same({k: r["verdict"] for k, r in by_file.items()}, {k: r["verdict"] for k, r in by_dns.items()}, "verdicts")
+        want(len({r["verdict"] for r in by_file.values()}) == 2, "all the same verdict")
+    finally:
+        d.kill()
+        d.wait()
+
+
+# --- the running probe -------------------------------------------------------------------------------------------------
+
+web_port = free_port()
+LIVE = work + "/live.conf"
+
+
+def write_live(table, **more):
+    rows = "".join(f"\t{k} = {v}\n" for k, v in more.items())
+    with open(LIVE, "w") as f:
+        f.write(f"""store = "{work}/live/aw.db"
+networks = {{ "192.0.2.0/24" }}
+egress = {{ "192.0.2.7", "198.51.100.9" }}
+local-domains = {{ "bad.example" }}
+web {{ listen = "127.0.0.1:{web_port}" }}
+rbl {{
+	zones = "{table}"
+	keys = "{lab.keys()}"
+	watch = true
+	every = 30s
+	timeout = 2s
+	public = true
+	public-per-hour = 3
+{rows}}}
+""")
+
+
+programs = {}
+
+
+def start(name):
+    log = open(f"{work}/{name}.log", "ab")
+    programs[name] = subprocess.Popen([BIN + "abusewatch-" + name, "-c", LIVE, "-d"], stdout=log, stderr=log)
+
+
+def stop(name, how=signal.SIGTERM):
+    p = programs.pop(name)
+    p.send_signal(how)
+    return p.wait(20)
+
+
+def store(query, *args):
+    with sqlite3.connect(f"file:{work}/live/aw.db?mode=ro", uri=True) as db:
+        return db.execute(query, args).fetchall()
+
+
+def until(what, condition, seconds=30):
+    end = time.time() + seconds
+    while time.time() < end:
+        try:
+            if condition():
+                return
+        except (sqlite3.Error, OSError):
+            pass
+        time.sleep(0.1)
+    raise AssertionError("not within %d s: %s" % (seconds, what))
+
+
+def get(path, **headers):
+    r = urllib.request.Request(f"http://127.0.0.1:{web_port}{path}", headers=headers)
+    try:
+        with urllib.request.urlopen(r, timeout=30) as a:
+            body = a.read()
+            seen_output.append(body)
+            return a.status, body.decode("utf-8"), a.headers
+    except urllib.error.HTTPError as e:
+        body = e.read()
+        seen_output.append(body)
+        return e.code, body.decode("utf-8"), e.headers
+
+
+os.mkdir(work + "/live")
+write_live(lab.conf("direct"))
+for name in ("analyzer", "probe", "web"):
+    start(name)
+
+
+@test("the watch tells the analyzer what lists say of our own addresses and domains")
+def _():
+    def rows():
+        return {(t, z): s for t, z, s in store("SELECT target, zone, state FROM listing")}
+    until("a listing of 192.0.2.7", lambda: rows().get(("192.0.2.7", "plain03.example")) in ("suspect", "listed"))
+    until("a listing of the domain", lambda: rows().get(("bad.example", "domains.example")) in ("suspect", "listed"))
+    got = rows()
+    want(all(s == "clear" for (t, z), s in got.items() if z in ("wild.example", "refuse.example", "quota.example", "lying.example", "empty.example", "halflie.example")),
+         "a list that is not to be believed made a suspect: " + str({k: s for k, s in got.items() if s != "clear" and not k[1].startswith("plain")}))
+    want(not any(t == "198.51.100.9" and s != "clear" for (t, z), s in got.items()), "the other address is listed")
+
+
+@test("the command line asks through the running probe, with its cache")
+def _():
+    status, got, _ = verdicts("192.0.2.7", conf=LIVE)
+    want(status == 3 and got["192.0.2.7", "plain03.example"].get("cached"), str(got.get(("192.0.2.7", "plain03.example"))))
+    since = got["192.0.2.7", "plain03.example"]["since"]
+    time.sleep(1.1)
+    same(verdicts("192.0.2.7", conf=LIVE)[1]["192.0.2.7", "plain03.example"]["since"], since, "since")
+
+
+@test("rbldnsd dies: unknown, never clean; it comes back by itself")
+def _():
+    lab.stop("rbldnsd")
+    time.sleep(0.2)
+    _, got, _ = verdicts("203.0.113.77", "203.0.113.78", conf=LIVE)
+    for i in range(1, PLAIN + 1):
+        same(got["203.0.113.77", f"plain{i:02}.example"]["verdict"], "unknown", "while it is dead")
+    lab.start_rbldnsd()
+
+    def back():
+        _, got, _ = verdicts("203.0.113.99", "--zone", "plain03.example", conf=LIVE)
+        return got["203.0.113.99", "plain03.example"]["verdict"] == "clean"
+    until("the list is asked again", back, 120)
+
+
+@test("the probe's socket: nonsense is answered, a client that goes away is forgotten")
+def _():
+    def say(*lines):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(work + "/live/probe.sock")
+            s.settimeout(10)
+            s.sendall("".join(line + "\n" for line in lines).encode("latin1"))
+            return json.loads(s.makefile().readline())
+    for line in ("", "{", "[]", "{\"do\":1}", "{\"do\":\"look-up\"}", "{\"do\":\"look-up\",\"targets\":[1]}", "{\"do\":\"look-up\",\"targets\":[\"x\"]}", "[" * 3000, "\xff\xfe",
+                 "{\"do\":\"look-up\",\"targets\":[\"192.0.2.1\"],\"zones\":[\"nosuch\"]}"):
+        want("error" in say(line), line[:60])
+    for _ in range(30):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(work + "/live/probe.sock")
+            s.sendall(b'{"do":"look-up","targets":["198.18.0.0/20"]}\n')
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(work + "/live/probe.sock")
+        try:
+            s.sendall(b"x" * 400000)
+            same(s.recv(10), b"", "an endless line")
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+    want(programs["probe"].poll() is None, "the probe died")
+    same(verdicts("192.0.2.7", "--zone", "plain03.example", conf=LIVE)[0], 3, "and still answers")
+
+
+@test("everybody may look one target up, so often an hour; only the public page")
+def _():
+    until("the dashboard answers", lambda: get("/login")[0] == 200)
+    status, body, _ = get("/rbl")
+    want(status == 200 and "One at a time" in body, "the form")
+    status, body, _ = get("/rbl.json?target=192.0.2.7")
+    o = json.loads(body)
+    want(status == 200 and o["counts"]["listed"] >= PLAIN // 3 and len(o["results"]) >= 60, body[:200])
+    status, body, headers = get("/rbl/stream?target=198.51.100.1")
+    want(status == 200 and headers["Content-Type"].startswith("application/x-ndjson") and json.loads(body.splitlines()[-1])["end"], body[-200:])
+    same(get("/rbl.csv?target=192.0.2.0/24")[0], 400, "a network")
+    same(get("/rbl.csv?target=192.0.2.1+192.0.2.2")[0], 400, "two targets")
+    status, body, _ = get("/rbl.csv?target=bad.example")
+    rows = list(csv.DictReader(io.StringIO(body)))
+    want(status == 200 and rows[0]["verdict"] == "listed", body)
+    status, _, headers = get("/rbl.json?target=192.0.2.7")
+    want(status == 429 and 0 < int(headers["Retry-After"]) <= 3600, "a fourth one in an hour")
+    for path in ("/", "/rbl/lists", "/listings", "/cases"):
+        same(urllib.request.urlopen(f"http://127.0.0.1:{web_port}{path}").geturl().split("?")[0], f"http://127.0.0.1:{web_port}/login", path)
+
+
+@test("without public nobody looks anything up without a login; a new table after a reload")
+def _():
+    write_live(lab.conf("direct", skip=["plain03.example"]), public="false")
+    with open(LIVE) as f:
+        text = f.read().replace("\tpublic = true\n", "")
+    with open(LIVE, "w") as f:
+        f.write(text)
+    for name in ("web", "probe"):
+        programs[name].send_signal(signal.SIGHUP)
+    until("the page is closed", lambda: get("/rbl.json?target=192.0.2.7")[0] == 401)
+
+    def gone():
+        status, _, err = rbl("192.0.2.7", "--zone", "plain06.example", conf=LIVE)
+        r = subprocess.run([BIN + "abusewatch", "rbl", "-c", LIVE, "--zone", "plain03.example", "192.0.2.7"], capture_output=True)
+        return status == 3 and r.returncode == 1
+    until("the new table is read", gone)
+
+
+@test("the page in a real browser")
+def _():
+    if not os.path.isdir(TOP + "/tests/web/node_modules/playwright-core"):
+        subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=TOP + "/tests/web", check=True, stdout=subprocess.DEVNULL)
+    link = subprocess.run([BIN + "abusewatch", "login-link", "-c", LIVE], capture_output=True, text=True).stdout.split()[-1]
+    out = os.environ.get("OUT", work) + "/screens"
+    os.makedirs(out, exist_ok=True)
+    r = subprocess.run(["node", TOP + "/tests/web/rbl.mjs", link, out], capture_output=True, text=True, cwd=TOP + "/tests/web")
+    sys.stderr.write(r.stderr)
+    same((r.returncode, r.stdout.strip()), (0, "fine"), "the browser's view")
+
+
+@test("what was learned is kept over a restart; a list that was suspended stays suspended")
+def _():
+    same(stop("probe"), 0, "exit status")
+    with open(work + "/live/dnsbl.state") as f:
+        state = f.read()
+    want("health wild.example 0 wildcard" in state and "health plain01.example 0 good" in state, state[:300])
+    before = lab.own.asked
+    start("probe")
+    until("it answers", lambda: verdicts("192.0.2.7", "--zone", "wild.example", conf=LIVE)[1]["192.0.2.7", "wild.example"]["verdict"] == "dead")
+    want(lab.own.asked - before < 60, "everything was tested again")
+
+
+@test("a list's day is not overdrawn")
+def _():
+    table = work + "/budget.conf"
+    with open(table, "w") as f:
+        f.write(f'zone "plain01.example" {{ targets = {{ "ip4" }} per-day = 20 per-second = 0 server = "127.0.0.1@{lab.port}" }}\n')
+    _, got, _ = verdicts("--alone", "--table", table, "198.51.100.0/26")
+    n = sum(r["verdict"] == "clean" for r in got.values())
+    want(17 <= n <= 20 and sum("in a day" in r.get("reason", "") for r in got.values()) == 64 - n, f"{n} asked")
+
+
+@test("a list is not asked faster than its pace")
+def _():
+    table = work + "/pace.conf"
+    with open(table, "w") as f:
+        f.write(f'zone "plain01.example" {{ targets = {{ "ip4" }} per-second = 20 server = "127.0.0.1@{lab.port}" }}\n')
+    began = time.time()
+    verdicts("--alone", "--table", table, "198.51.100.0/25")
+    took = time.time() - began
+    want(3.5 < took < 12, f"128 questions at 20 a second took {took:.1f} s")
+
+
+@test("killed and started again, the store and the probe agree")
+def _():
+    stop("probe", signal.SIGKILL)
+    stop("analyzer", signal.SIGKILL)
+    heard = store("SELECT max(heard_us) FROM listing")[0][0]
+    start("analyzer")
+    start("probe")
+    until("the watch tells again", lambda: store("SELECT max(heard_us) FROM listing")[0][0] > heard)
+    want(store("SELECT 1 FROM listing WHERE target = '192.0.2.7' AND zone = 'plain06.example' AND state IN ('suspect', 'listed')"), "what was known is gone")
+
+
+for name in list(programs):
+    @test(f"abusewatch-{name} ends cleanly")
+    def _():
+        same(stop(name), 0, "exit status")
+
+
+@test("the key is in no output, log, page, store or state")
+def _():
+    for name in os.listdir(work):
+        if name.endswith(".log"):
+            with open(f"{work}/{name}", "rb") as f:
+                seen_output.append(f.read())
+    for folder, _, files in os.walk(work + "/live"):
+        for name in files:
+            path = os.path.join(folder, name)
+            if os.path.isfile(path):
+                with open(path, "rb") as f:
+                    seen_output.append(f.read())
+    want(len(seen_output) > 40, "nothing was looked at")
+    want(not any(SECRET.encode() in o or SECRET.lower().encode() in o.lower() for o in seen_output), "the key is there")
+    want(any(b"asked as ****" in o for o in seen_output), "the list that tells it was not asked")
+
+
+lab.__exit__()
+subprocess.run(["rm", "-rf", work])
+sys.exit(failed > 0)
