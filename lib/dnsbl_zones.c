@@ -21,6 +21,7 @@ struct loader {
 	struct dnsbl_zones *z;
 	const struct conf_block *block;
 	int at;                /* which block */
+	const char *path;      /* of the table; "" */
 };
 
 enum field { TITLE, TARGETS, KIND, POINTS, CODES, DELIST, LICENCE, NOTE, KEY, SERVER, REPLACES, TEST_LISTED, TEST_CLEAN, PER_DAY, PER_SECOND, ENABLED, WATCH, FILE_COPY, DOMAINS, FIELDS };
@@ -266,6 +267,25 @@ static void read_zone(struct loader *l, struct dnsbl_zone *z)
 	check_fields(l);
 }
 
+/* "TYPE:PATH"; a relative path is one beside the table. */
+static void place_file(struct loader *l, struct dnsbl_zone *z, const char *table)
+{
+	const char *colon = strchr(z->file, ':');
+	if (!*z->file || !*table)
+		return;
+	if (!colon) {
+		wrong(l, FILE_COPY, "TYPE:PATH, as ip4set:/var/lib/rbldnsd/list");
+		return;
+	}
+	char *dir = conf_dir_of(table), *path = conf_path_in(dir, colon + 1);
+	struct buf full = { 0 };
+	buf_printf(&full, "%.*s:%s", (int)(colon - z->file), z->file, path);
+	set(&z->file, buf_cstr(&full));
+	buf_fini(&full);
+	free(path);
+	free(dir);
+}
+
 static void zone_fini(struct dnsbl_zone *z)
 {
 	for (size_t i = 0; i < z->n_code; i++)
@@ -320,6 +340,7 @@ static void add_zone(struct loader *l)
 	struct dnsbl_zone *z = place(l->z, l->block->title);
 	z->name = xstrdup(l->block->title);
 	read_zone(l, z);
+	place_file(l, z, l->path);
 }
 
 /* dead and other: what is never asked, and why. */
@@ -409,7 +430,7 @@ static void settle(struct dnsbl_zones *z)
 
 struct dnsbl_zones *dnsbl_zones_load(const char *path, const char *keys_path, conf_mistake_cb *cb, void *ctx)
 {
-	struct loader l = { .scan = { .cb = cb, .ctx = ctx }, .z = xcalloc(1, sizeof *l.z) };
+	struct loader l = { .scan = { .cb = cb, .ctx = ctx }, .z = xcalloc(1, sizeof *l.z), .path = path };
 	if (*path)
 		conf_scan_file(&l.scan, path);
 	else

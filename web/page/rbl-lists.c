@@ -16,6 +16,7 @@ static void add_state(struct json_object *list)
 	const char *state = off ? "off" : key ? "no key" : worst ? json_str(worst, "state") : "untested";
 	json_put_text(list, "state", state);
 	json_put_text(list, "reason", off || key || !worst ? "" : json_str(worst, "reason"));
+	json_put_bool(list, "named", strcmp(json_str(list, "title"), json_str(list, "zone")) != 0);
 	json_put_bool(list, "good", strcmp(state, "good") == 0);
 	json_put_bool(list, "quiet", off || key || strcmp(state, "untested") == 0);
 	if (worst && *json_str(worst, "tested"))

@@ -51,7 +51,7 @@
 		return s < 60 ? s + " s" : s < 5400 ? Math.round(s / 60) + " min" : s < 129600 ? Math.round(s / 3600) + " h" : Math.round(s / 86400) + " d";
 	}
 	function row(r, kind) {
-		var tr = el("tr"), list = el("td", "rbl-list"), says = el("td", "wide"), code = el("td", "mono", r.code || ""), when = el("td", "c-time"), off = el("td");
+		var tr = el("tr"), list = el("td", "rbl-list"), says = el("td", "rbl-says"), code = el("td", "mono rbl-code", r.code || ""), when = el("td", "c-time"), off = el("td", "rbl-off");
 		if (several) {
 			var who = el("td", "c-target mono", r.target);
 			tr.append(who);
@@ -61,7 +61,7 @@
 			list.append(el("small", "mono", r.zone));
 		says.append(el("span", "", (kind === "listed" || kind === "noted" || kind === "clean" ? r.meaning : r.reason) || ""));
 		if (r.text)
-			says.append(el("small", "said", "“" + r.text + "”"));
+			says.append(el("small", "", "“" + r.text + "”"));
 		if (r.since)
 			when.append(el("span", "", "seen since " + r.since.slice(0, 10)));
 		if (r.answered) {
