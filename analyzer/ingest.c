@@ -83,13 +83,20 @@ static int on_counters(struct store_input *input, struct sv payload, struct err 
 	return 0;
 }
 
+/* An answer of tomorrow would make every answer until then an old one. */
+static bool is_of_the_future(const struct ingest *in, int64_t time_us)
+{
+	return in->wall_us && time_us > in->wall_us() + US_PER_HOUR;
+}
+
 /* No seq: what was heard before changes nothing. */
 static int on_listing(struct ingest *in, struct sv payload, struct err *e)
 {
 	struct obs_listing l;
 	if (obs_get_listing(payload, &l, e) < 0)
 		return -1;
-	ingest_listing(in, &l);
+	if (!is_of_the_future(in, l.time_us))
+		ingest_listing(in, &l);
 	return 0;
 }
 
@@ -106,7 +113,8 @@ static int on_zone(struct ingest *in, struct sv payload, struct err *e)
 	struct obs_zone z;
 	if (obs_get_zone(payload, &z, e) < 0)
 		return -1;
-	listing_zone_said(in->judge, &z);
+	if (!is_of_the_future(in, z.time_us))
+		listing_zone_said(in->judge, &z);
 	return 0;
 }
 

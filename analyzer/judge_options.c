@@ -5,6 +5,7 @@
 #include "analyzer/backup.h"
 #include "analyzer/detector.h"
 #include "analyzer/judge_int.h"
+#include "analyzer/listing.h"
 #include "analyzer/policy.h"
 
 struct fusion_options {
@@ -121,6 +122,7 @@ void judge_reconfigure(struct judge *j, const struct conf *conf, struct enrich *
 	}
 	policy_configure(j);
 	backup_configure(j);
+	listing_configure(j);
 	/* Names of customers are borrowed from the inventory. */
 	for (size_t i = 0; i < j->n_cases; i++) {
 		struct acase *c = j->cases[i];

@@ -138,6 +138,11 @@ struct listing_target *listing_of(const struct judge *j, const struct principal 
 	return t && t->kind == p->kind ? t : NULL;
 }
 
+static uint8_t kind_of(const struct judge *j, const struct listing_target *t)
+{
+	return !t->is_ip ? PRINCIPAL_DOMAIN : enrich_is_egress(j->enrich, &t->ip) ? PRINCIPAL_OWN_IP : PRINCIPAL_HOST;
+}
+
 struct listing_target *listing_target_made(struct judge *j, struct sv name, int64_t at_us)
 {
 	struct listing_target *t = listing_target_named(j, name);
@@ -147,7 +152,7 @@ struct listing_target *listing_target_made(struct judge *j, struct sv name, int6
 	t->name = xsvdup(name);
 	t->key = hash_sv(&j->key, name);
 	t->is_ip = ipaddr_parse(name, &t->ip) == 0;
-	t->kind = !t->is_ip ? PRINCIPAL_DOMAIN : enrich_is_egress(j->enrich, &t->ip) ? PRINCIPAL_OWN_IP : PRINCIPAL_HOST;
+	t->kind = kind_of(j, t);
 	t->first_us = at_us;
 	t->next = j->listing->targets;
 	j->listing->targets = t;
@@ -278,6 +283,24 @@ void listing_judge(struct judge *j, struct listing_target *t, struct sv line, in
 	judge_listing(j, p, &(struct listing_view){ .target = t, .line = line, .at_us = at_us });
 }
 
+void listing_configure(struct judge *j)
+{
+	for (struct listing_target *t = j->listing->targets; t; t = t->next) {
+		uint8_t kind = kind_of(j, t);
+		if (kind == t->kind)
+			continue;
+		struct listing_target none = { .name = t->name, .kind = t->kind };
+		if (t->points || t->own_points)
+			listing_judge(j, &none, SV(""), t->heard_us);
+		t->kind = kind;
+		t->own_points = kind == PRINCIPAL_OWN_IP ? t->own_points : 0;
+		t->risk = kind == PRINCIPAL_OWN_IP ? t->risk : LISTING_RISK_NONE;
+		if (t->points || t->own_points)
+			listing_judge(j, t, SV(""), t->heard_us);
+		listing_touch_target(j, t);
+	}
+}
+
 static void add_change(struct judge *j, const struct listing_change *c)
 {
 	struct listing *l = j->listing;
@@ -291,7 +314,7 @@ static void add_change(struct judge *j, const struct listing_change *c)
 static void pair_changed(struct judge *j, const struct listing_pair *p, enum listing_what what, int64_t at_us, uint32_t before)
 {
 	const struct listing_target *t = p->target;
-	bool weighs = p->kind == DNSBL_BLOCK && p->points >= listing_options(j)->alert_points && what != LISTING_WHAT_UNWATCHED;
+	bool weighs = p->kind == DNSBL_BLOCK && p->points >= listing_options(j)->alert_points && what != LISTING_WHAT_UNWATCHED && what != LISTING_WHAT_WITHDRAWN;
 	add_change(j, &(struct listing_change){
 		.at_us = at_us, .since_us = p->since_us, .what = (uint8_t)what, .tell = weighs && !(p->fresh && what == LISTING_WHAT_LISTED),
 		.target = xstrdup(t->name), .zone = xstrdup(p->zone->name), .meaning = xstrdup(p->meaning), .text = xstrdup(p->text),
@@ -363,13 +386,16 @@ static bool is_named(const struct listing_pair *p)
 
 static void hold(struct judge *j, struct listing_pair *p, int64_t at_us)
 {
+	uint32_t before = p->target->on;
 	bool was_listed = p->state == LISTING_LISTED;
 	p->state = LISTING_HELD;
 	p->listed_us = 0;
 	p->zone->held++;
 	touch(j->listing, p);
-	if (was_listed)
-		settle(j, p, at_us);
+	if (!was_listed)
+		return;
+	settle(j, p, at_us);
+	pair_changed(j, p, LISTING_WHAT_WITHDRAWN, at_us, before);
 }
 
 static bool exceeds(const struct judge *j, uint32_t n, uint32_t all)

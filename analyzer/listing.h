@@ -18,7 +18,7 @@
 
 #define LISTING_STATE_LIST(S) S(CLEAR, "clear") S(SUSPECT, "suspect") S(LISTED, "listed") S(HELD, "held")
 #define LISTING_RISK_LIST(S) S(NONE, "") S(WATCH, "watch") S(LIKELY, "likely") S(IMMINENT, "imminent")
-#define LISTING_WHAT_LIST(S) S(LISTED, "listed") S(DELISTED, "delisted") S(SUSPENDED, "suspended") S(RESUMED, "resumed") S(UNWATCHED, "unwatched")
+#define LISTING_WHAT_LIST(S) S(LISTED, "listed") S(DELISTED, "delisted") S(SUSPENDED, "suspended") S(RESUMED, "resumed") S(UNWATCHED, "unwatched") S(WITHDRAWN, "withdrawn")
 #define S(e, name) LISTING_##e,
 enum listing_state { LISTING_STATE_LIST(S) LISTING_STATES };
 #undef S
@@ -130,6 +130,8 @@ struct listing_view {
 
 struct listing *listing_new(void);
 void listing_free(struct listing *l);
+/* Another config or inventory: whose targets are (ours, a customer's) may be another now. */
+void listing_configure(struct judge *j);
 /* An answer about a watched target; the state of a list. */
 void listing_answer(struct judge *j, const struct obs_listing *a);
 void listing_zone_said(struct judge *j, const struct obs_zone *z);

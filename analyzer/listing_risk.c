@@ -121,11 +121,14 @@ static void by_neighbours(const struct judge *j, const struct listing_target *t,
 }
 
 /* What egress-refused says: evidence already, so it counts for the level only. */
-static void by_refusals(const struct judge *j, const struct principal *p, struct risk *r)
+static void by_refusals(struct judge *j, struct principal *p, struct risk *r)
 {
 	int32_t scores[64];
 	char text[120];
-	(void)fusion_score(j, p, j->site->now_us, scores);
+	if (p->score <= 0)
+		return;
+	p->score = fusion_score(j, p, j->site->now_us, scores); /* evidence fades with it, so that is to be kept */
+	judge_touch(j, p);
 	for (size_t d = 0; d < detector_count(); d++)
 		if (strcmp(detector_registry[d]->name, "egress-refused") == 0 && scores[d] >= NAT) {
 			(void)snprintf(text, sizeof text, "receivers refuse mail because of the address (score %.1f)", (double)scores[d] / NAT);

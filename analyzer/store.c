@@ -214,6 +214,7 @@ struct store *store_open(const char *path, struct judge *j, struct err *e)
 		store_close(s, j);
 		return NULL;
 	}
+	listing_configure(j); /* the config may be another one than last time */
 	return s;
 }
 

@@ -44,6 +44,7 @@ static void load_targets(struct store *s, struct judge *j)
 	sqlite3_stmt *st = db_query(&s->db, Q_LISTING_TARGET_ALL, "");
 	while (sqlite3_step(st) == SQLITE_ROW) {
 		struct listing_target *t = listing_target_made(j, db_text(st, 0), sqlite3_column_int64(st, 2));
+		t->kind = (uint8_t)(principal_kind_named((const char *)sqlite3_column_text(st, 1)) < 0 ? t->kind : principal_kind_named((const char *)sqlite3_column_text(st, 1)));
 		t->heard_us = sqlite3_column_int64(st, 3);
 		t->risk = number(listing_risk_named(db_text(st, 4)));
 		t->risk_points = sqlite3_column_int(st, 5);
@@ -123,7 +124,7 @@ static int write_change(struct store *s, const struct listing_change *c, struct 
 	if (!bad && c->what == LISTING_WHAT_LISTED)
 		bad = db_run(&s->db, e, Q_LISTING_PAST_BEGIN, "ssisssiisss", c->target, c->zone, c->since_us, kind, c->customer, entry, (int64_t)c->code,
 		             (int64_t)c->points, c->meaning, c->text, list(c->cause));
-	if (!bad && (c->what == LISTING_WHAT_DELISTED || c->what == LISTING_WHAT_UNWATCHED))
+	if (!bad && (c->what == LISTING_WHAT_DELISTED || c->what == LISTING_WHAT_UNWATCHED || c->what == LISTING_WHAT_WITHDRAWN))
 		bad = db_run(&s->db, e, Q_LISTING_PAST_END, "iiissssi", c->at_us, (int64_t)c->code, (int64_t)c->points, c->meaning, c->text, c->target, c->zone, c->since_us);
 	if (!bad && c->tell)
 		bad = db_run(&s->db, e, Q_SERVICE_ALERT_PUT, "ssiissi", "", "listings", hour_us, hour_us + US_PER_HOUR, "", "", (int64_t)0);

@@ -1,6 +1,7 @@
 #include "ctl/listings.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <json-c/json.h>
 #include <stdio.h>
@@ -55,6 +56,15 @@ static struct sv canonical(struct listings *l, struct sv target)
 	return sv_make(low, target.n);
 }
 
+/* What may be the name of a zone, a domain or an address. */
+static bool is_name(struct sv s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!isalnum((unsigned char)s.p[i]) && !strchr(".-_:", s.p[i]))
+			return false;
+	return s.n > 0 && s.n <= 253;
+}
+
 static int read_zone(struct listings *l, struct json_object *o, struct listings_row *r, struct err *e)
 {
 	int verdict = word_of(text_of(l, o, "verdict"), dnsbl_verdict_named, -1);
@@ -95,8 +105,10 @@ static int read_line(struct listings *l, struct sv line, struct listings_row *r,
 		bad = err_set(e, "not a JSON object");
 	else if (times_parse(text_of(l, o, "at"), &r->at_us) < 0 && times_parse(text_of(l, o, "answered"), &r->at_us) < 0)
 		bad = err_set(e, "\"at\" must be a time such as \"2026-11-23T10:00:00Z\"");
-	else if (!text_of(l, o, "zone").n)
-		bad = err_set(e, "\"zone\" is missing");
+	else if (!is_name(text_of(l, o, "zone")))
+		bad = err_set(e, "\"zone\" must be the name of a list");
+	else if (text_of(l, o, "target").n && !is_name(text_of(l, o, "target")))
+		bad = err_set(e, "\"target\" must be an address or a domain");
 	else
 		bad = text_of(l, o, "target").n ? read_listing(l, o, r, e) : read_zone(l, o, r, e);
 	json_object_put(o);

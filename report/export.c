@@ -78,7 +78,7 @@ int export_compromised_hosts(struct db *d, const struct conf *conf, int64_t sinc
 		put_int(out, sqlite3_column_int64(st, 9));
 		csv_put(out, false, db_text(st, 10));
 		csv_put(out, false, db_text(st, 11));
-		csv_put(out, false, SV("")); /* blocklists: filled once there is a DNSBL engine */
+		csv_put(out, false, db_text(st, 13));
 		put_int(out, sqlite3_column_int64(st, 0));
 		put_url(out, conf, sqlite3_column_int64(st, 0));
 		csv_end_row(out);

@@ -1,4 +1,4 @@
-/* export: CSV for other teams (docs/contract.md). RFC 4180, UTF-8, header line, no cell that a spreadsheet would run. */
+/* export: for other teams and programs (docs/contract.md). CSV by RFC 4180, UTF-8, header line, no cell that a spreadsheet would run. */
 #ifndef REPORT_EXPORT_H
 #define REPORT_EXPORT_H
 
@@ -11,5 +11,8 @@ int export_compromised_hosts(struct db *d, const struct conf *conf, int64_t sinc
 int export_cases(struct db *d, const struct conf *conf, int64_t since_us, struct buf *out, struct err *e);
 /* One row per finding of a policy rule: all, or those of which something was seen since since_us. */
 int export_violations(struct db *d, const struct conf *conf, int64_t since_us, struct buf *out, struct err *e);
+/* export_dnsbl.c: a zone file for rbldnsd of hosts with an open case of a break-in, from that level (enum case_level) on. */
+struct export_dnsbl { int least_level; int64_t ttl_s; const char *zone_name; }; /* zone_name: for SOA and NS records; NULL: none */
+int export_dnsbl(struct db *d, const struct conf *conf, const struct export_dnsbl *o, struct buf *out, struct err *e);
 
 #endif

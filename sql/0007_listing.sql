@@ -23,7 +23,7 @@ CREATE TABLE listing_past (
   text TEXT NOT NULL, cause TEXT NOT NULL DEFAULT '[]', PRIMARY KEY (target, zone, since_us)) WITHOUT ROWID;
 -- What people hear of: the letter of an hour to the desk is made of it.
 CREATE TABLE listing_change (
-  at_us INTEGER NOT NULL, what TEXT NOT NULL, -- listed delisted suspended resumed unwatched
+  at_us INTEGER NOT NULL, what TEXT NOT NULL, -- listed delisted suspended resumed unwatched withdrawn
   target TEXT NOT NULL, zone TEXT NOT NULL, kind TEXT NOT NULL, customer TEXT NOT NULL DEFAULT '', entry TEXT NOT NULL, code INTEGER NOT NULL,
   points INTEGER NOT NULL, meaning TEXT NOT NULL, text TEXT NOT NULL, cause TEXT NOT NULL DEFAULT '[]', since_us INTEGER NOT NULL,
   before INTEGER NOT NULL, after INTEGER NOT NULL, tell INTEGER NOT NULL, PRIMARY KEY (at_us, what, target, zone)) WITHOUT ROWID;

@@ -306,7 +306,8 @@ SELECT c.id,
   c.score, c.messages, c.recipients,
   coalesce((SELECT group_concat(country, ';') FROM (SELECT DISTINCT country FROM case_source s WHERE s.case_id = c.id AND country <> '' ORDER BY country)), ''),
   coalesce((SELECT group_concat(asn, ';') FROM (SELECT DISTINCT asn FROM case_source s WHERE s.case_id = c.id AND asn <> 0 ORDER BY asn)), ''),
-  c.utc_offset_s
+  c.utc_offset_s,
+  coalesce((SELECT group_concat(zone, ';') FROM (SELECT zone FROM listing l WHERE l.target = c.principal_id AND l.state = 'listed' ORDER BY zone)), '')
 FROM acase c WHERE c.kind IN ('stolen-account', 'script-compromise', 'infected-host', 'open-relay', 'guest-relay') AND c.state <> 'false-positive' AND (c.state IN ('open', 'acknowledged') OR c.updated_us >= :since) ORDER BY c.id
 -- name: export_cases
 SELECT id, state, severity, level, kind, principal_kind, principal_id, customer, score, opened_us, updated_us, closed_us, messages, recipients,
@@ -543,5 +544,9 @@ SELECT zone, code, meaning, text, since_us, target FROM listing
 WHERE (target = :target OR target IN (SELECT principal_id FROM acase WHERE parent = :id AND kind = 'listing' AND state IN ('open', 'acknowledged')))
   AND state = 'listed' AND entry = 'block' ORDER BY target <> :target, target, points DESC, zone LIMIT 50
 -- name: letter_list_changes
-SELECT what, target, zone, kind, customer, code, meaning, text, at_us, since_us, before, after, cause FROM listing_change
-WHERE at_us >= :since AND at_us < :until AND tell = 1 ORDER BY kind = 'own_ip' DESC, points DESC, at_us, target, zone LIMIT 200
+SELECT what, target, zone, kind, customer, code, meaning, text, at_us, since_us, before, after, cause FROM listing_change c
+WHERE at_us >= :since AND at_us < :until AND tell = 1
+  AND NOT (what = 'listed' AND EXISTS (SELECT 1 FROM listing_change w WHERE w.what = 'withdrawn' AND w.target = c.target AND w.zone = c.zone AND w.at_us BETWEEN c.at_us AND :until)) ORDER BY kind = 'own_ip' DESC, points DESC, at_us, target, zone LIMIT 200
+-- name: export_dnsbl
+SELECT id, principal_id, kind, first_seen_us, level FROM acase
+WHERE principal_kind = 'host' AND kind IN ('infected-host', 'open-relay') AND state IN ('open', 'acknowledged') ORDER BY principal_id, id

@@ -35,8 +35,24 @@ def options():
             check("%s %s is wrong use" % (c, bad), ended(run(c, bad), 2, "--help"))
     write("aw.conf", 'store = "aw.db"\nnetworks = { "198.18.0.0/15" }\nsource "mx1" { path = "mail.log" }\n')
     for a in (["notify", "--case", "x"], ["notify", "--case", "0"], ["notify", "--kind", "x"], ["search", "--limit", "x"], ["search", "--limit", "-1"],
-              ["cases", "--since", "x"], ["cases", "--format", "x"], ["export", "x"], ["export"]):
+              ["cases", "--since", "x"], ["cases", "--format", "x"], ["export", "x"], ["export"], ["import"], ["import", "--listings"], ["export", "--level", "x", "dnsbl-zone"]):
         check(" ".join(a) + " is wrong use", ended(run(a[0], "-c", "aw.conf", *a[1:]), 2))
+
+
+def listings():
+    write("l.conf", 'store = "l.db"\nnetworks = { "198.18.0.0/15" }\nsource "mx1" { path = "mail.log" }\n')
+    good = '{"at":"2026-11-23T10:00:00Z","target":"198.18.0.1","zone":"bl.example","verdict":"listed","code":"127.0.0.2","points":5}'
+    for why, line in (("no object", "[1]"), ("no JSON", "{at"), ("no time", good.replace("2026-11-23T", "x")), ("no verdict", good.replace("listed", "maybe")),
+                      ("no code", good.replace("127.0.0.2", "7")), ("too many points", good.replace('5}', '500}')), ("no name", good.replace("bl.example", "<b>")),
+                      ("no target", good.replace("198.18.0.1", "a b")), ("no kind", good.replace('"code"', '"kind":"x","code"')), ("a long line", "{" + " " * 70000)):
+        write("l.ndjson", good + "\n\n" + line + "\n")
+        check("import --listings: " + why, ended(run("import", "-c", "l.conf", "--listings", "l.ndjson"), 1, "l.ndjson:3: "))
+    check("import --listings of no file", ended(run("import", "-c", "l.conf", "--listings", "none"), 1, "none: "))
+    write("l.ndjson", good + "\n" + good.replace("10:00", "11:00").replace('"at"', '"answered"') + "\n")
+    check("import --listings", ended(run("import", "-c", "l.conf", "--listings", "l.ndjson"), 0))
+    db = sqlite3.connect("l.db")
+    check("import --listings: two answers list it", db.execute("SELECT target, zone, state, code, points FROM listing").fetchall() == [("198.18.0.1", "bl.example", "listed", 0x7F000002, 5)])
+    db.close()
 
 
 def damaged():
@@ -176,6 +192,7 @@ def by_hand():
 
 
 options()
+listings()
 damaged()
 configs()
 classes()

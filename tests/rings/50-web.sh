@@ -17,6 +17,7 @@ port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0));
 cat >"$work/abusewatch.conf" <<CONF
 store = "aw.db"
 networks = { "198.18.0.0/15" }
+egress = { "198.51.100.25", "198.51.100.26" }
 local-domains = { "isp.example" }
 backup-domains = { "brevik.example=mail.brevik.example", "halden.example=mail.halden.example", "quiet.example=192.0.2.99" }
 customer "C1001" { contact = "it@brevik.example" domains = { "brevik.example" } }
@@ -25,6 +26,7 @@ source "mx1" { path = "mail.log" mta = "postfix" }
 CONF
 python3 seed.py "$work/aw.db" >&2 || { echo "not ok web: seed - the invented store cannot be written"; exit 1; }
 python3 backup.py "$work/aw.db" "$bin/abusewatch" "$work" >&2 || { echo "not ok web: backup - the backup domains cannot be written"; exit 1; }
+python3 listings.py "$work/aw.db" "$bin/abusewatch" "$work" >&2 || { echo "not ok web: listings - what block lists say cannot be written"; exit 1; }
 "$bin/abusewatch-web" -c "$work/abusewatch.conf" 2>"$work/web.log" &
 daemon=$!
 i=0

@@ -29,6 +29,7 @@ TABLES = {
     "case_score": "SELECT * FROM case_score ORDER BY 1, 2, 3",
     "policy_finding": "SELECT * FROM policy_finding ORDER BY 1, 2, 3, 4",
     "policy_day": "SELECT * FROM policy_day ORDER BY 1",
+    "listing_target": "SELECT * FROM listing_target ORDER BY 1",
 }
 
 

@@ -297,6 +297,38 @@ static void neighbours_add_up(void **state)
 	assert_int_equal(listing_contagion(f->j, listing_target_named(f->j, SV("far.example")), &bits, &limit), 0);
 }
 
+/* What was told as listed a moment before the flood is withdrawn with the rest. */
+static void what_was_listed_in_the_flood_is_withdrawn(void **state)
+{
+	struct fixture *f = *state;
+	flood(f, 0, 10, NOW + 1);
+	flood(f, 4, 10, NOW + HOUR);
+	flood(f, 4, 10, NOW + HOUR + 15 * MINUTE);
+	assert_int_equal(pair(f, "198.18.7.1", ZONE)->state, LISTING_LISTED);
+	assert_int_equal(changes(f, LISTING_WHAT_LISTED, true), 4);
+	flood(f, 10, 10, NOW + HOUR + 30 * MINUTE);
+	assert_int_equal(pair(f, "198.18.7.1", ZONE)->state, LISTING_HELD);
+	assert_int_equal(changes(f, LISTING_WHAT_WITHDRAWN, false), 4);
+	assert_int_equal(judge_principal(f->j, PRINCIPAL_HOST, SV("198.18.7.1"), NOW)->score, 0);
+}
+
+/* An address that is no more our own takes its listing along. */
+static void another_config_moves_it(void **state)
+{
+	struct fixture *f = *state;
+	says(f, OURS, ZONE, DNSBL_LISTED, 8, NOW);
+	says(f, OURS, ZONE, DNSBL_LISTED, 8, NOW + HOUR);
+	assert_int_equal(judge_principal(f->j, PRINCIPAL_OWN_IP, SV(OURS), NOW)->score, 12 * NAT);
+	struct prefix_table were = f->conf.egress;
+	f->conf.egress = (struct prefix_table){ 0 };
+	judge_reconfigure(f->j, &f->conf, f->enrich);
+	assert_int_equal(judge_principal(f->j, PRINCIPAL_OWN_IP, SV(OURS), NOW)->score, 0);
+	assert_int_equal(judge_principal(f->j, PRINCIPAL_HOST, SV(OURS), NOW)->score, 12 * NAT);
+	f->conf.egress = were;
+	judge_reconfigure(f->j, &f->conf, f->enrich);
+	assert_int_equal(judge_principal(f->j, PRINCIPAL_OWN_IP, SV(OURS), NOW)->score, 12 * NAT);
+}
+
 /* --- blame -------------------------------------------------------------------------------------------------------- */
 
 static void refusals(struct fixture *f, const char *account, size_t spam, size_t unknown)
@@ -422,7 +454,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(two_entries_apart_make_a_listing), TEST(repeats_change_nothing), TEST(three_answers_over_six_hours_end_it), TEST(errors_say_nothing),
 		TEST(what_is_no_abuse_weighs_nothing), TEST(a_list_that_has_everything_is_held), TEST(few_are_believed), TEST(old_entries_stand),
-		TEST(a_receiver_that_names_the_list_is_a_second_look), TEST(unwatched_entries_go), TEST(neighbours_add_up), TEST(blame_is_by_share_and_fades),
+		TEST(a_receiver_that_names_the_list_is_a_second_look), TEST(unwatched_entries_go), TEST(neighbours_add_up), TEST(what_was_listed_in_the_flood_is_withdrawn), TEST(another_config_moves_it), TEST(blame_is_by_share_and_fades),
 		TEST(the_store_gives_it_back), TEST(a_former_store_opens),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,7 +9,8 @@ const ann = { user: "ann", password: "correct horse battery" };
 const pages = { overview: "/", cases: "/cases?state=all", case: "/case/7", steps: "/case/7/steps", nosteps: "/case/1/steps", hostile: "/case/6", closed: "/case/1", search: "/search?all=1", principals: "/principals",
 	principal: "/principal/account/anna%40brevik.example", health: "/about", coverage: "/coverage", hosts: "/exports/compromised-hosts",
 	backup: "/backup-mx", outage: "/backup-mx/halden.example", healthy: "/backup-mx/brevik.example", unseen: "/backup-mx/quiet.example",
-	recipients: "/backup-mx/brevik.example/recipients", policy: "/policy" };
+	recipients: "/backup-mx/brevik.example/recipients", policy: "/policy",
+	listings: "/listings", lists_past: "/listings/history", listing: "/case/902", listed_ip: "/principal/own_ip/198.51.100.25" };
 let failed = 0;
 
 async function test(name, run) {
@@ -237,8 +238,8 @@ await test("filters, sorting and pages of cases", async () => {
 	const ids = async (q) => (await (await api.get(BASE + "/cases.json?" + q)).json()).cases.map((c) => c.id);
 	same(await ids("state=active&severity=critical"), [7], "critical");
 	same(await ids("state=closed"), [1], "closed");
-	same(await ids("state=all&sort=id&dir=up"), [1, 2, 3, 4, 5, 6, 7], "by number");
-	same(await ids("state=all&sort=messages"), [2, 3, 4, 7, 1, 6, 5], "by messages");
+	same(await ids("state=all&sort=id&dir=up"), [1, 2, 3, 4, 5, 6, 7, 902, 903], "by number");
+	same(await ids("state=all&sort=messages"), [2, 3, 4, 7, 1, 6, 5, 902, 903], "by messages");
 	same(await ids("state=all&sort=id&dir=up&limit=3&page=2"), [4, 5, 6], "second page");
 	same(await ids("state=all&text=HALDEN"), [1], "by text");
 	same(await ids("state=all&customer=C1002&sort=id"), [3, 1], "by customer");
@@ -299,7 +300,7 @@ await test("keys: rows, places, search and help", async () => {
 	await page.waitForURL(BASE + "/case/7");
 	await page.keyboard.press("[");
 	await page.waitForURL(BASE + "/case/6");
-	for (const [key, path] of [["y", "/policy"], ["c", "/cases"], ["m", "/search"], ["p", "/principals"], ["h", "/about"], ["b", "/backup-mx"], ["e", "/exports/compromised-hosts"], ["o", "/"]]) {
+	for (const [key, path] of [["y", "/policy"], ["c", "/cases"], ["m", "/search"], ["p", "/principals"], ["h", "/about"], ["b", "/backup-mx"], ["e", "/exports/compromised-hosts"], ["l", "/listings"], ["o", "/"]]) {
 		await page.keyboard.press("g");
 		await page.keyboard.press(key);
 		await page.waitForURL(BASE + path);
@@ -331,6 +332,36 @@ await test("how a score came about", async () => {
 		want(Math.abs(s.groups.reduce((a, g) => a + g.sum, 0) - s.total) < 1e-9, "the sum of event " + s.event);
 	want(/opened with an older version/.test(await (await api.get(BASE + "/case/1/steps")).text()), "a case without steps");
 	same((await api.get(BASE + "/case/999/steps")).status(), 404, "no such case");
+});
+await test("block lists: who is where, since when, and the way off; filters, JSON and CSV agree", async () => {
+	await page.goto(BASE + "/listings");
+	const row = (target, list) => page.locator("section[aria-labelledby=h-now] tbody tr", { hasText: target }).filter({ hasText: list });
+	const text = await row("198.51.100.25", "zen.spamhaus.org").innerText();
+	want(/listed/.test(text) && /CSS/.test(text) && /127\.0\.0\.3/.test(text) && /4 remote rejections/.test(text) && /eve@isp\.example/.test(text), text);
+	same(await row("198.51.100.25", "zen.spamhaus.org").getByRole("link", { name: "delist" }).getAttribute("href"), "https://check.spamhaus.org/", "the way off");
+	same(await row("198.18.7.4", "zen.spamhaus.org").locator(".badge").innerText(), "suspect", "once is a suspicion");
+	same(await row("198.18.7.5", "all.example").locator(".badge").innerText(), "held", "a list that has everything");
+	want(/policy/.test(await row("198.18.7.3", "zen.spamhaus.org").innerText()), "policy is not said");
+	want(/suspended/.test(await page.locator("section[aria-labelledby=h-zones]").innerText()), "the suspended list");
+	want(/does not serve resolvers/.test(await page.locator("section[aria-labelledby=h-zones]").innerText()), "the list that refuses us");
+	const own = await page.locator("section[aria-labelledby=h-own] tbody tr", { hasText: "198.51.100.26" }).innerText();
+	want(/imminent/.test(own) && /limits or refuses/.test(own) && /eve@isp\.example/.test(own), own);
+	const o = await (await api.get(BASE + "/listings.json?state=listed&text=198.51.100.25")).json();
+	same(o.listings.map((r) => r.zone).sort(), ["bl.spamcop.net", "zen.spamhaus.org"], "the filter");
+	same(o.listings.every((r) => r.state === "listed" && r.since_at && r.kind === "own_ip"), true, "fields");
+	same(o.ui, undefined, "what only the page needs");
+	same(o.listings[0].has_cause, undefined, "what only the template needs");
+	const csv = parseCsv(await (await api.get(BASE + "/listings.csv?state=listed&text=198.51.100.25")).text());
+	same(csv.length, 3, "rows of the CSV");
+	same(csv[0].slice(0, 6), ["target", "kind", "customer", "zone", "list", "state"], "its head");
+	await page.fill("input[name=text]", "c2002");
+	await page.getByRole("button", { name: "Filter" }).click();
+	want((await page.locator("section[aria-labelledby=h-now] tbody tr").count()) >= 6, "by customer");
+	const past = await (await api.get(BASE + "/listings/history.json?text=198.18.7.2")).json();
+	same(past.past.length, 1, "one past entry");
+	want(past.past[0].until_at && past.past[0].lasted_s > 0, "how long");
+	await page.goto(BASE + "/case/902");
+	want(/delist/.test(await page.locator("section[aria-labelledby=h-lists]").innerText()), "the case page has the way off");
 });
 await test("acting on a case asks the analyzer", async () => {
 	await page.goto(BASE + "/case/7");
@@ -427,7 +458,7 @@ await test("words stand out enough from what is behind them", async () => {
 	for (const scheme of ["light", "dark"]) {
 		const other = await browser.newContext({ colorScheme: scheme, storageState: await context.storageState() });
 		const p = await other.newPage();
-		for (const path of ["/", "/cases?state=all", "/case/7", "/about"]) {
+		for (const path of ["/", "/cases?state=all", "/case/7", "/about", "/listings", "/listings/history", "/case/902"]) {
 			await p.goto(BASE + path);
 			const poor = await p.evaluate(contrast);
 			same(poor, [], `${scheme} ${path}`);
