@@ -485,6 +485,8 @@ const struct dnsbl_zone *dnsbl_zone_find(const struct dnsbl_zones *z, struct sv 
 
 const struct dnsbl_dead *dnsbl_dead_find(const struct dnsbl_zones *z, struct sv name)
 {
+	if (name.n && name.p[name.n - 1] == '.')
+		name.n--;
 	for (size_t i = 0; i < z->n_dead; i++) {
 		const char *dead = z->dead[i].name;
 		if (strncmp(dead, "*.", 2) != 0) {

@@ -244,7 +244,8 @@ static void flatten(struct loader *l, bool v6)
 	u128 last = v6 ? ~(u128)0 : UINT32_MAX;
 	const struct entry *open[160];
 	size_t depth = 0;
-	qsort(l->entry, l->n, sizeof *l->entry, by_place);
+	if (l->n)
+		qsort(l->entry, l->n, sizeof *l->entry, by_place);
 	c->of = xmalloc((2 * l->n + 1) * sizeof *c->of);
 	if (v6)
 		c->low6 = xmalloc((2 * l->n + 1) * sizeof *c->low6);
@@ -357,20 +358,13 @@ static void content_fini(struct content *c)
 	free(c->name);
 }
 
-static int load(struct zonefile *f, struct err *e)
+static void read_all(struct zonefile *f, FILE *in)
 {
 	struct loader l = { .f = f };
 	char line[LINE_MOST];
-	FILE *in = fopen(f->path, "re");
-	if (!in || fstat(fileno(in), &f->seen) < 0) {
-		if (in)
-			fclose(in);
-		return err_set(e, "%s: cannot be read: %s", f->path, strerror(errno));
-	}
 	l.standard = add_value(&l.c, DEFAULT_CODE, sv_make("", 0));
 	while (fgets(line, sizeof line, in))
 		read_line(&l, sv_cstr(line));
-	fclose(in);
 	if (f->type == DNSET && !l.c.cap_name)
 		grow_names(&l.c);
 	if (f->type != DNSET)
@@ -378,16 +372,44 @@ static int load(struct zonefile *f, struct err *e)
 	free(l.entry);
 	content_fini(&f->c);
 	f->c = l.c;
+}
+
+static int load(struct zonefile *f, struct err *e)
+{
+	FILE *in = fopen(f->path, "re");
+	if (!in || fstat(fileno(in), &f->seen) < 0) {
+		if (in)
+			fclose(in);
+		return err_set(e, "%s: cannot be read: %s", f->path, strerror(errno));
+	}
+	read_all(f, in);
+	fclose(in);
 	return 0;
+}
+
+static int type_named(struct sv name)
+{
+	for (int i = 0; i < TYPES; i++)
+		if (sv_eq(sv_cstr(type_names[i]), name))
+			return i;
+	return -1;
+}
+
+struct zonefile *zonefile_read(const char *type, FILE *in)
+{
+	struct zonefile *f = xcalloc(1, sizeof *f);
+	int t = type_named(sv_cstr(type));
+	f->type = t < 0 ? IP4SET : (enum type)t;
+	f->path = xstrdup("");
+	read_all(f, in);
+	return f;
 }
 
 struct zonefile *zonefile_open(const char *spec, struct err *e)
 {
 	const char *colon = strchr(spec, ':');
-	unsigned type = 0;
-	while (type < TYPES && colon && !sv_eq(sv_cstr(type_names[type]), sv_make(spec, (size_t)(colon - spec))))
-		type++;
-	if (!colon || type == TYPES) {
+	int type = colon ? type_named(sv_make(spec, (size_t)(colon - spec))) : -1;
+	if (type < 0) {
 		err_set(e, "\"%s\": write TYPE:PATH with one of the types ip4set ip4trie ip4tset ip6trie ip6tset dnset", spec);
 		return NULL;
 	}

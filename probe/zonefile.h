@@ -3,6 +3,8 @@
 #ifndef PROBE_ZONEFILE_H
 #define PROBE_ZONEFILE_H
 
+#include <stdio.h>
+
 #include "lib/buf.h"
 #include "lib/err.h"
 #include "lib/prefix.h"
@@ -11,6 +13,8 @@ struct zonefile;
 
 /* spec: "TYPE:PATH". NULL and e when the type is unknown or the file cannot be read. */
 struct zonefile *zonefile_open(const char *spec, struct err *e);
+/* The same out of an open stream, which stays open; it is never read again. */
+struct zonefile *zonefile_read(const char *type, FILE *in);
 void zonefile_close(struct zonefile *f);
 /* The answer for it, 0 when it is not listed; *ret_text: the entry's text as it stands in the file, borrowed until the next refresh. v6: a mapped
  * address is meant as IPv6. */

@@ -10,8 +10,8 @@ $(B)/tests/unit/%: $(B)/tests/unit/%.o $(TEST_LIBS)
 # Fuzz targets: clang's libFuzzer with both sanitizers, in build/fuzz. `make fuzz` builds and gives each 60 seconds.
 FUZZ = $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_CFLAGS = -std=c17 -D_GNU_SOURCE -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $(filter -DWITH_%,$(CFLAGS))
-FUZZ_SOURCES = $(wildcard lib/arena.c lib/buf.c lib/err.c lib/jsonw.c lib/msg.c lib/obs.c lib/prefix.c lib/record.c lib/reply_class.c lib/times.c lib/txn.c) \
-	$(filter-out collector/main.c collector/tls.c collector/stream.c collector/import.c,$(wildcard collector/*.c)) $(wildcard $(FORMAT_SOURCES) collector/framing/*.c) $(B)/gen/formats.c $(B)/gen/framings.c
+FUZZ_SOURCES = $(wildcard probe/dnsmsg.c probe/verdict.c probe/zonefile.c lib/dnsbl.c lib/dnsbl_zones.c lib/hash.c lib/opt.c lib/plain.c lib/conf_scan.c lib/conf_check.c lib/conf_keys.c lib/arena.c lib/buf.c lib/err.c lib/jsonw.c lib/msg.c lib/obs.c lib/prefix.c lib/record.c lib/reply_class.c lib/times.c lib/txn.c) \
+	$(filter-out collector/main.c collector/tls.c collector/stream.c collector/import.c,$(wildcard collector/*.c)) $(wildcard $(FORMAT_SOURCES) collector/framing/*.c) $(B)/gen/zones.c $(B)/gen/formats.c $(B)/gen/framings.c
 FUZZ_O = $(patsubst %.c,build/fuzz/obj/%.o,$(FUZZ_SOURCES))
 fuzz-build: $(FUZZ)
 build/fuzz/obj/%.o: %.c
@@ -19,7 +19,7 @@ build/fuzz/obj/%.o: %.c
 	@clang $(FUZZ_CFLAGS) -MMD -MP $(CPPFLAGS) -c -o $@ $<
 build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/log_target.h $(FUZZ_O)
 	@echo "  FUZZ $@"
-	@clang $(FUZZ_CFLAGS) $(CPPFLAGS) -o $@ $< $(FUZZ_O) $(LIBS_ARCHIVE)
+	@clang $(FUZZ_CFLAGS) $(CPPFLAGS) -o $@ $< $(FUZZ_O) $(LIBS_ARCHIVE) $(LIBS_BASE)
 -include $(FUZZ_O:.o=.d)
 fuzz: fuzz-build
 	@OUT=build/fuzz TOP=. sh tests/rings/60-fuzz.sh

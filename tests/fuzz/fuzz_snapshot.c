@@ -14,6 +14,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct obs_record r;
 	struct obs_counters c;
 	struct obs_shape sh;
+	struct obs_listing li;
+	struct obs_zone zo;
+	struct sv ask;
 	struct err e;
 	enum obs_type type;
 	size_t used;
@@ -30,6 +33,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)obs_get_record(in, &r, &e);
 	(void)obs_get_counters(in, &c, &e);
 	(void)obs_get_shape(in, &sh, &e);
+	(void)obs_get_listing(in, &li, &e);
+	(void)obs_get_zone(in, &zo, &e);
+	(void)obs_get_ask(in, &ask, &e);
 	(void)obs_next(in, &type, &payload, &used, &e);
 	arena_fini(&a);
 	return 0;

@@ -11,6 +11,7 @@ make -s fuzz-build >&2 || { echo "not ok fuzz - does not build, see the log"; ex
 seeds=$OUT/fuzz-seeds
 rm -rf "$seeds"
 python3 tests/mta/framings.py --seeds "$TOP" "$seeds" || { echo "not ok fuzz - no seeds for the framings"; exit 0; }
+python3 tests/rbl/seeds.py "$seeds/dns" || { echo "not ok fuzz - no seeds for DNS"; exit 0; }
 for format in tests/mta/*/; do
 	of=$seeds/$(basename "$format")
 	mkdir -p "$of"
