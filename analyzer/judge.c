@@ -414,6 +414,7 @@ void judge_listing(struct judge *j, struct principal *p, const struct listing_vi
 	}
 	uint32_t lines = p->suspicion ? p->suspicion->lines_added : 0;
 	judge_after(j, p, NULL, "listing", before, v->line, v->at_us);
+	j->egress_quiet &= p->kind != PRINCIPAL_OWN_IP || p->score == 0;
 	/* Of an address of p the answer is shown also while a cap hides its weight: it comes once. */
 	if (!v->target && p->suspicion && p->suspicion->lines_added == lines)
 		suspicion_add_line(p->suspicion, v->at_us, told, v->line);

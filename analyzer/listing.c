@@ -138,6 +138,15 @@ struct listing_target *listing_of(const struct judge *j, const struct principal 
 	return t && t->kind == p->kind ? t : NULL;
 }
 
+void listing_touch_target(struct judge *j, struct listing_target *t)
+{
+	if (t->dirty)
+		return;
+	t->dirty = true;
+	t->next_dirty = j->listing->dirty_targets;
+	j->listing->dirty_targets = t;
+}
+
 static uint8_t kind_of(const struct judge *j, const struct listing_target *t)
 {
 	return !t->is_ip ? PRINCIPAL_DOMAIN : enrich_is_egress(j->enrich, &t->ip) ? PRINCIPAL_OWN_IP : PRINCIPAL_HOST;
@@ -156,6 +165,7 @@ struct listing_target *listing_target_made(struct judge *j, struct sv name, int6
 	t->first_us = at_us;
 	t->next = j->listing->targets;
 	j->listing->targets = t;
+	listing_touch_target(j, t); /* when it was first heard of is known from then on, whatever comes */
 	return t;
 }
 
@@ -210,15 +220,6 @@ static void touch(struct listing *l, struct listing_pair *p)
 	p->dirty = true;
 	p->next_dirty = l->dirty;
 	l->dirty = p;
-}
-
-void listing_touch_target(struct judge *j, struct listing_target *t)
-{
-	if (t->dirty)
-		return;
-	t->dirty = true;
-	t->next_dirty = j->listing->dirty_targets;
-	j->listing->dirty_targets = t;
 }
 
 void listing_committed(struct listing *l)
