@@ -1,0 +1,216 @@
+#!/usr/bin/env python3
+"""run.py ABUSEWATCH [WORK-FOLDER]: the conversations of talks.py through `abusewatch capture`: whole, cut into other segments, in every link layer and
+file format, in another order, repeated, and with packets missing: then the session is the same, or says that there is a gap."""
+import json
+import os
+import random
+import struct
+import subprocess
+import sys
+import tempfile
+
+from talks import SECRETS, TALKS, b64
+from wire import ACK, FIN, LINKS, SYN, Packet, conversation, fragmented, lossy, pcap, pcapng, repeated, shuffled
+
+AW = sys.argv[1]
+WORK = sys.argv[2] if len(sys.argv) > 2 else tempfile.mkdtemp()
+# What depends on how packets came, not on what was said.
+UNSTEADY = ("first_time", "last_time", "end", "client_bytes", "server_bytes", "retransmits", "overlaps", "lost_bytes", "client_port")
+
+
+def ok(name):
+    print(f"ok {name}", flush=True)
+
+
+def not_ok(name, why):
+    print(f"not ok {name} - {str(why)[:400]}", flush=True)
+
+
+def result(name, faults):
+    if faults:
+        not_ok(name, f"{len(faults)}: {faults[0]}")
+    else:
+        ok(name)
+
+
+def capture(data, *options, name="t.pcap", check=True):
+    path = os.path.join(WORK, name)
+    with open(path, "wb") as f:
+        f.write(data)
+    r = subprocess.run([AW, "capture", "-r", path, "--format", "ndjson", *options], capture_output=True)
+    if check and (r.returncode or r.stderr):
+        raise RuntimeError(f"exit {r.returncode}: {r.stderr.decode()}")
+    return [json.loads(line) for line in r.stdout.splitlines()]
+
+
+def steady(s):
+    return {k: v for k, v in s.items() if k not in UNSTEADY}
+
+
+def differs(want, got, at=""):
+    """The first place where got lacks something of want, or ''."""
+    if isinstance(want, dict):
+        for k, v in want.items():
+            if k not in got:
+                return f"{at}.{k} is missing"
+            d = differs(v, got[k], f"{at}.{k}")
+            if d:
+                return d
+        return ""
+    if isinstance(want, list):
+        if len(want) != len(got):
+            return f"{at}: {len(want)} wanted, {len(got)} there"
+        return next((d for d in (differs(w, g, f"{at}[{i}]") for i, (w, g) in enumerate(zip(want, got))) if d), "")
+    return "" if want == got else f"{at}: {want!r} wanted, {got!r} there"
+
+
+def whole():
+    sessions = {}
+    for name, (lines, want) in TALKS.items():
+        got = capture(pcap(conversation(lines)))
+        fault = differs(want, got[0]) if len(got) == 1 else f"{len(got)} sessions"
+        if not fault and got[0]["gap"]:
+            fault = "a gap"
+        result(f"capture {name}", [fault] if fault else [])
+        sessions[name] = steady(got[0])
+    return sessions
+
+
+def segments(sessions):
+    faults = []
+    for name, (lines, _) in TALKS.items():
+        for mss in (1, 2, 3, 7, 100, 536):
+            if mss < 8 and sum(len(d) for _, d in lines) > 3000:
+                continue
+            if name == "starttls" and mss < 300:
+                continue  # the hello's fields are read from one segment
+            got = capture(pcap(conversation(lines, mss=mss)))
+            if len(got) != 1 or steady(got[0]) != sessions[name]:
+                faults.append(f"{name} in segments of {mss}: {differs(sessions[name], got[0])}")
+        for isn in ((0xffffffff, 0xfffffffe), (0xffffff00, 0x7fffffff)):
+            got = capture(pcap(conversation(lines, isn=isn)))
+            if len(got) != 1 or steady(got[0]) != sessions[name]:
+                faults.append(f"{name} where sequence numbers wrap: {differs(sessions[name], got[0])}")
+    result("capture, other segments and sequence numbers", faults)
+
+
+def links(sessions):
+    lines = TALKS["one message"][0]
+    six = dict(client="2001:db8::10", server="2001:db8:1::25")
+    for link, (_, _, tunnel) in LINKS.items():
+        options = ["--tunnels"] if tunnel else []
+        faults = []
+        for end, addresses in (("IPv4", {}), ("IPv6", six)):
+            if link in ("loopback", "ppp", "ipip") and end == "IPv6":
+                continue
+            got = capture(pcap(conversation(lines, **addresses), link), *options)
+            want = dict(sessions["one message"], **({"client_ip": six["client"], "server_ip": six["server"]} if addresses else {}))
+            if len(got) != 1 or steady(got[0]) != want:
+                faults.append(f"{end}: {differs(want, got[0]) if got else 'no session'}")
+        result(f"capture {link}", faults)
+    for name, addresses in (("IPv4", {}), ("IPv6", six)):
+        got = capture(pcap(fragmented(conversation(lines, **addresses))))
+        good = len(got) == 1 and got[0]["messages"] == sessions["one message"]["messages"] and not got[0]["gap"]
+        result(f"capture fragments of {name}", [] if good else [got])
+
+
+def formats(sessions):
+    packets = conversation(TALKS["one message"][0])
+    plain = pcap(packets)
+    for name, data in (("pcap, big endian", pcap(packets, swapped=True)), ("pcap, nanoseconds", pcap(packets, nanoseconds=True)), ("pcapng", pcapng(packets))):
+        got = capture(data)
+        result(f"capture {name}", [] if len(got) == 1 and got == capture(plain) else [got])
+    for tool in ("gzip", "zstd", "xz"):
+        packed = subprocess.run([tool, "-c"], input=plain, capture_output=True, check=True).stdout
+        result(f"capture {tool}", [] if capture(packed) == capture(plain) else ["another session"])
+    r = subprocess.run([AW, "capture", "-r", "-", "--format", "ndjson"], input=plain, capture_output=True)
+    result("capture from a pipe", [] if json.loads(r.stdout) == capture(plain)[0] else [r])
+
+
+def disorder(sessions):
+    faults, same, gaps = [], 0, 0
+    for name, (lines, _) in TALKS.items():
+        packets = conversation(lines, mss=300)
+        want = steady(capture(pcap(packets))[0])
+        for seed in range(12):
+            for how, changed in (("shuffled", shuffled(packets, 5, seed)), ("repeated", repeated(packets, 0.3, seed)),
+                                 ("shuffled and repeated", shuffled(repeated(packets, 0.3, seed), 4, seed))):
+                got = capture(pcap(changed))
+                if len(got) == 1 and steady(got[0]) == want:
+                    same += 1
+                elif len(got) == 1 and got[0]["gap"]:
+                    gaps += 1
+                    faults.append(f"{name}, {how} by seed {seed}: a gap although nothing is missing") if how == "repeated" else None
+                else:
+                    faults.append(f"{name}, {how} by seed {seed}: {differs(want, got[0]) or 'more than was said' if len(got) == 1 else len(got)}")
+    result(f"capture in another order, and repeated ({same} the same, {gaps} with a gap)", faults)
+    result("capture in another order is mostly the same", [] if same > 20 * gaps else [f"{same} the same, {gaps} with a gap"])
+
+
+def loss():
+    faults, same, gaps = [], 0, 0
+    for name, (lines, _) in TALKS.items():
+        packets = conversation(lines, mss=300)
+        want = steady(capture(pcap(packets))[0])
+        for seed in range(40):
+            for changed in (lossy(packets, 0.02, seed), lossy(packets, 0.1, seed), shuffled(lossy(packets, 0.02, seed), 4, seed)):
+                got = capture(pcap(changed))
+                if len(got) == 1 and steady(got[0]) == want:
+                    same += 1
+                elif all(g["gap"] for g in got):
+                    gaps += 1
+                else:
+                    faults.append(f"{name}, loss by seed {seed}: {differs(want, got[0]) or 'more than was said' if len(got) == 1 else len(got)}")
+    result(f"capture with packets missing ({same} the same, {gaps} with a gap)", faults)
+
+
+def one_sided():
+    faults = []
+    for name, (lines, _) in TALKS.items():
+        packets = conversation(lines, mss=300)
+        for who in ("192.0.2.10", "198.51.100.25"):
+            got = capture(pcap([p for p in packets if p.src == who]))
+            if len(got) != 1 or not got[0].get("one_sided"):
+                faults.append(f"{name}: {got}")
+    got = capture(pcap([p for p in conversation(TALKS["one message"][0]) if p.src == "192.0.2.10"]))[0]
+    fault = differs({"quit": True, "helo": "client.example", "commands": 6, "messages": [{"sender": "a@a.example", "subject": "hello there"}]}, got)
+    result("capture of one direction", faults + ([fault] if fault else []))
+    packets = conversation(TALKS["one message"][0])
+    got = capture(pcap(packets[9:]))
+    result("capture from the middle", [] if len(got) == 1 and got[0]["gap"] and got[0]["mid_stream"] and got[0]["quit"] else [got])
+    again = conversation(TALKS["one message"][0]) + conversation(TALKS["auth login"][0], at=1700000100.0, isn=(77777, 88888))
+    got = capture(pcap(again))
+    result("capture of the same ports again", [] if len(got) == 2 and got[1].get("account") else [got])
+
+
+def passwords():
+    """No secret, as it is or encoded, in any output, also when segments cut it or come in another order."""
+    needles = [s.encode() for s in SECRETS] + [b64(s)[i:-4] for s in SECRETS for i in (0,)] + [b64("\0anna\0" + SECRETS[0])[12:-4], b"0123456789abcdef0123456789abcdef"]
+    faults = []
+    for name, (lines, _) in TALKS.items():
+        if not name.startswith("auth"):
+            continue
+        for changed in (conversation(lines), conversation(lines, mss=5), shuffled(conversation(lines, mss=9), 6, 1), lossy(conversation(lines, mss=9), 0.2, 2),
+                        [p for p in conversation(lines) if p.src == "192.0.2.10"], conversation(lines)[7:], conversation(lines)[9:]):
+            path = os.path.join(WORK, "secret.pcap")
+            with open(path, "wb") as f:
+                f.write(pcap(changed))
+            for form in ("ndjson", "table", "csv"):
+                r = subprocess.run([AW, "capture", "-r", path, "--format", form], capture_output=True)
+                faults += [f"{name} shows {n}" for n in needles if n in r.stdout + r.stderr]
+    result("no password in what is printed", faults)
+
+
+def main():
+    sys.stdout.reconfigure(line_buffering=True)
+    sessions = whole()
+    segments(sessions)
+    links(sessions)
+    formats(sessions)
+    disorder(sessions)
+    loss()
+    one_sided()
+    passwords()
+
+
+main()
