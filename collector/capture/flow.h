@@ -55,6 +55,7 @@ struct smtp {
 	struct pending pending[PENDING_RUNS];
 	uint32_t chunk_left;
 	uint32_t banner_end, reply_end; /* sequence numbers of the server: behind the banner, the last reply */
+	uint32_t first_ack;        /* what the client had seen when it first spoke; 0: unknown */
 	uint16_t n_messages, message, former; /* message: number of the one being made, from 1, 0: none; former: before the newest MAIL */
 	uint16_t n_mail_answered;
 	uint16_t body_of[BODIES];  /* the messages whose reply to DATA, BDAT or body is due */

@@ -245,7 +245,7 @@ static void header(struct maker *m, const struct flow *f, enum smtp_end end)
 	s->dialect = t->dialect;
 	s->client_bytes = f->bytes[CLIENT];
 	s->server_bytes = f->bytes[SERVER];
-	if (t->tls_bytes[CLIENT] >= TLS_MESSAGE_BYTES && t->tls_bytes[SERVER] && end == SMTP_END_FIN)
+	if (t->tls_bytes[CLIENT] >= TLS_MESSAGE_BYTES && t->tls_bytes[SERVER] && ((f->half[CLIENT].flags | f->half[SERVER].flags) & HALF_FIN))
 		s->flags |= SMTP_TLS_MESSAGE;
 }
 
@@ -259,6 +259,8 @@ static bool judge(struct capture *c, struct flow *f, enum smtp_end end)
 		c->stats.unanswered++;
 		return c->o.unanswered && client;
 	}
+	if (t->first_ack && (f->half[SERVER].flags & HALF_SYN) && (!t->has_banner || seq_lt(t->first_ack, t->banner_end)))
+		t->flags |= SMTP_EARLY_TALKER; /* its system had not taken the whole banner yet */
 	if (!client || !server)
 		t->flags |= SMTP_ONE_SIDED;
 	bool ended = (f->half[CLIENT].flags | f->half[SERVER].flags) & HALF_FIN;

@@ -373,14 +373,13 @@ static void assume(struct capture *c, struct flow *f)
 static void first_words(const struct capture *c, struct flow *f, const uint8_t *p)
 {
 	struct smtp *s = &f->smtp;
-	bool tls = p[0] == 0x16, both = f->half[SERVER].flags & HALF_SYN;
-	if (tls) {
+	if (p[0] == 0x16) {
 		s->client_state = C_TLS;
 		s->server_state = S_TLS;
 		s->flags |= SMTP_TLS;
 		s->n_pending = 0;
-	} else if (both && c->cur_ack && !(s->flags & SMTP_GAP) && (!s->has_banner || seq_lt(c->cur_ack, s->banner_end))) {
-		s->flags |= SMTP_EARLY_TALKER;
+	} else if (!s->first_ack && !(s->flags & SMTP_GAP)) {
+		s->first_ack = c->cur_ack;
 	}
 }
 

@@ -6,6 +6,7 @@
 #define STALL_PACKETS 64 /* of the flow while a hole stands: no reordering goes that far */
 #define STALL_LEAST 24   /* even when time has passed */
 #define UNANCHORED_PACKETS 16
+#define FAR_AHEAD (64 << 20)
 #define RST_BEHIND (1 << 16)
 #define RST_AHEAD (1 << 20)
 
@@ -275,12 +276,17 @@ static void take_payload(struct capture *c, struct flow *f, struct segment *s, i
 	if (h->flags & HALF_ANCHORED) {
 		int32_t off = (int32_t)(seq - h->next);
 		if (off < 0) {
+			uint32_t behind = h->next - seq;
 			f->retransmits++;
-			if ((uint32_t)-off >= n)
+			if (behind >= n)
 				return;
-			p -= off;
-			n -= (uint32_t)-off;
+			p += behind;
+			n -= behind;
 			seq = h->next;
+		}
+		if (off > FAR_AHEAD) {
+			f->smtp.flags |= SMTP_GAP; /* no window is that large: a lie, or more is missing than can be made good */
+			return;
 		}
 		if (off <= 0 && !h->held && !must_wait(f, dir, s->ack, s->flags)) {
 			uint32_t used = deliver(c, f, dir, p, n, s->ack, s->flags, false);

@@ -3,14 +3,12 @@
 file format, in another order, repeated, and with packets missing: then the session is the same, or says that there is a gap."""
 import json
 import os
-import random
-import struct
 import subprocess
 import sys
 import tempfile
 
 from talks import SECRETS, TALKS, b64
-from wire import ACK, FIN, LINKS, SYN, Packet, conversation, fragmented, lossy, pcap, pcapng, repeated, shuffled
+from wire import LINKS, conversation, fragmented, lossy, pcap, pcapng, repeated, shuffled
 
 AW = sys.argv[1]
 WORK = sys.argv[2] if len(sys.argv) > 2 else tempfile.mkdtemp()
@@ -29,6 +27,7 @@ def not_ok(name, why):
 def result(name, faults):
     if faults:
         not_ok(name, f"{len(faults)}: {faults[0]}")
+        print("\n".join(map(str, faults[:40])), file=sys.stderr)
     else:
         ok(name)
 
