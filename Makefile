@@ -4,7 +4,7 @@ VERSION = 0.1.0
 -include $(CONFIG)
 B ?= build
 
-PROGRAMS = abusewatchd abusewatch-collector abusewatch-probe abusewatch-analyzer abusewatch-mailer abusewatch-web abusewatch
+PROGRAMS = abusewatchd abusewatch-collector abusewatch-capture abusewatch-probe abusewatch-analyzer abusewatch-mailer abusewatch-web abusewatch
 BIN = $(PROGRAMS:%=$(B)/bin/%)
 
 all: $(BIN)
@@ -41,6 +41,8 @@ $(B)/bin/abusewatchd: $(patsubst %.c,$(B)/%.o,$(wildcard supervisor/*.c)) $(B)/a
 	$(link) $^ $(LIBS_STORE) $(LIBS_BASE)
 $(B)/bin/abusewatch-collector: $(B)/collector/main.o $(B)/collector.a $(B)/lib.a
 	$(link) $^ $(LIBS_ARCHIVE) $(LIBS_SOURCE) $(LIBS_BASE)
+$(B)/bin/abusewatch-capture: $(B)/collector/capture/main.o $(B)/capture.a $(B)/collector.a $(B)/lib.a
+	$(link) $^ $(LIBS_CAPTURE) $(LIBS_ARCHIVE) $(LIBS_BASE)
 $(B)/bin/abusewatch-analyzer: $(B)/analyzer/main.o $(B)/analyzer.a $(B)/lib.a
 	$(link) $^ $(LIBS_STORE) $(LIBS_ARCHIVE) $(LIBS_BASE)
 $(B)/bin/abusewatch-probe: $(B)/probe/main.o $(B)/probe.a $(B)/lib.a

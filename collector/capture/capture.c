@@ -138,6 +138,12 @@ void capture_sample(struct capture *c, uint32_t n)
 	c->o.sample = n;
 }
 
+void capture_kernel(struct capture *c, uint64_t packets, uint64_t drops)
+{
+	c->stats.kernel_packets = packets;
+	c->stats.kernel_drops = drops;
+}
+
 struct capture_stats capture_totals(const struct capture *c)
 {
 	struct capture_stats t = c->stats;

@@ -49,6 +49,8 @@ void capture_tick(struct capture *c, int64_t now_us);
 void capture_end(struct capture *c);
 /* From now on of 2^n new flows one is followed. */
 void capture_sample(struct capture *c, uint32_t n);
+/* What the kernel says of the interface; for the totals. */
+void capture_kernel(struct capture *c, uint64_t packets, uint64_t drops);
 struct capture_stats capture_totals(const struct capture *c);
 
 #endif
