@@ -1,11 +1,16 @@
 /* abusewatch capture: the SMTP sessions in a capture file, or on an interface, one object each. */
 #include <getopt.h>
 #include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "collector/capture/file.h"
+#include "collector/capture/live.h"
 #include "ctl/logs.h"
 #include "lib/opt.h"
+#include "lib/privileges.h"
 #include "lib/sandbox.h"
 
 static const char *const columns[] = {
@@ -21,6 +26,7 @@ struct output {
 struct options {
 	const char *file, *interface, *expression;
 	int format;
+	bool promiscuous;
 	struct capture_options capture;
 };
 
@@ -84,6 +90,61 @@ static int from_file(const struct options *o, struct capture *c, struct filter *
 	return bad ? command_fail("%s", e.text) : COMMAND_DONE;
 }
 
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number)
+{
+	(void)number;
+	interrupted = 1;
+}
+
+static int64_t wall_us(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* Until interrupted, or nobody reads any more. */
+static int follow(struct live *l, struct capture *c, struct err *e)
+{
+	struct pollfd p = { .fd = live_fd(l), .events = POLLIN };
+	uint64_t packets, drops;
+	while (!interrupted && !ferror(stdout)) {
+		(void)poll(&p, 1, 500);
+		if (live_read(l, c, e) < 0)
+			return -1;
+		capture_tick(c, wall_us());
+		(void)live_adapt(l, c);
+		live_counts(l, &packets, &drops);
+		capture_kernel(c, packets, drops);
+		fflush(stdout);
+	}
+	return 0;
+}
+
+static int from_interface(const struct options *o, struct capture *c)
+{
+	struct err e;
+	struct live_options lo = { o->interface, o->expression ? o->expression : "", o->promiscuous, &o->capture };
+	struct live *l = live_open(&lo, &e);
+	if (!l)
+		return command_fail("%s", e.text);
+	struct sandbox nothing = { .n = 0 };
+	if (privileges_drop("nobody", &e) < 0) {
+		live_close(l);
+		return command_fail("%s", e.text);
+	}
+	(void)sandbox_enter(&nothing);
+	(void)privileges_few_calls();
+	signal(SIGINT, on_signal);
+	signal(SIGTERM, on_signal);
+	int bad = follow(l, c, &e);
+	capture_end(c);
+	live_close(l);
+	return bad ? command_fail("%s: %s", o->interface, e.text) : COMMAND_DONE;
+}
+
 static int run(int argc, char **argv);
 const struct command command_capture = { "capture", "SMTP sessions out of packets", help, run };
 
@@ -98,6 +159,7 @@ static int set_one(struct options *o, int opt, const char *arg)
 		o->expression = arg;
 		o->capture.n_ports = 0;
 		return 0;
+	case 'p': o->promiscuous = true; return 0;
 	case 't': o->capture.tunnels = true; return 0;
 	case 'u': o->capture.unanswered = true; return 0;
 	case 's': o->capture.subjects = false; return 0;
@@ -118,7 +180,7 @@ static int run(int argc, char **argv)
 {
 	static const struct option all[] = {
 		{ "expression", 1, 0, 'e' }, { "tunnels", 0, 0, 't' }, { "memory", 1, 0, 'm' }, { "unanswered", 0, 0, 'u' }, { "no-subjects", 0, 0, 's' },
-		{ "format", 1, 0, 'f' }, { "statistics", 0, 0, 'S' }, { 0, 0, 0, 0 },
+		{ "format", 1, 0, 'f' }, { "statistics", 0, 0, 'S' }, { "promiscuous", 0, 0, 'p' }, { 0, 0, 0, 0 },
 	};
 	struct options o = { .format = (int)command_default_format(), .capture = capture_defaults() };
 	struct err e;
@@ -139,7 +201,7 @@ static int run(int argc, char **argv)
 		return command_misuse(&command_capture, "%s", e.text);
 	struct output out = { .rows = logs_out_new(o.format, columns, sizeof columns / sizeof *columns) };
 	struct capture *c = capture_new(&o.capture, on_session, &out);
-	int status = from_file(&o, c, filter, &out);
+	int status = o.file ? from_file(&o, c, filter, &out) : from_interface(&o, c);
 	if (show)
 		statistics(c);
 	logs_out_free(out.rows);
