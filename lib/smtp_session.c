@@ -1,7 +1,5 @@
 #include "lib/smtp_session.h"
 
-#include <stdio.h>
-
 #include "lib/arena.h"
 #include "lib/jsonw.h"
 #include "lib/wire.h"
@@ -185,11 +183,17 @@ static void put_ip(struct buf *b, const char *name, const struct ipaddr *a)
 	jsonw_field_text(b, sv_cstr(name), sv_make(text, ipaddr_text(a, text)));
 }
 
+static void put_digits(char *to, uint64_t v, int digits)
+{
+	for (int i = digits; i-- > 0; v >>= 4)
+		to[i] = "0123456789abcdef"[v & 15];
+}
+
 static void put_hex(struct buf *b, const char *name, uint64_t v, int digits)
 {
-	char text[32];
-	int n = snprintf(text, sizeof text, "%0*llx", digits, (unsigned long long)v);
-	jsonw_field_text(b, sv_cstr(name), sv_make(text, (size_t)n));
+	char text[16];
+	put_digits(text, v, digits);
+	jsonw_field_text(b, sv_cstr(name), sv_make(text, (size_t)digits));
 }
 
 static void put_rcpt(struct buf *b, const struct smtp_rcpt *r)
@@ -222,9 +226,9 @@ static void put_content(struct buf *b, const struct smtp_message *m)
 	buf_addc(b, ']');
 	if (!m->has_hash)
 		return;
-	char text[SMTP_MINHASHES * 4 + 1];
+	char text[SMTP_MINHASHES * 4];
 	for (size_t i = 0; i < SMTP_MINHASHES; i++)
-		(void)snprintf(text + 4 * i, 5, "%04x", m->hash[i]);
+		put_digits(text + 4 * i, m->hash[i], 4);
 	jsonw_field_text(b, SV("body_hash"), sv_make(text, SMTP_MINHASHES * 4));
 }
 

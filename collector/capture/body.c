@@ -6,7 +6,7 @@
 #include <emmintrin.h>
 #endif
 
-#define PRINT_BYTES 8192 /* of the text make the fingerprint */
+#define PRINT_BYTES 4096 /* of the text make the fingerprint: some hundred words */
 
 /* Index of the first line feed that is followed by ch, or n. */
 static size_t find_pair(const uint8_t *p, size_t n, char ch)
@@ -134,6 +134,28 @@ static size_t dashed_line(struct body *b, const uint8_t *p, size_t n)
 	return len + 1;
 }
 
+/* The fingerprint takes lines, so that it does not depend on where segments were cut: a part of one waits in the header's place. */
+static size_t printed(struct body *b, const uint8_t *p, size_t n)
+{
+	size_t most = HEADER_BYTES - b->header_n, look = n < most ? n : most;
+	const uint8_t *nl = memchr(p, '\n', look);
+	size_t len = nl ? (size_t)(nl - p) + 1 : look;
+	bool whole = nl || len == most;
+	b->line_start = nl != NULL;
+	if (b->header_n || !whole) {
+		append(b, p, len);
+		if (!whole)
+			return len;
+		body_print(b, (const uint8_t *)b->header, b->header_n);
+	} else {
+		body_print(b, p, len);
+	}
+	size_t took = b->header_n ? b->header_n : len;
+	b->print_left = (uint16_t)(took < b->print_left ? b->print_left - took : 0);
+	b->header_n = 0;
+	return len;
+}
+
 static size_t text(struct body *b, const uint8_t *p, size_t n)
 {
 	if (b->dashes)
@@ -144,17 +166,10 @@ static size_t text(struct body *b, const uint8_t *p, size_t n)
 		b->header_n = 0;
 		return 0;
 	}
-	size_t len;
-	if (b->print_left) {
-		const uint8_t *nl = memchr(p, '\n', n);
-		len = nl ? (size_t)(nl - p) + 1 : n;
-		size_t print = len < b->print_left ? len : b->print_left;
-		body_print(b, p, print);
-		b->print_left = (uint16_t)(b->print_left - print);
-	} else {
-		len = b->n_boundaries ? find_pair(p, n, '-') : n;
-		len += len < n;
-	}
+	if (b->print_left)
+		return printed(b, p, n);
+	size_t len = b->n_boundaries ? find_pair(p, n, '-') : n;
+	len += len < n;
 	b->line_start = p[len - 1] == '\n';
 	return len;
 }
@@ -179,6 +194,8 @@ void smtp_body_end(struct capture *c, struct flow *f)
 		return;
 	if (b->stage != BODY_TEXT)
 		flush_header(c, f, b);
+	else if (!b->dashes)
+		body_print(b, (const uint8_t *)b->header, b->header_n);
 	if (body_print_done(b))
 		note_add(c, f, &(struct note){ .type = NOTE_HASH, .of = of, .text = sv_make((const char *)b->hash, sizeof b->hash) });
 	cells_give(&c->cells, s->body);

@@ -16,8 +16,7 @@ struct body {
 	uint8_t n_boundaries;
 	uint16_t print_left, header_n, n_attachments, of; /* print_left: bytes that still go into the fingerprint */
 	uint32_t boundary[BOUNDARIES], last_name;
-	uint32_t word, words[2], word_n, shingles;
-	uint8_t url;
+	uint32_t words[2], word_n, shingles;
 	uint16_t hash[SMTP_MINHASHES];
 	char header[HEADER_BYTES];
 };
@@ -25,7 +24,7 @@ _Static_assert(sizeof(struct body) <= CELL_BYTES, "a message that is being read 
 
 /* header.c: one header is complete. */
 void body_header(struct capture *c, struct flow *f, struct body *b, struct sv header);
-/* The words of one stretch of text. */
+/* The words of one line, or of HEADER_BYTES of a long one. */
 void body_print(struct body *b, const uint8_t *p, size_t n);
 /* Makes up for hashes that no word fell on. False: too little text to compare. */
 bool body_print_done(struct body *b);

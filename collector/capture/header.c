@@ -122,11 +122,16 @@ size_t header_decode(struct sv t, char *to, size_t cap)
 
 /* -- parameters -- */
 
+static bool is_blank(char ch)
+{
+	return ch == ' ' || ch == '\t' || ch == '\r';
+}
+
 static struct sv trim(struct sv s)
 {
-	while (s.n && strchr(" \t\r", *s.p) && *s.p)
+	while (s.n && is_blank(*s.p))
 		s = sv_skip(s, 1);
-	while (s.n && s.p[s.n - 1] && strchr(" \t\r", s.p[s.n - 1]))
+	while (s.n && is_blank(s.p[s.n - 1]))
 		s.n--;
 	return s;
 }
@@ -271,72 +276,3 @@ void body_header(struct capture *c, struct flow *f, struct body *b, struct sv he
 		note_add(c, f, &n);
 }
 
-/* -- the fingerprint -- */
-
-/* Each run of three words goes to one of 32 places, where the least hash stays. */
-static void word_ends(struct body *b)
-{
-	uint32_t w = b->word;
-	b->word = 0;
-	if (!w)
-		return;
-	uint64_t h = (w * 0x9e3779b97f4a7c15ull) ^ (b->words[0] * 0xc2b2ae3d27d4eb4full) ^ (b->words[1] * 0x165667b19e3779f9ull);
-	h ^= h >> 29;
-	h *= 0xbf58476d1ce4e5b9ull;
-	h ^= h >> 32;
-	b->words[1] = b->words[0];
-	b->words[0] = w;
-	if (++b->word_n < 3)
-		return;
-	uint16_t v = (uint16_t)((h >> 8 & 0xffff) == 0xffff ? 0xfffe : h >> 8 & 0xffff);
-	uint16_t *slot = &b->hash[h & (SMTP_MINHASHES - 1)];
-	if (v < *slot)
-		*slot = v;
-	b->shingles++;
-}
-
-/* Letters make words; digits count for nothing; of an address on the web only the host counts. */
-void body_print(struct body *b, const uint8_t *p, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		uint8_t ch = p[i];
-		if (ch >= 'A' && ch <= 'Z')
-			ch |= 32;
-		if (b->url == 4) { /* the path: up to a blank or a quote */
-			if (ch > ' ' && ch != '"' && ch != '<' && ch != '>' && ch != '\'')
-				continue;
-			b->url = 0;
-		}
-		if ((ch >= 'a' && ch <= 'z') || ch >= 0x80) {
-			b->word = (b->word ? b->word : 2166136261u);
-			b->word = (b->word ^ ch) * 16777619u;
-			if (b->url < 3)
-				b->url = 0;
-			continue;
-		}
-		if (ch >= '0' && ch <= '9')
-			continue;
-		word_ends(b);
-		if (b->url == 3)
-			b->url = ch == '/' ? 4 : ch == '.' || ch == '-' || ch == ':' ? 3 : 0;
-		else
-			b->url = ch == ':' ? 1 : ch == '/' && b->url ? (uint8_t)(b->url + 1) : 0;
-	}
-}
-
-bool body_print_done(struct body *b)
-{
-	word_ends(b);
-	if (b->shingles < 8)
-		return false;
-	for (size_t i = 0; i < SMTP_MINHASHES; i++) { /* an empty place borrows from the next */
-		size_t j = i;
-		while (b->hash[j] == 0xffff)
-			j = (j + 1) % SMTP_MINHASHES;
-		if (j != i)
-			b->hash[i] = (uint16_t)(b->hash[j] ^ (uint16_t)((j - i) % SMTP_MINHASHES * 0x1357u));
-		if (b->hash[i] == 0xffff)
-			b->hash[i] = 0xfffe;
-	}
-	return true;
-}

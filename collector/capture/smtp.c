@@ -131,6 +131,8 @@ static enum smtp_verb verb_of(struct sv line)
 		{ "AUTH", SMTP_VERB_AUTH }, { "STARTTLS", SMTP_VERB_STARTTLS }, { "X-ANONYM", SMTP_VERB_STARTTLS }, { "QUIT", SMTP_VERB_QUIT }, { "HELP", SMTP_VERB_HELP },
 	};
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+		if (!line.n || ((line.p[0] ^ words[i].word[0]) & ~32))
+			continue;
 		size_t n = strlen(words[i].word);
 		if (starts_folded(line, words[i].word) && (line.n == n || line.p[n] == ' ' || line.p[n] == '\t' || line.p[n] == ':' || words[i].word[0] == 'X'))
 			return words[i].verb;

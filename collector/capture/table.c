@@ -11,6 +11,7 @@
 
 #define NEW_FLOWS 16384u     /* that sent a SYN and nothing more: a flood of them displaces only its own kind */
 #define CLOSING_US 2000000   /* after both sides' ends: what comes late still counts */
+#define CLOSING_FLOWS 1024u  /* that wait for it; no reordering goes that far */
 
 struct capture_options capture_defaults(void)
 {
@@ -228,7 +229,7 @@ void flow_expire(struct capture *c)
 		while (c->list[i].head) {
 			struct flow *f = flow_at(c, c->list[i].head);
 			int64_t since = i == LIST_CLOSING ? f->closed_us : f->last_us;
-			if (c->now_us - since <= limit[i])
+			if (c->now_us - since <= limit[i] && (i != LIST_CLOSING || c->list[i].n <= CLOSING_FLOWS))
 				break;
 			flow_end(c, f, i == LIST_CLOSING ? (enum smtp_end)f->end : SMTP_END_TIMEOUT);
 		}
