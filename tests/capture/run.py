@@ -3,12 +3,14 @@
 file format, in another order, repeated, and with packets missing: then the session is the same, or says that there is a gap."""
 import json
 import os
+import random
+import struct
 import subprocess
 import sys
 import tempfile
 
 from talks import SECRETS, TALKS, b64
-from wire import LINKS, conversation, fragmented, lossy, pcap, pcapng, repeated, shuffled
+from wire import LINKS, conversation, fragmented, lossy, pcap, pcapng, repeated, shuffled, with_time
 
 AW = sys.argv[1]
 WORK = sys.argv[2] if len(sys.argv) > 2 else tempfile.mkdtemp()
@@ -200,6 +202,86 @@ def passwords():
     result("no password in what is printed", faults)
 
 
+def failing(name, data, want, *options):
+    """A capture that is damaged: exit 1, a sentence with the file's name, and what came before."""
+    path = os.path.join(WORK, "bad.pcap")
+    with open(path, "wb") as f:
+        f.write(data)
+    r = subprocess.run([AW, "capture", "-r", path, "--format", "ndjson", *options], capture_output=True, timeout=60)
+    said, n = r.stderr.decode(), len(r.stdout.splitlines())
+    good = r.returncode == 1 and said.startswith(f"abusewatch: {path}: ") and said.count("\n") == 1 and n == want
+    result(f"capture of {name}", [] if good else [f"exit {r.returncode}, {n} sessions: {said}"])
+
+
+def hostile():
+    packets = conversation(TALKS["one message"][0])
+    whole, ng = pcap(packets), pcapng(packets)
+    failing("an empty file", b"", 0)
+    failing("a text file", b"From nobody\n" * 20, 0)
+    failing("a truncated file", whole[:-5], 1)
+    failing("a file cut in a packet's header", whole[:24 + 7], 0)
+    failing("an absurd length", whole + struct.pack("<IIII", 1, 1, 1 << 30, 1 << 30), 1)
+    failing("an unknown link type", whole[:20] + struct.pack("<I", 147) + whole[24:], 0)
+    failing("a truncated pcapng", ng[:-5], 1)
+    failing("a pcapng block of no length", ng + struct.pack("<III", 6, 4, 4), 1)
+    failing("a pcapng packet of no interface", ng + struct.pack("<IIIIIIII", 6, 32, 9, 0, 0, 0, 0, 32), 1)
+    failing("a damaged gzip", subprocess.run(["gzip", "-c"], input=whole, capture_output=True, check=True).stdout[:-20], 1)
+    r = subprocess.run([AW, "capture", "-r", "/nonexistent/x.pcap"], capture_output=True, text=True)
+    result("capture of no file", [] if r.returncode == 1 and "/nonexistent/x.pcap" in r.stderr else [r])
+    for words in ([], ["-r", "a", "-i", "b"], ["-r", "a", "--expression", "not a filter ("], ["-r", "a", "--format", "x"], ["-r", "a", "b"], ["-r", "a", "--memory", "1"]):
+        r = subprocess.run([AW, "capture", *words], capture_output=True, text=True)
+        result(f"capture {' '.join(words) or 'without a word'} is wrong use", [] if r.returncode == 2 and r.stderr.startswith("abusewatch: ") else [r])
+    rnd = random.Random(7)
+    faults = []
+    for seed in range(40):  # bits that tip over in the packets themselves
+        bad = bytearray(whole)
+        for _ in range(30):
+            bad[rnd.randrange(40, len(bad))] ^= 1 << rnd.randrange(8)
+        r = subprocess.run([AW, "capture", "-r", "-"], input=bytes(bad), capture_output=True, timeout=60)
+        if r.returncode not in (0, 1):
+            faults.append(f"exit {r.returncode}")
+    result("capture of damaged packets", faults)
+
+
+def statistics_of(data, *options):
+    path = os.path.join(WORK, "s.pcap")
+    with open(path, "wb") as f:
+        f.write(data)
+    r = subprocess.run([AW, "capture", "-r", path, "--format", "ndjson", "--statistics", *options], capture_output=True, text=True, check=True)
+    return [json.loads(l) for l in r.stdout.splitlines()], {k: int(v) for k, v in (l.split() for l in r.stderr.splitlines())}
+
+
+def floods():
+    """Half-open floods, more sessions than there is memory for, and lies about sequence numbers."""
+    talk = conversation(TALKS["one message"][0], step=0.5)
+    syns = [conversation([], client=f"198.18.{i >> 8 & 255}.{i & 255}", cport=1024 + i % 60000, at=1700000000.5 + i / 10000)[0] for i in range(60000)]
+    got, stats = statistics_of(pcap(sorted(talk + syns, key=lambda p: p.at)))
+    good = len(got) == 1 and not got[0]["gap"] and stats["memory_peak_bytes"] < 10 << 20 and stats["unanswered"] >= 59990
+    result("capture in a flood of SYNs keeps its session", [] if good else [len(got), stats])
+    many = []
+    for i in range(6000):
+        many += conversation(TALKS["one message"][0][:-3], client=f"198.18.{i >> 8}.{i & 255}", cport=2000 + i, at=1700000000 + i / 1000, end=None)
+    got, stats = statistics_of(pcap(sorted(many, key=lambda p: p.at)), "--memory", "2M")
+    wrong = [s for s in got if not s["gap"] and not s["quit"]]
+    good = stats["evicted"] > 1000 and stats["memory_peak_bytes"] <= 2 << 20 and len(got) == 6000 and all(s.get("evicted") or s["gap"] for s in got)
+    result(f"capture with too little memory ends the quietest ({stats['evicted']}) and says so", [] if good else [len(got), wrong[:1], stats])
+    liar = conversation(TALKS["one message"][0])
+    lies = [with_time(p, p.at) for p in liar]
+    for p in liar[5:12]:
+        far = with_time(p, p.at + 0.0001)
+        far.seq = (far.seq + (1 << 28)) & 0xffffffff
+        far.payload = b"QUIT\r\n"
+        lies.append(far)
+    got, stats = statistics_of(pcap(sorted(lies, key=lambda p: p.at)))
+    good = len(got) == 1 and got[0]["gap"] and got[0]["messages"] == capture(pcap(liar))[0]["messages"]
+    result("capture does not follow a lie about sequence numbers", [] if good else [got])
+    second = with_time(liar[5], liar[5].at + 0.00001)
+    second.payload = b"EHLO somebody.else\r\n"[:len(second.payload)]
+    held = liar[:4] + [second] + liar[4:]
+    got = capture(pcap(held))
+    result("capture: the first of two versions wins", [] if len(got) == 1 and got[0]["helo"].startswith("somebody") else [got])
+
+
 def main():
     sys.stdout.reconfigure(line_buffering=True)
     sessions = whole()
@@ -210,6 +292,8 @@ def main():
     loss()
     one_sided()
     passwords()
+    hostile()
+    floods()
 
 
 main()
