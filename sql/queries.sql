@@ -557,7 +557,7 @@ DELETE FROM dialogue WHERE at_us < :before
 -- name: web_dialogues
 SELECT at_us, peer, helo, sender, banner, refusal, messages, taken_messages, recipients, taken,
   (flags & 1) <> 0 AS early, (flags & 4) <> 0 AS gap, (flags & 64) <> 0 AS tls, (flags & 1048576) <> 0 AS unanswered, (flags & 2097152) <> 0 AS closed
-FROM dialogue WHERE kind = :kind AND id = :id ORDER BY at_us DESC, port DESC
+FROM dialogue WHERE kind = :kind AND id = :id ORDER BY at_us DESC, port DESC LIMIT 24
 -- name: web_dialogue_helos
 SELECT helo, count(*) AS sessions, max(at_us) AS last_us FROM dialogue WHERE kind = :kind AND id = :id AND helo <> '' GROUP BY helo ORDER BY 2 DESC, 1 LIMIT 20
 -- name: web_dialogue_refusals
