@@ -4,7 +4,7 @@ VERSION = 0.1.0
 -include $(CONFIG)
 B ?= build
 
-PROGRAMS = abusewatchd abusewatch-collector abusewatch-probe abusewatch-analyzer abusewatch-mailer abusewatch-web abusewatch
+PROGRAMS = abusewatchd abusewatch-collector abusewatch-capture abusewatch-probe abusewatch-analyzer abusewatch-mailer abusewatch-web abusewatch
 BIN = $(PROGRAMS:%=$(B)/bin/%)
 
 all: $(BIN)
@@ -18,6 +18,7 @@ objects = $(patsubst %.c,$(B)/%.o,$(filter-out %/main.c,$(wildcard $(1))))
 LIB_O = $(call objects,lib/*.c) $(B)/gen/zones.o
 FORMAT_SOURCES = collector/mta/*.c $(foreach f,postfix exim sendmail opensmtpd dovecot exchange filter qmail haraka courier,collector/$(f)/*.c)
 COLLECTOR_O = $(call objects,collector/*.c collector/source/*.c collector/framing/*.c $(FORMAT_SOURCES)) $(B)/gen/sources.o $(B)/gen/formats.o $(B)/gen/framings.o
+CAPTURE_O = $(call objects,collector/capture/*.c)
 ANALYZER_O = $(call objects,analyzer/*.c analyzer/detect/*.c analyzer/policy/*.c) $(B)/gen/detectors.o $(B)/gen/policies.o $(B)/gen/sql.o $(B)/gen/tables.o
 PROBE_O = $(call objects,probe/*.c)
 REPORT_O = $(call objects,report/*.c) $(B)/gen/letters.o
@@ -26,6 +27,7 @@ CTL_O = $(call objects,ctl/*.c ctl/cmd/*.c) $(B)/gen/commands.o
 
 $(B)/lib.a: $(LIB_O)
 $(B)/collector.a: $(COLLECTOR_O)
+$(B)/capture.a: $(CAPTURE_O)
 $(B)/analyzer.a: $(ANALYZER_O)
 $(B)/probe.a: $(PROBE_O)
 $(B)/report.a: $(REPORT_O)
@@ -39,6 +41,8 @@ $(B)/bin/abusewatchd: $(patsubst %.c,$(B)/%.o,$(wildcard supervisor/*.c)) $(B)/a
 	$(link) $^ $(LIBS_STORE) $(LIBS_BASE)
 $(B)/bin/abusewatch-collector: $(B)/collector/main.o $(B)/collector.a $(B)/lib.a
 	$(link) $^ $(LIBS_ARCHIVE) $(LIBS_SOURCE) $(LIBS_BASE)
+$(B)/bin/abusewatch-capture: $(B)/collector/capture/main.o $(B)/capture.a $(B)/collector.a $(B)/lib.a
+	$(link) $^ $(LIBS_CAPTURE) $(LIBS_ARCHIVE) $(LIBS_BASE)
 $(B)/bin/abusewatch-analyzer: $(B)/analyzer/main.o $(B)/analyzer.a $(B)/lib.a
 	$(link) $^ $(LIBS_STORE) $(LIBS_ARCHIVE) $(LIBS_BASE)
 $(B)/bin/abusewatch-probe: $(B)/probe/main.o $(B)/probe.a $(B)/lib.a
@@ -47,8 +51,8 @@ $(B)/bin/abusewatch-mailer: $(B)/report/main.o $(B)/report.a $(B)/analyzer.a $(B
 	$(link) $^ $(LIBS_MAIL) $(LIBS_STORE) $(LIBS_ARCHIVE) $(LIBS_BASE)
 $(B)/bin/abusewatch-web: $(B)/web/main.o $(B)/web.a $(B)/probe.a $(B)/report.a $(B)/analyzer.a $(B)/lib.a
 	$(link) $^ $(LIBS_WEB) $(LIBS_MAIL) $(LIBS_STORE) $(LIBS_ARCHIVE) $(LIBS_BASE)
-$(B)/bin/abusewatch: $(B)/ctl/main.o $(CTL_O) $(B)/probe.a $(B)/report.a $(B)/analyzer.a $(B)/collector.a $(B)/lib.a
-	$(link) $^ $(LIBS_PROBE) $(LIBS_MAIL) $(LIBS_STORE) $(LIBS_ARCHIVE) $(LIBS_SOURCE) $(LIBS_BASE)
+$(B)/bin/abusewatch: $(B)/ctl/main.o $(CTL_O) $(B)/probe.a $(B)/report.a $(B)/analyzer.a $(B)/capture.a $(B)/collector.a $(B)/lib.a
+	$(link) $^ $(LIBS_PROBE) $(LIBS_CAPTURE) $(LIBS_MAIL) $(LIBS_STORE) $(LIBS_ARCHIVE) $(LIBS_SOURCE) $(LIBS_BASE)
 
 $(B)/%.o: %.c $(CONFIG) | $(B)/gen/sql.h
 	@mkdir -p $(@D)

@@ -99,3 +99,34 @@ size_t attribute_egress(struct judge *j, const struct txn *t, bool quiet, bool *
 	}
 	return n;
 }
+
+static struct principal *host(struct judge *j, const struct ipaddr *ip, int64_t at_us)
+{
+	char text[48];
+	return judge_principal(j, PRINCIPAL_HOST, sv_make(text, ipaddr_text(ip, text)), at_us);
+}
+
+/* A stranger without login gave it mail for a domain that is none of ours. */
+static bool takes_for_others(const struct judge *j, const struct smtp_session *s)
+{
+	if (s->flags & SMTP_AUTH_OK)
+		return false;
+	for (size_t i = 0; i < s->n_messages; i++)
+		for (size_t k = 0; s->message[i].accepted && k < s->message[i].n_rcpt; k++) {
+			const struct smtp_rcpt *r = &s->message[i].rcpt[k];
+			if (r->code / 100 == 2 && sv_domain(r->recipient).n && !enrich_is_local_domain(j->enrich, sv_domain(r->recipient)))
+				return true;
+		}
+	return false;
+}
+
+struct principal *attribute_session(struct judge *j, const struct smtp_session *s, bool *ret_inbound)
+{
+	bool from_us = enrich_is_own_network(j->enrich, &s->client), to_us = enrich_is_own_network(j->enrich, &s->server);
+	const struct ipaddr *ours = from_us ? &s->client : &s->server;
+	*ret_inbound = !from_us;
+	/* Between two of ours: a customer's use of a server of ours, which has a log. */
+	if (from_us == to_us || ipaddr_is_loopback(ours) || enrich_is_egress(j->enrich, ours) || enrich_is_mail_server(j->enrich, ours))
+		return NULL;
+	return from_us || takes_for_others(j, s) ? host(j, ours, j->site->now_us) : NULL;
+}

@@ -27,6 +27,8 @@ struct detector {
 	void (*fact)(struct judge *j, struct principal *p, void *state, const void *opt, const struct fact_view *f);
 	/* What DNS block lists say changed (analyzer/listing.h). May be NULL. */
 	void (*listing)(struct judge *j, struct principal *p, void *state, const void *opt, const struct listing_view *v);
+	/* A captured SMTP session of p. May be NULL. */
+	void (*session)(struct judge *j, struct principal *p, void *state, const void *opt, const struct session_view *v);
 	/* Event time came to another hour; for what is due without an event. May be NULL. */
 	void (*hour)(struct judge *j, const void *opt, int64_t now_us);
 	/* Evidence now, decayed and capped, 1/4096 nat. others: sum of the groups other than its own, for guards. */

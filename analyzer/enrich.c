@@ -353,6 +353,11 @@ bool enrich_is_own_network(const struct enrich *e, const struct ipaddr *ip)
 	return prefix_table_find(&e->conf->networks, ip) != NULL;
 }
 
+bool enrich_is_mail_server(const struct enrich *e, const struct ipaddr *ip)
+{
+	return prefix_table_find(&e->conf->mail_servers, ip) != NULL;
+}
+
 bool enrich_is_egress(const struct enrich *e, const struct ipaddr *ip)
 {
 	return prefix_table_find(&e->conf->egress, ip) != NULL;

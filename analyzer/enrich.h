@@ -30,6 +30,8 @@ bool enrich_contact(const struct enrich *e, const char *customer, const char **r
 
 struct geo enrich_geo(struct enrich *e, const struct ipaddr *ip);
 bool enrich_is_own_network(const struct enrich *e, const struct ipaddr *ip);
+/* A mail server of a customer, as the config declares it. */
+bool enrich_is_mail_server(const struct enrich *e, const struct ipaddr *ip);
 bool enrich_is_egress(const struct enrich *e, const struct ipaddr *ip);
 /* A local, relay or backup domain of ours. */
 bool enrich_is_local_domain(const struct enrich *e, struct sv domain);

@@ -55,6 +55,44 @@ static int on_record(struct ingest *in, struct store_input *input, struct sv pay
 	return 0;
 }
 
+static int on_session(struct ingest *in, struct store_input *input, struct sv payload, struct err *e)
+{
+	struct smtp_session s;
+	arena_reset(&in->arena);
+	if (obs_get_session(payload, &in->arena, &s, e) < 0)
+		return -1;
+	if (s.seq <= input->applied_seq)
+		return 0;
+	judge_session(in->judge, &s);
+	input->applied_seq = s.seq;
+	if (s.last_us > input->last_event_us)
+		input->last_event_us = s.last_us;
+	return 0;
+}
+
+static void put_total(void *ctx, struct sv name, uint64_t value)
+{
+	jsonw_field_int(ctx, name, (int64_t)(value & INT64_MAX));
+}
+
+static int on_capture(struct store_input *input, struct sv payload, struct err *e)
+{
+	struct sv path;
+	struct buf text = { 0 };
+	buf_addc(&text, '{');
+	int bad = obs_get_capture(payload, put_total, &text, &path, e);
+	jsonw_field_bool(&text, SV("capture"), true);
+	buf_addc(&text, '}');
+	if (!bad) {
+		buf_clear(&input->counters);
+		buf_addsv(&input->counters, buf_sv(&text));
+		free(input->path);
+		input->path = xsvdup(path);
+	}
+	buf_fini(&text);
+	return bad;
+}
+
 static int on_snapshot(struct store_input *input, struct sv payload, struct err *e)
 {
 	uint64_t seq;
@@ -131,6 +169,8 @@ int ingest_frame(struct ingest *in, struct ingest_source *src, enum obs_type typ
 	switch (type) {
 	case OBS_TXN: return on_txn(in, src->input, payload, e);
 	case OBS_RECORD: return on_record(in, src->input, payload, e);
+	case OBS_SESSION: return on_session(in, src->input, payload, e);
+	case OBS_CAPTURE: return on_capture(src->input, payload, e);
 	case OBS_SNAPSHOT: return on_snapshot(src->input, payload, e);
 	case OBS_COUNTERS: return on_counters(src->input, payload, e);
 	case OBS_SHAPE:

@@ -6,6 +6,7 @@
 #include "analyzer/asked.h"
 #include "analyzer/budget.h"
 #include "analyzer/backup.h"
+#include "analyzer/dialogues.h"
 #include "analyzer/fusion.h"
 #include "analyzer/judge_int.h"
 #include "analyzer/listing.h"
@@ -80,6 +81,7 @@ void judge_free(struct judge *j)
 	backup_free(j->backup);
 	policy_free(j->policy);
 	listing_free(j->listing);
+	dialogues_fini(&j->dialogues);
 	buf_fini(&j->ended_days);
 	reply_table_free(j->replies);
 	arena_fini(&j->scratch);
@@ -418,4 +420,47 @@ void judge_listing(struct judge *j, struct principal *p, const struct listing_vi
 	/* Of an address of p the answer is shown also while a cap hides its weight: it comes once. */
 	if (!v->target && p->suspicion && p->suspicion->lines_added == lines)
 		suspicion_add_line(p->suspicion, v->at_us, told, v->line);
+}
+
+/* --- captured sessions -------------------------------------------------------------------------------------------- */
+
+/* What a case about it would show. */
+static void gather_session(struct principal *p, const struct session_view *v)
+{
+	struct suspicion *s = p->suspicion;
+	s->messages += v->session->n_messages;
+	s->recipients += v->n_rcpt;
+	for (size_t i = 0; i < v->session->n_messages; i++)
+		for (size_t k = 0; k < v->session->message[i].n_rcpt && k < 16; k++) {
+			const struct smtp_rcpt *r = &v->session->message[i].rcpt[k];
+			if (sv_domain(r->recipient).n && r->code)
+				suspicion_add_domain(s, sv_domain(r->recipient), r->code >= 500);
+		}
+}
+
+void judge_session(struct judge *j, const struct smtp_session *s)
+{
+	bool inbound;
+	int32_t before[64];
+	struct walk_trace trace;
+	struct session_view v;
+	arena_reset(&j->scratch);
+	tick(j, s->last_us);
+	struct principal *p = attribute_session(j, s, &inbound);
+	if (!p)
+		return;
+	view_session(j, p, s, inbound, &v);
+	tally_session(j, p, &v);
+	dialogues_note(j, p, &v);
+	score_before(j, p, v.at_us, before);
+	begin_trace(&trace);
+	for (size_t d = 0; d < detector_count(); d++) {
+		const struct detector *x = detector_registry[d];
+		trace.detector = (uint8_t)d;
+		if (x->session && (x->kinds >> p->kind & 1))
+			x->session(j, p, judge_slab(j, p, d), judge_options(j, d), &v);
+	}
+	judge_after(j, p, NULL, "session", before, v.line, v.at_us);
+	if (p->suspicion)
+		gather_session(p, &v);
 }

@@ -13,6 +13,7 @@
 #include "lib/arena.h"
 #include "lib/obs.h"
 #include "lib/principal.h"
+#include "lib/smtp_session.h"
 #include "lib/times.h"
 
 struct acase;
@@ -86,6 +87,24 @@ struct fact_view {
 	struct place place;
 };
 
+/* How a client calls itself. */
+enum helo_class { HELO_NONE, HELO_NAME, HELO_SHORT, HELO_LITERAL, HELO_ADDRESS, HELO_LOCALHOST, HELO_DYNAMIC, HELO_PEER };
+
+/* A session out of captured packets. p is its client, or, when inbound, its server. */
+struct session_view {
+	const struct smtp_session *session;
+	int64_t at_us;
+	bool inbound;
+	struct place peer;    /* the other end */
+	uint8_t helo;         /* enum helo_class */
+	uint64_t helo_org;    /* hash of the organisational domain that it names, or of the text */
+	uint32_t n_rcpt, n_taken, n_refused, n_later; /* recipients by what the server said */
+	uint32_t n_messages_taken;
+	bool null_sender;     /* and nothing else */
+	bool failed;          /* it is sure that nothing was delivered, and not only for now */
+	struct sv line;       /* the session in one line, as evidence; in the scratch arena */
+};
+
 struct message_view {
 	const struct txn *txn;
 	int64_t at_us;
@@ -135,6 +154,9 @@ struct judge_store {
 	int64_t (*recent_case)(void *ctx, const struct principal *p, int64_t since_us);
 };
 
+struct dialogues_of;
+struct dialogues { struct dialogues_of **v; size_t n, cap; uint32_t *slot; size_t n_slots; }; /* analyzer/dialogues.h */
+
 struct judge {
 	const struct conf *conf;
 	struct enrich *enrich;
@@ -159,6 +181,7 @@ struct judge {
 	uint32_t inventory;             /* how often the inventory was read: principals' customers are looked up anew after that */
 	struct rollup *rollup;
 	struct backup *backup;          /* the domains whose second MX we are */
+	struct dialogues dialogues;     /* captured sessions that wait for the commit, for showing */
 	struct policy *policy;          /* findings, beside the cases */
 	struct listing *listing;        /* what DNS block lists say of our own addresses, customers' servers and domains */
 	struct buf ended_days;          /* rows of principal_day that wait for the commit: kind, id, day, bytes (lib/wire.h) */
@@ -180,6 +203,8 @@ void judge_record(struct judge *j, const struct record *r, struct sv line);
 
 /* What lists say of p changed, or how near it is to being listed, or an address that it wrote from is listed (analyzer/listing.h). */
 void judge_listing(struct judge *j, struct principal *p, const struct listing_view *v);
+/* One SMTP session that was captured. */
+void judge_session(struct judge *j, const struct smtp_session *s);
 
 /* Finds or loads or makes. Never NULL. */
 struct principal *judge_principal(struct judge *j, enum principal_kind kind, struct sv id, int64_t at_us);

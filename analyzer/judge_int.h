@@ -26,9 +26,14 @@ void view_place(struct judge *j, const struct principal *p, struct sv client_ip,
 /* p writes to people it knows from there: if nothing speaks against it now, that is home later on. */
 void view_remember_place(struct judge *j, const struct principal *p, const struct place *at);
 
+/* view_session.c: the same of a captured session. */
+void view_session(struct judge *j, const struct principal *p, const struct smtp_session *s, bool inbound, struct session_view *ret_v);
+
 /* attribute.c: NULL when it is nobody's: mail from outside, bounces, forwards. */
 struct principal *attribute_txn(struct judge *j, const struct txn *t);
 struct principal *attribute_record(struct judge *j, const struct record *r);
+/* Whose session it is: a client of ours that talks to the world, or (*ret_inbound) a server of ours that a stranger made take mail for others. */
+struct principal *attribute_session(struct judge *j, const struct smtp_session *s, bool *ret_inbound);
 /* Our own outgoing addresses that a message speaks about: the one a refusal names, or all (there are few) that it may have left through.
  * ret_refused: a receiver refused it because of the address. */
 #define ATTRIBUTE_EGRESS_MAX 8
@@ -42,6 +47,7 @@ void attribute_received(struct judge *j, const struct txn *t);
 /* tally.c: p may be NULL. */
 void tally_txn(struct judge *j, struct principal *p, const struct txn *t);
 void tally_principal(struct judge *j, struct principal *p, const struct message_view *m);
+void tally_session(struct judge *j, struct principal *p, const struct session_view *v);
 void tally_hours(struct judge *j, struct principal *p, const struct rollup_row *more);
 
 #endif

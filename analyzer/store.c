@@ -12,6 +12,7 @@
 #include "analyzer/detector.h"
 #include "analyzer/backup.h"
 #include "analyzer/listing_int.h"
+#include "analyzer/dialogues.h"
 #include "analyzer/policy.h"
 #include "analyzer/rollup.h"
 #include "lib/msg.h"
@@ -402,7 +403,7 @@ static int write_input(struct store *s, const struct store_input *in, struct err
 static int write_all(struct store *s, struct judge *j, struct err *e)
 {
 	int bad = archive_flush(s->archive, e) || write_principals(s, j, e) || write_days(s, j, e) || write_rollup(s, j->rollup, e) || write_hour(s, j->rollup, e) ||
-	          store_backup_write(s, j, e) || store_policy_write(s, j, e) || store_listing_write(s, j, e);
+	          store_backup_write(s, j, e) || store_policy_write(s, j, e) || store_listing_write(s, j, e) || store_dialogues_write(s, j, e);
 	for (size_t i = 0; i < j->n_cases && !bad; i++)
 		if (j->cases[i]->dirty)
 			bad = store_case_write(s, j, j->cases[i], e);
@@ -465,6 +466,7 @@ static void all_clean(struct store *s, struct judge *j)
 	backup_committed(j->backup);
 	policy_committed(j->policy, j->site->now_us);
 	listing_committed(j->listing);
+	dialogues_clear(&j->dialogues);
 	buf_clear(&j->ended_days);
 	for (size_t i = j->n_cases; i-- > 0;) {
 		clean_case(j->cases[i]);
@@ -511,7 +513,7 @@ int store_retention(struct store *s, const struct conf *conf, int64_t now_us, st
 	if (db_exec(&s->db, "BEGIN IMMEDIATE", e) < 0)
 		return -1;
 	int bad = archive_drop_before(s->archive, message_day, e);
-	static const enum query by_time[] = { Q_VOLUME_DROP, Q_PRINCIPAL_HOUR_DROP, Q_RECEIVER_HOUR_DROP };
+	static const enum query by_time[] = { Q_VOLUME_DROP, Q_PRINCIPAL_HOUR_DROP, Q_RECEIVER_HOUR_DROP, Q_DIALOGUE_DROP };
 	for (size_t i = 0; i < sizeof by_time / sizeof *by_time && !bad; i++)
 		bad = db_run(&s->db, e, by_time[i], "i", message_day * US_PER_DAY);
 	if (!bad)

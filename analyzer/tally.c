@@ -89,3 +89,20 @@ void tally_principal(struct judge *j, struct principal *p, const struct message_
 	p->utc_offset_s = m->txn->utc_offset_s;
 	judge_touch(j, p);
 }
+
+void tally_session(struct judge *j, struct principal *p, const struct session_view *v)
+{
+	struct rollup_row w = { 0 };
+	if (!v->inbound) {
+		w.n[ROLLUP_MESSAGES] = v->n_messages_taken;
+		w.n[ROLLUP_RECIPIENTS] = v->n_taken + v->n_refused;
+		w.n[ROLLUP_SENT] = v->n_taken;
+		w.n[ROLLUP_REFUSED] = v->n_refused;
+		p->messages += v->n_messages_taken;
+		p->recipients += v->n_taken + v->n_refused;
+		tally_hours(j, p, &w);
+	}
+	if (v->at_us > p->last_us)
+		p->last_us = v->at_us;
+	judge_touch(j, p);
+}

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "analyzer/ingest.h"
+#include "collector/capture/feed.h"
 #include "collector/collector.h"
 #include "ctl/command.h"
 #include "ctl/listings.h"
@@ -119,7 +120,8 @@ static int take(struct run *im, struct err *e)
 	return bad ? bad : ingest_commit(&im->ingest, e);
 }
 
-static pid_t start_reader(const struct conf *conf, char **files, size_t n, struct blocks *blocks, int *ret_fd, struct err *e)
+/* captures: the one file is a capture. */
+static pid_t start_reader(const struct conf *conf, bool captures, char **files, size_t n, struct blocks *blocks, int *ret_fd, struct err *e)
 {
 	int pair[2];
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
@@ -136,7 +138,7 @@ static pid_t start_reader(const struct conf *conf, char **files, size_t n, struc
 		struct sandbox fence = { .n = 0 };
 		sandbox_allow(&fence, "/", false);
 		(void)sandbox_enter(&fence);
-		int bad = collector_import(conf, files, n, pair[1], blocks, &why);
+		int bad = captures ? capture_import(conf, files[0], pair[1], blocks, &why) : collector_import(conf, files, n, pair[1], blocks, &why);
 		if (bad)
 			(void)command_fail("%s", why.text);
 		_exit(bad ? COMMAND_FAILED : COMMAND_DONE);
@@ -146,10 +148,12 @@ static pid_t start_reader(const struct conf *conf, char **files, size_t n, struc
 	return pid;
 }
 
-static int run_into(struct run *im, const struct conf *conf, char **files, size_t n, struct err *e)
+static int run_reader(struct run *im, const struct conf *conf, bool captures, char **files, size_t n, struct err *e)
 {
 	int status = 0;
-	pid_t pid = blocks_init(&im->blocks, e) < 0 ? -1 : start_reader(conf, files, n, &im->blocks, &im->fd, e);
+	im->source = (struct ingest_source){ 0 };
+	buf_clear(&im->in);
+	pid_t pid = blocks_init(&im->blocks, e) < 0 ? -1 : start_reader(conf, captures, files, n, &im->blocks, &im->fd, e);
 	if (pid < 0)
 		return -1;
 	int bad = take(im, e);
@@ -161,6 +165,24 @@ static int run_into(struct run *im, const struct conf *conf, char **files, size_
 		e->text[0] = 0; /* it has said why */
 		return -1;
 	}
+	return bad;
+}
+
+/* The logs together, in the order of their times; then each capture. */
+static int run_into(struct run *im, const struct conf *conf, char **files, size_t n, struct err *e)
+{
+	char **logs = xcalloc(n + 1, sizeof(char *));
+	size_t n_logs = 0;
+	int bad = 0;
+	for (size_t i = 0; i < n; i++)
+		if (!capture_is_file(files[i]))
+			logs[n_logs++] = files[i];
+	if (n_logs)
+		bad = run_reader(im, conf, false, logs, n_logs, e);
+	for (size_t i = 0; i < n && !bad; i++)
+		if (capture_is_file(files[i]))
+			bad = run_reader(im, conf, true, &files[i], 1, e);
+	free(logs);
 	return bad;
 }
 

@@ -197,6 +197,19 @@ static void fill_sources(struct reader *r)
 	}
 }
 
+static void fill_captures(struct reader *r)
+{
+	struct conf *c = r->c;
+	c->n_capture = cfg_size(r->cfg, "capture");
+	c->capture = xcalloc(c->n_capture + 1, sizeof *c->capture);
+	for (size_t i = 0; i < c->n_capture; i++) {
+		cfg_t *sec = cfg_getnsec(r->cfg, "capture", (unsigned)i);
+		c->capture[i].name = xstrdup(cfg_title(sec));
+		c->capture[i].line = line_of(&r->scan, "capture", cfg_title(sec));
+		fill(r, sec, "capture", &c->capture[i]);
+	}
+}
+
 static void add_rows(struct conf *c, const char *name, const struct conf_owner *o, enum customer_kind kind, const struct conf_list *l)
 {
 	c->customer = xrealloc(c->customer, (c->n_customer + l->n + 1) * sizeof *c->customer);
@@ -307,6 +320,7 @@ static void fill_derived(struct reader *r)
 	buf_fini(&b);
 	prefix_table_seal(&c->networks);
 	prefix_table_seal(&c->egress);
+	prefix_table_seal(&c->mail_servers);
 }
 
 static void load_customers(struct reader *r)
@@ -332,6 +346,7 @@ static void fill_all(struct reader *r)
 		if (!s->titled)
 			fill(r, cfg_getsec(r->cfg, s->name), s->name, c);
 	fill_sources(r);
+	fill_captures(r);
 	fill_customers(r);
 	fill_rules(r, "detector");
 	fill_rules(r, "policy");
@@ -443,6 +458,11 @@ void conf_free(struct conf *c)
 		free(c->backup[i].domain);
 		free(c->backup[i].primary);
 	}
+	for (size_t i = 0; i < c->n_capture; i++) {
+		free_keys("capture", &c->capture[i]);
+		free(c->capture[i].name);
+	}
+	free(c->capture);
 	for (size_t i = 0; i < c->n_rule; i++)
 		free_rule(&c->rule[i]);
 	conf_customers_free(c->customer, c->n_customer);

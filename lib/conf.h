@@ -21,6 +21,16 @@ struct conf_source {
 	int line;     /* where it stands in the file */
 };
 
+/* Packets to be followed: section `capture "NAME"`. */
+struct conf_capture {
+	char *name, *interface;
+	char *expression;      /* "": the ports */
+	char *ports;           /* "25 465 587" */
+	bool promiscuous, tunnels, subjects;
+	int64_t memory_bytes;
+	int line;
+};
+
 struct conf_backup { char *domain, *primary; };
 
 /* One row of the inventory: customer,contact,language,kind,value. */
@@ -79,6 +89,8 @@ struct conf {
 	char *customers_path;
 	struct conf_list local_domains, relay_domains, geo;
 	struct prefix_table networks, egress;
+	struct prefix_table mail_servers; /* customers' own: they may talk to the world */
+	struct conf_capture *capture; size_t n_capture;
 	struct conf_backup *backup;   size_t n_backup;
 	struct conf_source *source;   size_t n_source;
 	struct conf_customer *customer; size_t n_customer; /* inline ones first, then the CSV's */

@@ -3,10 +3,11 @@
 
 #define TOP(field) offsetof(struct conf, field)
 #define SOURCE(field) offsetof(struct conf_source, field)
+#define CAPTURE(field) offsetof(struct conf_capture, field)
 #define OWNER(field) offsetof(struct conf_owner, field)
 
 const struct conf_section conf_sections[] = {
-	{ "source", true }, { "customer", true }, { "detector", true }, { "policy", true },
+	{ "source", true }, { "capture", true }, { "customer", true }, { "detector", true }, { "policy", true },
 	{ "retention", false }, { "notify", false }, { "web", false }, { "rbl", false }, { "log", false }, { NULL, false },
 };
 
@@ -17,6 +18,7 @@ const struct conf_key conf_keys[] = {
 	{ "", "user", CONF_USER, TOP(user), "", NULL },
 	{ "", "networks", CONF_PREFIXES, TOP(networks), "", NULL },
 	{ "", "egress", CONF_PREFIXES, TOP(egress), "", NULL },
+	{ "", "mail-servers", CONF_PREFIXES, TOP(mail_servers), "", NULL },
 	{ "", "local-domains", CONF_DOMAINS, TOP(local_domains), "", NULL },
 	{ "", "relay-domains", CONF_DOMAINS, TOP(relay_domains), "", NULL },
 	{ "", "backup-domains", CONF_BACKUP, TOP(backup), "", NULL },
@@ -32,6 +34,14 @@ const struct conf_key conf_keys[] = {
 	{ "source", "host", CONF_TEXT, SOURCE(host), "", NULL },
 	{ "source", "timezone", CONF_ZONE, SOURCE(timezone), "local", NULL },
 	{ "source", "max-open", CONF_BYTES, SOURCE(max_open_bytes), "256M", NULL },
+
+	{ "capture", "interface", CONF_TEXT, CAPTURE(interface), NULL, NULL },
+	{ "capture", "expression", CONF_TEXT, CAPTURE(expression), "", NULL },
+	{ "capture", "ports", CONF_TEXT, CAPTURE(ports), "25 465 587", NULL },
+	{ "capture", "promiscuous", CONF_BOOL, CAPTURE(promiscuous), "false", NULL },
+	{ "capture", "tunnels", CONF_BOOL, CAPTURE(tunnels), "false", NULL },
+	{ "capture", "subjects", CONF_BOOL, CAPTURE(subjects), "false", NULL },
+	{ "capture", "memory", CONF_BYTES, CAPTURE(memory_bytes), "64M", NULL },
 
 	{ "customer", "contact", CONF_MAIL, OWNER(contact), "", NULL },
 	{ "customer", "language", CONF_LANGUAGE, OWNER(language), "", NULL },

@@ -1,6 +1,8 @@
 #include "lib/obs.h"
 
 #include "lib/dnsbl.h"
+#include "lib/smtp_session.h"
+
 #include "lib/wire.h"
 
 /* A frame's header is written first and its length filled in when the payload stands. */
@@ -167,6 +169,25 @@ void obs_put_ask(struct buf *out, struct sv target)
 	frame_end(out, at);
 }
 
+void obs_put_session(struct buf *out, const struct smtp_session *s)
+{
+	size_t at = frame_begin(out, OBS_SESSION);
+	smtp_session_encode(s, out);
+	frame_end(out, at);
+}
+
+void obs_put_capture(struct buf *out, const char *const *names, const uint64_t *values, size_t n, struct sv path)
+{
+	size_t at = frame_begin(out, OBS_CAPTURE);
+	wire_put_sv(out, path);
+	wire_put_u(out, n);
+	for (size_t i = 0; i < n; i++) {
+		wire_put_sv(out, sv_cstr(names[i]));
+		wire_put_u(out, values[i]);
+	}
+	frame_end(out, at);
+}
+
 void obs_put_empty(struct buf *out, enum obs_type type)
 {
 	frame_end(out, frame_begin(out, type));
@@ -195,6 +216,30 @@ static int get_end(const struct wire *w, const char *what, struct err *e)
 	if (w->bad || w->p != w->end)
 		return err_set(e, "a %s frame does not decode", what);
 	return 0;
+}
+
+int obs_get_session(struct sv payload, struct arena *a, struct smtp_session *ret, struct err *e)
+{
+	return smtp_session_decode(payload, a, ret, e);
+}
+
+int obs_get_capture(struct sv payload, void (*each)(void *ctx, struct sv name, uint64_t value), void *ctx, struct sv *ret_path, struct err *e)
+{
+	struct wire w = wire_of(payload);
+	*ret_path = wire_get_sv(&w);
+	uint64_t n = wire_get_u(&w);
+	for (uint64_t i = 0; i < n && !w.bad; i++) {
+		struct sv name = wire_get_sv(&w);
+		uint64_t value = wire_get_u(&w);
+		bool word = name.n && name.n <= 40;
+		for (size_t k = 0; word && k < name.n; k++)
+			word = (name.p[k] >= 'a' && name.p[k] <= 'z') || name.p[k] == '_';
+		if (!word)
+			w.bad = true;
+		else
+			each(ctx, name, value);
+	}
+	return get_end(&w, "CAPTURE", e);
 }
 
 int obs_get_hello(struct sv payload, struct sv *ret_source, struct err *e)

@@ -4,6 +4,8 @@
  *   collector → HELLO     source name
  *   analyzer  → RESUME    the applied seq and the last snapshot of that source (both empty when new)
  *   collector → TXN       a message report, RECORD a fact outside messages (auth_fail, auth_ok, reject, policy)
+ *             → SESSION   an SMTP session out of captured packets (lib/smtp_session.h)
+ *             → CAPTURE   totals of a capture since it began
  *             → SNAPSHOT  the reader's and correlator's whole state; everything before it is applied with it
  *             → COUNTERS  totals since the source began
  *             → SHAPE     a shape of line that no format understood, with a sample
@@ -16,9 +18,9 @@
  *             → ZONE      how a list itself is: in order, suspended, …
  *   analyzer  → ASK       a client's address that it wants to know about
  *
- * Exactly once: every TXN and RECORD carries seq, their ordinal in the source's stream, which is a function of the
+ * Exactly once: every TXN, RECORD and SESSION carries seq, their ordinal in the source's stream, which is a function of the
  * log alone. After a crash the collector resumes from the snapshot and repeats what followed it;
- * the analyzer drops what has seq <= the applied one. seq 0 marks provisional reports, which may repeat. */
+ * the analyzer drops what has seq <= the applied one. A live interface cannot be read again: its numbers only go on. seq 0 marks provisional reports, which may repeat. */
 #ifndef LIB_OBS_H
 #define LIB_OBS_H
 
@@ -26,10 +28,12 @@
 #include "lib/record.h"
 #include "lib/txn.h"
 
+struct arena;
 struct buf;
+struct smtp_session;
 
 enum obs_type { OBS_HELLO = 1, OBS_RESUME, OBS_TXN, OBS_RECORD, OBS_SNAPSHOT, OBS_COUNTERS, OBS_SHAPE, OBS_IDLE, OBS_BYE,
-	OBS_LISTING, OBS_ZONE, OBS_SESSION /* kept free for captured SMTP sessions */, OBS_ASK, OBS_TYPES };
+	OBS_LISTING, OBS_ZONE, OBS_SESSION, OBS_ASK, OBS_CAPTURE, OBS_TYPES };
 
 #define OBS_HEADER_BYTES 5
 #define OBS_FRAME_MAX (64u << 20) /* a snapshot of many open messages is the largest frame */
@@ -95,6 +99,9 @@ void obs_put_shape(struct buf *out, const struct obs_shape *s);
 void obs_put_listing(struct buf *out, const struct obs_listing *l);
 void obs_put_zone(struct buf *out, const struct obs_zone *z);
 void obs_put_ask(struct buf *out, struct sv target);
+void obs_put_session(struct buf *out, const struct smtp_session *s);
+/* names: words of letters and "_"; n of them. path: the file or interface. */
+void obs_put_capture(struct buf *out, const char *const *names, const uint64_t *values, size_t n, struct sv path);
 void obs_put_empty(struct buf *out, enum obs_type type); /* IDLE, BYE */
 
 /* Looks at the start of in: 1 and one frame (borrowed from in; *ret_used bytes of it), 0 when more bytes
@@ -107,6 +114,9 @@ int obs_get_resume(struct sv payload, struct obs_resume *ret_resume, struct err 
 int obs_get_record(struct sv payload, struct obs_record *ret_record, struct err *e);
 int obs_get_snapshot(struct sv payload, uint64_t *ret_seq, struct sv *ret_blob, struct err *e);
 int obs_get_counters(struct sv payload, struct obs_counters *ret_counters, struct err *e);
+int obs_get_session(struct sv payload, struct arena *a, struct smtp_session *ret, struct err *e);
+/* Calls each for every total. */
+int obs_get_capture(struct sv payload, void (*each)(void *ctx, struct sv name, uint64_t value), void *ctx, struct sv *ret_path, struct err *e);
 int obs_get_shape(struct sv payload, struct obs_shape *ret_shape, struct err *e);
 int obs_get_listing(struct sv payload, struct obs_listing *ret_listing, struct err *e);
 int obs_get_zone(struct sv payload, struct obs_zone *ret_zone, struct err *e);

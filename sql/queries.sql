@@ -550,3 +550,20 @@ WHERE at_us >= :since AND at_us < :until AND tell = 1
 -- name: export_dnsbl
 SELECT id, principal_id, kind, first_seen_us, level FROM acase
 WHERE principal_kind = 'host' AND kind IN ('infected-host', 'open-relay') AND state IN ('open', 'acknowledged') ORDER BY principal_id, id
+-- captured sessions
+-- name: dialogue_put
+INSERT INTO dialogue (kind, id, at_us, port, peer, helo, sender, banner, refusal, messages, taken_messages, recipients, taken, flags)
+VALUES (:kind, :id, :at_us, :port, :peer, :helo, :sender, :banner, :refusal, :messages, :taken_messages, :recipients, :taken, :flags)
+ON CONFLICT DO NOTHING
+-- name: dialogue_trim
+DELETE FROM dialogue WHERE kind = :kind AND id = :id AND at_us < (SELECT at_us FROM dialogue WHERE kind = :kind AND id = :id ORDER BY at_us DESC, port DESC LIMIT 1 OFFSET :keep)
+-- name: dialogue_drop
+DELETE FROM dialogue WHERE at_us < :before
+-- name: web_dialogues
+SELECT at_us, peer, helo, sender, banner, refusal, messages, taken_messages, recipients, taken,
+  (flags & 1) <> 0 AS early, (flags & 4) <> 0 AS gap, (flags & 64) <> 0 AS tls, (flags & 1048576) <> 0 AS unanswered, (flags & 2097152) <> 0 AS closed
+FROM dialogue WHERE kind = :kind AND id = :id ORDER BY at_us DESC, port DESC LIMIT 24
+-- name: web_dialogue_helos
+SELECT helo, count(*) AS sessions, max(at_us) AS last_us FROM dialogue WHERE kind = :kind AND id = :id AND helo <> '' GROUP BY helo ORDER BY 2 DESC, 1 LIMIT 20
+-- name: web_dialogue_refusals
+SELECT refusal, count(*) AS sessions, max(at_us) AS last_us FROM dialogue WHERE kind = :kind AND id = :id AND refusal <> '' GROUP BY refusal ORDER BY 2 DESC, 1 LIMIT 20

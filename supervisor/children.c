@@ -6,6 +6,7 @@
 
 #include "lib/buf.h"
 #include "lib/msg.h"
+#include "lib/privileges.h"
 #include "lib/proc.h"
 
 #define CHILDREN_MAX 16
@@ -159,7 +160,11 @@ static int spawn(struct child *c)
 	};
 	char **env = child_environment();
 	uv_process_options_t o = { .file = buf_cstr(&path), .args = args, .env = env, .stdio = io, .stdio_count = 4, .exit_cb = on_exit_status };
+	if (c->spec->raw_packets)
+		privileges_lend_raw(true);
 	int bad = uv_spawn(c->all->loop, &c->process, &o);
+	if (c->spec->raw_packets)
+		privileges_lend_raw(false);
 	if (bad)
 		msg_error("%s: cannot start it: %s", buf_cstr(&path), uv_strerror(bad));
 	free(env);

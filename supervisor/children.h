@@ -19,6 +19,7 @@ struct children;
 struct child_spec {
 	const char *program; /* "abusewatch-analyzer" */
 	unsigned stop_order; /* all of a lower order have ended before the next are asked */
+	bool raw_packets; /* it gets CAP_NET_RAW, as far as we have that ourselves */
 };
 
 struct children *children_new(uv_loop_t *loop, const char *bin_dir, const char *conf_path, bool debug);

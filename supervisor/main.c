@@ -14,15 +14,17 @@
 #include "analyzer/detector.h"
 #include "lib/buf.h"
 #include "lib/msg.h"
+#include "lib/privileges.h"
 #include "lib/proc.h"
 #include "supervisor/children.h"
 
 /* Ending runs from the front of the flow to its end, so that what was read is still judged and stored. */
-static const struct child_spec collector = { "abusewatch-collector", 1 };
-static const struct child_spec probe = { "abusewatch-probe", 1 };
-static const struct child_spec mailer = { "abusewatch-mailer", 1 };
-static const struct child_spec web = { "abusewatch-web", 1 };
-static const struct child_spec analyzer = { "abusewatch-analyzer", 2 };
+static const struct child_spec collector = { .program = "abusewatch-collector", .stop_order = 1 };
+static const struct child_spec probe = { .program = "abusewatch-probe", .stop_order = 1 };
+static const struct child_spec capture = { .program = "abusewatch-capture", .stop_order = 1, .raw_packets = true };
+static const struct child_spec mailer = { .program = "abusewatch-mailer", .stop_order = 1 };
+static const struct child_spec web = { .program = "abusewatch-web", .stop_order = 1 };
+static const struct child_spec analyzer = { .program = "abusewatch-analyzer", .stop_order = 2 };
 
 struct supervisor {
 	uv_loop_t loop;
@@ -72,7 +74,8 @@ static void options(struct supervisor *s, int argc, char **argv)
 		}
 }
 
-/* As root: become the configured user, keeping the groups that may read logs. */
+/* As root: become the configured user, keeping the groups that may read logs, and the right to raw packets when there is something to capture: it is lent
+ * to that program alone. */
 static void drop_root(const struct conf *conf)
 {
 	static const char *const log_groups[] = { "adm", "systemd-journal" };
@@ -91,10 +94,15 @@ static void drop_root(const struct conf *conf)
 		if (g)
 			groups[n++] = g->gr_gid;
 	}
+	struct err e;
+	if (conf->n_capture && privileges_keep_raw(&e) < 0)
+		fatal("%s", e.text);
 	if (chown(conf->state_dir, uid, gid) < 0)
 		msg_warn("%s: cannot give it to %s: %m", conf->state_dir, conf->user);
 	if (setgroups((size_t)n, groups) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
 		fatal("cannot become %s: %m", conf->user);
+	if (conf->n_capture && privileges_kept(&e) < 0)
+		msg_warn("%s; interfaces cannot be captured", e.text);
 }
 
 static void on_reload(void *ctx)
@@ -117,7 +125,7 @@ static void on_stop(void *ctx)
 	children_stop(s->children, on_all_ended, s);
 }
 
-static void prepare(struct supervisor *s, bool *ret_web)
+static void prepare(struct supervisor *s, bool *ret_web, bool *ret_capture)
 {
 	size_t n;
 	const struct opt_table *const *tables = detector_option_tables(&n);
@@ -136,23 +144,26 @@ static void prepare(struct supervisor *s, bool *ret_web)
 	}
 	drop_root(conf);
 	*ret_web = conf->web.enabled;
+	*ret_capture = conf->n_capture > 0;
 	conf_free(conf);
 }
 
 int main(int argc, char **argv)
 {
 	static struct supervisor s;
-	bool with_web;
+	bool with_web, with_capture;
 	msg_init("abusewatchd");
 	options(&s, argc, argv);
 	if (s.debug)
 		msg_level(MSG_DEBUG);
-	prepare(&s, &with_web);
+	prepare(&s, &with_web, &with_capture);
 	uv_loop_init(&s.loop);
 	proc_init(&s.proc, &s.loop, on_reload, on_stop, &s);
 	s.children = children_new(&s.loop, s.bin_dir, s.conf_path, s.debug);
 	children_add(s.children, &analyzer);
 	children_add(s.children, &collector);
+	if (with_capture)
+		children_add(s.children, &capture);
 	children_add(s.children, &probe);
 	children_add(s.children, &mailer);
 	if (with_web)

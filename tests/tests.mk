@@ -1,25 +1,26 @@
 # tests/tests.mk: how test programs are built. Rings are run by tests/check.sh.
-TEST_LIBS = $(B)/web.a $(B)/probe.a $(B)/report.a $(B)/analyzer.a $(B)/collector.a $(B)/lib.a
+TEST_LIBS = $(B)/web.a $(B)/probe.a $(B)/report.a $(B)/analyzer.a $(B)/capture.a $(B)/collector.a $(B)/lib.a
 UNIT = $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*.c))
 unit: $(UNIT)
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(TEST_LIBS)
 	@mkdir -p $(@D)
-	@$(CC) $(LDFLAGS) -o $@ $< $(TEST_LIBS) -lcmocka $(LIBS_PROBE) $(LIBS_WEB) $(LIBS_MAIL) $(LIBS_STORE) $(LIBS_ARCHIVE) $(LIBS_SOURCE) $(LIBS_BASE)
+	@$(CC) $(LDFLAGS) -o $@ $< $(TEST_LIBS) -lcmocka $(LIBS_PROBE) $(LIBS_CAPTURE) $(LIBS_WEB) $(LIBS_MAIL) $(LIBS_STORE) $(LIBS_ARCHIVE) $(LIBS_SOURCE) $(LIBS_BASE)
 .PHONY: unit
 
 # Fuzz targets: clang's libFuzzer with both sanitizers, in build/fuzz. `make fuzz` builds and gives each 60 seconds.
 FUZZ = $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_CFLAGS = -std=c17 -D_GNU_SOURCE -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $(filter -DWITH_%,$(CFLAGS))
-FUZZ_SOURCES = $(wildcard probe/dnsmsg.c probe/verdict.c probe/zonefile.c lib/dnsbl.c lib/dnsbl_zones.c lib/hash.c lib/opt.c lib/plain.c lib/conf_scan.c lib/conf_check.c lib/conf_keys.c lib/arena.c lib/buf.c lib/err.c lib/jsonw.c lib/msg.c lib/obs.c lib/prefix.c lib/record.c lib/reply_class.c lib/times.c lib/txn.c) \
+FUZZ_SOURCES = $(wildcard probe/dnsmsg.c probe/verdict.c probe/zonefile.c lib/dnsbl.c lib/dnsbl_zones.c lib/hash.c lib/opt.c lib/plain.c lib/conf_scan.c lib/conf_check.c lib/conf_keys.c lib/arena.c lib/buf.c lib/err.c lib/jsonw.c lib/msg.c lib/obs.c lib/prefix.c lib/record.c lib/reply_class.c lib/smtp_session.c lib/times.c lib/txn.c) \
+	$(filter-out collector/capture/main.c collector/capture/live.c collector/capture/fence.c,$(wildcard collector/capture/*.c)) \
 	$(filter-out collector/main.c collector/tls.c collector/stream.c collector/import.c,$(wildcard collector/*.c)) $(wildcard $(FORMAT_SOURCES) collector/framing/*.c) $(B)/gen/zones.c $(B)/gen/formats.c $(B)/gen/framings.c
 FUZZ_O = $(patsubst %.c,build/fuzz/obj/%.o,$(FUZZ_SOURCES))
 fuzz-build: $(FUZZ)
 build/fuzz/obj/%.o: %.c
 	@mkdir -p $(@D)
 	@clang $(FUZZ_CFLAGS) -MMD -MP $(CPPFLAGS) -c -o $@ $<
-build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/log_target.h $(FUZZ_O)
+build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(wildcard tests/fuzz/*.h) $(FUZZ_O)
 	@echo "  FUZZ $@"
-	@clang $(FUZZ_CFLAGS) $(CPPFLAGS) -o $@ $< $(FUZZ_O) $(LIBS_ARCHIVE) $(LIBS_BASE)
+	@clang $(FUZZ_CFLAGS) $(CPPFLAGS) -o $@ $< $(FUZZ_O) $(LIBS_ARCHIVE) $(LIBS_CAPTURE) $(LIBS_BASE)
 -include $(FUZZ_O:.o=.d)
 fuzz: fuzz-build
 	@OUT=build/fuzz TOP=. sh tests/rings/60-fuzz.sh

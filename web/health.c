@@ -51,14 +51,42 @@ static void improve(const struct call *c, struct json_object *in)
 	judge(c, in, heard_us, json_int(in, "lag_bytes"));
 }
 
+/* Packet capture counts other things. */
+static void improve_capture(const struct call *c, struct json_object *in)
+{
+	struct json_object *counters = json_object_get(json_object_object_get(in, "counters"));
+	int64_t heard_us = 0;
+	json_object_object_del(in, "counters");
+	json_object_object_foreach(counters, name, value)
+		json_put(in, name, json_object_get(value));
+	json_object_put(counters);
+	(void)times_parse(sv_cstr(json_str(in, "heard_at")), &heard_us);
+	judge(c, in, heard_us, 0);
+	if (json_int(in, "kernel_drops") || json_int(in, "evicted") || json_int(in, "sampled_out"))
+		json_put_bool(in, "overloaded", true);
+}
+
+static bool is_capture(struct json_object *in)
+{
+	struct json_object *counters = json_object_object_get(in, "counters");
+	return counters && json_object_get_boolean(json_object_object_get(counters, "capture"));
+}
+
 int health_add(struct call *c, struct json_object *out, struct err *e)
 {
 	struct db *d = &c->web->db;
 	struct json_object *all = rows_all(d, db_query(d, Q_WEB_INPUTS, ""), e);
 	if (!all)
 		return -1;
-	for (size_t i = 0; i < json_object_array_length(all); i++)
-		improve(c, json_object_array_get_idx(all, i));
-	json_put(out, "collectors", all);
+	struct json_object *logs = json_object_new_array(), *captures = json_object_new_array();
+	for (size_t i = 0; i < json_object_array_length(all); i++) {
+		struct json_object *in = json_object_get(json_object_array_get_idx(all, i));
+		bool capture = is_capture(in);
+		(capture ? improve_capture : improve)(c, in);
+		json_object_array_add(capture ? captures : logs, in);
+	}
+	json_object_put(all);
+	json_put(out, "collectors", logs);
+	json_put(out, "captures", captures);
 	return 0;
 }

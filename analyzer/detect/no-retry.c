@@ -1,4 +1,5 @@
-/* D14 no-retry: fire-and-forget and address probing, as our own servers' logs show them of customers' hosts. (a) A Bernoulli walk on "greylisted and
+/* D14 no-retry: fire-and-forget and address probing, as our own servers' logs show them of customers' hosts, or captured sessions with
+ * other servers do. (a) A Bernoulli walk on "greylisted and
  * not tried again within four hours", 5 % against 90 %: real servers retry (Postfix after 300 to 4000 s, Exim after 15 minutes to 2 hours).
  * (b) A walk on "a session with several recipients, some accepted, and no message", 5 % against 60 %; VRFY counts, too. One recipient may be a callout. docs/detectors.md B.2, D14. */
 #include "analyzer/detector.h"
@@ -65,13 +66,12 @@ static bool is_greylisted(const struct fact_view *f)
 	       (f->record->kind == RECORD_REJECT && f->class == REPLY_GREYLIST);
 }
 
-static void wait_for(const struct judge *j, struct state *s, const struct options *o, const struct fact_view *f)
+static void wait_for(struct state *s, const struct options *o, uint32_t hash, int64_t at_us)
 {
-	uint32_t hash = triplet(j, f->record->sender, f->record->recipient);
 	size_t oldest = 0;
 	for (size_t i = 0; i < PENDING; i++) {
 		if (s->pending[i].hash == hash) { /* tried again, if perhaps too early */
-			settle(s, o, i, true, f->at_us);
+			settle(s, o, i, true, at_us);
 			return;
 		}
 		if (s->pending[oldest].hash && (!s->pending[i].hash || s->pending[i].minute < s->pending[oldest].minute))
@@ -79,29 +79,78 @@ static void wait_for(const struct judge *j, struct state *s, const struct option
 	}
 	/* A full table forgets the oldest: it says neither yes nor no. */
 	s->pending[oldest].hash = hash;
-	s->pending[oldest].minute = (uint32_t)(f->at_us / (60 * US_PER_S));
+	s->pending[oldest].minute = (uint32_t)(at_us / (60 * US_PER_S));
 }
 
-static void session(struct state *s, const struct options *o, const struct fact_view *f)
+static void count_probe(struct state *s, const struct options *o, bool asks, bool empty, int64_t at_us)
 {
-	const struct record_counts *n = &f->record->counts;
-	/* A server that asks whether one sender exists before it takes his mail (a callout) does the same with a single recipient. */
-	if (n->rcpt <= 1 && n->vrfy <= 0)
-		return;
-	uint32_t hour = (uint32_t)(f->at_us / US_PER_HOUR);
+	uint32_t hour = (uint32_t)(at_us / US_PER_HOUR);
 	if (s->hour != hour) {
 		s->hour = hour;
 		s->empty_now = 0;
 	}
 	walk_reason("asks who exists (VRFY)");
-	if (n->vrfy > 0)
-		walk_add(&s->probes, NATS(o->vrfy), f->at_us, o->half_life_s);
-	if (n->rcpt_ok > 0 && n->data <= 0 && n->bdat <= 0)
-		walk_trial(&s->probes, true, PROBE_THETA0, PROBE_THETA1, f->at_us, o->half_life_s);
+	if (asks)
+		walk_add(&s->probes, NATS(o->vrfy), at_us, o->half_life_s);
+	if (empty)
+		walk_trial(&s->probes, true, PROBE_THETA0, PROBE_THETA1, at_us, o->half_life_s);
 	s->empty++;
 	s->all++;
 	if (++s->empty_now > s->shown_empty)
 		s->shown_empty = s->empty_now;
+}
+
+static void logged_session(struct state *s, const struct options *o, const struct fact_view *f)
+{
+	const struct record_counts *n = &f->record->counts;
+	/* A server that asks whether one sender exists before it takes his mail (a callout) does the same with a single recipient. */
+	if (n->rcpt <= 1 && n->vrfy <= 0)
+		return;
+	count_probe(s, o, n->vrfy > 0, n->rcpt_ok > 0 && n->data <= 0 && n->bdat <= 0, f->at_us);
+}
+
+static void good_session(struct state *s, const struct options *o, int64_t at_us)
+{
+	if (!s->probes.s)
+		return;
+	walk_trial(&s->probes, false, PROBE_THETA0, PROBE_THETA1, at_us, o->half_life_s);
+	s->all++;
+	if (s->probes.since_us == 0)
+		s->empty = s->all = s->shown_empty = 0;
+}
+
+/* A recipient of a captured session: to be tried again, or tried. */
+static void captured_recipient(struct judge *j, struct state *s, const struct options *o, const struct smtp_message *m, const struct smtp_rcpt *r, int64_t at_us)
+{
+	uint32_t hash = triplet(j, m->sender, r->recipient);
+	if (r->code / 100 == 4 && reply_classify(j->replies, r->reply, r->dsn).class == REPLY_GREYLIST) {
+		wait_for(s, o, hash, at_us);
+		return;
+	}
+	for (size_t i = 0; i < PENDING; i++)
+		if (s->pending[i].hash == hash)
+			settle(s, o, i, true, at_us);
+}
+
+static void session(struct judge *j, struct principal *p, void *state, const void *opt, const struct session_view *v)
+{
+	struct state *s = state;
+	const struct smtp_session *c = v->session;
+	bool data = false;
+	(void)p;
+	if (v->inbound || (c->flags & (SMTP_TLS | SMTP_GAP | SMTP_ONE_SIDED)))
+		return;
+	expire(s, opt, v->at_us);
+	for (size_t i = 0; i < c->n_messages; i++) {
+		data |= c->message[i].has_data || c->message[i].mail_code >= 400;
+		for (size_t k = 0; k < c->message[i].n_rcpt && k < 64; k++)
+			captured_recipient(j, s, opt, &c->message[i], &c->message[i].rcpt[k], v->at_us);
+	}
+	uint32_t asks = c->verbs[SMTP_VERB_VRFY] + c->verbs[SMTP_VERB_EXPN];
+	if (v->n_messages_taken)
+		good_session(s, opt, v->at_us);
+	else if (asks || (v->n_rcpt > 1 && v->n_taken && !data))
+		count_probe(s, opt, asks, v->n_rcpt > 1 && v->n_taken && !data, v->at_us);
 }
 
 static void fact(struct judge *j, struct principal *p, void *state, const void *opt, const struct fact_view *f)
@@ -111,9 +160,9 @@ static void fact(struct judge *j, struct principal *p, void *state, const void *
 		return;
 	expire(s, opt, f->at_us);
 	if (is_greylisted(f) && f->record->recipient.n)
-		wait_for(j, s, opt, f);
+		wait_for(s, opt, triplet(j, f->record->sender, f->record->recipient), f->at_us);
 	else if (f->record->kind == RECORD_DISCONNECT)
-		session(s, opt, f);
+		logged_session(s, opt, f);
 }
 
 static void message(struct judge *j, struct principal *p, void *state, const void *opt, const struct message_view *m)
@@ -128,12 +177,7 @@ static void message(struct judge *j, struct principal *p, void *state, const voi
 		for (size_t k = 0; s->pending[i].hash && k < m->n_listed; k++)
 			if (s->pending[i].hash == triplet(j, m->txn->sender, m->txn->rcpt[k].recipient))
 				settle(s, o, i, true, m->at_us);
-	if (!s->probes.s)
-		return;
-	walk_trial(&s->probes, false, PROBE_THETA0, PROBE_THETA1, m->at_us, o->half_life_s);
-	s->all++;
-	if (s->probes.since_us == 0)
-		s->empty = s->all = s->shown_empty = 0;
+	good_session(s, o, m->at_us);
 }
 
 static int32_t score(const struct judge *j, const struct principal *p, void *state, const void *opt, int64_t now_us, int32_t others)
@@ -181,6 +225,7 @@ const struct detector detector_no_retry = {
 	.options = &table,
 	.message = message,
 	.fact = fact,
+	.session = session,
 	.score = score,
 	.since = since,
 	.why = why,

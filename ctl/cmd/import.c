@@ -14,6 +14,7 @@ static void help(FILE *f)
 	fputs("usage: abusewatch import [-c CONF] [--listings FILE] FILE...\n"
 	      "  -c CONF   the config (abusewatch.conf(5)); its store is created when it is missing\n"
 	      "  FILE      a log, also .gz, .xz, .zst; - is standard input. In any order: they are read in order of time.\n"
+	      "            Captures (pcap, pcapng) are known by their first bytes and read one by one, after the logs.\n"
 	      "  --listings FILE   what DNS block lists said, one JSON object a line: {\"at\":TIME,\"target\":ADDRESS,\"zone\":ZONE,\n"
 	      "            \"verdict\":\"listed\",\"kind\":\"block\",\"code\":\"127.0.0.2\",\"points\":5,\"meaning\":TEXT,\"text\":TEXT}; judged in\n"
 	      "            order of time with the logs, or alone (abusewatch(1) says more)\n"

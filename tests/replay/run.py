@@ -13,6 +13,10 @@ A scenario is a text file. Lines:
                                error, every retry; expires=yes: then it is given up instead. bounce=yes: who wrote a refused message gets
                                a notice.
                                subject=S: a header check logs it. id=I: the message-id.
+  session start=T every=D count=N client=IP server=IP [helo=NAME] [sender=S] [to=R,R] [reply=TEXT] [bad=K] [body=TEXT] [attachment=NAME] [port=25]
+                               N captured SMTP sessions; {n} as above, also in addresses. reply: what every recipient is told (every K-th session's, else it
+                               is taken and there is a message). esmtp=no early=yes quit=no pipelined=yes: manners. data=no: no message is sent.
+                               answer=no: nobody answers the SYN. banner=TEXT
   lines start=T every=D count=N TEXT     N log lines "postfix/TEXT"; {n} as above
   dnsbl start=T [every=D count=N] target=A zone=Z verdict=V [kind=K] [code=127.0.0.2] [points=N] [meaning="…"] [text="…"] [asked=yes]
                                what the probe says; without target=: how the list itself is (reason="…")
@@ -35,6 +39,9 @@ A scenario is a text file. Lines:
 """
 import json, os, re, sqlite3, subprocess, sys, tempfile
 from datetime import datetime, timedelta, timezone
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "capture"))
+import wire  # noqa: E402
 
 LEVELS = ["suspected", "likely", "confirmed"]
 UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -138,8 +145,49 @@ def dnsbl(t, w, n):
     return row
 
 
+def talk(w, n):
+    """The two sides' lines of one session."""
+    get = lambda key, default: fill(w.get(key, default), n)
+    bad = "reply" in w and n % int(w.get("bad", "1")) == 0
+    helo, out = get("helo", "mail.customer.example"), []
+    say = lambda who, text: out.append((who, (text + "\r\n").encode()))
+    if w.get("early") != "yes":
+        say("S", get("banner", "220 mx.peer.example ESMTP"))
+    say("C", ("HELO " if w.get("esmtp") == "no" else "EHLO ") + helo)
+    say("S", ("220 mx.peer.example\r\n" if w.get("early") == "yes" else "") + "250 mx.peer.example")
+    envelope = ["MAIL FROM:<" + get("sender", "x@customer.example") + ">"] + ["RCPT TO:<" + r + ">" for r in get("to", "a@peer.example").split(",")]
+    answers = ["250 2.1.0 Ok"] + [get("reply", "") if bad else "250 2.1.5 Ok"] * (len(envelope) - 1)
+    if w.get("pipelined") == "yes":
+        say("C", "\r\n".join(envelope))
+        say("S", "\r\n".join(answers))
+    else:
+        for c, r in zip(envelope, answers):
+            say("C", c)
+            say("S", r)
+    if not bad and w.get("data") != "no":
+        say("C", "DATA")
+        say("S", "354 go")
+        head = "Subject: " + get("subject", "hello") + "\r\n"
+        if "attachment" in w:
+            head += 'Content-Type: application/octet-stream; name="' + get("attachment", "") + '"\r\n'
+        say("C", head + "\r\n" + get("body", "Some text {n}.") + "\r\n.")
+        say("S", "250 2.0.0 Ok")
+    if w.get("quit") != "no":
+        say("C", "QUIT")
+        say("S", "221 bye")
+    return out
+
+
+def session(w, n, t):
+    port = 20000 + n % 40000
+    ends = dict(client=fill(w["client"], n), server=fill(w["server"], n), cport=port, sport=int(w.get("port", "25")), at=t.replace(tzinfo=timezone.utc).timestamp())
+    if w.get("answer") == "no":
+        return wire.conversation([], **ends)[:1]
+    return wire.conversation(talk(w, n), isn=(1000 * n + 1, 77 * n + 5), **ends)
+
+
 def load(path):
-    s = {"config": [], "customers": [], "geo": [], "expect": [], "listings": [], "log": Log()}
+    s = {"config": [], "customers": [], "geo": [], "expect": [], "packets": [], "listings": [], "log": Log()}
     for raw in open(path, encoding="utf-8"):
         line = raw.strip()
         if not line or line.startswith("#"):
@@ -169,6 +217,12 @@ def load(path):
             for n in range(int(w["count"])):
                 s["log"].add(t, fill(text, n))
                 t += duration(w["every"])
+        elif verb == "session":
+            w = words(rest)
+            t = datetime.fromisoformat(w["start"])
+            for n in range(int(w.get("count", "1"))):
+                s["packets"] += session(w, n, t)
+                t += duration(w.get("every", "1m"))
         elif verb == "mail":
             w = words(rest)
             t = datetime.fromisoformat(w["start"])
@@ -199,7 +253,12 @@ def replay(binary, s, folder):
         more = ["--listings", os.path.join(folder, "listings.ndjson")]
         with open(more[1], "w") as f:
             f.write("".join(json.dumps(r) + "\n" for r in s["listings"]))
-    run = subprocess.run([binary, "import", "-c", conf, *more, os.path.join(folder, "mail.log")], capture_output=True, text=True)
+    files = [os.path.join(folder, "mail.log")] if s["log"].lines or not s["packets"] else []
+    if s["packets"]:
+        files.append(os.path.join(folder, "mail.pcap"))
+        with open(files[-1], "wb") as f:
+            f.write(wire.pcap(sorted(s["packets"], key=lambda p: p.at)))
+    run = subprocess.run([binary, "import", "-c", conf, *more, *files], capture_output=True, text=True)
     if run.returncode:
         return None, run.stderr.strip()
     s["store"] = os.path.join(folder, "t.db")

@@ -87,6 +87,7 @@ static int build(struct call *c, struct json_object *out, struct err *e)
 	add_versions(c, out);
 	add_analyzer(c, out);
 	struct json_object *ui = json_object_new_object();
+	json_put_bool(ui, "has_captures", json_object_array_length(json_object_object_get(out, "captures")) > 0);
 	json_put_bool(ui, "has_unrecognised", json_object_array_length(json_object_object_get(out, "unrecognised")) > 0);
 	json_put(out, "ui", ui);
 	return 200;

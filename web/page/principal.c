@@ -1,4 +1,4 @@
-/* One principal: what it sends by the hour, and its cases. */
+/* One principal: what it sends by the hour, its cases, and its captured sessions. */
 #include "analyzer/hours.h"
 #include "lib/times.h"
 #include "lib/wire.h"
@@ -73,12 +73,17 @@ static int build(struct call *c, struct json_object *out, struct err *e)
 	int64_t since = last_us - PRINCIPAL_HOURS * US_PER_HOUR;
 	if (add_hours(out, d, kind, id, since, e) < 0 ||
 	    rows_add(out, "cases", d, db_query(d, Q_WEB_PRINCIPAL_CASES, "ss", kind, id), e) < 0 ||
+	    rows_add(out, "sessions", d, db_query(d, Q_WEB_DIALOGUES, "ss", kind, id), e) < 0 ||
+	    rows_add(out, "helos", d, db_query(d, Q_WEB_DIALOGUE_HELOS, "ss", kind, id), e) < 0 ||
+	    rows_add(out, "refusals", d, db_query(d, Q_WEB_DIALOGUE_REFUSALS, "ss", kind, id), e) < 0 ||
 	    policy_rows(c, out, "policy", db_query(d, Q_WEB_PRINCIPAL_POLICY, "ss", kind, id), e) < 0 || listings_of(c, out, kind, id, true, e) < 0)
 		return 500;
 	struct json_object *ui = json_object_new_object();
 	json_put_text(ui, "title", id);
 	json_put_bool(ui, "has_hours", json_object_array_length(json_object_object_get(out, "hours")) > 0);
 	json_put_bool(ui, "has_cases", json_object_array_length(json_object_object_get(out, "cases")) > 0);
+	json_put_bool(ui, "has_sessions", json_object_array_length(json_object_object_get(out, "sessions")) > 0);
+	json_put_bool(ui, "has_refusals", json_object_array_length(json_object_object_get(out, "refusals")) > 0);
 	json_put_bool(ui, "breaks_policy", json_object_array_length(json_object_object_get(out, "policy")) > 0);
 	json_put_bool(ui, "listed", json_object_array_length(json_object_object_get(out, "lists")) > 0 || json_object_object_get(out, "own"));
 	json_put_bool(ui, "was_listed", json_object_array_length(json_object_object_get(out, "past")) > 0);

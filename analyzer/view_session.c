@@ -1,0 +1,151 @@
+/* What the detectors see of a captured session. */
+#include <stdio.h>
+#include <strings.h>
+
+#include "analyzer/judge_int.h"
+#include "analyzer/phrase.h"
+
+#define LINE_BYTES 480
+
+static bool is(struct sv a, struct sv b)
+{
+	return a.n == b.n && a.n && strncasecmp(a.p, b.p, a.n) == 0;
+}
+
+static struct sv first_word(struct sv s)
+{
+	ptrdiff_t space = sv_chr(s, ' ');
+	return space < 0 ? s : sv_take(s, (size_t)space);
+}
+
+/* The number at *i, moved behind it; -1 when there is none. */
+static int number(struct sv s, size_t *i)
+{
+	int n = 0;
+	size_t from = *i;
+	while (*i < s.n && s.p[*i] >= '0' && s.p[*i] <= '9' && *i - from < 4)
+		n = n * 10 + (s.p[(*i)++] - '0');
+	return *i > from ? n : -1;
+}
+
+/* Three of the address's four bytes in the name, as providers name lines: 10-2-0-192.dyn.isp.example. */
+static bool names_address(struct sv name, const struct ipaddr *ip)
+{
+	unsigned found = 0;
+	char hex[16];
+	if (!ipaddr_is_v4(ip))
+		return false;
+	for (size_t i = 0; i < name.n;) {
+		int n = number(name, &i);
+		if (n < 0) {
+			i++;
+			continue;
+		}
+		for (unsigned k = 0; k < 4; k++)
+			if (ip->b[12 + k] == n && !(found >> k & 1)) {
+				found |= 1u << k;
+				break;
+			}
+	}
+	(void)snprintf(hex, sizeof hex, "%02x%02x%02x%02x", ip->b[12], ip->b[13], ip->b[14], ip->b[15]);
+	for (size_t i = 0; i + 8 <= name.n; i++)
+		if (strncasecmp(name.p + i, hex, 8) == 0)
+			return true;
+	return __builtin_popcount(found) >= 3;
+}
+
+/* It calls itself by a name of whom it talks to: the server's, or that of a recipient's domain. */
+static bool is_peers(const struct smtp_session *s)
+{
+	struct sv greeted = first_word(s->banner);
+	if (sv_chr(greeted, '.') >= 0 && is(s->helo, greeted))
+		return true;
+	for (size_t i = 0; i < s->n_messages; i++)
+		for (size_t k = 0; k < s->message[i].n_rcpt; k++)
+			if (is(s->helo, sv_domain(s->message[i].rcpt[k].recipient)) && !is(s->helo, sv_domain(s->message[i].sender)))
+				return true;
+	return false;
+}
+
+static enum helo_class helo_of(const struct smtp_session *s)
+{
+	struct sv h = s->helo;
+	struct ipaddr ip;
+	if (!h.n)
+		return HELO_NONE;
+	bool literal = *h.p == '[' && h.p[h.n - 1] == ']';
+	if (ipaddr_parse(h, &ip) == 0) {
+		if (memcmp(&ip, &s->server, sizeof ip) == 0)
+			return HELO_PEER;
+		return literal ? HELO_LITERAL : HELO_ADDRESS;
+	}
+	if (is(h, SV("localhost")) || is(h, SV("localhost.localdomain")))
+		return HELO_LOCALHOST;
+	if (is_peers(s))
+		return HELO_PEER;
+	if (names_address(h, &s->client))
+		return HELO_DYNAMIC;
+	return sv_chr(h, '.') > 0 ? HELO_NAME : HELO_SHORT;
+}
+
+static void count(struct session_view *v)
+{
+	const struct smtp_session *s = v->session;
+	bool null_only = s->n_messages > 0;
+	for (size_t i = 0; i < s->n_messages; i++) {
+		const struct smtp_message *m = &s->message[i];
+		null_only &= m->sender.p && !m->sender.n;
+		v->n_messages_taken += m->accepted;
+		for (size_t k = 0; k < m->n_rcpt; k++) {
+			unsigned class = m->rcpt[k].code / 100;
+			v->n_rcpt++;
+			v->n_taken += class == 2;
+			v->n_later += class == 4;
+			v->n_refused += class == 5;
+		}
+	}
+	v->null_sender = null_only;
+	/* Greylisting, encryption and losses leave it open. */
+	bool open = s->flags & (SMTP_GAP | SMTP_TLS | SMTP_ONE_SIDED | SMTP_UNANSWERED | SMTP_REFUSED);
+	v->failed = !open && !v->n_messages_taken && !s->replies[4] && (s->replies[5] || s->commands);
+}
+
+static struct sv line_of(struct judge *j, const struct session_view *v)
+{
+	const struct smtp_session *s = v->session;
+	char client[48], server[48];
+	struct buf b = { 0 };
+	client[ipaddr_text(&s->client, client)] = server[ipaddr_text(&s->server, server)] = 0;
+	buf_printf(&b, "%s capture: session %s:%u > %s:%u", times_text(s->first_us, 0).s, client, s->client_port, server, s->server_port);
+	if (s->flags & SMTP_UNANSWERED)
+		buf_puts(&b, " not answered");
+	if (s->flags & SMTP_REFUSED)
+		buf_puts(&b, " refused");
+	if (s->helo.p)
+		buf_printf(&b, " %s=%.*s", s->flags & SMTP_ESMTP ? "EHLO" : "HELO", SVARG(sv_take(s->helo, 80)));
+	for (size_t i = 0; i < s->n_messages && i < 1; i++) {
+		const struct smtp_message *m = &s->message[i];
+		buf_printf(&b, " from=<%.*s>", SVARG(sv_take(m->sender, 80)));
+		if (m->n_rcpt)
+			buf_printf(&b, " to=<%.*s>", SVARG(sv_take(m->rcpt[0].recipient, 80)));
+	}
+	buf_printf(&b, " recipients=%u taken=%u", v->n_rcpt, v->n_taken);
+	if (s->refusal.n)
+		buf_printf(&b, " said=\"%.*s\"", SVARG(sv_take(s->refusal, 120)));
+	struct sv kept = arena_sv(&j->scratch, sv_take(buf_sv(&b), LINE_BYTES));
+	buf_fini(&b);
+	return kept;
+}
+
+void view_session(struct judge *j, const struct principal *p, const struct smtp_session *s, bool inbound, struct session_view *v)
+{
+	char text[48];
+	*v = (struct session_view){ .session = s, .at_us = j->site->now_us, .inbound = inbound };
+	const struct ipaddr *other = inbound ? &s->client : &s->server;
+	view_place(j, p, sv_make(text, ipaddr_text(other, text)), &v->peer);
+	v->helo = (uint8_t)helo_of(s);
+	if (s->helo.n)
+		v->helo_org = enrich_domain(j->enrich, &j->key, s->helo)->org_hash;
+	count(v);
+	v->line = line_of(j, v);
+}

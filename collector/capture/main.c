@@ -1,0 +1,117 @@
+/* abusewatch-capture: follows SMTP in the packets of the config's interfaces and sends finished sessions to the analyzer. It opens the interfaces as root,
+ * or with CAP_NET_RAW, and then gives up everything: user, capabilities, files, and system calls that it does not need. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "collector/capture/tap.h"
+#include "lib/buf.h"
+#include "lib/msg.h"
+#include "lib/privileges.h"
+#include "lib/proc.h"
+#include "lib/sandbox.h"
+
+struct program {
+	const char *conf_path;
+	struct conf *conf;
+	struct proc proc;
+	struct tap **tap;
+	size_t n;
+	bool stopping;
+};
+
+static void usage(FILE *to)
+{
+	fputs("usage: abusewatch-capture [-d] [-c CONF]\n"
+	      "  -c CONF   the config [" SYSCONFDIR "/abusewatch.conf]: its sections capture \"NAME\"\n"
+	      "  -d        log debugging messages\n"
+	      "To look at a file or an interface by hand: abusewatch capture\n", to);
+}
+
+static void options(struct program *p, int argc, char **argv)
+{
+	static const struct option all[] = { { "help", 0, 0, 'h' }, { "version", 0, 0, 'V' }, { 0, 0, 0, 0 } };
+	p->conf_path = SYSCONFDIR "/abusewatch.conf";
+	for (int opt; (opt = getopt_long(argc, argv, "c:dhV", all, NULL)) != -1;)
+		switch (opt) {
+		case 'c': p->conf_path = optarg; break;
+		case 'd': msg_level(MSG_DEBUG); break;
+		case 'h': usage(stdout); exit(0);
+		case 'V': puts("abusewatch-capture " VERSION); exit(0);
+		default: usage(stderr); exit(2);
+		}
+	if (optind < argc) {
+		usage(stderr);
+		exit(2);
+	}
+}
+
+static void open_all(struct program *p)
+{
+	p->tap = xcalloc(p->conf->n_capture + 1, sizeof *p->tap);
+	for (size_t i = 0; i < p->conf->n_capture; i++) {
+		const struct conf_capture *c = &p->conf->capture[i];
+		struct err e;
+		struct tap *t = tap_new(c, &e);
+		if (t)
+			p->tap[p->n++] = t;
+		else
+			msg_error("%s:%d: capture \"%s\": %s", p->conf->path, c->line, c->name, e.text);
+	}
+	if (!p->n)
+		fatal("%s: no interface can be followed", p->conf->path);
+}
+
+static void fence(const struct program *p)
+{
+	struct err e;
+	struct sandbox nothing = { .n = 0 };
+	tzset(); /* while its file can be read */
+	if (privileges_drop(p->conf->user, &e) < 0)
+		fatal("%s", e.text);
+	(void)sandbox_enter(&nothing);
+	(void)privileges_few_calls();
+}
+
+/* Its files cannot be read any more: the supervisor starts another one. */
+static void on_reload(void *ctx)
+{
+	(void)ctx;
+	msg_info("ending, to be started again with the new config");
+	exit(0);
+}
+
+static void on_stop(void *ctx)
+{
+	struct program *p = ctx;
+	if (p->stopping)
+		return;
+	p->stopping = true;
+	for (size_t i = 0; i < p->n; i++)
+		tap_stop(p->tap[i]);
+	proc_fini(&p->proc);
+}
+
+int main(int argc, char **argv)
+{
+	static struct program p;
+	msg_init("abusewatch-capture");
+	options(&p, argc, argv);
+	p.conf = conf_load_or_die(p.conf_path, NULL, 0);
+	conf_log(p.conf);
+	if (!p.conf->n_capture)
+		fatal("%s: has no section capture \"NAME\" { interface = \"…\" }", p.conf->path);
+	struct conf_path socket = conf_ingest_socket(p.conf);
+	uv_loop_t *loop = uv_default_loop();
+	open_all(&p);
+	fence(&p);
+	proc_init(&p.proc, loop, on_reload, on_stop, &p);
+	for (size_t i = 0; i < p.n; i++)
+		tap_start(p.tap[i], loop, socket.s);
+	proc_ready(&p.proc);
+	uv_run(loop, UV_RUN_DEFAULT);
+	free(p.tap);
+	conf_free(p.conf);
+	return 0;
+}

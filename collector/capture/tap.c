@@ -1,0 +1,304 @@
+#include "collector/capture/tap.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "collector/capture/feed.h"
+#include "collector/capture/live.h"
+#include "lib/buf.h"
+#include "lib/msg.h"
+#include "lib/obs.h"
+
+#define OUT_MOST (8u << 20)  /* bytes of frames that wait while the analyzer is away */
+#define TICK_MS 500
+#define TOTALS_TICKS 10
+#define RETRY_MS 1000
+
+struct tap {
+	const struct conf_capture *conf;
+	char *name, *socket;
+	struct live *live;
+	struct capture *capture;
+	struct capture_options options;
+	uv_loop_t *loop;
+	uv_poll_t poll;
+	uv_timer_t tick;
+	uv_pipe_t pipe;
+	uv_connect_t connect;
+	uint64_t retry_at_ms, seq, dropped;
+	unsigned ticks, handles;
+	bool pipe_used, greeted, running, polling, stopping, news;
+	struct buf in, out;
+	uint32_t sample;
+};
+
+static void connect_now(struct tap *t);
+
+/* -- sessions -- */
+
+static void on_session(void *ctx, const struct smtp_session *s)
+{
+	struct tap *t = ctx;
+	struct smtp_session numbered = *s;
+	if (t->out.n > OUT_MOST) {
+		if (!t->dropped++)
+			msg_warn("capture %s: the analyzer is away; sessions are dropped from now on", t->conf->name);
+		return;
+	}
+	numbered.seq = ++t->seq;
+	obs_put_session(&t->out, &numbered);
+	t->news = true;
+}
+
+/* -- sending -- */
+
+struct sending { uv_write_t req; struct tap *t; char bytes[]; };
+
+static void lost(struct tap *t, const char *why);
+
+static void on_sent(uv_write_t *req, int status)
+{
+	struct sending *w = req->data;
+	struct tap *t = w->t;
+	free(w);
+	if (status < 0)
+		lost(t, uv_strerror(status));
+}
+
+static void send_out(struct tap *t)
+{
+	if (!t->running || !t->out.n || uv_is_closing((uv_handle_t *)&t->pipe))
+		return;
+	struct sending *w = xmalloc(sizeof *w + t->out.n);
+	w->t = t;
+	w->req.data = w;
+	memcpy(w->bytes, t->out.p, t->out.n);
+	uv_buf_t b = uv_buf_init(w->bytes, (unsigned)t->out.n);
+	if (uv_write(&w->req, (uv_stream_t *)&t->pipe, &b, 1, on_sent) < 0) {
+		free(w);
+		lost(t, "cannot be written");
+		return;
+	}
+	buf_clear(&t->out);
+	t->news = false;
+}
+
+static void totals(struct tap *t)
+{
+	if (t->running && t->out.n < OUT_MOST)
+		capture_put_totals(&t->out, t->capture, sv_cstr(t->conf->interface));
+}
+
+/* -- packets -- */
+
+static void on_packets(uv_poll_t *h, int status, int events)
+{
+	struct tap *t = h->data;
+	struct err e;
+	(void)events;
+	if (status < 0 || live_read(t->live, t->capture, &e) < 0) {
+		msg_error("capture %s: %s: %s; ending, to be started again", t->conf->name, t->conf->interface, status < 0 ? uv_strerror(status) : e.text);
+		exit(1);
+	}
+}
+
+static int64_t wall_us(void)
+{
+	struct timespec s;
+	clock_gettime(CLOCK_REALTIME, &s);
+	return (int64_t)s.tv_sec * 1000000 + s.tv_nsec / 1000;
+}
+
+static void on_tick(uv_timer_t *h)
+{
+	struct tap *t = h->data;
+	struct err e;
+	uint64_t packets, drops;
+	if (!t->pipe_used && uv_now(t->loop) >= t->retry_at_ms)
+		connect_now(t);
+	if (!t->polling)
+		return;
+	(void)live_read(t->live, t->capture, &e); /* what is in the ring is older than now */
+	capture_tick(t->capture, wall_us());
+	uint32_t sample = live_adapt(t->live, t->capture);
+	if (sample != t->sample)
+		msg_warn("capture %s: the kernel %s packets: one of %u new sessions is followed", t->conf->name, sample > t->sample ? "drops" : "no longer drops", 1u << sample);
+	t->sample = sample;
+	live_counts(t->live, &packets, &drops);
+	capture_kernel(t->capture, packets, drops);
+	if (++t->ticks % TOTALS_TICKS == 0)
+		totals(t);
+	if (t->news)
+		obs_put_empty(&t->out, OBS_IDLE);
+	send_out(t);
+}
+
+/* -- the connection -- */
+
+static void free_if_done(struct tap *t)
+{
+	if (!t->stopping || t->handles || t->pipe_used)
+		return;
+	live_close(t->live);
+	capture_free(t->capture);
+	buf_fini(&t->in);
+	buf_fini(&t->out);
+	free(t->name);
+	free(t->socket);
+	free(t);
+}
+
+static void on_pipe_closed(uv_handle_t *h)
+{
+	struct tap *t = h->data;
+	t->pipe_used = t->running = t->greeted = false;
+	t->retry_at_ms = uv_now(t->loop) + RETRY_MS;
+	buf_clear(&t->in);
+	free_if_done(t);
+}
+
+static void lost(struct tap *t, const char *why)
+{
+	if (t->running && !t->stopping)
+		msg_warn("capture %s: the analyzer is gone (%s); trying again", t->conf->name, why);
+	t->running = false;
+	if (t->pipe_used && !uv_is_closing((uv_handle_t *)&t->pipe))
+		uv_close((uv_handle_t *)&t->pipe, on_pipe_closed);
+}
+
+static void begin(struct tap *t, uint64_t applied)
+{
+	t->seq = t->seq > applied ? t->seq : applied;
+	t->running = true;
+	if (!t->polling) {
+		t->polling = true;
+		uv_poll_start(&t->poll, UV_READABLE, on_packets);
+		msg_info("capture %s: following %s", t->conf->name, t->conf->interface);
+	}
+	totals(t);
+	send_out(t);
+}
+
+static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *b)
+{
+	struct tap *t = h->data;
+	enum obs_type type;
+	struct sv payload;
+	struct obs_resume r;
+	struct err e;
+	size_t used;
+	if (n > 0) {
+		buf_add(&t->in, b->base, (size_t)n);
+		int got = t->running ? 0 : obs_next(buf_sv(&t->in), &type, &payload, &used, &e);
+		if (got < 0 || (got > 0 && (type != OBS_RESUME || obs_get_resume(payload, &r, &e) < 0)))
+			lost(t, "it does not speak our language");
+		else if (got > 0)
+			begin(t, r.applied_seq);
+	}
+	free(b->base);
+	if (n < 0)
+		lost(t, uv_strerror((int)n));
+}
+
+static void on_alloc(uv_handle_t *h, size_t n, uv_buf_t *ret)
+{
+	(void)h;
+	*ret = uv_buf_init(xmalloc(n), (unsigned)n);
+}
+
+static void on_connect(uv_connect_t *req, int status)
+{
+	struct tap *t = req->data;
+	struct buf hello = { 0 };
+	if (status < 0) {
+		lost(t, uv_strerror(status));
+		return;
+	}
+	obs_put_hello(&hello, sv_cstr(t->name));
+	uv_buf_t b = uv_buf_init(hello.p, (unsigned)hello.n);
+	bool ok = uv_try_write((uv_stream_t *)&t->pipe, &b, 1) == (int)hello.n;
+	buf_fini(&hello);
+	if (ok)
+		uv_read_start((uv_stream_t *)&t->pipe, on_alloc, on_read);
+	else
+		lost(t, "cannot be written");
+}
+
+static void connect_now(struct tap *t)
+{
+	uv_pipe_init(t->loop, &t->pipe, 0);
+	t->pipe.data = t->connect.data = t;
+	t->pipe_used = true;
+	uv_pipe_connect(&t->connect, &t->pipe, t->socket, on_connect);
+}
+
+/* -- begin and end -- */
+
+struct tap *tap_new(const struct conf_capture *c, struct err *e)
+{
+	struct tap *t = xcalloc(1, sizeof *t);
+	struct buf name = { 0 };
+	t->conf = c;
+	t->options = capture_options_of(c);
+	struct live_options o = { c->interface, c->expression, c->promiscuous, &t->options };
+	t->live = live_open(&o, e);
+	if (!t->live) {
+		free(t);
+		return NULL;
+	}
+	if (*c->expression)
+		t->options.n_ports = 0; /* it says which */
+	t->capture = capture_new(&t->options, on_session, t);
+	buf_printf(&name, "capture:%s", c->name);
+	t->name = xstrdup(buf_cstr(&name));
+	buf_fini(&name);
+	return t;
+}
+
+void tap_start(struct tap *t, uv_loop_t *loop, const char *socket)
+{
+	t->loop = loop;
+	t->socket = xstrdup(socket);
+	uv_poll_init(loop, &t->poll, live_fd(t->live));
+	uv_timer_init(loop, &t->tick);
+	t->poll.data = t->tick.data = t;
+	t->handles = 2;
+	uv_timer_start(&t->tick, on_tick, 0, TICK_MS);
+}
+
+static void on_closed(uv_handle_t *h)
+{
+	struct tap *t = h->data;
+	t->handles--;
+	free_if_done(t);
+}
+
+static void on_shutdown(uv_shutdown_t *req, int status)
+{
+	struct tap *t = req->data;
+	(void)status;
+	free(req);
+	lost(t, "ending");
+}
+
+void tap_stop(struct tap *t)
+{
+	uv_poll_stop(&t->poll);
+	capture_end(t->capture);
+	totals(t);
+	if (t->news)
+		obs_put_empty(&t->out, OBS_IDLE);
+	send_out(t);
+	t->stopping = true;
+	uv_close((uv_handle_t *)&t->poll, on_closed);
+	uv_close((uv_handle_t *)&t->tick, on_closed);
+	if (!t->pipe_used)
+		return;
+	uv_shutdown_t *req = xmalloc(sizeof *req);
+	req->data = t;
+	if (!t->running || uv_shutdown(req, (uv_stream_t *)&t->pipe, on_shutdown) < 0) {
+		free(req);
+		lost(t, "ending");
+	}
+}

@@ -1,0 +1,19 @@
+/* tap: one interface of the config, followed: packets → sessions → frames to the analyzer. Owns its connection and connects again when that is
+ * lost; sessions that end meanwhile wait, up to a limit, then they are counted and dropped. */
+#ifndef COLLECTOR_CAPTURE_TAP_H
+#define COLLECTOR_CAPTURE_TAP_H
+
+#include <uv.h>
+
+#include "lib/conf.h"
+
+struct tap;
+
+/* Opens the interface (needs CAP_NET_RAW). c must outlive it. NULL and e. */
+struct tap *tap_new(const struct conf_capture *c, struct err *e);
+/* Begins: connects to the analyzer's socket, and reads packets once that has answered. */
+void tap_start(struct tap *t, uv_loop_t *loop, const char *socket);
+/* Ends its sessions, sends them and closes; freed by the loop. */
+void tap_stop(struct tap *t);
+
+#endif

@@ -1,0 +1,212 @@
+/* abusewatch capture: the SMTP sessions in a capture file, or on an interface, one object each. */
+#include <getopt.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "collector/capture/file.h"
+#include "collector/capture/live.h"
+#include "ctl/logs.h"
+#include "lib/opt.h"
+#include "lib/privileges.h"
+#include "lib/sandbox.h"
+
+static const char *const columns[] = {
+	"first_time", "client_ip", "client_port", "server_ip", "server_port", "helo", "account", "commands", "quit", "gap", "refusal", "banner",
+};
+
+struct output {
+	struct logs_out *rows;
+	struct buf text;
+	struct logs_progress progress;
+};
+
+struct options {
+	const char *file, *interface, *expression;
+	int format;
+	bool promiscuous;
+	struct capture_options capture;
+};
+
+static void help(FILE *to)
+{
+	fputs("usage: abusewatch capture (-r FILE | -i INTERFACE) [OPTION …]\n"
+	      "Follows SMTP in packets and prints one object for every session, with its messages. No password and no\n"
+	      "message body is kept.\n"
+	      "  -r FILE            a capture file (pcap, pcapng), also .gz .xz .zst; - is standard input\n"
+	      "  -i INTERFACE       live, until interrupted; needs root, and gives that up once the interface is open\n"
+	      "  --expression BPF   which packets, as pcap-filter(7) has it; then every TCP port counts\n"
+	      "                     (default: TCP ports 25, 465 and 587)\n"
+	      "  --tunnels          look into GRE, ERSPAN, VXLAN and IP in IP, too\n"
+	      "  --memory BYTES     for sessions, e.g. 256M (default 64M); then the quietest are ended\n"
+	      "  --unanswered       also connections that nobody answered or that were refused\n"
+	      "  --no-subjects      only a hash of subjects\n"
+	      "  --promiscuous      live: also what is addressed to others\n"
+	      "  --statistics       say on standard error what was read and what was left out\n"
+	      "  --format FORMAT    table (default on a terminal), ndjson (default in a pipe), json, csv\n", to);
+}
+
+static void on_session(void *ctx, const struct smtp_session *s)
+{
+	struct output *o = ctx;
+	buf_clear(&o->text);
+	smtp_session_json(s, &o->text);
+	logs_out_add(o->rows, buf_sv(&o->text));
+}
+
+static bool on_progress(void *ctx, uint64_t bytes, uint64_t total)
+{
+	struct output *o = ctx;
+	(void)total;
+	logs_progress_at(&o->progress, bytes, 0);
+	return !ferror(stdout);
+}
+
+static void statistics(const struct capture *c)
+{
+	const struct capture_stats t = capture_totals(c);
+#define C(name) fprintf(stderr, "%-18s %" PRIu64 "\n", #name, t.name);
+	CAPTURE_STATS(C)
+#undef C
+}
+
+static int from_file(const struct options *o, struct capture *c, struct filter *filter, struct output *out)
+{
+	struct err e;
+	struct capture_file_run run = { .path = o->file, .capture = c, .filter = filter, .progress = on_progress, .ctx = out };
+	char *files[] = { (char *)(uintptr_t)o->file };
+	/* It reads what strangers wrote: it may read files, and write none. */
+	struct sandbox fence = { .n = 0 };
+	sandbox_allow(&fence, "/", false);
+	(void)sandbox_enter(&fence);
+	logs_progress_start(&out->progress, files, 1);
+	int bad = capture_file_run(&run, &e);
+	logs_progress_end(&out->progress);
+	capture_end(c);
+	if (capture_totals(c).odd_links)
+		fprintf(stderr, "abusewatch: %" PRIu64 " frames of link types that this version cannot read were left out\n", capture_totals(c).odd_links);
+	return bad ? command_fail("%s", e.text) : COMMAND_DONE;
+}
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number)
+{
+	(void)number;
+	interrupted = 1;
+}
+
+static int64_t wall_us(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* Until interrupted, or nobody reads any more. */
+static int follow(struct live *l, struct capture *c, struct err *e)
+{
+	struct pollfd p = { .fd = live_fd(l), .events = POLLIN };
+	uint64_t packets, drops;
+	while (!interrupted && !ferror(stdout)) {
+		(void)poll(&p, 1, 500);
+		if (live_read(l, c, e) < 0)
+			return -1;
+		capture_tick(c, wall_us());
+		(void)live_adapt(l, c);
+		live_counts(l, &packets, &drops);
+		capture_kernel(c, packets, drops);
+		fflush(stdout);
+	}
+	return 0;
+}
+
+static int from_interface(const struct options *o, struct capture *c)
+{
+	struct err e;
+	struct live_options lo = { o->interface, o->expression ? o->expression : "", o->promiscuous, &o->capture };
+	struct live *l = live_open(&lo, &e);
+	if (!l)
+		return command_fail("%s", e.text);
+	struct sandbox nothing = { .n = 0 };
+	if (privileges_drop("nobody", &e) < 0) {
+		live_close(l);
+		return command_fail("%s", e.text);
+	}
+	(void)sandbox_enter(&nothing);
+	(void)privileges_few_calls();
+	signal(SIGINT, on_signal);
+	signal(SIGTERM, on_signal);
+	int bad = follow(l, c, &e);
+	capture_end(c);
+	live_close(l);
+	return bad ? command_fail("%s: %s", o->interface, e.text) : COMMAND_DONE;
+}
+
+static int run(int argc, char **argv);
+const struct command command_capture = { "capture", "SMTP sessions out of packets", help, run };
+
+static int set_one(struct options *o, int opt, const char *arg)
+{
+	const struct command *c = &command_capture;
+	int64_t bytes;
+	switch (opt) {
+	case 'r': o->file = arg; return 0;
+	case 'i': o->interface = arg; return 0;
+	case 'e':
+		o->expression = arg;
+		o->capture.n_ports = 0;
+		return 0;
+	case 'p': o->promiscuous = true; return 0;
+	case 't': o->capture.tunnels = true; return 0;
+	case 'u': o->capture.unanswered = true; return 0;
+	case 's': o->capture.subjects = false; return 0;
+	case 'm':
+		bytes = opt_bytes(arg);
+		if (bytes < 1 << 20 || bytes > INT64_C(64) << 30)
+			return command_misuse(c, "--memory wants 1M to 64G, not \"%s\"", arg);
+		o->capture.memory_bytes = (size_t)bytes;
+		return 0;
+	case 'f':
+		o->format = command_format_named(arg);
+		return o->format < 0 ? command_misuse(c, "there is no output format \"%s\"", arg) : 0;
+	default: return command_misuse(c, "see above");
+	}
+}
+
+static int run(int argc, char **argv)
+{
+	static const struct option all[] = {
+		{ "expression", 1, 0, 'e' }, { "tunnels", 0, 0, 't' }, { "memory", 1, 0, 'm' }, { "unanswered", 0, 0, 'u' }, { "no-subjects", 0, 0, 's' },
+		{ "format", 1, 0, 'f' }, { "statistics", 0, 0, 'S' }, { "promiscuous", 0, 0, 'p' }, { 0, 0, 0, 0 },
+	};
+	struct options o = { .format = (int)command_default_format(), .capture = capture_defaults() };
+	struct err e;
+	bool show = false;
+	optind = 0;
+	for (int opt; (opt = getopt_long(argc, argv, "r:i:", all, NULL)) != -1;) {
+		int status = opt == 'S' ? 0 : set_one(&o, opt, optarg);
+		show |= opt == 'S';
+		if (status)
+			return status;
+	}
+	if (optind < argc)
+		return command_misuse(&command_capture, "\"%s\" is one word too many; a file is named by -r", argv[optind]);
+	if (!o.file == !o.interface)
+		return command_misuse(&command_capture, "name either a file with -r or an interface with -i");
+	struct filter *filter = o.expression && o.file ? filter_new(o.expression, &e) : NULL;
+	if (o.expression && o.file && !filter)
+		return command_misuse(&command_capture, "%s", e.text);
+	struct output out = { .rows = logs_out_new(o.format, columns, sizeof columns / sizeof *columns) };
+	struct capture *c = capture_new(&o.capture, on_session, &out);
+	int status = o.file ? from_file(&o, c, filter, &out) : from_interface(&o, c);
+	if (show)
+		statistics(c);
+	logs_out_free(out.rows);
+	buf_fini(&out.text);
+	capture_free(c);
+	filter_free(filter);
+	return status;
+}

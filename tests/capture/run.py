@@ -1,0 +1,299 @@
+#!/usr/bin/env python3
+"""run.py ABUSEWATCH [WORK-FOLDER]: the conversations of talks.py through `abusewatch capture`: whole, cut into other segments, in every link layer and
+file format, in another order, repeated, and with packets missing: then the session is the same, or says that there is a gap."""
+import json
+import os
+import random
+import struct
+import subprocess
+import sys
+import tempfile
+
+from talks import SECRETS, TALKS, b64
+from wire import LINKS, conversation, fragmented, lossy, pcap, pcapng, repeated, shuffled, with_time
+
+AW = sys.argv[1]
+WORK = sys.argv[2] if len(sys.argv) > 2 else tempfile.mkdtemp()
+# What depends on how packets came, not on what was said.
+UNSTEADY = ("first_time", "last_time", "end", "client_bytes", "server_bytes", "retransmits", "overlaps", "lost_bytes", "client_port")
+
+
+def ok(name):
+    print(f"ok {name}", flush=True)
+
+
+def not_ok(name, why):
+    print(f"not ok {name} - {str(why)[:400]}", flush=True)
+
+
+def result(name, faults):
+    if faults:
+        not_ok(name, f"{len(faults)}: {faults[0]}")
+        print("\n".join(map(str, faults[:40])), file=sys.stderr)
+    else:
+        ok(name)
+
+
+def capture(data, *options, name="t.pcap", check=True):
+    path = os.path.join(WORK, name)
+    with open(path, "wb") as f:
+        f.write(data)
+    r = subprocess.run([AW, "capture", "-r", path, "--format", "ndjson", *options], capture_output=True)
+    if check and (r.returncode or r.stderr):
+        raise RuntimeError(f"exit {r.returncode}: {r.stderr.decode()}")
+    return [json.loads(line) for line in r.stdout.splitlines()]
+
+
+def steady(s):
+    return {k: v for k, v in s.items() if k not in UNSTEADY}
+
+
+def differs(want, got, at=""):
+    """The first place where got lacks something of want, or ''."""
+    if isinstance(want, dict):
+        for k, v in want.items():
+            if k not in got:
+                return f"{at}.{k} is missing"
+            d = differs(v, got[k], f"{at}.{k}")
+            if d:
+                return d
+        return ""
+    if isinstance(want, list):
+        if len(want) != len(got):
+            return f"{at}: {len(want)} wanted, {len(got)} there"
+        return next((d for d in (differs(w, g, f"{at}[{i}]") for i, (w, g) in enumerate(zip(want, got))) if d), "")
+    return "" if want == got else f"{at}: {want!r} wanted, {got!r} there"
+
+
+def whole():
+    sessions = {}
+    for name, (lines, want) in TALKS.items():
+        got = capture(pcap(conversation(lines)))
+        fault = differs(want, got[0]) if len(got) == 1 else f"{len(got)} sessions"
+        if not fault and got[0]["gap"]:
+            fault = "a gap"
+        result(f"capture {name}", [fault] if fault else [])
+        sessions[name] = steady(got[0])
+    return sessions
+
+
+def segments(sessions):
+    faults = []
+    for name, (lines, _) in TALKS.items():
+        for mss in (1, 2, 3, 7, 100, 536):
+            if mss < 8 and sum(len(d) for _, d in lines) > 3000:
+                continue
+            if name == "starttls" and mss < 300:
+                continue  # the hello's fields are read from one segment
+            got = capture(pcap(conversation(lines, mss=mss)))
+            if len(got) != 1 or steady(got[0]) != sessions[name]:
+                faults.append(f"{name} in segments of {mss}: {differs(sessions[name], got[0])}")
+        for isn in ((0xffffffff, 0xfffffffe), (0xffffff00, 0x7fffffff)):
+            got = capture(pcap(conversation(lines, isn=isn)))
+            if len(got) != 1 or steady(got[0]) != sessions[name]:
+                faults.append(f"{name} where sequence numbers wrap: {differs(sessions[name], got[0])}")
+    result("capture, other segments and sequence numbers", faults)
+
+
+def links(sessions):
+    lines = TALKS["one message"][0]
+    six = dict(client="2001:db8::10", server="2001:db8:1::25")
+    for link, (_, _, tunnel) in LINKS.items():
+        options = ["--tunnels"] if tunnel else []
+        faults = []
+        for end, addresses in (("IPv4", {}), ("IPv6", six)):
+            if link in ("loopback", "ppp", "ipip") and end == "IPv6":
+                continue
+            got = capture(pcap(conversation(lines, **addresses), link), *options)
+            want = dict(sessions["one message"], **({"client_ip": six["client"], "server_ip": six["server"]} if addresses else {}))
+            if len(got) != 1 or steady(got[0]) != want:
+                faults.append(f"{end}: {differs(want, got[0]) if got else 'no session'}")
+        result(f"capture {link}", faults)
+    for name, addresses in (("IPv4", {}), ("IPv6", six)):
+        got = capture(pcap(fragmented(conversation(lines, **addresses))))
+        good = len(got) == 1 and got[0]["messages"] == sessions["one message"]["messages"] and not got[0]["gap"]
+        result(f"capture fragments of {name}", [] if good else [got])
+
+
+def formats(sessions):
+    packets = conversation(TALKS["one message"][0])
+    plain = pcap(packets)
+    for name, data in (("pcap, big endian", pcap(packets, swapped=True)), ("pcap, nanoseconds", pcap(packets, nanoseconds=True)), ("pcapng", pcapng(packets))):
+        got = capture(data)
+        result(f"capture {name}", [] if len(got) == 1 and got == capture(plain) else [got])
+    for tool in ("gzip", "zstd", "xz"):
+        packed = subprocess.run([tool, "-c"], input=plain, capture_output=True, check=True).stdout
+        result(f"capture {tool}", [] if capture(packed) == capture(plain) else ["another session"])
+    r = subprocess.run([AW, "capture", "-r", "-", "--format", "ndjson"], input=plain, capture_output=True)
+    result("capture from a pipe", [] if json.loads(r.stdout) == capture(plain)[0] else [r])
+
+
+def disorder(sessions):
+    faults, same, gaps = [], 0, 0
+    for name, (lines, _) in TALKS.items():
+        packets = conversation(lines, mss=300)
+        want = steady(capture(pcap(packets))[0])
+        for seed in range(12):
+            for how, changed in (("shuffled", shuffled(packets, 5, seed)), ("repeated", repeated(packets, 0.3, seed)),
+                                 ("shuffled and repeated", shuffled(repeated(packets, 0.3, seed), 4, seed))):
+                got = capture(pcap(changed))
+                if len(got) == 1 and steady(got[0]) == want:
+                    same += 1
+                elif len(got) == 1 and got[0]["gap"]:
+                    gaps += 1
+                    faults.append(f"{name}, {how} by seed {seed}: a gap although nothing is missing") if how == "repeated" else None
+                else:
+                    faults.append(f"{name}, {how} by seed {seed}: {differs(want, got[0]) or 'more than was said' if len(got) == 1 else len(got)}")
+    result(f"capture in another order, and repeated ({same} the same, {gaps} with a gap)", faults)
+    result("capture in another order is mostly the same", [] if same > 20 * gaps else [f"{same} the same, {gaps} with a gap"])
+
+
+def loss():
+    faults, same, gaps = [], 0, 0
+    for name, (lines, _) in TALKS.items():
+        packets = conversation(lines, mss=300)
+        want = steady(capture(pcap(packets))[0])
+        for seed in range(40):
+            for changed in (lossy(packets, 0.02, seed), lossy(packets, 0.1, seed), shuffled(lossy(packets, 0.02, seed), 4, seed)):
+                got = capture(pcap(changed))
+                if len(got) == 1 and steady(got[0]) == want:
+                    same += 1
+                elif all(g["gap"] for g in got):
+                    gaps += 1
+                else:
+                    faults.append(f"{name}, loss by seed {seed}: {differs(want, got[0]) or 'more than was said' if len(got) == 1 else len(got)}")
+    result(f"capture with packets missing ({same} the same, {gaps} with a gap)", faults)
+
+
+def one_sided():
+    faults = []
+    for name, (lines, _) in TALKS.items():
+        packets = conversation(lines, mss=300)
+        for who in ("192.0.2.10", "198.51.100.25"):
+            got = capture(pcap([p for p in packets if p.src == who]))
+            if len(got) != 1 or not got[0].get("one_sided"):
+                faults.append(f"{name}: {got}")
+    got = capture(pcap([p for p in conversation(TALKS["one message"][0]) if p.src == "192.0.2.10"]))[0]
+    fault = differs({"quit": True, "helo": "client.example", "commands": 6, "messages": [{"sender": "a@a.example", "subject": "hello there"}]}, got)
+    result("capture of one direction", faults + ([fault] if fault else []))
+    packets = conversation(TALKS["one message"][0])
+    got = capture(pcap(packets[9:]))
+    result("capture from the middle", [] if len(got) == 1 and got[0]["gap"] and got[0]["mid_stream"] and got[0]["quit"] else [got])
+    again = conversation(TALKS["one message"][0]) + conversation(TALKS["auth login"][0], at=1700000100.0, isn=(77777, 88888))
+    got = capture(pcap(again))
+    result("capture of the same ports again", [] if len(got) == 2 and got[1].get("account") else [got])
+
+
+def passwords():
+    """No secret, as it is or encoded, in any output, also when segments cut it or come in another order."""
+    needles = [s.encode() for s in SECRETS] + [b64(s)[i:-4] for s in SECRETS for i in (0,)] + [b64("\0anna\0" + SECRETS[0])[12:-4], b"0123456789abcdef0123456789abcdef"]
+    faults = []
+    for name, (lines, _) in TALKS.items():
+        if not name.startswith("auth"):
+            continue
+        for changed in (conversation(lines), conversation(lines, mss=5), shuffled(conversation(lines, mss=9), 6, 1), lossy(conversation(lines, mss=9), 0.2, 2),
+                        [p for p in conversation(lines) if p.src == "192.0.2.10"], conversation(lines)[7:], conversation(lines)[9:]):
+            path = os.path.join(WORK, "secret.pcap")
+            with open(path, "wb") as f:
+                f.write(pcap(changed))
+            for form in ("ndjson", "table", "csv"):
+                r = subprocess.run([AW, "capture", "-r", path, "--format", form], capture_output=True)
+                faults += [f"{name} shows {n}" for n in needles if n in r.stdout + r.stderr]
+    result("no password in what is printed", faults)
+
+
+def failing(name, data, want, *options):
+    """A capture that is damaged: exit 1, a sentence with the file's name, and what came before."""
+    path = os.path.join(WORK, "bad.pcap")
+    with open(path, "wb") as f:
+        f.write(data)
+    r = subprocess.run([AW, "capture", "-r", path, "--format", "ndjson", *options], capture_output=True, timeout=60)
+    said, n = r.stderr.decode(), len(r.stdout.splitlines())
+    good = r.returncode == 1 and said.startswith(f"abusewatch: {path}: ") and said.count("\n") == 1 and n == want
+    result(f"capture of {name}", [] if good else [f"exit {r.returncode}, {n} sessions: {said}"])
+
+
+def hostile():
+    packets = conversation(TALKS["one message"][0])
+    whole, ng = pcap(packets), pcapng(packets)
+    failing("an empty file", b"", 0)
+    failing("a text file", b"From nobody\n" * 20, 0)
+    failing("a truncated file", whole[:-5], 1)
+    failing("a file cut in a packet's header", whole[:24 + 7], 0)
+    failing("an absurd length", whole + struct.pack("<IIII", 1, 1, 1 << 30, 1 << 30), 1)
+    failing("an unknown link type", whole[:20] + struct.pack("<I", 147) + whole[24:], 0)
+    failing("a truncated pcapng", ng[:-5], 1)
+    failing("a pcapng block of no length", ng + struct.pack("<III", 6, 4, 4), 1)
+    failing("a pcapng packet of no interface", ng + struct.pack("<IIIIIIII", 6, 32, 9, 0, 0, 0, 0, 32), 1)
+    failing("a damaged gzip", subprocess.run(["gzip", "-c"], input=whole, capture_output=True, check=True).stdout[:-20], 1)
+    r = subprocess.run([AW, "capture", "-r", "/nonexistent/x.pcap"], capture_output=True, text=True)
+    result("capture of no file", [] if r.returncode == 1 and "/nonexistent/x.pcap" in r.stderr else [r])
+    for words in ([], ["-r", "a", "-i", "b"], ["-r", "a", "--expression", "not a filter ("], ["-r", "a", "--format", "x"], ["-r", "a", "b"], ["-r", "a", "--memory", "1"]):
+        r = subprocess.run([AW, "capture", *words], capture_output=True, text=True)
+        result(f"capture {' '.join(words) or 'without a word'} is wrong use", [] if r.returncode == 2 and r.stderr.startswith("abusewatch: ") else [r])
+    rnd = random.Random(7)
+    faults = []
+    for seed in range(40):  # bits that tip over in the packets themselves
+        bad = bytearray(whole)
+        for _ in range(30):
+            bad[rnd.randrange(40, len(bad))] ^= 1 << rnd.randrange(8)
+        r = subprocess.run([AW, "capture", "-r", "-"], input=bytes(bad), capture_output=True, timeout=60)
+        if r.returncode not in (0, 1):
+            faults.append(f"exit {r.returncode}")
+    result("capture of damaged packets", faults)
+
+
+def statistics_of(data, *options):
+    path = os.path.join(WORK, "s.pcap")
+    with open(path, "wb") as f:
+        f.write(data)
+    r = subprocess.run([AW, "capture", "-r", path, "--format", "ndjson", "--statistics", *options], capture_output=True, text=True, check=True)
+    return [json.loads(l) for l in r.stdout.splitlines()], {k: int(v) for k, v in (l.split() for l in r.stderr.splitlines())}
+
+
+def floods():
+    """Half-open floods, more sessions than there is memory for, and lies about sequence numbers."""
+    talk = conversation(TALKS["one message"][0], step=0.5)
+    syns = [conversation([], client=f"198.18.{i >> 8 & 255}.{i & 255}", cport=1024 + i % 60000, at=1700000000.5 + i / 10000)[0] for i in range(60000)]
+    got, stats = statistics_of(pcap(sorted(talk + syns, key=lambda p: p.at)))
+    good = len(got) == 1 and not got[0]["gap"] and stats["memory_peak_bytes"] < 10 << 20 and stats["unanswered"] >= 59990
+    result("capture in a flood of SYNs keeps its session", [] if good else [len(got), stats])
+    many = []
+    for i in range(6000):
+        many += conversation(TALKS["one message"][0][:-3], client=f"198.18.{i >> 8}.{i & 255}", cport=2000 + i, at=1700000000 + i / 1000, end=None)
+    got, stats = statistics_of(pcap(sorted(many, key=lambda p: p.at)), "--memory", "2M")
+    wrong = [s for s in got if not s["gap"] and not s["quit"]]
+    good = stats["evicted"] > 1000 and stats["memory_peak_bytes"] <= 2 << 20 and len(got) == 6000 and all(s.get("evicted") or s["gap"] for s in got)
+    result(f"capture with too little memory ends the quietest ({stats['evicted']}) and says so", [] if good else [len(got), wrong[:1], stats])
+    liar = conversation(TALKS["one message"][0])
+    lies = [with_time(p, p.at) for p in liar]
+    for p in liar[5:12]:
+        far = with_time(p, p.at + 0.0001)
+        far.seq = (far.seq + (1 << 28)) & 0xffffffff
+        far.payload = b"QUIT\r\n"
+        lies.append(far)
+    got, stats = statistics_of(pcap(sorted(lies, key=lambda p: p.at)))
+    good = len(got) == 1 and got[0]["gap"] and got[0]["messages"] == capture(pcap(liar))[0]["messages"]
+    result("capture does not follow a lie about sequence numbers", [] if good else [got])
+    second = with_time(liar[5], liar[5].at + 0.00001)
+    second.payload = b"EHLO somebody.else\r\n"[:len(second.payload)]
+    held = liar[:4] + [second] + liar[4:]
+    got = capture(pcap(held))
+    result("capture: the first of two versions wins", [] if len(got) == 1 and got[0]["helo"].startswith("somebody") else [got])
+
+
+def main():
+    sys.stdout.reconfigure(line_buffering=True)
+    sessions = whole()
+    segments(sessions)
+    links(sessions)
+    formats(sessions)
+    disorder(sessions)
+    loss()
+    one_sided()
+    passwords()
+    hostile()
+    floods()
+
+
+main()
