@@ -8,7 +8,7 @@ demo="gzip procps python3"
 tests="clang libclang-rt-14-dev libcmocka-dev sqlite3 python3 curl jq postfix sasl2-bin libsasl2-modules libsasl2-modules-db chromium nodejs npm
  libmaxmind-db-writer-perl rbldnsd unbound iproute2 xz-utils zstd bsdutils gnutls-bin openssl systemd-journal-remote"
 lint="clang-tidy cppcheck mandoc shellcheck universal-ctags jq"
-perf="python3 time pflogsumm logwatch mawk lnav mtail tshark" # what tests/perf/import.sh and pcap.sh compare with
+perf="python3 time adns-tools iproute2 iputils-ping pflogsumm logwatch mawk lnav mtail tshark" # what tests/perf/import.sh and pcap.sh compare with
 case ${1:-} in
 build) want=$build ;;
 demo) want="$build $demo" ;;

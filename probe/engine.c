@@ -21,6 +21,14 @@ static void redact(struct buf *b, const char *key)
 			memset(b->p + i, '*', n);
 }
 
+static uint64_t pair_of(const struct zone_rt *z, const struct target *t, uint64_t nth)
+{
+	struct ipaddr a = target_address(t, nth);
+	uint64_t half[2];
+	memcpy(half, a.b, sizeof half);
+	return state_pair(z->key, t->kind == DNSBL_DOMAIN ? state_key(sv_cstr(t->domain)) : hash_mix(half[0], half[1]));
+}
+
 static void tell(struct engine_run *run, struct zone_rt *z, const struct target *t, uint64_t nth, struct verdict v, struct engine_result *r)
 {
 	struct engine *e = run->e;
@@ -46,16 +54,16 @@ static void tell(struct engine_run *run, struct zone_rt *z, const struct target 
 		r->text = buf_sv(&e->text);
 	}
 	if (v.verdict == DNSBL_LISTED)
-		r->since_us = state_seen(e->c.state, z->z->name, r->target, r->asked_us);
+		r->since_us = state_seen(e->c.state, pair_of(z, t, nth), r->asked_us);
 	else if (v.verdict == DNSBL_CLEAN)
-		state_gone(e->c.state, z->z->name, r->target);
+		state_gone(e->c.state, pair_of(z, t, nth));
 	run->r.result(run->r.ctx, r);
 }
 
 /* By the zone's health or its budget alone. */
 static void tell_without(struct engine_run *run, struct zone_rt *z, const struct target *t, uint64_t nth, struct verdict v)
 {
-	struct engine_result r = { .asked_us = run->e->c.now_us() };
+	struct engine_result r = { .asked_us = run->e->now_us };
 	run->e->meaning.n = 0;
 	tell(run, z, t, nth, v, &r);
 }
@@ -76,7 +84,7 @@ static void complete(struct engine *e, struct query *q, struct sv text)
 	struct engine_result r = { .asked_us = q->asked_us, .ttl_s = q->ttl_s, .text = text };
 	enum outcome o = (enum outcome)q->outcome;
 	if (o == OUTCOME_ANSWER || o == OUTCOME_NONE)
-		cache_put(e->cache, cache_key(e->cache, &q->name), q->asked_us, q->ttl_s, q->code, q->n_code, text);
+		cache_put(e->cache, q->cache_key, q->asked_us, q->ttl_s, q->code, q->n_code, text);
 	tell_codes(run, q->zone, q->kind, q->target, q->nth, o, q->code, q->n_code, &r);
 	run->outstanding--;
 	q->zone->n_asked--;
@@ -100,7 +108,7 @@ struct query *engine_query(struct engine *e)
 	q->run = NULL;
 	q->outcome = q->n_code = 0;
 	q->ttl_s = 0;
-	q->asked_us = e->c.now_us();
+	q->asked_us = e->now_us;
 	return q;
 }
 
@@ -156,7 +164,7 @@ static void on_text(struct engine *e, struct query *q, const struct dnsmsg *m)
 		z->held[q->kind] = q;
 		z->n_held++;
 		if (m && m->has_text && m->ttl_s)
-			cache_put(e->cache, cache_key(e->cache, &q->name), q->asked_us, q->ttl_s, q->code, q->n_code, sv_make(m->text, m->n_text));
+			cache_put(e->cache, q->cache_key, q->asked_us, q->ttl_s, q->code, q->n_code, sv_make(m->text, m->n_text));
 		return;
 	}
 	complete(e, q, m && m->has_text ? sv_make(m->text, m->n_text) : sv_make("", 0));
@@ -167,7 +175,7 @@ void engine_release_held(struct engine *e, struct zone_rt *z, unsigned kind)
 	struct query *q = z->held[kind];
 	z->held[kind] = NULL;
 	for (struct query *next; q; q = next) {
-		const struct cached *c = cache_get(e->cache, cache_key(e->cache, &q->name), q->asked_us);
+		const struct cached *c = cache_get(e->cache, q->cache_key, q->asked_us);
 		char text[DNSMSG_TEXT]; /* a copy: the cache's own goes when the answer is put there again */
 		size_t n = c && c->text ? c->n_text : 0;
 		memcpy(text, n ? c->text : "", n);
@@ -243,7 +251,7 @@ static bool question_name(const struct zone_rt *z, const struct target *t, uint6
 static void from_file(struct engine_run *run, struct zone_rt *z, const struct target *t, uint64_t nth, unsigned kind)
 {
 	struct engine *e = run->e;
-	struct engine_result r = { .asked_us = e->c.now_us(), .from_file = true };
+	struct engine_result r = { .asked_us = e->now_us, .from_file = true };
 	struct ipaddr a = target_address(t, nth);
 	char target[TARGET_TEXT];
 	uint32_t code = kind == 2 ? zonefile_domain(z->file, sv_cstr(z->z->registered ? t->registered : t->domain), &r.text) : zonefile_address(z->file, &a, kind == 1, &r.text);
@@ -254,11 +262,11 @@ static void from_file(struct engine_run *run, struct zone_rt *z, const struct ta
 	tell_codes(run, z, kind, t, nth, code ? OUTCOME_ANSWER : OUTCOME_NONE, &code, code != 0, &r);
 }
 
-static bool from_cache(struct engine_run *run, struct zone_rt *z, const struct target *t, uint64_t nth, unsigned kind, const struct dnsname *name)
+static bool from_cache(struct engine_run *run, struct zone_rt *z, const struct target *t, uint64_t nth, unsigned kind, uint64_t key)
 {
 	struct engine *e = run->e;
-	int64_t now = e->c.now_us();
-	const struct cached *c = cache_get(e->cache, cache_key(e->cache, name), now);
+	int64_t now = e->now_us;
+	const struct cached *c = cache_get(e->cache, key, now);
 	unsigned n = 0;
 	if (!c)
 		return false;
@@ -279,9 +287,10 @@ static enum started ask_for(struct engine_run *run, struct zone_rt *z, const str
 	static const struct verdict no_name = { DNSBL_UNKNOWN, DNSBL_INFO, 0, 0, "the name to ask for would be too long" };
 	enum started result = STARTED_TOLD;
 	bool named = question_name(z, t, nth, &q->name);
+	q->cache_key = named ? cache_key(e->cache, &q->name) : 0;
 	if (!named) {
 		tell_without(run, z, t, nth, no_name);
-	} else if (held || !from_cache(run, z, t, nth, kind, &q->name)) {
+	} else if (held || !from_cache(run, z, t, nth, kind, q->cache_key)) {
 		int room = z->via->outstanding < z->via->window ? zone_take(e, z, run->r.watch) : 0;
 		q->run = run;
 		q->zone = z;
@@ -405,6 +414,7 @@ void engine_pump(struct engine *e)
 		return;
 	e->pumping = true;
 	e->dirty = false;
+	e->now_us = e->c.now_us();
 	while (n && told < AT_ONCE) {
 		n = 0;
 		for (struct engine_run *run = e->runs; run; run = run->next)
@@ -486,6 +496,7 @@ void engine_on_health(struct engine *e, engine_health_cb *cb, void *ctx)
 
 void engine_test_due(struct engine *e)
 {
+	e->now_us = e->c.now_us();
 	for (size_t i = 0; i < e->n_zone; i++)
 		for (unsigned k = 0; k < ENGINE_KINDS; k++)
 			if (e->zone[i].z->enabled && (e->zone[i].ready || e->zone[i].file) && e->zone[i].z->targets & 1u << k && zone_due(e, &e->zone[i], k))
@@ -533,6 +544,7 @@ static int open_zone(struct engine *e, size_t i, struct err *err)
 	struct buf suffix = { 0 };
 	z->z = &e->c.zones->v[i];
 	z->state = state_zone(e->c.state, z->z->name);
+	z->key = state_key(sv_cstr(z->z->name));
 	z->via = e->main;
 	z->ready = dnsbl_zone_suffix(z->z, &suffix) == 0 && dnsname_parse(buf_sv(&suffix), &z->suffix) == 0;
 	if (suffix.p)
@@ -565,6 +577,7 @@ struct engine *engine_new(uv_loop_t *loop, const struct engine_config *c, struct
 	e->loop = loop;
 	e->c = *c;
 	e->cache = cache_new(c->cache_entries);
+	e->now_us = c->now_us();
 	uv_timer_init(loop, &e->tick);
 	uv_prepare_init(loop, &e->before_poll);
 	e->tick.data = e->before_poll.data = e;

@@ -17,7 +17,7 @@ struct query {
 	struct engine_run *run;    /* NULL of a test */
 	struct zone_rt *zone;
 	const struct target *target; /* of the run */
-	uint64_t nth;
+	uint64_t nth, cache_key;
 	struct dnsname name;
 	uint8_t kind, role;
 	uint8_t outcome, n_code;
@@ -37,6 +37,7 @@ struct zone_rt {
 	struct resolver *via;
 	struct zonefile *file;     /* instead of asking; NULL */
 	struct state_zone *state;
+	uint64_t key;              /* of its name, for the state */
 	struct test test[ENGINE_KINDS];
 	struct query *held[ENGINE_KINDS];
 	unsigned n_held, n_asked;  /* answers that wait for the test; look-ups under way */
@@ -75,6 +76,7 @@ struct engine {
 	unsigned handles;
 	bool pumping, dirty;
 	uint64_t questions;
+	int64_t now_us;            /* looked at once a round: the clock costs more than an answer out of a file */
 	engine_health_cb *health_cb;
 	void *health_ctx;
 	struct buf meaning, text, word;

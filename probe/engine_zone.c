@@ -37,7 +37,7 @@ static int64_t next_us(const struct zone_rt *z, const struct state_health *s)
 static void set_health(struct engine *e, struct zone_rt *z, unsigned kind, uint8_t health)
 {
 	struct state_health *s = &z->state->kind[kind];
-	int64_t now = e->c.now_us();
+	int64_t now = e->now_us;
 	bool was_silent = s->health == HEALTH_SILENT || s->health == HEALTH_EMPTY;
 	if (health == HEALTH_SILENT && was_silent && s->fails + 1 >= EMPTY_TESTS && now - s->since_us >= EMPTY_US)
 		health = HEALTH_EMPTY;
@@ -57,7 +57,7 @@ static void set_health(struct engine *e, struct zone_rt *z, unsigned kind, uint8
 bool zone_due(const struct engine *e, const struct zone_rt *z, unsigned kind)
 {
 	const struct state_health *s = &z->state->kind[kind];
-	return !z->test[kind].running && (s->health == HEALTH_UNTESTED || e->c.now_us() >= s->next_us);
+	return !z->test[kind].running && (s->health == HEALTH_UNTESTED || e->now_us >= s->next_us);
 }
 
 enum gate zone_gate(struct engine *e, struct zone_rt *z, unsigned kind)
@@ -126,7 +126,7 @@ static void test_file(struct engine *e, struct zone_rt *z, unsigned kind)
 	struct ipaddr a;
 	const char *entry[2] = { z->z->test_listed[kind], z->z->test_clean[kind] };
 	struct verdict *v[2] = { &t->listed, &t->clean };
-	uint8_t health = zonefile_health(z->file, e->c.now_us());
+	uint8_t health = zonefile_health(z->file, e->now_us);
 	for (int i = 0; i < 2 && health == HEALTH_GOOD; i++) {
 		uint32_t code = 0;
 		if (!*entry[i])
@@ -207,7 +207,7 @@ static void new_day(struct zone_rt *z, int64_t now_us)
 
 int zone_take(struct engine *e, struct zone_rt *z, bool watch)
 {
-	int64_t now = e->c.now_us(), per_day = z->z->per_day;
+	int64_t now = e->now_us, per_day = z->z->per_day;
 	double per_s = (double)z->z->per_second, most = per_s * BURST_S < BURST_LEAST ? BURST_LEAST : per_s * BURST_S;
 	new_day(z, now);
 	if (per_day && (z->state->asked >= per_day || (watch && z->state->asked_by_watch >= per_day / WATCH_SHARE)))

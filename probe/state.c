@@ -13,13 +13,14 @@
 
 #define HEAD "abusewatch dnsbl state 1\n"
 #define ZONES_MOST 2048
+#define WAYS 4
 
 struct seen { uint64_t key; int64_t first_us, last_us; };
 
 struct state {
 	char *path;
 	struct state_zone **zone; size_t n_zone;
-	struct seen *seen; size_t n_seen; /* sorted by key */
+	struct seen seen[STATE_SEEN_MOST]; /* key 0: free */
 };
 
 struct state_zone *state_zone(struct state *s, const char *name)
@@ -36,76 +37,53 @@ struct state_zone *state_zone(struct state *s, const char *name)
 
 /* --- listed pairs ------------------------------------------------------------------------------------------------- */
 
-/* Only this file's own order depends on it, so the key need not be secret: a collision shows another's date. */
-static uint64_t pair_key(const char *zone, struct sv target)
+uint64_t state_key(struct sv text)
 {
 	static const struct hash_key fixed = { "abusewatch seen" };
-	char text[640];
-	int n = snprintf(text, sizeof text, "%s %.*s", zone, SVARG(target));
-	return hash_sv(&fixed, sv_make(text, (size_t)n < sizeof text ? (size_t)n : sizeof text - 1));
+	return hash_sv(&fixed, text);
 }
 
-static size_t find(const struct state *s, uint64_t key)
+static struct seen *set_of(struct state *s, uint64_t key)
 {
-	size_t low = 0, high = s->n_seen;
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		if (s->seen[mid].key < key)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return &s->seen[key % (STATE_SEEN_MOST / WAYS) * WAYS];
 }
 
-static void take_out(struct state *s, size_t at)
+static struct seen *find(struct state *s, uint64_t key)
 {
-	memmove(s->seen + at, s->seen + at + 1, (s->n_seen - at - 1) * sizeof *s->seen);
-	s->n_seen--;
-}
-
-static void forget_oldest(struct state *s)
-{
-	size_t oldest = 0;
-	for (size_t i = 1; i < s->n_seen; i++)
-		if (s->seen[i].last_us < s->seen[oldest].last_us)
-			oldest = i;
-	take_out(s, oldest);
+	struct seen *set = set_of(s, key);
+	for (int i = 0; i < WAYS; i++)
+		if (set[i].key == key)
+			return &set[i];
+	return NULL;
 }
 
 static void put_in(struct state *s, struct seen seen)
 {
-	if (s->n_seen == STATE_SEEN_MOST)
-		forget_oldest(s);
-	size_t at = find(s, seen.key);
-	if (at < s->n_seen && s->seen[at].key == seen.key)
-		return;
-	s->seen = xrealloc(s->seen, (s->n_seen + 1) * sizeof *s->seen);
-	memmove(s->seen + at + 1, s->seen + at, (s->n_seen - at) * sizeof *s->seen);
-	s->seen[at] = seen;
-	s->n_seen++;
+	struct seen *set = set_of(s, seen.key), *at = set;
+	for (int i = 1; i < WAYS; i++)
+		if (set[i].last_us < at->last_us) /* a free one was never seen */
+			at = &set[i];
+	*at = seen;
 }
 
-int64_t state_seen(struct state *s, const char *zone, struct sv target, int64_t now_us)
+int64_t state_seen(struct state *s, uint64_t key, int64_t now_us)
 {
-	uint64_t key = pair_key(zone, target);
-	size_t at = find(s, key);
-	if (at == s->n_seen || s->seen[at].key != key) {
+	struct seen *at = find(s, key);
+	if (!at) {
 		put_in(s, (struct seen){ key, now_us, now_us });
 		return now_us;
 	}
-	if (now_us - s->seen[at].last_us > STATE_SEEN_DAYS * US_PER_DAY)
-		s->seen[at].first_us = now_us;
-	s->seen[at].last_us = now_us;
-	return s->seen[at].first_us;
+	if (now_us - at->last_us > STATE_SEEN_DAYS * US_PER_DAY)
+		at->first_us = now_us;
+	at->last_us = now_us;
+	return at->first_us;
 }
 
-void state_gone(struct state *s, const char *zone, struct sv target)
+void state_gone(struct state *s, uint64_t key)
 {
-	uint64_t key = pair_key(zone, target);
-	size_t at = find(s, key);
-	if (at < s->n_seen && s->seen[at].key == key)
-		take_out(s, at);
+	struct seen *at = find(s, key);
+	if (at)
+		*at = (struct seen){ 0 };
 }
 
 /* --- the file ----------------------------------------------------------------------------------------------------- */
@@ -134,7 +112,7 @@ static void read_line(struct state *s, const char *line)
 		z->day = a;
 		z->asked = b;
 		z->asked_by_watch = c;
-	} else if (sscanf(line, "seen %" SCNx64 " %" SCNd64 " %" SCNd64, &key, &a, &b) == 3) {
+	} else if (sscanf(line, "seen %" SCNx64 " %" SCNd64 " %" SCNd64, &key, &a, &b) == 3 && key && !find(s, key)) {
 		put_in(s, (struct seen){ key, a, b });
 	}
 }
@@ -166,8 +144,9 @@ static void write_all(const struct state *s, FILE *f)
 		if (z->asked)
 			fprintf(f, "asked %s %" PRId64 " %" PRId64 " %" PRId64 "\n", z->name, z->day, z->asked, z->asked_by_watch);
 	}
-	for (size_t i = 0; i < s->n_seen; i++)
-		fprintf(f, "seen %" PRIx64 " %" PRId64 " %" PRId64 "\n", s->seen[i].key, s->seen[i].first_us, s->seen[i].last_us);
+	for (size_t i = 0; i < STATE_SEEN_MOST; i++)
+		if (s->seen[i].key)
+			fprintf(f, "seen %" PRIx64 " %" PRId64 " %" PRId64 "\n", s->seen[i].key, s->seen[i].first_us, s->seen[i].last_us);
 }
 
 int state_save(struct state *s, struct err *e)
@@ -199,7 +178,6 @@ void state_free(struct state *s)
 		free(s->zone[i]);
 	}
 	free(s->zone);
-	free(s->seen);
 	free(s->path);
 	free(s);
 }

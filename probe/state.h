@@ -4,8 +4,9 @@
 #define PROBE_STATE_H
 
 #include "lib/dnsbl_zones.h"
+#include "lib/hash.h"
 
-#define STATE_SEEN_MOST 20000            /* listed pairs that are remembered; the one seen longest ago makes room */
+#define STATE_SEEN_MOST 32768            /* listed pairs that are remembered, in sets of four; of a full set the one seen longest ago makes room */
 #define STATE_SEEN_DAYS 8                /* not seen for so long: a new listing */
 
 struct state_health { uint8_t health; unsigned fails; int64_t since_us, tested_us, next_us; };
@@ -19,9 +20,12 @@ void state_free(struct state *s);
 int state_save(struct state *s, struct err *e);
 /* The record of that zone, made when there is none. Valid until the state is freed. */
 struct state_zone *state_zone(struct state *s, const char *name);
-/* The target is listed there at now_us; since when it was seen so. */
-int64_t state_seen(struct state *s, const char *zone, struct sv target, int64_t now_us);
+/* A number that stands for a zone, a target, or both. Two pairs with one number show each other's date, no more. */
+uint64_t state_key(struct sv text);
+static inline uint64_t state_pair(uint64_t zone, uint64_t target) { return hash_mix(zone, target) | 1; }
+/* The pair is listed at now_us; since when it was seen so. */
+int64_t state_seen(struct state *s, uint64_t pair, int64_t now_us);
 /* It is not any more. */
-void state_gone(struct state *s, const char *zone, struct sv target);
+void state_gone(struct state *s, uint64_t pair);
 
 #endif

@@ -27,7 +27,10 @@ fuzz: fuzz-build
 .PHONY: fuzz-build
 
 # What tests/perf builds for itself: makers of large logs and stores.
-perf-tools: $(B)/tests/perf/genlog $(B)/tests/perf/fillstore $(B)/tests/perf/pump $(B)/tests/perf/inflate
+perf-tools: $(B)/tests/perf/dnsblast $(B)/tests/perf/genlog $(B)/tests/perf/fillstore $(B)/tests/perf/pump $(B)/tests/perf/inflate
+$(B)/tests/perf/dnsblast: tests/perf/dnsblast.c
+	@mkdir -p $(@D)
+	@$(CC) -O2 -Wall -o $@ $<
 $(B)/tests/perf/genlog: tests/perf/genlog.c
 	@mkdir -p $(@D)
 	@$(CC) -O2 -w -o $@ $<

@@ -1,5 +1,6 @@
 /* dnsblast: the two ends that tests/perf/rbl.sh measures the DNSBL engine with.
- *   dnsblast serve ADDRESS PORT          answers every question: the test entry 2.0.0.127 and one address in 256 are listed, nothing else is
+ *   dnsblast serve ADDRESS PORT MS       answers every question MS milliseconds after it came: the test entry 2.0.0.127 and one address in 256 are listed,
+ *                                        nothing else is. The delay stands for a line where the kernel has no netem.
  *   dnsblast ask ADDRESS PORT ZONES N    asks about N addresses in ZONES zones (zNN.example) with bare sendmmsg and recvmmsg, no cache, no check of
  *                                        anything: the floor of what the kernel takes. Prints look-ups, seconds and CPU seconds. */
 #define _GNU_SOURCE
@@ -52,24 +53,59 @@ static unsigned reply(unsigned char *p, unsigned n)
 	return end + (hit ? sizeof listed : sizeof soa);
 }
 
-static void serve(int fd)
+#define RING 65536
+static unsigned char ring[RING][SIZE];
+static struct sockaddr_in from[RING];
+static struct iovec part[RING];
+static double due[RING];
+
+static double seconds(clockid_t c)
 {
-	static unsigned char buf[BATCH][SIZE];
-	static struct sockaddr_in from[BATCH];
+	struct timespec t;
+	clock_gettime(c, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* What is due goes out, from first on; returns the new first. */
+static unsigned send_due(int fd, unsigned first, unsigned next)
+{
 	struct mmsghdr mm[BATCH];
-	struct iovec iov[BATCH];
+	double now = seconds(CLOCK_MONOTONIC);
+	while (first != next && due[first % RING] <= now) {
+		int n = 0;
+		for (; n < BATCH && first + (unsigned)n != next && due[(first + (unsigned)n) % RING] <= now; n++) {
+			unsigned at = (first + (unsigned)n) % RING;
+			mm[n] = (struct mmsghdr){ .msg_hdr = { .msg_name = &from[at], .msg_namelen = sizeof from[at], .msg_iov = &part[at], .msg_iovlen = 1 } };
+		}
+		int k = sendmmsg(fd, mm, (unsigned)n, 0);
+		first += k > 0 ? (unsigned)k : 1;
+	}
+	return first;
+}
+
+static void serve(int fd, double delay)
+{
+	unsigned first = 0, next = 0;
 	for (;;) {
-		for (int i = 0; i < BATCH; i++) {
-			iov[i] = (struct iovec){ buf[i], SIZE - 64 };
-			mm[i] = (struct mmsghdr){ .msg_hdr = { .msg_name = &from[i], .msg_namelen = sizeof from[i], .msg_iov = &iov[i], .msg_iovlen = 1 } };
+		struct mmsghdr mm[BATCH];
+		struct timespec wait = { 0, 0 };
+		struct pollfd p = { fd, POLLIN, 0 };
+		unsigned room = RING - (next - first) < BATCH ? RING - (next - first) : BATCH;
+		double left = first == next ? 1 : due[first % RING] - seconds(CLOCK_MONOTONIC);
+		wait.tv_nsec = left <= 0 ? 0 : left > 0.5 ? 500000000 : (long)(left * 1e9);
+		(void)ppoll(&p, 1, &wait, NULL);
+		for (unsigned i = 0; i < room; i++) {
+			unsigned at = (next + i) % RING;
+			part[at] = (struct iovec){ ring[at], SIZE - 64 };
+			mm[i] = (struct mmsghdr){ .msg_hdr = { .msg_name = &from[at], .msg_namelen = sizeof from[at], .msg_iov = &part[at], .msg_iovlen = 1 } };
 		}
-		int n = recvmmsg(fd, mm, BATCH, MSG_WAITFORONE, NULL);
-		for (int i = 0; i < n; i++)
-			iov[i].iov_len = reply(buf[i], mm[i].msg_len);
-		for (int done = 0; done < n;) {
-			int k = sendmmsg(fd, mm + done, (unsigned)(n - done), 0);
-			done += k > 0 ? k : 1;
+		int n = room ? recvmmsg(fd, mm, room, MSG_DONTWAIT, NULL) : 0;
+		double at = seconds(CLOCK_MONOTONIC) + delay;
+		for (int i = 0; i < n; i++) {
+			part[next % RING].iov_len = reply(ring[next % RING], mm[i].msg_len);
+			due[next++ % RING] = at;
 		}
+		first = send_due(fd, first, next);
 	}
 }
 
@@ -91,13 +127,6 @@ static unsigned question(unsigned char *p, unsigned id, unsigned long nth, unsig
 	q += sprintf((char *)q, "%cz%02lu%cexample", 3, nth % zones, 7) + 1;
 	memcpy(q, "\0\1\0\1", 4);
 	return (unsigned)(q + 4 - p);
-}
-
-static double seconds(clockid_t c)
-{
-	struct timespec t;
-	clock_gettime(c, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 static void ask(int fd, unsigned zones, unsigned long all)
@@ -138,11 +167,11 @@ static void ask(int fd, unsigned zones, unsigned long all)
 
 int main(int argc, char **argv)
 {
-	if (argc == 4 && strcmp(argv[1], "serve") == 0)
-		serve(open_socket(argv[2], argv[3], 1));
+	if (argc == 5 && strcmp(argv[1], "serve") == 0)
+		serve(open_socket(argv[2], argv[3], 1), atof(argv[4]) / 1000);
 	else if (argc == 6 && strcmp(argv[1], "ask") == 0)
 		ask(open_socket(argv[2], argv[3], 0), (unsigned)atoi(argv[4]), strtoul(argv[5], NULL, 10));
 	else
-		fputs("usage: dnsblast serve ADDRESS PORT | ask ADDRESS PORT ZONES N\n", stderr);
+		fputs("usage: dnsblast serve ADDRESS PORT MS | ask ADDRESS PORT ZONES N\n", stderr);
 	return 2;
 }
