@@ -26,7 +26,8 @@ bin=$(pwd)/$(sed -n 's/^B = //p' config.mk)/bin
 say "import eighteen days of mail log"
 rm -rf "$dir"
 mkdir -p "$dir"
-cp examples/customers.csv examples/geo.csv "$dir/"
+cp examples/customers.csv examples/geo.csv examples/dnsbl.conf "$dir/"
+cp -r examples/lists "$dir/" # copied anew each time: a copy older than a week is not believed
 sed "s/127\.0\.0\.1:8025/127.0.0.1:$port/" examples/abusewatch.conf >"$dir/abusewatch.conf"
 start=$(($(date +%s) - live_s))
 python3 examples/shift.py examples/history.log.xz --end-at "$start" >"$dir/mail.log"
@@ -72,6 +73,7 @@ first page within the next minutes. Also try, in another terminal:
 
   $bin/abusewatch cases -c $dir/abusewatch.conf --open --format table
   $bin/abusewatch search -c $dir/abusewatch.conf --recipient @gmail.example --limit 5 --format table
+  $bin/abusewatch rbl -c $dir/abusewatch.conf --format table 198.51.100.26
   $bin/abusewatch notify -c $dir/abusewatch.conf --dry-run
   $bin/abusewatch export -c $dir/abusewatch.conf compromised-hosts
 

@@ -62,6 +62,9 @@ void engine_cancel(struct engine_run *run);
 void engine_pause(struct engine_run *run, bool pause);
 /* How many verdicts it will give, and how many it gave. */
 void engine_progress(const struct engine_run *run, uint64_t *ret_done, uint64_t *ret_all);
+/* The IPv4 addresses of a host, by the same resolver. cb comes later, with n = 0 when there are none or no answer, or the
+ * engine ends; never when -1 is returned: no such name can be. */
+int engine_resolve(struct engine *e, struct sv host, void (*cb)(void *ctx, const uint32_t *address, unsigned n), void *ctx);
 /* Tests whatever zone is due; for a program that stays. */
 void engine_test_due(struct engine *e);
 /* The worst health of a zone over the kinds of targets that it has. */

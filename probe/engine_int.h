@@ -9,13 +9,14 @@
 
 #define ENGINE_KINDS 3 /* ip4, ip6, domain */
 
-enum role { ROLE_LOOK_UP, ROLE_TEXT, ROLE_TEST_LISTED, ROLE_TEST_CLEAN, ROLE_APEX };
+enum role { ROLE_LOOK_UP, ROLE_TEXT, ROLE_TEST_LISTED, ROLE_TEST_CLEAN, ROLE_APEX, ROLE_ADDRESS };
 
 /* One question under way, or an answer that waits until its zone was tested. */
 struct query {
 	struct query *next;        /* free, or held */
 	struct engine_run *run;    /* NULL of a test */
 	struct zone_rt *zone;
+	struct resolve *resolve;   /* of ROLE_ADDRESS, which has no zone */
 	const struct target *target; /* of the run */
 	uint64_t nth, cache_key;
 	struct dnsname name;
@@ -25,6 +26,8 @@ struct query {
 	uint32_t ttl_s;
 	int64_t asked_us;
 };
+
+struct resolve { struct resolve *next; void (*cb)(void *ctx, const uint32_t *address, unsigned n); void *ctx; };
 
 struct query_block { struct query_block *next; struct query q[64]; };
 
@@ -71,6 +74,7 @@ struct engine {
 	struct engine_run *runs;
 	struct query *free_query;
 	struct query_block *blocks;
+	struct resolve *resolves;
 	uv_timer_t tick;
 	uv_prepare_t before_poll;  /* so that a batch of answers is followed by one batch of questions */
 	unsigned handles;

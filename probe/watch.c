@@ -1,6 +1,5 @@
 /* The watch: our own egress addresses, customers' mail servers, and our and our customers' domains, each on every list that may be asked of it, as often as the
  * lists' days allow. */
-#include <netinet/in.h>
 #include <stdlib.h>
 
 #include "lib/msg.h"
@@ -31,7 +30,15 @@ struct watch {
 	struct pair *known; size_t n_known; /* listed at the last look, sorted */
 	bool tell_all, stopping, all_this_round;
 	unsigned resolving;
+	bool closed;
 };
+
+/* When nothing comes any more. */
+static void end(struct watch *w)
+{
+	if (w->closed && !w->resolving)
+		free(w);
+}
 
 /* --- whom ---------------------------------------------------------------------------------------------------------- */
 
@@ -96,43 +103,31 @@ static void sort(struct watch *w)
 		w->n_small++;
 }
 
-/* The primary of a domain that we are the second MX of is a customer's mail server; the system's resolver knows its address. */
-static void on_address(uv_getaddrinfo_t *req, int status, struct addrinfo *res)
+/* The primary of a domain that we are the second MX of is a customer's mail server. */
+static void on_address(void *ctx, const uint32_t *address, unsigned n)
 {
-	struct watch *w = req->data;
+	struct watch *w = ctx;
 	w->resolving--;
-	for (struct addrinfo *a = status == 0 ? res : NULL; a && !w->stopping; a = a->ai_next) {
-		struct target t = { .count = 1, .kind = a->ai_family == AF_INET ? DNSBL_IP4 : DNSBL_IP6 };
-		if (a->ai_family == AF_INET) {
-			t.first.b[10] = t.first.b[11] = 0xff;
-			memcpy(t.first.b + 12, &((struct sockaddr_in *)(void *)a->ai_addr)->sin_addr, 4);
-		} else {
-			memcpy(t.first.b, &((struct sockaddr_in6 *)(void *)a->ai_addr)->sin6_addr, 16);
-		}
+	if (w->stopping) {
+		end(w);
+		return;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		struct target t = { .count = 1, .kind = DNSBL_IP4, .first.b = { [10] = 0xff, [11] = 0xff } };
+		for (unsigned k = 0; k < 4; k++)
+			t.first.b[12 + k] = (uint8_t)(address[i] >> (24 - 8 * k));
 		add(w, &t);
 	}
-	if (!w->stopping)
-		sort(w);
-	uv_freeaddrinfo(res);
-	free(req);
-	if (w->stopping && !w->resolving)
-		free(w);
+	sort(w);
 }
 
 static void add_primary(struct watch *w, const char *primary)
 {
 	struct ipaddr a;
-	if (ipaddr_parse(sv_cstr(primary), &a) == 0) {
+	if (ipaddr_parse(sv_cstr(primary), &a) == 0)
 		add_text(w, primary);
-		return;
-	}
-	static const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
-	uv_getaddrinfo_t *req = xcalloc(1, sizeof *req);
-	req->data = w;
-	if (uv_getaddrinfo(w->loop, req, on_address, primary, NULL, &hints) == 0)
+	else if (engine_resolve(w->engine, sv_cstr(primary), on_address, w) == 0)
 		w->resolving++;
-	else
-		free(req);
 }
 
 static void add_customers(struct watch *w)
@@ -300,8 +295,8 @@ static void on_closed(uv_handle_t *h)
 	free(w->target);
 	free(w->due_us);
 	free(w->turn);
-	if (!w->resolving)
-		free(w);
+	w->closed = true;
+	end(w);
 }
 
 void watch_stop(struct watch *w)

@@ -10,7 +10,7 @@ tools=$build/tests/perf
 work=$(mktemp -d /var/tmp/aw-perf.XXXXXX)
 trap 'rm -rf "$work"' EXIT
 export HOME="$work" LC_ALL=C # lnav keeps its state under HOME
-cp examples/customers.csv examples/geo.csv "$work/"
+cp examples/customers.csv examples/geo.csv examples/dnsbl.conf "$work/"
 
 have() { command -v "$1" >/dev/null 2>&1; }
 measure() { python3 tests/perf/measure.py run "$work/table" "$@"; }

@@ -39,7 +39,9 @@ step() { # step NAME COMMAND…
 }
 
 step "scenarios" python3 tests/replay/run.py "$aw" tests/replay/*.scn
-cp examples/abusewatch.conf examples/customers.csv examples/geo.csv "$work/"
+cp examples/abusewatch.conf examples/customers.csv examples/geo.csv examples/dnsbl.conf "$work/"
+cp -r examples/lists "$work/"
+printf 'zone "nobody.example" { targets = { "ip4" } server = "127.0.0.1@9" }\n' >>"$work/dnsbl.conf"
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 conf=$work/abusewatch.conf
 sed -i "s/127\.0\.0\.1:8025/127.0.0.1:$port/" "$conf"
@@ -69,9 +71,12 @@ sleep 3
 kill -HUP $daemon
 tail -n +260001 "$work/all.log" >>"$work/mail.log"
 curl -fs -o /dev/null "http://127.0.0.1:$port/login" && echo "ok sanitized login page" || echo "not ok sanitized login page"
+"$aw" rbl -c "$conf" --format csv 198.18.0.0/28 isp.example >"$work/rbl.csv"
+grep -q '^198.18.0.7,bl.example,listed' "$work/rbl.csv" && grep -q '^198.18.0.7,nobody.example,unknown' "$work/rbl.csv" && echo "ok sanitized rbl through the probe" || echo "not ok sanitized rbl through the probe"
 link=$("$aw" login-link -c "$conf")
 curl -s -c "$work/jar" -o /dev/null -L "$link"
-for page in / /cases /search /principals /about /exports /cases.json /cases.csv /case/1 /case/1.json '/search?recipient=gmail' /exports/compromised-hosts.csv; do
+for page in / /cases /search /principals /about /exports /cases.json /cases.csv /case/1 /case/1.json '/search?recipient=gmail' /exports/compromised-hosts.csv \
+	/listings /listings/history /rbl /rbl/lists '/rbl/stream?target=198.18.0.7' '/rbl.json?target=198.18.0.0/27' '/rbl.csv?target=isp.example'; do
 	curl -s -b "$work/jar" -o /dev/null "http://127.0.0.1:$port$page"
 done
 sleep 15 # retention, too

@@ -39,7 +39,7 @@ def config(folder, log):
     text = text.replace('"mail.log"', f'"{log}"').replace("web {", "web {\n\tenabled = false")
     text += '\npolicy "size" { limit = 60K }\npolicy "recipients" { limit = 4 }\npolicy "unauthenticated" { enabled = true }\npolicy "foreign-sender" { enabled = true }\n'
     open(path, "w", encoding="utf-8").write(text)
-    for name in ("customers.csv", "geo.csv"):
+    for name in ("customers.csv", "geo.csv", "dnsbl.conf"):
         shutil.copy(os.path.join("examples", name), folder)
     return path
 
