@@ -337,6 +337,33 @@ static void another_config_moves_it(void **state)
 	assert_int_equal(judge_principal(f->j, PRINCIPAL_OWN_IP, SV(OURS), NOW)->score, 12 * NAT);
 }
 
+/* Thousands of customers' addresses that were never listed take a bit each, and those that are still find room. */
+static void many_targets_find_room(void **state)
+{
+	struct fixture *f = *state;
+	char target[32];
+	for (int i = 0; i < 30000; i++) {
+		(void)snprintf(target, sizeof target, "198.18.%d.%d", i / 250, i % 250 + 1);
+		says(f, target, ZONE, DNSBL_CLEAN, 0, NOW + i);
+	}
+	assert_true(f->j->listing->n_pairs <= LISTING_PAIRS / 4);
+	assert_int_equal(f->j->listing->zones->targets, 30000);
+	says(f, "198.18.119.1", ZONE, DNSBL_LISTED, 8, NOW + HOUR);
+	says(f, "198.18.119.1", ZONE, DNSBL_LISTED, 8, NOW + 2 * HOUR);
+	assert_int_equal(pair(f, "198.18.119.1", ZONE)->state, LISTING_LISTED);
+	assert_int_equal(changes(f, LISTING_WHAT_LISTED, true), 1); /* it was clean at the first look */
+	says(f, "198.18.119.2", ZONE, DNSBL_LISTED, 8, NOW - 9 * HOUR); /* a file of what was, after the fact */
+	says(f, "198.18.119.2", ZONE, DNSBL_LISTED, 8, NOW - 8 * HOUR);
+	assert_null(pair(f, "198.18.119.2", ZONE));
+	assert_int_equal(f->j->listing->dropped, 0);
+	for (int i = 0; i < 5000; i++) {
+		(void)snprintf(target, sizeof target, "198.19.%d.%d", i / 250, i % 250 + 1);
+		says(f, target, ZONE, DNSBL_CLEAN, 0, NOW + 3 * HOUR + i);
+	}
+	assert_int_equal(f->j->listing->n_targets, LISTING_TARGETS);
+	assert_int_equal(f->j->listing->dropped, 35000 - LISTING_TARGETS);
+}
+
 /* --- blame -------------------------------------------------------------------------------------------------------- */
 
 static void refusals(struct fixture *f, const char *account, size_t spam, size_t unknown)
@@ -527,7 +554,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(two_entries_apart_make_a_listing), TEST(repeats_change_nothing), TEST(three_answers_over_six_hours_end_it), TEST(errors_say_nothing),
 		TEST(what_is_no_abuse_weighs_nothing), TEST(a_list_that_has_everything_is_held), TEST(few_are_believed), TEST(old_entries_stand),
-		TEST(a_receiver_that_names_the_list_is_a_second_look), TEST(unwatched_entries_go), TEST(neighbours_add_up), TEST(what_was_listed_in_the_flood_is_withdrawn), TEST(another_config_moves_it), TEST(blame_is_by_share_and_fades),
+		TEST(a_receiver_that_names_the_list_is_a_second_look), TEST(unwatched_entries_go), TEST(neighbours_add_up), TEST(what_was_listed_in_the_flood_is_withdrawn), TEST(another_config_moves_it),
+		TEST(many_targets_find_room), TEST(blame_is_by_share_and_fades),
 		TEST(clients_are_asked_about_once_a_day), TEST(asking_has_a_budget),
 		TEST(the_store_gives_it_back), TEST(a_former_store_opens),
 	};
