@@ -72,9 +72,10 @@ static bool is_fresh(const struct judge *j, const struct blame *b, size_t at)
 static uint64_t sum32(const struct judge *j, const uint32_t *n)
 {
 	const struct blame *b = blame_of(j);
+	bool now = b->hour == j->site->now_us / US_PER_HOUR; /* then all are fresh */
 	uint64_t s = 0;
 	for (size_t h = 0; h < BLAME_HOURS; h++)
-		s += is_fresh(j, b, h) ? n[h] : 0;
+		s += now || is_fresh(j, b, h) ? n[h] : 0;
 	return s;
 }
 
@@ -93,9 +94,10 @@ static struct slot *slot_of(struct judge *j, const struct principal *p)
 	struct blame *b = blame_of(j);
 	size_t least = 0;
 	uint64_t lowest = UINT64_MAX;
-	for (size_t i = 0; i < BLAME_SLOTS; i++) {
+	for (size_t i = 0; i < BLAME_SLOTS; i++)
 		if (b->slot[i].key == p->key)
 			return &b->slot[i];
+	for (size_t i = 0; i < BLAME_SLOTS; i++) {
 		uint64_t w = b->slot[i].key ? sum32(j, b->slot[i].weight) : 0;
 		if (w < lowest) {
 			lowest = w;

@@ -300,6 +300,18 @@ static void judge_view(struct judge *j, struct principal *p, const struct messag
 	judge_after(j, p, m, NULL, before, m->line, m->at_us);
 }
 
+/* Whether any detector that looks at messages says something. Lists do not: they need no further messages. */
+static bool is_refused(const struct judge *j, const struct principal *p)
+{
+	for (size_t d = 0; d < detector_count(); d++) {
+		const struct detector *x = detector_registry[d];
+		const bool *enabled = judge_options(j, d);
+		if (x->message && (x->kinds >> p->kind & 1) && *enabled && x->score(j, p, judge_slab(j, p, d), enabled, j->site->now_us, 0) > 0)
+			return true;
+	}
+	return false;
+}
+
 /* What receivers say about our own outgoing addresses. The mail of who is suspected may be refused for its own sake. */
 static void judge_egress(struct judge *j, const struct principal *sender, const struct txn *t)
 {
@@ -311,8 +323,9 @@ static void judge_egress(struct judge *j, const struct principal *sender, const 
 	size_t n = attribute_egress(j, t, j->egress_quiet, &refused, p);
 	j->egress_quiet = !refused;
 	for (size_t i = 0; i < n; i++) {
-		j->egress_quiet &= p[i]->score == 0;
-		if (!refused && p[i]->score == 0)
+		bool speaks = p[i]->score > 0 && is_refused(j, p[i]);
+		j->egress_quiet &= !speaks;
+		if (!refused && !speaks)
 			continue;
 		view_message(j, p[i], t, &m);
 		m.sender = sender;
@@ -416,7 +429,6 @@ void judge_listing(struct judge *j, struct principal *p, const struct listing_vi
 	}
 	uint32_t lines = p->suspicion ? p->suspicion->lines_added : 0;
 	judge_after(j, p, NULL, "listing", before, v->line, v->at_us);
-	j->egress_quiet &= p->kind != PRINCIPAL_OWN_IP || p->score == 0;
 	/* Of an address of p the answer is shown also while a cap hides its weight: it comes once. */
 	if (!v->target && p->suspicion && p->suspicion->lines_added == lines)
 		suspicion_add_line(p->suspicion, v->at_us, told, v->line);

@@ -177,7 +177,7 @@ struct judge {
 	struct memory site_memory, outage_memory, budget_memory;
 	struct memory *shared;          /* one per detector, in registry order; empty where it has none */
 	struct site_state *site;        /* inside site_memory */
-	bool egress_quiet;              /* no address of ours was refused since all their scores were zero */
+	bool egress_quiet;              /* no address of ours was refused since nothing was left of earlier refusals */
 	uint32_t inventory;             /* how often the inventory was read: principals' customers are looked up anew after that */
 	struct rollup *rollup;
 	struct backup *backup;          /* the domains whose second MX we are */

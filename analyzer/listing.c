@@ -1,33 +1,11 @@
 #include "analyzer/listing_int.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
-#include "analyzer/asked.h"
 #include "analyzer/detector.h"
 #include "analyzer/judge_int.h"
 
 extern const struct detector detector_list_risk;
-
-#define S(e, name) name,
-static const char *const states[] = { LISTING_STATE_LIST(S) };
-static const char *const risks[] = { LISTING_RISK_LIST(S) };
-static const char *const whats[] = { LISTING_WHAT_LIST(S) };
-#undef S
-
-static int named(const char *const *list, int n, struct sv name)
-{
-	for (int i = 0; i < n; i++)
-		if (sv_eq(name, sv_cstr(list[i])))
-			return i;
-	return -1;
-}
-
-const char *listing_state_name(uint8_t s) { return states[s]; }
-const char *listing_risk_name(uint8_t r) { return risks[r]; }
-const char *listing_what_name(uint8_t w) { return whats[w]; }
-int listing_state_named(struct sv name) { return named(states, LISTING_STATES, name); }
-int listing_risk_named(struct sv name) { return named(risks, LISTING_RISKS, name); }
 
 const struct listing_options *listing_options(const struct judge *j)
 {
@@ -37,202 +15,12 @@ const struct listing_options *listing_options(const struct judge *j)
 	return judge_options(j, d);
 }
 
-/* --- the tables --------------------------------------------------------------------------------------------------- */
-
-struct listing *listing_new(void)
-{
-	struct listing *l = xcalloc(1, sizeof *l);
-	blame_init(&l->blame_memory);
-	asked_init(&l->asked_memory);
-	return l;
-}
-
-static void pair_free(struct listing_pair *p)
-{
-	free(p->meaning);
-	free(p->text);
-	free(p->cause);
-	free(p);
-}
-
-static void change_free(struct listing_change *c)
-{
-	free(c->target);
-	free(c->zone);
-	free(c->meaning);
-	free(c->text);
-	free(c->cause);
-}
-
-void listing_free(struct listing *l)
-{
-	for (struct listing_pair *p = l->pairs, *next; p; p = next) {
-		next = p->next;
-		pair_free(p);
-	}
-	for (struct listing_target *t = l->targets, *next; t; t = next) {
-		next = t->next;
-		free(t->name);
-		free(t->reasons);
-		free(t->cause);
-		free(t);
-	}
-	for (struct listing_zone *z = l->zones, *next; z; z = next) {
-		next = z->next;
-		free(z->name);
-		free(z->reason);
-		free(z);
-	}
-	for (size_t i = 0; i < l->n_changes; i++)
-		change_free(&l->change[i]);
-	free(l->change);
-	free(l->slot);
-	buf_fini(&l->asks);
-	memory_fini(&l->blame_memory);
-	memory_fini(&l->asked_memory);
-	free(l);
-}
-
 static void set_text(char **to, struct sv text)
 {
 	if (*to && sv_eq(sv_cstr(*to), text))
 		return;
 	free(*to);
 	*to = xsvdup(text);
-}
-
-static size_t slot_of(const struct listing *l, const struct listing_target *t, const struct listing_zone *z)
-{
-	size_t at = (size_t)hash_mix(t->key, z->key) & (l->n_slots - 1);
-	while (l->slot[at] && (l->slot[at]->target != t || l->slot[at]->zone != z))
-		at = (at + 1) & (l->n_slots - 1);
-	return at;
-}
-
-static void grow_slots(struct listing *l)
-{
-	free(l->slot);
-	l->n_slots = l->n_slots ? l->n_slots * 2 : 1024;
-	l->slot = xcalloc(l->n_slots, sizeof(struct listing_pair *));
-	for (struct listing_pair *p = l->pairs; p; p = p->next)
-		l->slot[slot_of(l, p->target, p->zone)] = p;
-}
-
-static struct listing_pair *find_pair(const struct listing *l, const struct listing_target *t, const struct listing_zone *z)
-{
-	return l->n_slots ? l->slot[slot_of(l, t, z)] : NULL;
-}
-
-struct listing_target *listing_target_named(const struct judge *j, struct sv name)
-{
-	uint64_t key = hash_sv(&j->key, name);
-	for (struct listing_target *t = j->listing->targets; t; t = t->next)
-		if (t->key == key && sv_eq(sv_cstr(t->name), name))
-			return t;
-	return NULL;
-}
-
-struct listing_target *listing_of(const struct judge *j, const struct principal *p)
-{
-	struct listing_target *t = listing_target_named(j, sv_cstr(p->id));
-	return t && t->kind == p->kind ? t : NULL;
-}
-
-void listing_touch_target(struct judge *j, struct listing_target *t)
-{
-	if (t->dirty)
-		return;
-	t->dirty = true;
-	t->next_dirty = j->listing->dirty_targets;
-	j->listing->dirty_targets = t;
-}
-
-static uint8_t kind_of(const struct judge *j, const struct listing_target *t)
-{
-	return !t->is_ip ? PRINCIPAL_DOMAIN : enrich_is_egress(j->enrich, &t->ip) ? PRINCIPAL_OWN_IP : PRINCIPAL_HOST;
-}
-
-struct listing_target *listing_target_made(struct judge *j, struct sv name, int64_t at_us)
-{
-	struct listing_target *t = listing_target_named(j, name);
-	if (t)
-		return t;
-	t = xcalloc(1, sizeof *t);
-	t->name = xsvdup(name);
-	t->key = hash_sv(&j->key, name);
-	t->is_ip = ipaddr_parse(name, &t->ip) == 0;
-	t->kind = kind_of(j, t);
-	t->first_us = at_us;
-	t->next = j->listing->targets;
-	j->listing->targets = t;
-	listing_touch_target(j, t); /* when it was first heard of is known from then on, whatever comes */
-	return t;
-}
-
-struct listing_zone *listing_zone_made(struct judge *j, struct sv name)
-{
-	struct listing *l = j->listing;
-	uint64_t key = hash_sv(&j->key, name);
-	struct listing_zone *z = l->zones;
-	while (z && (z->key != key || !sv_eq(sv_cstr(z->name), name)))
-		z = z->next;
-	if (z || l->n_zones >= LISTING_ZONES)
-		return z;
-	z = xcalloc(1, sizeof *z);
-	z->name = xsvdup(name);
-	z->key = key;
-	z->verdict = DNSBL_CLEAN;
-	z->reason = xstrdup("");
-	z->next = l->zones;
-	l->zones = z;
-	l->n_zones++;
-	return z;
-}
-
-struct listing_pair *listing_pair_made(struct judge *j, struct listing_target *t, struct listing_zone *z)
-{
-	struct listing *l = j->listing;
-	struct listing_pair *p = find_pair(l, t, z);
-	if (p || l->n_pairs >= LISTING_PAIRS)
-		return p;
-	if (((size_t)l->n_pairs + 1) * 2 > l->n_slots)
-		grow_slots(l);
-	p = xcalloc(1, sizeof *p);
-	p->target = t;
-	p->zone = z;
-	p->verdict = DNSBL_UNKNOWN;
-	p->meaning = xstrdup("");
-	p->text = xstrdup("");
-	p->of_target = t->pairs;
-	t->pairs = p;
-	p->next = l->pairs;
-	l->pairs = p;
-	l->n_pairs++;
-	z->pairs++;
-	l->slot[slot_of(l, t, z)] = p;
-	return p;
-}
-
-static void touch(struct listing *l, struct listing_pair *p)
-{
-	if (p->dirty)
-		return;
-	p->dirty = true;
-	p->next_dirty = l->dirty;
-	l->dirty = p;
-}
-
-void listing_committed(struct listing *l)
-{
-	for (; l->dirty; l->dirty = l->dirty->next_dirty)
-		l->dirty->dirty = false;
-	for (; l->dirty_targets; l->dirty_targets = l->dirty_targets->next_dirty)
-		l->dirty_targets->dirty = false;
-	for (struct listing_zone *z = l->zones; z; z = z->next)
-		z->dirty = false;
-	for (size_t i = 0; i < l->n_changes; i++)
-		change_free(&l->change[i]);
-	l->n_changes = 0;
 }
 
 /* --- what a target comes to --------------------------------------------------------------------------------------- */
@@ -268,8 +56,11 @@ static bool add_up(struct judge *j, struct listing_target *t)
 
 void listing_loaded(struct judge *j)
 {
-	for (struct listing_target *t = j->listing->targets; t; t = t->next)
+	for (struct listing_target *t = j->listing->targets; t; t = t->next) {
 		(void)add_up(j, t);
+		for (struct listing_zone *z = j->listing->zones; z; z = z->next)
+			z->targets += listing_has_seen(t, z);
+	}
 	for (struct listing_pair *p = j->listing->pairs; p; p = p->next) {
 		p->zone->held += p->state == LISTING_HELD;
 		if (p->heard_us > j->listing->clock_us)
@@ -287,7 +78,7 @@ void listing_judge(struct judge *j, struct listing_target *t, struct sv line, in
 void listing_configure(struct judge *j)
 {
 	for (struct listing_target *t = j->listing->targets; t; t = t->next) {
-		uint8_t kind = kind_of(j, t);
+		uint8_t kind = listing_kind_of(j, t);
 		if (kind == t->kind)
 			continue;
 		struct listing_target none = { .name = t->name, .kind = t->kind };
@@ -315,6 +106,8 @@ static void add_change(struct judge *j, const struct listing_change *c)
 static void pair_changed(struct judge *j, const struct listing_pair *p, enum listing_what what, int64_t at_us, uint32_t before)
 {
 	const struct listing_target *t = p->target;
+	if (p->kind == DNSBL_POLICY && t->kind != PRINCIPAL_OWN_IP)
+		return; /* whole networks of customers are dynamic: no news, and no history */
 	bool weighs = p->kind == DNSBL_BLOCK && p->points >= listing_options(j)->alert_points && what != LISTING_WHAT_UNWATCHED && what != LISTING_WHAT_WITHDRAWN;
 	add_change(j, &(struct listing_change){
 		.at_us = at_us, .since_us = p->since_us, .what = (uint8_t)what, .tell = weighs && !(p->fresh && what == LISTING_WHAT_LISTED),
@@ -327,7 +120,7 @@ static void zone_changed(struct judge *j, const struct listing_zone *z, enum lis
 {
 	add_change(j, &(struct listing_change){
 		.at_us = at_us, .since_us = z->suspended_us, .what = (uint8_t)what, .tell = true, .target = xstrdup(""), .zone = xstrdup(z->name), .meaning = xstrdup(""),
-		.text = xstrdup(""), .customer = "", .before = z->pairs, .after = z->held });
+		.text = xstrdup(""), .customer = "", .before = z->targets, .after = z->held });
 }
 
 /* --- the state machine -------------------------------------------------------------------------------------------- */
@@ -367,7 +160,7 @@ static void become_clear(struct judge *j, struct listing_pair *p, int64_t at_us,
 	bool was_listed = p->state == LISTING_LISTED;
 	p->zone->held -= p->state == LISTING_HELD;
 	p->state = LISTING_CLEAR;
-	touch(j->listing, p);
+	listing_touch(j->listing, p);
 	if (was_listed) {
 		settle(j, p, at_us);
 		pair_changed(j, p, what, at_us, before);
@@ -392,7 +185,7 @@ static void hold(struct judge *j, struct listing_pair *p, int64_t at_us)
 	p->state = LISTING_HELD;
 	p->listed_us = 0;
 	p->zone->held++;
-	touch(j->listing, p);
+	listing_touch(j->listing, p);
 	if (!was_listed)
 		return;
 	settle(j, p, at_us);
@@ -411,7 +204,7 @@ static void suspend_if_flooded(struct judge *j, struct listing_zone *z, int64_t 
 	uint32_t turned = 0;
 	for (const struct listing_pair *p = j->listing->pairs; p; p = p->next)
 		turned += p->zone == z && p->kind == DNSBL_BLOCK && (p->state == LISTING_SUSPECT || p->state == LISTING_LISTED) && p->since_us > at_us - US_PER_HOUR;
-	if (!exceeds(j, turned, z->pairs))
+	if (!exceeds(j, turned, z->targets))
 		return;
 	z->suspended_us = at_us;
 	z->dirty = true;
@@ -424,7 +217,7 @@ static void suspend_if_flooded(struct judge *j, struct listing_zone *z, int64_t 
 /* Few are left: what is still held must be seen twice again. */
 static void resume_if_ebbed(struct judge *j, struct listing_zone *z, int64_t at_us)
 {
-	if (!z->suspended_us || exceeds(j, z->held, z->pairs))
+	if (!z->suspended_us || exceeds(j, z->held, z->targets))
 		return;
 	zone_changed(j, z, LISTING_WHAT_RESUMED, at_us);
 	z->suspended_us = 0;
@@ -433,7 +226,7 @@ static void resume_if_ebbed(struct judge *j, struct listing_zone *z, int64_t at_
 		if (p->zone == z && p->state == LISTING_HELD) {
 			p->state = LISTING_SUSPECT;
 			p->since_us = at_us;
-			touch(j->listing, p);
+			listing_touch(j->listing, p);
 		}
 	z->held = 0;
 }
@@ -463,7 +256,7 @@ static void on_entry(struct judge *j, struct listing_pair *p, const struct obs_l
 	if (p->state == LISTING_CLEAR) {
 		p->fresh = first;
 		begin(j, p, a->time_us);
-		if (p->state == LISTING_SUSPECT)
+		if (p->state == LISTING_SUSPECT && p->kind == DNSBL_BLOCK)
 			suspend_if_flooded(j, p->zone, a->time_us);
 	}
 	if (p->state == LISTING_SUSPECT && (a->time_us - p->since_us >= listing_options(j)->debounce_s * US_PER_S || is_named(p)))
@@ -501,34 +294,59 @@ static void forget_unwatched(struct judge *j, int64_t now_us)
 		}
 }
 
-void listing_answer(struct judge *j, const struct obs_listing *a)
+/* The pair of that answer. Of targets without entries only those of our own are kept beyond a quarter of the room: an entry must find some. */
+static struct listing_pair *pair_for(struct judge *j, struct listing_target *t, struct listing_zone *z, bool entry)
 {
-	struct listing_target *t = listing_target_named(j, a->target);
-	struct listing_zone *z = listing_zone_made(j, a->zone);
-	if (!z || (!t && j->listing->n_pairs >= LISTING_PAIRS)) {
-		j->listing->dropped++;
-		return;
+	struct listing *l = j->listing;
+	struct listing_pair *p = listing_find_pair(l, t, z);
+	uint32_t most = t->kind == PRINCIPAL_HOST ? LISTING_PAIRS / 4 : LISTING_PAIRS / 2;
+	if (p || (!entry && l->n_pairs >= most))
+		return p;
+	p = listing_pair_made(j, t, z);
+	l->dropped += !p;
+	return p;
+}
+
+/* Whether this is the first time that the zone says something about the target. */
+static bool see(struct judge *j, struct listing_target *t, struct listing_zone *z, const struct obs_listing *a)
+{
+	bool first = !listing_has_seen(t, z), says = a->verdict == DNSBL_LISTED || a->verdict == DNSBL_CLEAN;
+	if (first && says) {
+		t->seen[z->id / 64] |= 1ull << (z->id % 64);
+		z->targets++;
+		listing_touch_target(j, t);
 	}
-	t = t ? t : listing_target_made(j, a->target, a->time_us);
-	struct listing_pair *p = listing_pair_made(j, t, z);
-	if (!p) {
-		j->listing->dropped++;
-		return;
-	}
-	bool first = !p->heard_us;
-	if (a->time_us <= p->heard_us)
-		return;
-	p->heard_us = a->time_us;
-	p->verdict = a->verdict;
-	touch(j->listing, p);
 	if (a->time_us > t->heard_us) {
 		t->heard_us = a->time_us;
 		listing_touch_target(j, t);
 	}
-	if (a->verdict == DNSBL_LISTED && dnsbl_is_bad(a->kind))
-		on_entry(j, p, a, first);
-	else if (a->verdict == DNSBL_LISTED || a->verdict == DNSBL_CLEAN)
-		on_no_entry(j, p, a->time_us);
+	return first;
+}
+
+void listing_answer(struct judge *j, const struct obs_listing *a)
+{
+	bool entry = a->verdict == DNSBL_LISTED && dnsbl_is_bad(a->kind);
+	struct listing_zone *z = listing_zone_made(j, a->zone);
+	struct listing_target *t = z ? listing_target_made(j, a->target, a->time_us) : NULL;
+	if (!t) {
+		j->listing->dropped++;
+		return;
+	}
+	/* Old news of a target that was looked at since: what a file says after the fact. */
+	bool old = a->time_us < t->heard_us - US_PER_HOUR && listing_has_seen(t, z) && !listing_find_pair(j->listing, t, z);
+	bool first = see(j, t, z, a);
+	struct listing_pair *p = old ? NULL : pair_for(j, t, z, entry);
+	if (p && a->time_us > p->heard_us) {
+		p->heard_us = a->time_us;
+		p->verdict = a->verdict;
+		listing_touch(j->listing, p);
+		if (entry)
+			on_entry(j, p, a, first);
+		else if (a->verdict == DNSBL_LISTED || a->verdict == DNSBL_CLEAN)
+			on_no_entry(j, p, a->time_us);
+	} else if (!p && a->verdict == DNSBL_CLEAN) {
+		resume_if_ebbed(j, z, a->time_us);
+	}
 	forget_unwatched(j, a->time_us);
 }
 
@@ -540,7 +358,7 @@ void listing_named(struct judge *j, struct listing_pair *p, int64_t at_us)
 	}
 	p->named++;
 	p->named_us = at_us;
-	touch(j->listing, p);
+	listing_touch(j->listing, p);
 	if (p->state == LISTING_SUSPECT && p->since_us <= at_us)
 		become_listed(j, p, at_us);
 }

@@ -3,8 +3,8 @@
  * it listed; three answers without entry over six hours end that. A list that refuses, fails or is out of order changes nothing. When much of what
  * we watch turns up on one list at once, it is the list that has a problem: what turned up is held until the share falls (docs/detectors.md, D13).
  * A function of the answers, in their own time (the judge's clock is the log's, and is not moved by them): an answer that is not newer than the last
- * one of its pair is left out, so repeats are harmless. Kept in the store in the same transaction. Bounded: LISTING_PAIRS pairs, LISTING_ZONES zones;
- * what finds no room is counted and dropped. */
+ * one of its pair is left out, so repeats are harmless. Kept in the store in the same transaction. Bounded by the numbers below; what finds no room is
+ * counted and dropped. Of a pair that never had an entry only a bit is kept, once there are many. */
 #ifndef ANALYZER_LISTING_H
 #define ANALYZER_LISTING_H
 
@@ -15,6 +15,7 @@
 
 #define LISTING_PAIRS 65536u
 #define LISTING_ZONES 512u
+#define LISTING_TARGETS 32768u
 
 #define LISTING_STATE_LIST(S) S(CLEAR, "clear") S(SUSPECT, "suspect") S(LISTED, "listed") S(HELD, "held")
 #define LISTING_RISK_LIST(S) S(NONE, "") S(WATCH, "watch") S(LIKELY, "likely") S(IMMINENT, "imminent")
@@ -31,8 +32,7 @@ enum listing_what { LISTING_WHAT_LIST(S) LISTING_WHATS };
 const char *listing_state_name(uint8_t s);
 const char *listing_risk_name(uint8_t r);
 const char *listing_what_name(uint8_t w);
-/* The number of the name, or -1. */
-int listing_state_named(struct sv name);
+int listing_state_named(struct sv name); /* -1: none of that name */
 int listing_risk_named(struct sv name);
 
 /* Of the detector's section (analyzer/detect/list-risk.c). */
@@ -62,6 +62,7 @@ struct listing_target {
 	int32_t own_points;    /* without: that is evidence of another group already */
 	int64_t risk_us;       /* of the present level */
 	char *reasons, *cause; /* JSON lists: of sentences; of blame (blame_json()). NULL: none */
+	uint64_t seen[LISTING_ZONES / 64]; /* zones (by id) that said whether they have it */
 	struct listing_pair *pairs;
 	struct listing_target *next, *next_dirty;
 };
@@ -70,7 +71,8 @@ struct listing_zone {
 	char *name;            /* owned */
 	uint64_t key;
 	bool dirty;
-	uint32_t pairs, held;  /* of the zone's pairs, those that are held */
+	uint32_t id;           /* 0, 1, … in order of first sight */
+	uint32_t targets, held; /* that it said something about; of these, those that are held */
 	uint8_t verdict;       /* what the probe says of the list itself: DNSBL_CLEAN is in order */
 	char *reason;          /* owned; "" */
 	int64_t since_us, heard_us; /* of that */
@@ -111,7 +113,8 @@ struct listing {
 	struct listing_pair *pairs, *dirty;
 	struct listing_target *dirty_targets;
 	struct listing_pair **slot; size_t n_slots; /* by hash of target and zone */
-	uint32_t n_pairs, n_zones;
+	struct listing_target **by_name; size_t n_by_name; /* by hash of the name */
+	uint32_t n_pairs, n_zones, n_targets;
 	uint64_t dropped;        /* answers about what found no room */
 	int64_t clock_us;        /* the day of the answers */
 	struct listing_change *change; size_t n_changes, cap_changes;
@@ -140,8 +143,6 @@ void listing_message(struct judge *j, const struct principal *p, const struct me
 /* listing_risk.c: event time came to another five minutes: how near the addresses of ours are to being listed. */
 #define LISTING_RISK_US (300 * US_PER_S)
 void listing_risks(struct judge *j);
-/* Of the /24 (IPv6: /48) and wider networks around the target: the one that is nearest to being listed as a whole. Returns the listed addresses in it; 0: none. */
-unsigned listing_contagion(const struct judge *j, const struct listing_target *t, uint8_t *ret_bits, unsigned *ret_limit);
 /* The target that a principal is, or NULL. */
 struct listing_target *listing_of(const struct judge *j, const struct principal *p);
 struct listing_target *listing_target_named(const struct judge *j, struct sv name);

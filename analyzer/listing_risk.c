@@ -196,6 +196,8 @@ static void risk_of(struct judge *j, struct sv name)
 	struct listing_target *t = listing_target_made(j, name, j->site->now_us);
 	struct risk r = { 0 };
 	struct buf cause = { 0 };
+	if (!t)
+		return;
 	by_refusals(j, p, &r);
 	by_replies(j, t, &r);
 	by_unknown(j, &r);

@@ -44,6 +44,11 @@ static void load_targets(struct store *s, struct judge *j)
 	sqlite3_stmt *st = db_query(&s->db, Q_LISTING_TARGET_ALL, "");
 	while (sqlite3_step(st) == SQLITE_ROW) {
 		struct listing_target *t = listing_target_made(j, db_text(st, 0), sqlite3_column_int64(st, 2));
+		struct sv seen = db_blob(st, 10);
+		if (!t)
+			break;
+		if (seen.n == sizeof t->seen)
+			memcpy(t->seen, seen.p, seen.n);
 		t->kind = (uint8_t)(principal_kind_named((const char *)sqlite3_column_text(st, 1)) < 0 ? t->kind : principal_kind_named((const char *)sqlite3_column_text(st, 1)));
 		t->heard_us = sqlite3_column_int64(st, 3);
 		t->risk = number(listing_risk_named(db_text(st, 4)));
@@ -102,9 +107,10 @@ static const char *list(const char *json)
 
 static int write_target(struct store *s, const struct judge *j, const struct listing_target *t, struct err *e)
 {
-	return db_run(&s->db, e, Q_LISTING_TARGET_PUT, "sssiiiiisiiiss", t->name, principal_kind_name(t->kind),
+	return db_run(&s->db, e, Q_LISTING_TARGET_PUT, "sssiiiiisiiissb", t->name, principal_kind_name(t->kind),
 	              enrich_customer(j->enrich, (enum principal_kind)t->kind, sv_cstr(t->name)), t->first_us, t->heard_us, (int64_t)t->points, (int64_t)t->on, (int64_t)t->main_on,
-	              listing_risk_name(t->risk), (int64_t)t->risk_points, (int64_t)t->own_points, t->risk_us, list(t->reasons), list(t->cause));
+	              listing_risk_name(t->risk), (int64_t)t->risk_points, (int64_t)t->own_points, t->risk_us, list(t->reasons), list(t->cause),
+	              sv_make((const char *)t->seen, sizeof t->seen));
 }
 
 static int write_pair(struct store *s, const struct listing_pair *p, struct err *e)
@@ -141,7 +147,8 @@ int store_listing_write(struct store *s, const struct judge *j, struct err *e)
 		bad = write_pair(s, p, e);
 	for (const struct listing_zone *z = l->zones; z && !bad; z = z->next)
 		if (z->dirty)
-			bad = db_run(&s->db, e, Q_LISTING_ZONE_PUT, "sssiii", z->name, dnsbl_verdict_name(z->verdict), z->reason, z->since_us, z->heard_us, z->suspended_us);
+			bad = db_run(&s->db, e, Q_LISTING_ZONE_PUT, "sssiiii", z->name, dnsbl_verdict_name(z->verdict), z->reason, z->since_us, z->heard_us, z->suspended_us,
+			             (int64_t)z->id);
 	for (size_t i = 0; i < l->n_changes && !bad; i++)
 		bad = write_change(s, &l->change[i], e);
 	return bad;

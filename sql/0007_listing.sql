@@ -5,7 +5,8 @@ CREATE TABLE listing_target (
   main_lists INTEGER NOT NULL,              -- of the lists that have it; those of weight
   risk TEXT NOT NULL DEFAULT '',            -- watch likely imminent
   risk_points INTEGER NOT NULL DEFAULT 0, own_points INTEGER NOT NULL DEFAULT 0, risk_us INTEGER NOT NULL DEFAULT 0,
-  reasons TEXT NOT NULL DEFAULT '[]', cause TEXT NOT NULL DEFAULT '[]') WITHOUT ROWID;
+  reasons TEXT NOT NULL DEFAULT '[]', cause TEXT NOT NULL DEFAULT '[]',
+  seen BLOB NOT NULL DEFAULT x'') WITHOUT ROWID; -- a bit for each zone, by its id, that said whether it has it
 CREATE TABLE listing (
   target TEXT NOT NULL, zone TEXT NOT NULL,
   state TEXT NOT NULL,                      -- clear suspect listed held
@@ -29,4 +30,4 @@ CREATE TABLE listing_change (
   before INTEGER NOT NULL, after INTEGER NOT NULL, tell INTEGER NOT NULL, PRIMARY KEY (at_us, what, target, zone)) WITHOUT ROWID;
 CREATE TABLE listing_zone (
   zone TEXT PRIMARY KEY, verdict TEXT NOT NULL, reason TEXT NOT NULL, since_us INTEGER NOT NULL, heard_us INTEGER NOT NULL,
-  suspended_us INTEGER NOT NULL) WITHOUT ROWID;
+  suspended_us INTEGER NOT NULL, id INTEGER NOT NULL) WITHOUT ROWID; -- id: in order of first sight

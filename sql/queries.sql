@@ -455,10 +455,10 @@ SELECT date(day * 86400, 'unixepoch'), rule, kind, id, customer, count, largest,
 WHERE last_us >= :since ORDER BY day, rule, kind, id
 -- listing
 -- name: listing_target_all
-SELECT target, kind, first_us, heard_us, risk, risk_points, own_points, risk_us, reasons, cause FROM listing_target
+SELECT target, kind, first_us, heard_us, risk, risk_points, own_points, risk_us, reasons, cause, seen FROM listing_target
 -- name: listing_target_put
-INSERT OR REPLACE INTO listing_target (target, kind, customer, first_us, heard_us, points, lists, main_lists, risk, risk_points, own_points, risk_us, reasons, cause)
-VALUES (:target, :kind, :customer, :first, :heard, :points, :lists, :main, :risk, :risk_points, :own_points, :risk_at, :reasons, :cause)
+INSERT OR REPLACE INTO listing_target (target, kind, customer, first_us, heard_us, points, lists, main_lists, risk, risk_points, own_points, risk_us, reasons, cause, seen)
+VALUES (:target, :kind, :customer, :first, :heard, :points, :lists, :main, :risk, :risk_points, :own_points, :risk_at, :reasons, :cause, :seen)
 -- name: listing_all
 SELECT target, zone, state, verdict, entry, code, points, meaning, text, heard_us, since_us, listed_us, negative_us, negatives, named, named_us, named_from_us,
   fresh, cause FROM listing
@@ -481,15 +481,16 @@ VALUES (:at, :what, :target, :zone, :kind, :customer, :entry, :code, :points, :m
 -- name: listing_change_drop
 DELETE FROM listing_change WHERE at_us < :before
 -- name: listing_zone_all
-SELECT zone, verdict, reason, since_us, heard_us, suspended_us FROM listing_zone
+SELECT zone, verdict, reason, since_us, heard_us, suspended_us FROM listing_zone ORDER BY id
 -- name: listing_zone_put
-INSERT OR REPLACE INTO listing_zone (zone, verdict, reason, since_us, heard_us, suspended_us) VALUES (:zone, :verdict, :reason, :since, :heard, :suspended)
+INSERT OR REPLACE INTO listing_zone (zone, verdict, reason, since_us, heard_us, suspended_us, id) VALUES (:zone, :verdict, :reason, :since, :heard, :suspended, :id)
 -- name: web_listings
 SELECT l.target, t.kind, t.customer, l.zone, l.state, l.entry, l.code, l.meaning, l.text, l.points, l.since_us,
   CASE WHEN l.since_us > 0 THEN max(l.heard_us - l.since_us, 0) / 1000000 ELSE 0 END AS lasts_s,
   CASE WHEN l.named_us > l.heard_us - 86400000000 THEN l.named ELSE 0 END AS named, l.verdict, l.heard_us, l.cause AS cause_json
 FROM listing l JOIN listing_target t ON t.target = l.target
-WHERE ((:state = '' AND l.state <> 'clear') OR :state = 'all' OR l.state = :state) AND (:zone = '' OR instr(l.zone, lower(:zone)))
+WHERE ((:state = '' AND l.state <> 'clear' AND (l.entry <> 'policy' OR t.kind = 'own_ip')) OR :state = 'all' OR (:state <> 'policy' AND l.state = :state)
+    OR (:state = 'policy' AND l.state <> 'clear' AND l.entry = 'policy')) AND (:zone = '' OR instr(l.zone, lower(:zone)))
   AND (:text = '' OR instr(l.target, lower(:text)) OR instr(lower(t.customer), lower(:text)))
 ORDER BY
   CASE :sort WHEN 'since' THEN l.since_us WHEN 'points' THEN l.points WHEN 'heard' THEN l.heard_us END * :direction,
@@ -499,7 +500,8 @@ ORDER BY
 LIMIT :limit OFFSET :offset
 -- name: web_listings_count
 SELECT count(*) FROM listing l JOIN listing_target t ON t.target = l.target
-WHERE ((:state = '' AND l.state <> 'clear') OR :state = 'all' OR l.state = :state) AND (:zone = '' OR instr(l.zone, lower(:zone)))
+WHERE ((:state = '' AND l.state <> 'clear' AND (l.entry <> 'policy' OR t.kind = 'own_ip')) OR :state = 'all' OR (:state <> 'policy' AND l.state = :state)
+    OR (:state = 'policy' AND l.state <> 'clear' AND l.entry = 'policy')) AND (:zone = '' OR instr(l.zone, lower(:zone)))
   AND (:text = '' OR instr(l.target, lower(:text)) OR instr(lower(t.customer), lower(:text)))
 -- name: web_listing_sums
 SELECT (SELECT count(*) FROM listing_target WHERE heard_us > 0) AS targets, (SELECT count(DISTINCT zone) FROM listing) AS lists,

@@ -23,7 +23,7 @@ A scenario is a text file. Lines:
   log LINE                     a log line as it is
   expect case KIND=ID [kind=K] [customer=C] [level>=L] [before=T] [after=T] [state=S] [reopened=N] [detectors=a,b]
                                [with=ID: it belongs to the case about ID] [without=a,b: detectors that do not speak]
-                               [text="part of what a detector says"] [evidence="part of a line"]
+                               [peak<=N: a peak score below N] [text="part of what a detector says"] [evidence="part of a line"]
   expect silent KIND=ID        no case about it
   expect outage DOMAIN begin=T [end=T]   an outage of the primary that began within five minutes of T (and ended so)
   expect alert DOMAIN KIND [after=T] [before=T] [text="part of it"]
@@ -57,7 +57,7 @@ def fill(text, n):
 
 def words(line):
     """key=value pairs; a value with spaces stands in quotes."""
-    return dict(re.findall(r'(\w+>?)="?((?<=")[^"]*|[^\s"]+)"?', line))
+    return dict(re.findall(r'(\w+[<>]?)="?((?<=")[^"]*|[^\s"]+)"?', line))
 
 
 def stamp(t):
@@ -401,6 +401,8 @@ def check(expect, cases, store):
         return f"belongs to case {c.get('parent')}"
     if "level>" in w and LEVELS.index(c["level"]) < LEVELS.index(w["level>"]):
         return f"level {c['level']}"
+    if "peak<" in w and c["peak_score"] >= float(w["peak<"]):
+        return f"peak {c['peak_score']}"
     if "before" in w and when(c["opened_at"]) > when(w["before"]):
         return f"opened at {c['opened_at']}"
     if "after" in w and when(c["opened_at"]) < when(w["after"]):

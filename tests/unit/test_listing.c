@@ -125,6 +125,12 @@ static void repeats_change_nothing(void **state)
 	says(f, OURS, ZONE, DNSBL_LISTED, 8, NOW + 2 * HOUR); /* an old answer, told late */
 	assert_int_equal(pair(f, OURS, ZONE)->state, LISTING_CLEAR);
 	assert_int_equal(f->j->listing->n_changes, 2);
+	says(f, OURS, ZONE, DNSBL_LISTED, 8, NOW + 30 * HOUR);
+	says(f, OURS, ZONE, DNSBL_LISTED, 8, NOW + 31 * HOUR);
+	says(f, OURS, ZONE, DNSBL_CLEAN, 0, NOW + 32 * HOUR);
+	for (int i = 0; i < 5; i++)
+		says(f, OURS, ZONE, DNSBL_CLEAN, 0, NOW + 40 * HOUR);
+	assert_int_equal(pair(f, OURS, ZONE)->state, LISTING_LISTED); /* two answers, however often */
 }
 
 static void three_answers_over_six_hours_end_it(void **state)
@@ -174,7 +180,9 @@ static void what_is_no_abuse_weighs_nothing(void **state)
 		listing_answer(f->j, &a);
 	}
 	assert_int_equal(pair(f, OURS, ZONE)->state, LISTING_LISTED);
+	assert_int_equal(pair(f, OURS, ZONE)->points, 0);
 	assert_int_equal(pair(f, OURS, ZONE)->target->points, 0);
+	assert_int_equal(pair(f, OURS, ZONE)->target->on, 0);
 	assert_int_equal(changes(f, LISTING_WHAT_LISTED, false), 1);
 	a.zone = SV("white.example");
 	a.kind = DNSBL_ALLOW;
@@ -329,6 +337,33 @@ static void another_config_moves_it(void **state)
 	assert_int_equal(judge_principal(f->j, PRINCIPAL_OWN_IP, SV(OURS), NOW)->score, 12 * NAT);
 }
 
+/* Thousands of customers' addresses that were never listed take a bit each, and those that are still find room. */
+static void many_targets_find_room(void **state)
+{
+	struct fixture *f = *state;
+	char target[32];
+	for (int i = 0; i < 30000; i++) {
+		(void)snprintf(target, sizeof target, "198.18.%d.%d", i / 250, i % 250 + 1);
+		says(f, target, ZONE, DNSBL_CLEAN, 0, NOW + i);
+	}
+	assert_true(f->j->listing->n_pairs <= LISTING_PAIRS / 4);
+	assert_int_equal(f->j->listing->zones->targets, 30000);
+	says(f, "198.18.119.1", ZONE, DNSBL_LISTED, 8, NOW + HOUR);
+	says(f, "198.18.119.1", ZONE, DNSBL_LISTED, 8, NOW + 2 * HOUR);
+	assert_int_equal(pair(f, "198.18.119.1", ZONE)->state, LISTING_LISTED);
+	assert_int_equal(changes(f, LISTING_WHAT_LISTED, true), 1); /* it was clean at the first look */
+	says(f, "198.18.119.2", ZONE, DNSBL_LISTED, 8, NOW - 9 * HOUR); /* a file of what was, after the fact */
+	says(f, "198.18.119.2", ZONE, DNSBL_LISTED, 8, NOW - 8 * HOUR);
+	assert_null(pair(f, "198.18.119.2", ZONE));
+	assert_int_equal(f->j->listing->dropped, 0);
+	for (int i = 0; i < 5000; i++) {
+		(void)snprintf(target, sizeof target, "198.19.%d.%d", i / 250, i % 250 + 1);
+		says(f, target, ZONE, DNSBL_CLEAN, 0, NOW + 3 * HOUR + i);
+	}
+	assert_int_equal(f->j->listing->n_targets, LISTING_TARGETS);
+	assert_int_equal(f->j->listing->dropped, 35000 - LISTING_TARGETS);
+}
+
 /* --- blame -------------------------------------------------------------------------------------------------------- */
 
 static void refusals(struct fixture *f, const char *account, size_t spam, size_t unknown)
@@ -366,6 +401,71 @@ static void blame_is_by_share_and_fades(void **state)
 	f->j->site->now_us = NOW + 60 * HOUR;
 	assert_int_equal(blame_top(f->j, top), 0);
 	assert_int_equal(blame_day(f->j).unknown, 0);
+}
+
+/* --- clients ------------------------------------------------------------------------------------------------------ */
+
+static void answered(struct fixture *f, const char *zone, enum dnsbl_verdict v, enum dnsbl_kind kind, int32_t points, int64_t at_us)
+{
+	asked_answer(f->j, &(struct obs_listing){ .time_us = at_us, .target = SV("203.0.113.9"), .zone = sv_cstr(zone), .verdict = (uint8_t)v, .kind = (uint8_t)kind,
+	                                          .cause = OBS_LISTING_ASKED, .code = 0x7f000004, .points = points });
+}
+
+static void clients_are_asked_about_once_a_day(void **state)
+{
+	struct fixture *f = *state;
+	struct principal *p = judge_principal(f->j, PRINCIPAL_ACCOUNT, SV("eve@isp.example"), NOW);
+	struct place at = { .has_ip = true };
+	f->j->site->now_us = NOW;
+	assert_int_equal(ipaddr_parse(SV("203.0.113.9"), &at.ip), 0);
+	answered(f, "xbl.example", DNSBL_LISTED, DNSBL_BLOCK, 8, NOW); /* nobody asked */
+	assert_null(asked_find(f->j, &at.ip));
+	const struct asked *a = asked_place(f->j, p, &at);
+	size_t one = f->j->listing->asks.n;
+	assert_true(a && a->points == 0 && one > 0);
+	(void)asked_place(f->j, p, &at);
+	assert_int_equal(f->j->listing->asks.n, one);
+	answered(f, "pbl.example", DNSBL_LISTED, DNSBL_POLICY, 8, NOW);
+	answered(f, "white.example", DNSBL_LISTED, DNSBL_ALLOW, 8, NOW);
+	answered(f, "broken.example", DNSBL_UNKNOWN, DNSBL_BLOCK, 8, NOW);
+	assert_int_equal(a->points, 0);
+	answered(f, "xbl.example", DNSBL_LISTED, DNSBL_BLOCK, 8, NOW);
+	answered(f, "minor.example", DNSBL_LISTED, DNSBL_BLOCK, 2, NOW);
+	assert_int_equal(a->points, 8);
+	assert_string_equal(a->zone, "xbl.example");
+	answered(f, "xbl.example", DNSBL_REFUSED, DNSBL_BLOCK, 0, NOW);
+	assert_int_equal(a->points, 8);
+	answered(f, "xbl.example", DNSBL_CLEAN, DNSBL_BLOCK, 0, NOW + HOUR);
+	assert_int_equal(a->points, 0);
+	f->j->site->now_us = NOW + US_PER_DAY;
+	(void)asked_place(f->j, p, &at);
+	assert_int_equal(f->j->listing->asks.n, 2 * one);
+	at.home = true;
+	assert_null(asked_place(f->j, p, &at));
+	at.home = false, at.own_network = true;
+	assert_null(asked_place(f->j, p, &at));
+}
+
+static void asking_has_a_budget(void **state)
+{
+	struct fixture *f = *state;
+	struct principal *p = judge_principal(f->j, PRINCIPAL_ACCOUNT, SV("eve@isp.example"), NOW);
+	struct place at = { .has_ip = true };
+	size_t asked = 0, before;
+	f->j->site->now_us = NOW;
+	for (unsigned i = 0; i < 2 * ASKED_HOUR; i++) {
+		char text[32];
+		(void)snprintf(text, sizeof text, "203.0.%u.%u", i / 250, i % 250 + 1);
+		(void)ipaddr_parse(sv_cstr(text), &at.ip);
+		before = f->j->listing->asks.n;
+		(void)asked_place(f->j, p, &at);
+		asked += f->j->listing->asks.n > before;
+	}
+	assert_int_equal(asked, ASKED_HOUR);
+	f->j->site->now_us = NOW + HOUR;
+	before = f->j->listing->asks.n;
+	(void)asked_place(f->j, p, &at);
+	assert_true(f->j->listing->asks.n > before);
 }
 
 /* --- the store ---------------------------------------------------------------------------------------------------- */
@@ -454,7 +554,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(two_entries_apart_make_a_listing), TEST(repeats_change_nothing), TEST(three_answers_over_six_hours_end_it), TEST(errors_say_nothing),
 		TEST(what_is_no_abuse_weighs_nothing), TEST(a_list_that_has_everything_is_held), TEST(few_are_believed), TEST(old_entries_stand),
-		TEST(a_receiver_that_names_the_list_is_a_second_look), TEST(unwatched_entries_go), TEST(neighbours_add_up), TEST(what_was_listed_in_the_flood_is_withdrawn), TEST(another_config_moves_it), TEST(blame_is_by_share_and_fades),
+		TEST(a_receiver_that_names_the_list_is_a_second_look), TEST(unwatched_entries_go), TEST(neighbours_add_up), TEST(what_was_listed_in_the_flood_is_withdrawn), TEST(another_config_moves_it),
+		TEST(many_targets_find_room), TEST(blame_is_by_share_and_fades),
+		TEST(clients_are_asked_about_once_a_day), TEST(asking_has_a_budget),
 		TEST(the_store_gives_it_back), TEST(a_former_store_opens),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

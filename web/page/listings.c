@@ -9,8 +9,8 @@
 #include "web/rows.h"
 
 static const char *const columns[] = { "-since", "target", "zone", "-points", "customer", "-heard", NULL };
-static const char *const states[] = { "", "listed", "suspect", "held", "all", NULL };
-static const char *const state_labels[] = { "on a list", "listed", "suspect", "held", "all that were looked up" };
+static const char *const states[] = { "", "listed", "suspect", "held", "policy", "all", NULL };
+static const char *const state_labels[] = { "on a list", "listed", "suspect", "held", "policy lists", "all that are kept" };
 static const char *const fields[] = { "state", "zone", "text", NULL };
 
 static void add_filters(const struct call *c, struct json_object *out, struct json_object *ui)
