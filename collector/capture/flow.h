@@ -57,7 +57,7 @@ struct smtp {
 	uint32_t banner_end, reply_end; /* sequence numbers of the server: behind the banner, the last reply */
 	uint32_t first_ack;        /* what the client had seen when it first spoke; 0: unknown */
 	uint16_t n_messages, message, former; /* message: number of the one being made, from 1, 0: none; former: before the newest MAIL */
-	uint16_t n_mail_answered;
+	uint16_t n_mail_answered, helo_message; /* helo_message: the message that a HELO ends, if it is taken */
 	uint16_t body_of[BODIES];  /* the messages whose reply to DATA, BDAT or body is due */
 	uint8_t n_body;
 	bool refused, replied;     /* replied: the server said anything */
@@ -72,7 +72,7 @@ struct smtp {
 
 /* -- notes -- */
 enum note_type { NOTE_BANNER = 1, NOTE_HELO, NOTE_AUTH, NOTE_ACCOUNT, NOTE_MAIL, NOTE_RCPT, NOTE_REPLY_MAIL, NOTE_REPLY_RCPT, NOTE_REPLY_BODY,
-	NOTE_DATA, NOTE_HEADER, NOTE_ATTACHMENT, NOTE_HASH, NOTE_SNI, NOTE_TLS, NOTE_REFUSAL, NOTE_CUT };
+	NOTE_DATA, NOTE_HEADER, NOTE_ATTACHMENT, NOTE_HASH, NOTE_SNI, NOTE_TLS, NOTE_REFUSAL, NOTE_HELO_REFUSED };
 struct note { uint8_t type; uint8_t which; uint16_t code, n; uint32_t of; uint64_t number; struct sv text; };
 
 struct flow {

@@ -68,7 +68,7 @@ struct maker {
 	struct smtp_session s;
 	struct smtp_rcpt **rcpt; /* by number */
 	uint32_t n_rcpt, n_messages, n_attachments;
-	struct sv notes;
+	struct sv notes, helo; /* helo: the one before the newest */
 };
 
 static bool next_note(struct sv *s, struct note *n)
@@ -204,7 +204,12 @@ static void of_session(struct maker *m, const struct note *n)
 	case NOTE_HELO:
 		if (s->helo.p && !sv_eq(s->helo, n->text))
 			s->flags |= SMTP_HELO_CHANGED;
+		m->helo = s->helo;
 		s->helo = n->text;
+		break;
+	case NOTE_HELO_REFUSED:
+		if (m->helo.p)
+			s->helo = m->helo;
 		break;
 	case NOTE_AUTH: s->auth_method = n->text; break;
 	case NOTE_ACCOUNT: s->account = n->text; break;

@@ -212,7 +212,9 @@ static void on_helo(struct capture *c, struct flow *f, enum smtp_verb v, struct 
 	note_add(c, f, &n);
 	if (v == SMTP_VERB_EHLO)
 		s->flags |= SMTP_ESMTP;
-	s->message = s->former = 0;
+	s->helo_message = s->message;
+	if (!(f->half[SERVER].flags & HALF_SEEN) || s->after_gap)
+		s->message = s->former = 0;
 }
 
 static void on_mail(struct capture *c, struct flow *f, struct sv rest)
@@ -270,8 +272,14 @@ static void on_bdat(struct capture *c, struct flow *f, struct sv rest)
 		n = n * 10 + (uint64_t)(*rest.p - '0');
 		rest = sv_skip(rest, 1);
 	}
+	rest = trim(rest);
+	s->bdat_last = rest.n == 4 && starts_folded(rest, "LAST");
+	if (rest.n && !s->bdat_last) { /* the server cannot read that either, so no chunk follows */
+		s->flags |= SMTP_BAD_SYNTAX;
+		pending_add(s, SMTP_VERB_BDAT);
+		return;
+	}
 	s->flags |= SMTP_CHUNKED;
-	s->bdat_last = starts_folded(trim(rest), "LAST");
 	s->chunk_left = (uint32_t)n;
 	need_message(c, f);
 	if (!s->body) {
