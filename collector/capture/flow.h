@@ -49,6 +49,7 @@ struct smtp {
 	uint32_t flags;
 	uint8_t client_state, server_state, eod, n_pending;
 	uint8_t reply_verb;        /* of the reply of several lines that is being read */
+	bool assumed;              /* went on without a reply that should say how */
 	bool reply_open, has_banner, spoke, bdat_last, after_gap, answered; /* answered: since the gap */
 	uint16_t reply_code, reply_n;
 	uint32_t reply;            /* block with its text */
@@ -149,9 +150,10 @@ void tcp_segment(struct capture *c, struct flow *f, struct segment *s, int dir);
 /* Whatever waits is read, holes or not. */
 void tcp_flush(struct capture *c, struct flow *f);
 
-/* smtp.c and its kin: each gets bytes in order. smtp_client() may leave some unread (while a reply must come first) unless all. */
+/* smtp.c and its kin: each gets bytes in order and says how many it read. smtp_client() leaves some unread while a reply must come first, unless all;
+ * smtp_server() those behind such a reply, so that the client's bytes are read before them. */
 size_t smtp_client(struct capture *c, struct flow *f, uint8_t *p, size_t n, bool all);
-void smtp_server(struct capture *c, struct flow *f, uint8_t *p, size_t n);
+size_t smtp_server(struct capture *c, struct flow *f, uint8_t *p, size_t n);
 void smtp_gap(struct capture *c, struct flow *f, int dir, uint32_t n);
 void smtp_free(struct capture *c, struct flow *f);
 /* The next whole line of p[*at..n): true, with the line borrowed until the next call; false: the rest was put aside. */

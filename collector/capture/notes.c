@@ -267,7 +267,7 @@ static bool judge(struct capture *c, struct flow *f, enum smtp_end end)
 	if (t->first_ack && (f->half[SERVER].flags & HALF_SYN) && (!t->has_banner || seq_lt(t->first_ack, t->banner_end)))
 		t->flags |= SMTP_EARLY_TALKER; /* its system had not taken the whole banner yet */
 	if (!client || !server)
-		t->flags |= SMTP_ONE_SIDED;
+		t->flags = (t->flags | SMTP_ONE_SIDED) & ~(uint32_t)SMTP_PIPELINED; /* nobody can tell */
 	bool ended = (f->half[CLIENT].flags | f->half[SERVER].flags) & HALF_FIN;
 	if (end == SMTP_END_EOF && !ended && !((t->flags & SMTP_QUIT) && !t->n_pending))
 		t->flags |= SMTP_GAP; /* the capture ended before the session */

@@ -227,22 +227,25 @@ void smtp_reply_line(struct capture *c, struct flow *f, struct sv line)
 	whole_reply(c, f, code, text);
 }
 
-void smtp_server(struct capture *c, struct flow *f, uint8_t *p, size_t n)
+size_t smtp_server(struct capture *c, struct flow *f, uint8_t *p, size_t n)
 {
 	struct smtp *s = &f->smtp;
 	size_t at = 0;
 	uint32_t seq = c->cur_seq;
 	while (at < n) {
 		struct sv line;
-		bool bare;
+		bool bare, waited = s->client_state == C_WAIT;
 		if (s->server_state == S_TLS || (!s->replied && !f->half[SERVER].line && p[0] == 0x16)) {
 			smtp_tls(c, f, SERVER, p + at, n - at, !s->tls_bytes[SERVER]);
-			return;
+			return n;
 		}
 		if (!smtp_line(c, f, SERVER, p, n, &at, &line, &bare))
-			return;
+			return n;
 		c->cur_seq = seq + (uint32_t)at;
 		smtp_reply_line(c, f, line);
 		smtp_line_done(c, f, SERVER);
+		if (waited && s->client_state != C_WAIT && f->half[CLIENT].held)
+			return at;
 	}
+	return n;
 }

@@ -304,7 +304,7 @@ static void command(struct capture *c, struct flow *f, struct sv line, bool bare
 		s->after_gap = false; /* it has heard all that was said: the next reply is for this */
 		s->reply_end = c->cur_ack;
 	}
-	if ((f->half[SERVER].flags & HALF_SEEN) && !s->after_gap && s->spoke &&
+	if (!s->after_gap && s->spoke &&
 	    (s->n_pending > (pending_first(s) == PENDING_BANNER) || (s->reply_end && c->cur_ack && seq_lt(c->cur_ack, s->reply_end))))
 		s->flags |= SMTP_PIPELINED;
 	if (!s->spoke && v == SMTP_VERB_OTHER && sv_find(line, SV("HTTP/")) >= 0)
@@ -363,6 +363,7 @@ static size_t chunk(struct capture *c, struct flow *f, const uint8_t *p, size_t 
 static void assume(struct capture *c, struct flow *f)
 {
 	struct smtp *s = &f->smtp;
+	s->assumed = true;
 	switch (s->last_verb - 1) {
 	case SMTP_VERB_DATA:
 		s->client_state = C_DATA;
@@ -426,7 +427,7 @@ size_t smtp_client(struct capture *c, struct flow *f, uint8_t *p, size_t n, bool
 		case C_DATA: at += smtp_body(c, f, p + at, n - at); break;
 		case C_CHUNK: at += chunk(c, f, p + at, n - at); break;
 		case C_WAIT:
-			if (!all && (f->half[SERVER].flags & HALF_SEEN))
+			if (!all && (!s->assumed || (f->half[SERVER].flags & HALF_SEEN)))
 				return at;
 			assume(c, f);
 			break;
