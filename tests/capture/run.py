@@ -4,6 +4,7 @@ file format, in another order, repeated, and with packets missing: then the sess
 import json
 import os
 import random
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -203,6 +204,43 @@ def passwords():
     result("no password in what is printed", faults)
 
 
+def store():
+    """Import: twice gives what once gave; whatever a session said, no secret is in the store."""
+    folder = os.path.join(WORK, "store")
+    os.makedirs(folder, exist_ok=True)
+    conf = os.path.join(folder, "t.conf")
+    with open(conf, "w") as f:
+        f.write('store = "t.db"\nnetworks = { "198.18.0.0/15" }\nlocal-domains = { "isp.example" }\nsource "m" { path = "mail.log" }\n')
+    packets = []
+    for i, name in enumerate(sorted(TALKS) * 4):
+        packets += conversation(TALKS[name][0], client="198.18.5.7", server=f"203.0.{i}.25", cport=20000 + i, at=1700000000 + 20 * i)
+    path = os.path.join(folder, "mail.pcap")
+    with open(path, "wb") as f:
+        f.write(pcap(packets))
+
+    def run(*words):
+        r = subprocess.run([AW, *words, "-c", conf], capture_output=True, text=True)
+        return r.stdout if r.returncode == 0 else f"exit {r.returncode}: {r.stderr}"
+
+    def rows():
+        db = sqlite3.connect(os.path.join(folder, "t.db"))
+        out = [db.execute(q).fetchall() for q in ("SELECT kind, id, messages, recipients, state FROM principal ORDER BY 1, 2", "SELECT * FROM dialogue ORDER BY 1, 2, 3, 4")]
+        db.close()
+        return out
+
+    run("import", path)
+    once, seen = rows(), run("cases", "--format", "ndjson")
+    run("import", path)
+    result("captures imported twice are the same", [] if once[0] and once[1] and rows() == once and run("cases", "--format", "ndjson") == seen else [once, rows()])
+    needles = [t.encode() for t in SECRETS] + [b64(t)[:-4] for t in SECRETS] + [b"0123456789abcdef0123456789abcdef"]
+    faults = []
+    for d, _, files in os.walk(folder):
+        for name in files:
+            data = open(os.path.join(d, name), "rb").read()
+            faults += [f"{n} in {name}" for n in needles if n in data and name != "mail.pcap"]
+    result("no password in the store", faults)
+
+
 def failing(name, data, want, *options):
     """A capture that is damaged: exit 1, a sentence with the file's name, and what came before."""
     path = os.path.join(WORK, "bad.pcap")
@@ -293,6 +331,7 @@ def main():
     loss()
     one_sided()
     passwords()
+    store()
     hostile()
     floods()
 
