@@ -186,7 +186,7 @@ static int run_into(struct run *im, const struct conf *conf, char **files, size_
 	return bad;
 }
 
-struct totals { int64_t lines, recognised, txns; };
+struct totals { int64_t lines, recognised, txns, sessions; };
 
 /* Totals of all sources since they were first read. */
 static struct totals totals_of(const struct store *s)
@@ -202,6 +202,8 @@ static struct totals totals_of(const struct store *s)
 			t.recognised += json_object_get_int64(v);
 		if (json_object_object_get_ex(o, "txns", &v))
 			t.txns += json_object_get_int64(v);
+		if (json_object_object_get_ex(o, "sessions", &v))
+			t.sessions += json_object_get_int64(v);
 		json_object_put(o);
 		json_tokener_free(tok);
 	}
@@ -266,6 +268,7 @@ int replay_files(struct replay *r, const struct conf *conf, char **files, size_t
 	r->lines = after.lines - before.lines;
 	r->recognised = after.recognised - before.recognised;
 	r->txns = after.txns - before.txns;
+	r->sessions = after.sessions - before.sessions;
 	store_close(im.ingest.store, j);
 	judge_free(j);
 	enrich_free(enrich);

@@ -13,7 +13,7 @@ struct replay {
 	bool judge_only; /* the messages themselves are not kept */
 	const char *listings; /* a file of what block lists said (ctl/listings.h), or NULL */
 	/* What came of it. */
-	int64_t lines, recognised, txns;
+	int64_t lines, recognised, txns, sessions; /* sessions: captured */
 	uint64_t evicted;          /* principals that did not fit into memory and went to the store */
 	int64_t first_us, last_us; /* event time of everything the store has seen */
 };

@@ -25,7 +25,7 @@ struct conf_source {
 struct conf_capture {
 	char *name, *interface;
 	char *expression;      /* "": the ports */
-	char *ports;           /* "25 465 587" */
+	char *ports;           /* "25 465 587 2525" */
 	bool promiscuous, tunnels, subjects;
 	int64_t memory_bytes;
 	int line;

@@ -57,8 +57,9 @@ static void improve_capture(const struct call *c, struct json_object *in)
 	struct json_object *counters = json_object_get(json_object_object_get(in, "counters"));
 	int64_t heard_us = 0;
 	json_object_object_del(in, "counters");
-	json_object_object_foreach(counters, name, value)
-		json_put(in, name, json_object_get(value));
+	struct json_object_iterator i = json_object_iter_begin(counters), end = json_object_iter_end(counters);
+	for (; !json_object_iter_equal(&i, &end); json_object_iter_next(&i))
+		json_put(in, json_object_iter_peek_name(&i), json_object_get(json_object_iter_peek_value(&i)));
 	json_object_put(counters);
 	(void)times_parse(sv_cstr(json_str(in, "heard_at")), &heard_us);
 	judge(c, in, heard_us, 0);

@@ -51,26 +51,33 @@ static struct sv between(struct sv s, struct sv before, const char *ends)
 	return sv_take(s, n);
 }
 
+/* What stands before that index; nothing when it is none. */
+static struct sv before(struct sv s, ptrdiff_t at)
+{
+	return at < 0 ? sv_make(NULL, 0) : sv_take(s, (size_t)at);
+}
+
 static struct sv user_of(uint8_t method, uint8_t step, struct sv d)
 {
+	const struct sv none = { 0 };
 	ptrdiff_t nul, space;
 	switch (method) {
 	case M_PLAIN: /* authorisation, NUL, user, NUL, password */
 		nul = sv_chr(d, 0);
 		if (nul < 0)
-			return (struct sv){ 0 };
+			return none;
 		d = sv_skip(d, (size_t)nul + 1);
 		nul = sv_chr(d, 0);
-		return nul < 0 ? (struct sv){ 0 } : sv_take(d, (size_t)nul);
-	case M_LOGIN: return step == 0 ? d : (struct sv){ 0 };
+		return before(d, nul);
+	case M_LOGIN: return step == 0 ? d : none;
 	case M_CRAM: /* user, space, digest */
 		space = sv_rchr(d, ' ');
-		return space < 0 ? (struct sv){ 0 } : sv_take(d, (size_t)space);
-	case M_DIGEST: return step == 0 ? between(d, SV("username=\""), "\"") : (struct sv){ 0 };
+		return before(d, space);
+	case M_DIGEST: return step == 0 ? between(d, SV("username=\""), "\"") : none;
 	case M_XOAUTH2: return between(d, SV("user="), "\001");
 	case M_BEARER: return between(d, SV("a="), ",");
-	case M_SCRAM1: case M_SCRAM256: return step == 0 ? between(d, SV("n="), ",") : (struct sv){ 0 };
-	default: return (struct sv){ 0 };
+	case M_SCRAM1: case M_SCRAM256: return step == 0 ? between(d, SV("n="), ",") : none;
+	default: return none;
 	}
 }
 

@@ -49,6 +49,7 @@ struct smtp {
 	uint32_t flags;
 	uint8_t client_state, server_state, eod, n_pending;
 	uint8_t reply_verb;        /* of the reply of several lines that is being read */
+	bool assumed;              /* went on without a reply that should say how */
 	bool reply_open, has_banner, spoke, bdat_last, after_gap, answered; /* answered: since the gap */
 	uint16_t reply_code, reply_n;
 	uint32_t reply;            /* block with its text */
@@ -57,7 +58,7 @@ struct smtp {
 	uint32_t banner_end, reply_end; /* sequence numbers of the server: behind the banner, the last reply */
 	uint32_t first_ack;        /* what the client had seen when it first spoke; 0: unknown */
 	uint16_t n_messages, message, former; /* message: number of the one being made, from 1, 0: none; former: before the newest MAIL */
-	uint16_t n_mail_answered;
+	uint16_t n_mail_answered, helo_message; /* helo_message: the message that a HELO ends, if it is taken */
 	uint16_t body_of[BODIES];  /* the messages whose reply to DATA, BDAT or body is due */
 	uint8_t n_body;
 	bool refused, replied;     /* replied: the server said anything */
@@ -72,7 +73,7 @@ struct smtp {
 
 /* -- notes -- */
 enum note_type { NOTE_BANNER = 1, NOTE_HELO, NOTE_AUTH, NOTE_ACCOUNT, NOTE_MAIL, NOTE_RCPT, NOTE_REPLY_MAIL, NOTE_REPLY_RCPT, NOTE_REPLY_BODY,
-	NOTE_DATA, NOTE_HEADER, NOTE_ATTACHMENT, NOTE_HASH, NOTE_SNI, NOTE_TLS, NOTE_REFUSAL, NOTE_CUT };
+	NOTE_DATA, NOTE_HEADER, NOTE_ATTACHMENT, NOTE_HASH, NOTE_SNI, NOTE_TLS, NOTE_REFUSAL, NOTE_HELO_REFUSED };
 struct note { uint8_t type; uint8_t which; uint16_t code, n; uint32_t of; uint64_t number; struct sv text; };
 
 struct flow {
@@ -149,9 +150,10 @@ void tcp_segment(struct capture *c, struct flow *f, struct segment *s, int dir);
 /* Whatever waits is read, holes or not. */
 void tcp_flush(struct capture *c, struct flow *f);
 
-/* smtp.c and its kin: each gets bytes in order. smtp_client() may leave some unread (while a reply must come first) unless all. */
+/* smtp.c and its kin: each gets bytes in order and says how many it read. smtp_client() leaves some unread while a reply must come first, unless all;
+ * smtp_server() those behind such a reply, so that the client's bytes are read before them. */
 size_t smtp_client(struct capture *c, struct flow *f, uint8_t *p, size_t n, bool all);
-void smtp_server(struct capture *c, struct flow *f, uint8_t *p, size_t n);
+size_t smtp_server(struct capture *c, struct flow *f, uint8_t *p, size_t n);
 void smtp_gap(struct capture *c, struct flow *f, int dir, uint32_t n);
 void smtp_free(struct capture *c, struct flow *f);
 /* The next whole line of p[*at..n): true, with the line borrowed until the next call; false: the rest was put aside. */

@@ -68,7 +68,7 @@ struct maker {
 	struct smtp_session s;
 	struct smtp_rcpt **rcpt; /* by number */
 	uint32_t n_rcpt, n_messages, n_attachments;
-	struct sv notes;
+	struct sv notes, helo; /* helo: the one before the newest */
 };
 
 static bool next_note(struct sv *s, struct note *n)
@@ -204,7 +204,12 @@ static void of_session(struct maker *m, const struct note *n)
 	case NOTE_HELO:
 		if (s->helo.p && !sv_eq(s->helo, n->text))
 			s->flags |= SMTP_HELO_CHANGED;
+		m->helo = s->helo;
 		s->helo = n->text;
+		break;
+	case NOTE_HELO_REFUSED:
+		if (m->helo.p)
+			s->helo = m->helo;
 		break;
 	case NOTE_AUTH: s->auth_method = n->text; break;
 	case NOTE_ACCOUNT: s->account = n->text; break;
@@ -262,7 +267,7 @@ static bool judge(struct capture *c, struct flow *f, enum smtp_end end)
 	if (t->first_ack && (f->half[SERVER].flags & HALF_SYN) && (!t->has_banner || seq_lt(t->first_ack, t->banner_end)))
 		t->flags |= SMTP_EARLY_TALKER; /* its system had not taken the whole banner yet */
 	if (!client || !server)
-		t->flags |= SMTP_ONE_SIDED;
+		t->flags = (t->flags | SMTP_ONE_SIDED) & ~(uint32_t)SMTP_PIPELINED; /* nobody can tell */
 	bool ended = (f->half[CLIENT].flags | f->half[SERVER].flags) & HALF_FIN;
 	if (end == SMTP_END_EOF && !ended && !((t->flags & SMTP_QUIT) && !t->n_pending))
 		t->flags |= SMTP_GAP; /* the capture ended before the session */

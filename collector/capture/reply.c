@@ -114,6 +114,16 @@ static void on_rcpt(struct capture *c, struct flow *f, uint16_t code, struct sv 
 		note_add(c, f, &(struct note){ .type = NOTE_REPLY_RCPT, .number = s->n_rcpt_answered++, .code = code, .text = text });
 }
 
+/* One that was refused changes nothing. */
+static void on_helo(struct capture *c, struct flow *f, uint16_t code)
+{
+	struct smtp *s = &f->smtp;
+	if (code >= 400)
+		note_add(c, f, &(struct note){ .type = NOTE_HELO_REFUSED });
+	else if (s->message == s->helo_message)
+		s->message = s->former = 0;
+}
+
 /* A reply although the message has not ended as far as we saw: its end was written in another way, was lost, or the server has had enough. */
 static void ends_body(struct capture *c, struct flow *f, uint16_t code, struct sv text)
 {
@@ -133,6 +143,7 @@ static void answer(struct capture *c, struct flow *f, int verb, uint16_t code, s
 	case PENDING_BANNER: on_banner(c, f, text, code); break;
 	case PENDING_BODY: on_body(c, f, code, text); break;
 	case PENDING_AUTH_LINE: case SMTP_VERB_AUTH: on_auth(&f->smtp, code); break;
+	case SMTP_VERB_EHLO: case SMTP_VERB_HELO: on_helo(c, f, code); break;
 	case SMTP_VERB_MAIL: on_mail(c, f, code, text); break;
 	case SMTP_VERB_RCPT: on_rcpt(c, f, code, text); break;
 	case SMTP_VERB_DATA: on_data(c, f, code, text); break;
@@ -216,22 +227,25 @@ void smtp_reply_line(struct capture *c, struct flow *f, struct sv line)
 	whole_reply(c, f, code, text);
 }
 
-void smtp_server(struct capture *c, struct flow *f, uint8_t *p, size_t n)
+size_t smtp_server(struct capture *c, struct flow *f, uint8_t *p, size_t n)
 {
 	struct smtp *s = &f->smtp;
 	size_t at = 0;
 	uint32_t seq = c->cur_seq;
 	while (at < n) {
 		struct sv line;
-		bool bare;
+		bool bare, waited = s->client_state == C_WAIT;
 		if (s->server_state == S_TLS || (!s->replied && !f->half[SERVER].line && p[0] == 0x16)) {
 			smtp_tls(c, f, SERVER, p + at, n - at, !s->tls_bytes[SERVER]);
-			return;
+			return n;
 		}
 		if (!smtp_line(c, f, SERVER, p, n, &at, &line, &bare))
-			return;
+			return n;
 		c->cur_seq = seq + (uint32_t)at;
 		smtp_reply_line(c, f, line);
 		smtp_line_done(c, f, SERVER);
+		if (waited && s->client_state != C_WAIT && f->half[CLIENT].held)
+			return at;
 	}
+	return n;
 }

@@ -212,7 +212,9 @@ static void on_helo(struct capture *c, struct flow *f, enum smtp_verb v, struct 
 	note_add(c, f, &n);
 	if (v == SMTP_VERB_EHLO)
 		s->flags |= SMTP_ESMTP;
-	s->message = s->former = 0;
+	s->helo_message = s->message;
+	if (!(f->half[SERVER].flags & HALF_SEEN) || s->after_gap)
+		s->message = s->former = 0;
 }
 
 static void on_mail(struct capture *c, struct flow *f, struct sv rest)
@@ -270,8 +272,14 @@ static void on_bdat(struct capture *c, struct flow *f, struct sv rest)
 		n = n * 10 + (uint64_t)(*rest.p - '0');
 		rest = sv_skip(rest, 1);
 	}
+	rest = trim(rest);
+	s->bdat_last = rest.n == 4 && starts_folded(rest, "LAST");
+	if (rest.n && !s->bdat_last) { /* the server cannot read that either, so no chunk follows */
+		s->flags |= SMTP_BAD_SYNTAX;
+		pending_add(s, SMTP_VERB_BDAT);
+		return;
+	}
 	s->flags |= SMTP_CHUNKED;
-	s->bdat_last = starts_folded(trim(rest), "LAST");
 	s->chunk_left = (uint32_t)n;
 	need_message(c, f);
 	if (!s->body) {
@@ -296,7 +304,7 @@ static void command(struct capture *c, struct flow *f, struct sv line, bool bare
 		s->after_gap = false; /* it has heard all that was said: the next reply is for this */
 		s->reply_end = c->cur_ack;
 	}
-	if ((f->half[SERVER].flags & HALF_SEEN) && !s->after_gap && s->spoke &&
+	if (!s->after_gap && s->spoke &&
 	    (s->n_pending > (pending_first(s) == PENDING_BANNER) || (s->reply_end && c->cur_ack && seq_lt(c->cur_ack, s->reply_end))))
 		s->flags |= SMTP_PIPELINED;
 	if (!s->spoke && v == SMTP_VERB_OTHER && sv_find(line, SV("HTTP/")) >= 0)
@@ -355,6 +363,7 @@ static size_t chunk(struct capture *c, struct flow *f, const uint8_t *p, size_t 
 static void assume(struct capture *c, struct flow *f)
 {
 	struct smtp *s = &f->smtp;
+	s->assumed = true;
 	switch (s->last_verb - 1) {
 	case SMTP_VERB_DATA:
 		s->client_state = C_DATA;
@@ -418,7 +427,7 @@ size_t smtp_client(struct capture *c, struct flow *f, uint8_t *p, size_t n, bool
 		case C_DATA: at += smtp_body(c, f, p + at, n - at); break;
 		case C_CHUNK: at += chunk(c, f, p + at, n - at); break;
 		case C_WAIT:
-			if (!all && (f->half[SERVER].flags & HALF_SEEN))
+			if (!all && (!s->assumed || (f->half[SERVER].flags & HALF_SEEN)))
 				return at;
 			assume(c, f);
 			break;

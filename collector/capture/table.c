@@ -16,7 +16,7 @@
 struct capture_options capture_defaults(void)
 {
 	return (struct capture_options){ .memory_bytes = 64u << 20, .held_bytes = 128u << 10, .idle_us = 300000000, .unanswered_us = 20000000,
-		.stall_us = 1000000, .port = { 25, 465, 587 }, .n_ports = 3, .subjects = true };
+		.stall_us = 1000000, .port = { 25, 465, 587, 2525 }, .n_ports = 4, .subjects = true };
 }
 
 struct capture *capture_new(const struct capture_options *o, capture_sink *sink, void *ctx)

@@ -77,11 +77,32 @@ static void hold(struct capture *c, struct flow *f, int dir, uint32_t seq, const
 
 /* -- reading -- */
 
-/* The other direction has not come to what this acknowledges. */
-static bool must_wait(const struct flow *f, int dir, uint32_t ack, uint8_t flags)
+/* Behind what is there in one piece, read or not. */
+static uint32_t whole_until(struct capture *c, const struct half *h)
+{
+	uint32_t end = h->next;
+	for (uint32_t i = h->held; i;) {
+		const struct piece *q = piece_at(c, i);
+		if (seq_lt(end, q->seq))
+			return end;
+		if (seq_lt(end, q->seq + q->n))
+			end = q->seq + q->n;
+		i = q->next;
+	}
+	return end + ((h->flags & HALF_FIN) && end == h->fin);
+}
+
+/* The other direction has not come to what this acknowledges. What a client said that itself waits for the server, to be understood or in its turn,
+ * is there. */
+static bool must_wait(struct capture *c, const struct flow *f, int dir, uint32_t ack, uint8_t flags)
 {
 	const struct half *o = &f->half[1 - dir];
-	return (flags & TCP_ACK) && (o->flags & HALF_ANCHORED) && seq_lt(o->next, ack);
+	if (!(flags & TCP_ACK) || !(o->flags & HALF_ANCHORED) || !seq_lt(o->next, ack))
+		return false;
+	if (dir == CLIENT || !o->held || seq_lt(whole_until(c, o), ack))
+		return true;
+	const struct piece *q = piece_at(c, o->held);
+	return f->smtp.client_state != C_WAIT && !((q->flags & TCP_ACK) && seq_lt(f->half[SERVER].next, q->ack));
 }
 
 /* Bytes at h->next. How many were read. */
@@ -93,7 +114,7 @@ static uint32_t deliver(struct capture *c, struct flow *f, int dir, uint8_t *p, 
 	if (dir == CLIENT)
 		n = (uint32_t)smtp_client(c, f, p, n, all);
 	else
-		smtp_server(c, f, p, n);
+		n = (uint32_t)smtp_server(c, f, p, n);
 	h->next += n;
 	return n;
 }
@@ -112,11 +133,12 @@ static bool read_held(struct capture *c, struct flow *f, int dir, bool ignore_ac
 			progress = true;
 			continue;
 		}
-		if (!ignore_ack && must_wait(f, dir, q->ack, q->flags))
+		if (!ignore_ack && must_wait(c, f, dir, q->ack, q->flags))
 			break;
-		if (!deliver(c, f, dir, q->bytes + done, q->n - done, q->ack, q->flags, all))
+		uint32_t n = q->n - done, used = deliver(c, f, dir, q->bytes + done, n, q->ack, q->flags, all);
+		progress |= used > 0;
+		if (used < n)
 			break;
-		progress = true;
 	}
 	if ((h->flags & (HALF_FIN | HALF_ENDED | HALF_ANCHORED)) == (HALF_FIN | HALF_ANCHORED) && h->next == h->fin && !h->held) {
 		h->flags |= HALF_ENDED;
@@ -167,7 +189,7 @@ static bool lose_awaited(struct capture *c, struct flow *f, int dir)
 	if (!h->held || !(h->flags & HALF_ANCHORED))
 		return false;
 	struct piece *q = piece_at(c, h->held);
-	if (seq_lt(h->next, q->seq) || !must_wait(f, dir, q->ack, q->flags))
+	if (seq_lt(h->next, q->seq) || !must_wait(c, f, dir, q->ack, q->flags))
 		return false;
 	uint32_t to = q->ack;
 	if (o->held) {
@@ -229,6 +251,13 @@ static bool unanchored(const struct flow *f)
 	return false;
 }
 
+/* What the client said is all there and waits for a reply. */
+static bool waits_for_reply(struct capture *c, const struct flow *f)
+{
+	const struct half *h = &f->half[CLIENT];
+	return f->smtp.client_state == C_WAIT && h->held && !f->half[SERVER].held && !seq_lt(h->next, piece_at(c, h->held)->seq);
+}
+
 static void look_at_stall(struct capture *c, struct flow *f, bool progress)
 {
 	if (!stalled(f)) {
@@ -240,10 +269,13 @@ static void look_at_stall(struct capture *c, struct flow *f, bool progress)
 		f->stall_packets = 0;
 		return;
 	}
+	bool waits = waits_for_reply(c, f), seen = f->half[SERVER].flags & HALF_SEEN;
+	if (waits && seen)
+		return;
 	f->stall_packets++;
 	bool late = c->now_us - f->stall_us > c->o.stall_us;
 	bool now = f->stall_packets >= STALL_PACKETS || (late && f->stall_packets >= STALL_LEAST) ||
-	           (unanchored(f) && (late || f->stall_packets >= UNANCHORED_PACKETS));
+	           ((unanchored(f) || waits) && (late || f->stall_packets >= UNANCHORED_PACKETS));
 	if (!now)
 		return;
 	(void)resolve(c, f, false);
@@ -288,7 +320,7 @@ static void take_payload(struct capture *c, struct flow *f, struct segment *s, i
 			f->smtp.flags |= SMTP_GAP; /* no window is that large: a lie, or more is missing than can be made good */
 			return;
 		}
-		if (off <= 0 && !h->held && !must_wait(f, dir, s->ack, s->flags)) {
+		if (off <= 0 && !h->held && !must_wait(c, f, dir, s->ack, s->flags)) {
 			uint32_t used = deliver(c, f, dir, p, n, s->ack, s->flags, false);
 			if (used == n)
 				return;
@@ -344,6 +376,8 @@ static void look_at_end(struct capture *c, struct flow *f)
 void tcp_segment(struct capture *c, struct flow *f, struct segment *s, int dir)
 {
 	struct half *h = &f->half[dir], *o = &f->half[1 - dir];
+	if (dir == SERVER && !(h->flags & HALF_SEEN) && f->smtp.assumed)
+		f->smtp.flags |= SMTP_GAP; /* it was there after all */
 	h->flags |= HALF_SEEN;
 	f->bytes[dir] += s->n;
 	if (s->flags & TCP_SYN) {

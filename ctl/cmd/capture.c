@@ -38,7 +38,7 @@ static void help(FILE *to)
 	      "  -r FILE            a capture file (pcap, pcapng), also .gz .xz .zst; - is standard input\n"
 	      "  -i INTERFACE       live, until interrupted; needs root, and gives that up once the interface is open\n"
 	      "  --expression BPF   which packets, as pcap-filter(7) has it; then every TCP port counts\n"
-	      "                     (default: TCP ports 25, 465 and 587)\n"
+	      "                     (default: TCP ports 25, 465, 587 and 2525)\n"
 	      "  --tunnels          look into GRE, ERSPAN, VXLAN and IP in IP, too\n"
 	      "  --memory BYTES     for sessions, e.g. 256M (default 64M); then the quietest are ended\n"
 	      "  --unanswered       also connections that nobody answered or that were refused\n"

@@ -51,6 +51,8 @@ static int import(const char *conf_path, const char *listings, char **files, siz
 		status = replay_said_nothing(&r);
 	if (status == COMMAND_DONE && n_files)
 		fprintf(stderr, "%" PRId64 " lines read, %" PRId64 " of them of mail servers; %" PRId64 " reports of messages\n", r.lines, r.recognised, r.txns);
+	if (status == COMMAND_DONE && r.sessions)
+		fprintf(stderr, "%" PRId64 " captured sessions\n", r.sessions);
 	if (status == COMMAND_DONE && r.evicted)
 		fprintf(stderr, "%" PRIu64 " times a principal was put away to the store for want of memory (fusion's principals-bytes)\n", r.evicted);
 	conf_free(conf);

@@ -4,6 +4,7 @@ file format, in another order, repeated, and with packets missing: then the sess
 import json
 import os
 import random
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -12,7 +13,8 @@ import tempfile
 from talks import SECRETS, TALKS, b64
 from wire import LINKS, conversation, fragmented, lossy, pcap, pcapng, repeated, shuffled, with_time
 
-AW = sys.argv[1]
+AW = sys.argv[1] if len(sys.argv) > 1 else "abusewatch"
+SEEDS = int(os.environ.get("CAPTURE_SEEDS", "40"))  # how often each kind of disorder is tried, about
 WORK = sys.argv[2] if len(sys.argv) > 2 else tempfile.mkdtemp()
 # What depends on how packets came, not on what was said.
 UNSTEADY = ("first_time", "last_time", "end", "client_bytes", "server_bytes", "retransmits", "overlaps", "lost_bytes", "client_port")
@@ -133,7 +135,7 @@ def disorder(sessions):
     for name, (lines, _) in TALKS.items():
         packets = conversation(lines, mss=300)
         want = steady(capture(pcap(packets))[0])
-        for seed in range(12):
+        for seed in range(max(2, SEEDS // 3)):
             for how, changed in (("shuffled", shuffled(packets, 5, seed)), ("repeated", repeated(packets, 0.3, seed)),
                                  ("shuffled and repeated", shuffled(repeated(packets, 0.3, seed), 4, seed))):
                 got = capture(pcap(changed))
@@ -153,7 +155,7 @@ def loss():
     for name, (lines, _) in TALKS.items():
         packets = conversation(lines, mss=300)
         want = steady(capture(pcap(packets))[0])
-        for seed in range(40):
+        for seed in range(SEEDS):
             for changed in (lossy(packets, 0.02, seed), lossy(packets, 0.1, seed), shuffled(lossy(packets, 0.02, seed), 4, seed)):
                 got = capture(pcap(changed))
                 if len(got) == 1 and steady(got[0]) == want:
@@ -200,6 +202,43 @@ def passwords():
                 r = subprocess.run([AW, "capture", "-r", path, "--format", form], capture_output=True)
                 faults += [f"{name} shows {n}" for n in needles if n in r.stdout + r.stderr]
     result("no password in what is printed", faults)
+
+
+def store():
+    """Import: twice gives what once gave; whatever a session said, no secret is in the store."""
+    folder = os.path.join(WORK, "store")
+    os.makedirs(folder, exist_ok=True)
+    conf = os.path.join(folder, "t.conf")
+    with open(conf, "w") as f:
+        f.write('store = "t.db"\nnetworks = { "198.18.0.0/15" }\nlocal-domains = { "isp.example" }\nsource "m" { path = "mail.log" }\n')
+    packets = []
+    for i, name in enumerate(sorted(TALKS) * 4):
+        packets += conversation(TALKS[name][0], client="198.18.5.7", server=f"203.0.{i}.25", cport=20000 + i, at=1700000000 + 20 * i)
+    path = os.path.join(folder, "mail.pcap")
+    with open(path, "wb") as f:
+        f.write(pcap(packets))
+
+    def run(*words):
+        r = subprocess.run([AW, *words, "-c", conf], capture_output=True, text=True)
+        return r.stdout if r.returncode == 0 else f"exit {r.returncode}: {r.stderr}"
+
+    def rows():
+        db = sqlite3.connect(os.path.join(folder, "t.db"))
+        out = [db.execute(q).fetchall() for q in ("SELECT kind, id, messages, recipients, state FROM principal ORDER BY 1, 2", "SELECT * FROM dialogue ORDER BY 1, 2, 3, 4")]
+        db.close()
+        return out
+
+    run("import", path)
+    once, seen = rows(), run("cases", "--format", "ndjson")
+    run("import", path)
+    result("captures imported twice are the same", [] if once[0] and once[1] and rows() == once and run("cases", "--format", "ndjson") == seen else [once, rows()])
+    needles = [t.encode() for t in SECRETS] + [b64(t)[:-4] for t in SECRETS] + [b"0123456789abcdef0123456789abcdef"]
+    faults = []
+    for d, _, files in os.walk(folder):
+        for name in files:
+            data = open(os.path.join(d, name), "rb").read()
+            faults += [f"{n} in {name}" for n in needles if n in data and name != "mail.pcap"]
+    result("no password in the store", faults)
 
 
 def failing(name, data, want, *options):
@@ -292,8 +331,10 @@ def main():
     loss()
     one_sided()
     passwords()
+    store()
     hostile()
     floods()
 
 
-main()
+if __name__ == "__main__":
+    main()

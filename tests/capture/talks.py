@@ -72,6 +72,18 @@ TALKS = {
         [S("220 mx.example\r\n"), C("HELO p.example\r\n"), S("250 mx.example\r\n"), C("MAIL FROM:<\"a > b\"@a.example>\r\n"), S("250 ok\r\n"),
          C("RCPT TO:<@x.example,@y.example:user%z.example@b.example>\r\n"), S("550 5.7.1 no relay\r\n"), C("RSET\r\n"), S("250 ok\r\n"), C("QUIT\r\n"), S("221 bye\r\n")],
         {"messages": [{"sender": "\"a > b\"@a.example", "recipients": [{"recipient": "@x.example,@y.example:user%z.example@b.example", "code": 550, "dsn": "5.7.1", "reply": "5.7.1 no relay"}]}]}),
+    "a refused EHLO and a bad BDAT change nothing": (
+        [S("220 mx.example\r\n"), C("EHLO good.example\r\n"), S(EHLO), C("MAIL FROM:<a@a.example>\r\n"), S("250 ok\r\n"), C("EHLO\r\n"), S("501 hostname?\r\n"),
+         C("BDAT 5 X\r\n"), S("501 BDAT count [LAST]\r\n"), C("RCPT TO:<b@b.example>\r\n"), S("250 ok\r\n"), C("DATA\r\n"), S("354 go\r\n"), C("Subject: z\r\n\r\nx\r\n.\r\n"),
+         S("250 done\r\n"), C("QUIT\r\n"), S("221 bye\r\n")],
+        {"helo": "good.example", "messages": [{"sender": "a@a.example", "accepted": True, "recipients": [{"recipient": "b@b.example", "code": 250}], "subject": "z"}]}),
+    "everything at once": (
+        [C("EHLO all.example\r\nMAIL FROM:<a@a.example>\r\nRCPT TO:<b@b.example>\r\nDATA\r\nSubject: w\r\n\r\nMAIL FROM:<no@a.example>\r\n.\r\nMAIL FROM:<c@a.example>\r\nRCPT TO:<d@b.example>\r\nDATA\r\n"
+           "Subject: v\r\n\r\nRCPT TO:<no@b.example>\r\n.\r\nQUIT\r\n"),
+         S("220 mx.example\r\n" + EHLO + "250 ok 1\r\n250 ok 2\r\n354 go\r\n250 done 1\r\n250 ok 3\r\n"), S("550 ok 4\r\n354 go\r\n250 done 2\r\n221 bye\r\n")],
+        {"early_talker": True, "quit": True, "commands": 8, "messages": [
+            {"sender": "a@a.example", "accepted": True, "reply": "done 1", "subject": "w", "recipients": [{"recipient": "b@b.example", "code": 250, "reply": "ok 2"}]},
+            {"sender": "c@a.example", "accepted": True, "reply": "done 2", "subject": "v", "recipients": [{"recipient": "d@b.example", "code": 550, "reply": "ok 4"}]}]}),
     "auth plain": (
         [S("220 mx.example\r\n"), C("EHLO p.example\r\n"), S("250-mx.example\r\n250 AUTH PLAIN LOGIN\r\n"), C(b"AUTH PLAIN " + b64("\0anna\0" + SECRETS[0]) + b"\r\n"), S("235 ok\r\n"),
          C("MAIL FROM:<a@a.example>\r\n"), S("250 ok\r\n"), C("QUIT\r\n"), S("221 bye\r\n")],

@@ -1,5 +1,6 @@
 #!/bin/sh
-# The parsers built with AddressSanitizer and UndefinedBehaviorSanitizer over every fixture, and the unit tests of lines, messages, sessions and quick readings.
+# The parsers built with AddressSanitizer and UndefinedBehaviorSanitizer over every fixture, the unit tests of lines, messages, sessions and quick readings,
+# and packet capture.
 set -u
 cd "$TOP" || exit 1
 export CONFIG_MK="$OUT/asan.mk" BUILD_DIR="$OUT/asan"
@@ -27,3 +28,5 @@ for u in $units; do
 		echo "not ok sanitized $u - see sanitize-$u.log"
 	fi
 done
+# Captured packets: all conversations, whole and in disorder, fewer times than the ring capture does it.
+CAPTURE_SEEDS=3 python3 tests/capture/run.py "$aw" 2>"$OUT/sanitize-capture.log" | sed 's/^ok /ok sanitized /; s/^not ok /not ok sanitized /'

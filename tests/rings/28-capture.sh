@@ -1,6 +1,7 @@
 #!/bin/sh
 # Captured packets: scripted conversations whole, in pieces, in disorder and with losses; every link layer and file format; passwords; damage and
-# floods; captures of real servers against what their scripts wrote down, where those are at hand ($LAB); a live interface in a network namespace.
+# floods; captures of real servers against what their scripts wrote down, where those are at hand ($LAB); a live interface in a network namespace; a
+# real Postfix and real clients over a wire that loses and reorders packets.
 set -u
 . "$TOP/tests/rings/lib.sh"
 work=$(mktemp -d /var/tmp/aw-capture.XXXXXX)
@@ -18,4 +19,9 @@ else
 	ip netns del "aw-probe-$$"
 	chmod 755 "$work"
 	python3 "$TOP/tests/capture/live.py" "$(dirname "$aw")" "$work/live" || echo "not ok live capture - its script ended early, see the log"
+	if command -v postfix >/dev/null && command -v saslpasswd2 >/dev/null; then
+		python3 "$TOP/tests/capture/real.py" "$(dirname "$aw")" "$work/real" || echo "not ok real Postfix - its script ended early, see the log"
+	else
+		echo "skip real Postfix - it, or saslpasswd2, is not installed"
+	fi
 fi
