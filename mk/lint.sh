@@ -21,7 +21,7 @@ finding() { # finding COUNT WHAT
 	found=1
 }
 
-code=$(find analyzer collector ctl lib report supervisor web -name '*.c' | sort)
+code=$(find analyzer collector ctl lib probe report supervisor web -name '*.c' | sort)
 tests=$(find tests/unit tests/fuzz -name '*.c' | sort)
 scripts="configure $(find mk tests examples -name node_modules -prune -o -name '*.sh' -print | sort)"
 # shellcheck disable=SC2016 # make expands these

@@ -2,80 +2,12 @@
 
 #include <stdlib.h>
 
-#include "lib/plain.h"
 #include "lib/times.h"
 
 #define TICK_MS 10             /* for zones that are paced, and for what could not go out at once */
 #define AT_ONCE 50000          /* verdicts without a question (cache, file, suspended) between two looks at the loop */
 #define HELD_MOST 16           /* look-ups of a zone while it is tested */
 #define TEXT_CODES 4           /* of an answer that the cache keeps */
-
-/* --- telling ------------------------------------------------------------------------------------------------------ */
-
-/* What a list says may hold our key (it is part of the name that was asked): no reader may see it. */
-static void redact(struct buf *b, const char *key)
-{
-	size_t n = key ? strlen(key) : 0;
-	for (size_t i = 0; n && i + n <= b->n; i++)
-		if (strncasecmp(b->p + i, key, n) == 0)
-			memset(b->p + i, '*', n);
-}
-
-static uint64_t pair_of(const struct zone_rt *z, const struct target *t, uint64_t nth)
-{
-	struct ipaddr a = target_address(t, nth);
-	uint64_t half[2];
-	memcpy(half, a.b, sizeof half);
-	return state_pair(z->key, t->kind == DNSBL_DOMAIN ? state_key(sv_cstr(t->domain)) : hash_mix(half[0], half[1]));
-}
-
-static void tell(struct engine_run *run, struct zone_rt *z, const struct target *t, uint64_t nth, struct verdict v, struct engine_result *r)
-{
-	struct engine *e = run->e;
-	char target[TARGET_TEXT];
-	unsigned kind = t->kind == DNSBL_IP4 ? 0 : t->kind == DNSBL_IP6 ? 1 : 2;
-	run->done++;
-	if (run->cancelled)
-		return;
-	r->health = z->state->kind[kind].health;
-	r->zone = z->z;
-	r->target = sv_make(target, target_text(t, nth, target));
-	r->verdict = v.verdict;
-	r->kind = v.kind;
-	r->points = v.points;
-	r->code = v.code;
-	r->reason = sv_cstr(v.reason ? v.reason : "");
-	r->meaning = buf_sv(&e->meaning);
-	if (r->text.n) {
-		struct sv raw = r->text;
-		e->text.n = 0;
-		plain_show(&e->text, raw, "");
-		redact(&e->text, z->z->key);
-		r->text = buf_sv(&e->text);
-	}
-	if (v.verdict == DNSBL_LISTED)
-		r->since_us = state_seen(e->c.state, pair_of(z, t, nth), r->asked_us);
-	else if (v.verdict == DNSBL_CLEAN)
-		state_gone(e->c.state, pair_of(z, t, nth));
-	run->r.result(run->r.ctx, r);
-}
-
-/* By the zone's health or its budget alone. */
-static void tell_without(struct engine_run *run, struct zone_rt *z, const struct target *t, uint64_t nth, struct verdict v)
-{
-	struct engine_result r = { .asked_us = run->e->now_us };
-	run->e->meaning.n = 0;
-	tell(run, z, t, nth, v, &r);
-}
-
-static void tell_codes(struct engine_run *run, struct zone_rt *z, unsigned kind, const struct target *t, uint64_t nth, enum outcome o, const uint32_t *code, unsigned n,
-                       struct engine_result *r)
-{
-	struct engine *e = run->e;
-	e->meaning.n = 0;
-	struct verdict v = verdict_of(z->z, o, code, n, &e->meaning);
-	tell(run, z, t, nth, verdict_tell(v, z->state->kind[kind].health), r);
-}
 
 /* An answer that has all that is wanted of it. */
 static void complete(struct engine *e, struct query *q, struct sv text)
@@ -85,7 +17,7 @@ static void complete(struct engine *e, struct query *q, struct sv text)
 	enum outcome o = (enum outcome)q->outcome;
 	if (o == OUTCOME_ANSWER || o == OUTCOME_NONE)
 		cache_put(e->cache, q->cache_key, q->asked_us, q->ttl_s, q->code, q->n_code, text);
-	tell_codes(run, q->zone, q->kind, q->target, q->nth, o, q->code, q->n_code, &r);
+	engine_tell_codes(run, q->zone, q->kind, q->target, q->nth, o, q->code, q->n_code, &r);
 	run->outstanding--;
 	q->zone->n_asked--;
 	engine_drop(e, q);
@@ -295,7 +227,7 @@ static void from_file(struct engine_run *run, struct zone_rt *z, const struct ta
 	if (code && run->r.texts)
 		zonefile_text(r.text, sv_make(target, target_text(t, nth, target)), &e->word);
 	r.text = buf_sv(&e->word);
-	tell_codes(run, z, kind, t, nth, code ? OUTCOME_ANSWER : OUTCOME_NONE, &code, code != 0, &r);
+	engine_tell_codes(run, z, kind, t, nth, code ? OUTCOME_ANSWER : OUTCOME_NONE, &code, code != 0, &r);
 }
 
 static bool from_cache(struct engine_run *run, struct zone_rt *z, const struct target *t, uint64_t nth, unsigned kind, uint64_t key)
@@ -309,7 +241,7 @@ static bool from_cache(struct engine_run *run, struct zone_rt *z, const struct t
 	while (n < TEXT_CODES && c->code[n])
 		n++;
 	struct engine_result r = { .asked_us = c->asked_us, .ttl_s = (uint32_t)((c->until_us - now) / US_PER_S), .cached = true, .text = sv_make(c->text ? c->text : "", c->n_text) };
-	tell_codes(run, z, kind, t, nth, n ? OUTCOME_ANSWER : OUTCOME_NONE, c->code, n, &r);
+	engine_tell_codes(run, z, kind, t, nth, n ? OUTCOME_ANSWER : OUTCOME_NONE, c->code, n, &r);
 	return true;
 }
 
@@ -325,7 +257,7 @@ static enum started ask_for(struct engine_run *run, struct zone_rt *z, const str
 	bool named = question_name(z, t, nth, &q->name);
 	q->cache_key = named ? cache_key(e->cache, &q->name) : 0;
 	if (!named) {
-		tell_without(run, z, t, nth, no_name);
+		engine_tell_without(run, z, t, nth, no_name);
 	} else if (held || !from_cache(run, z, t, nth, kind, q->cache_key)) {
 		int room = z->via->outstanding < z->via->window ? zone_take(e, z, run->r.watch) : 0;
 		q->run = run;
@@ -340,7 +272,7 @@ static enum started ask_for(struct engine_run *run, struct zone_rt *z, const str
 			return STARTED_ASKED;
 		}
 		if (room < 0)
-			tell_without(run, z, t, nth, used_up);
+			engine_tell_without(run, z, t, nth, used_up);
 		else
 			result = STARTED_BLOCKED;
 	}
@@ -363,9 +295,9 @@ static enum started start(struct engine_run *run, size_t slot)
 	enum started result = STARTED_TOLD;
 	enum gate g = z->ready || z->file ? zone_gate(run->e, z, kind) : GATE_ANSWERED;
 	if (!z->ready && !z->file)
-		tell_without(run, z, t, c->nth, no_key);
+		engine_tell_without(run, z, t, c->nth, no_key);
 	else if (g == GATE_ANSWERED)
-		tell_without(run, z, t, c->nth, verdict_tell((struct verdict){ 0 }, z->state->kind[kind].health));
+		engine_tell_without(run, z, t, c->nth, verdict_tell((struct verdict){ 0 }, z->state->kind[kind].health));
 	else if (z->file)
 		from_file(run, z, t, c->nth, kind);
 	else if (g == GATE_HOLD && z->n_asked >= HELD_MOST)

@@ -94,6 +94,11 @@ void engine_drop(struct engine *e, struct query *q);
 /* Tells the answers that waited for the zone's test. */
 void engine_release_held(struct engine *e, struct zone_rt *z, unsigned kind);
 
+/* engine_tell.c: a verdict by the zone's health or budget alone; and what a question came to. */
+void engine_tell_without(struct engine_run *run, struct zone_rt *z, const struct target *t, uint64_t nth, struct verdict v);
+void engine_tell_codes(struct engine_run *run, struct zone_rt *z, unsigned kind, const struct target *t, uint64_t nth, enum outcome o, const uint32_t *code, unsigned n,
+                       struct engine_result *r);
+
 /* engine_zone.c */
 /* May a question of that kind go out? GATE_GO, GATE_HOLD (a test runs: a few may, their answers wait), GATE_ANSWERED (its health is the answer). */
 enum gate { GATE_GO, GATE_HOLD, GATE_ANSWERED };

@@ -242,7 +242,7 @@ static void flatten(struct loader *l, bool v6)
 {
 	struct content *c = &l->c;
 	u128 last = v6 ? ~(u128)0 : UINT32_MAX;
-	const struct entry *open[160];
+	const struct entry *open[160] = { NULL };
 	size_t depth = 0;
 	if (l->n)
 		qsort(l->entry, l->n, sizeof *l->entry, by_place);
