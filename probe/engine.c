@@ -123,40 +123,6 @@ static bool ask_whole(struct engine *e, struct query *q)
 	return (q->zone ? q->zone->via : e->main) != e->whole && e->whole->ops->ask(e->whole, &q->name, q->role == ROLE_TEXT ? DNS_TXT : DNS_A, q) == 0;
 }
 
-static void end_resolve(struct engine *e, struct resolve *r, const uint32_t *address, unsigned n)
-{
-	struct resolve **at = &e->resolves, copy = *r;
-	while (*at != r)
-		at = &(*at)->next;
-	*at = r->next;
-	free(r);
-	copy.cb(copy.ctx, address, n);
-}
-
-static void on_resolved(struct engine *e, struct query *q)
-{
-	struct query copy = *q;
-	engine_drop(e, q);
-	end_resolve(e, copy.resolve, copy.code, copy.outcome == OUTCOME_ANSWER ? copy.n_code : 0);
-}
-
-int engine_resolve(struct engine *e, struct sv host, void (*cb)(void *ctx, const uint32_t *address, unsigned n), void *ctx)
-{
-	struct query *q = engine_query(e);
-	q->zone = NULL;
-	q->role = ROLE_ADDRESS;
-	if (dnsname_parse(host, &q->name) < 0 || e->main->ops->ask(e->main, &q->name, DNS_A, q) < 0) {
-		engine_drop(e, q);
-		return -1;
-	}
-	q->resolve = xmalloc(sizeof *q->resolve);
-	*q->resolve = (struct resolve){ e->resolves, cb, ctx };
-	e->resolves = q->resolve;
-	if (e->main->ops->flush)
-		e->main->ops->flush(e->main);
-	return 0;
-}
-
 static void on_answer(void *ctx, void *question, enum outcome o, const struct dnsmsg *m)
 {
 	struct engine *e = ctx;
@@ -176,7 +142,7 @@ static void on_answer(void *ctx, void *question, enum outcome o, const struct dn
 	else if (q->role == ROLE_TEXT)
 		on_text(e, q, o == OUTCOME_ANSWER ? m : NULL);
 	else if (q->role == ROLE_ADDRESS)
-		on_resolved(e, q);
+		engine_resolved(e, q);
 	else
 		zone_test_answer(e, q);
 	e->dirty = true;
@@ -584,8 +550,7 @@ void engine_free(struct engine *e)
 		e->runs = run->next;
 		run_free(run);
 	}
-	while (e->resolves)
-		end_resolve(e, e->resolves, NULL, 0);
+	engine_end_resolves(e);
 	for (struct query_block *b; (b = e->blocks);) {
 		e->blocks = b->next;
 		free(b);

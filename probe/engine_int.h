@@ -99,6 +99,11 @@ void engine_tell_without(struct engine_run *run, struct zone_rt *z, const struct
 void engine_tell_codes(struct engine_run *run, struct zone_rt *z, unsigned kind, const struct target *t, uint64_t nth, enum outcome o, const uint32_t *code, unsigned n,
                        struct engine_result *r);
 
+/* engine_resolve.c */
+void engine_resolved(struct engine *e, struct query *q);
+/* Nobody will be told any more; those who wait are told so. */
+void engine_end_resolves(struct engine *e);
+
 /* engine_zone.c */
 /* May a question of that kind go out? GATE_GO, GATE_HOLD (a test runs: a few may, their answers wait), GATE_ANSWERED (its health is the answer). */
 enum gate { GATE_GO, GATE_HOLD, GATE_ANSWERED };
