@@ -7,6 +7,7 @@
 #include "analyzer/detector.h"
 #include "analyzer/fusion.h"
 #include "analyzer/listing_int.h"
+#include "analyzer/phrase.h"
 #include "lib/jsonw.h"
 
 #define ADDRESSES 64u        /* of ours, at most: prefixes of more than one address are not walked through */
@@ -105,7 +106,8 @@ static void by_case(const struct judge *j, struct risk *r)
 	int32_t points = worst ? worst->score / (2 * NAT) : 0;
 	if (points <= 0)
 		return;
-	(void)snprintf(text, sizeof text, "case %lld about %.320s is open (score %.1f)", (long long)worst->id, worst->principal_id, (double)worst->score / NAT);
+	(void)snprintf(text, sizeof text, "case %lld about %s is open (score %.1f)", (long long)worst->id,
+	               phrase_name_of(worst->principal_kind, worst->principal_id).s, (double)worst->score / NAT);
 	reason(r, points < POINTS_CASE_MOST ? points : POINTS_CASE_MOST, text);
 }
 

@@ -14,12 +14,17 @@ struct phrase_text phrase_time(const struct principal *p, int64_t us)
 	return t;
 }
 
-struct phrase_name phrase_name(const struct principal *p)
+struct phrase_name phrase_name_of(enum principal_kind kind, const char *id)
 {
 	struct phrase_name n;
-	bool number = p->id[0] >= '0' && p->id[0] <= '9';
-	(void)snprintf(n.s, sizeof n.s, "%s%s", p->kind != PRINCIPAL_SCRIPT ? "" : number ? "uid " : "user ", p->id);
+	bool number = id[0] >= '0' && id[0] <= '9';
+	(void)snprintf(n.s, sizeof n.s, "%s%.320s", kind != PRINCIPAL_SCRIPT ? "" : number ? "uid " : "user ", id);
 	return n;
+}
+
+struct phrase_name phrase_name(const struct principal *p)
+{
+	return phrase_name_of(p->kind, p->id);
 }
 
 bool phrase_is_expansion(const struct judge *j, struct sv sender)

@@ -9,6 +9,7 @@ struct phrase_name { char s[328]; };
 
 /* How a sentence calls the principal: the address, or "uid 1003". */
 struct phrase_name phrase_name(const struct principal *p);
+struct phrase_name phrase_name_of(enum principal_kind kind, const char *id);
 
 /* "23 Nov 19:47", in the zone of the principal's log. */
 struct phrase_text phrase_time(const struct principal *p, int64_t us);
