@@ -274,6 +274,8 @@ WHERE (:kind = '' OR kind = :kind) AND (:customer = '' OR customer = :customer)
   AND (:text = '' OR instr(lower(id), lower(:text)) OR instr(lower(customer), lower(:text)))
 -- name: web_principal
 SELECT kind, id, customer, score, messages, recipients, bounced, first_us, last_us, case_id FROM principal WHERE kind = :kind AND id = :id
+UNION ALL SELECT t.kind, t.target, t.customer, 0, 0, 0, 0, t.first_us, t.heard_us, NULL FROM listing_target t
+WHERE t.kind = :kind AND t.target = :id AND NOT EXISTS (SELECT 1 FROM principal p WHERE p.kind = t.kind AND p.id = t.target)
 -- name: web_principal_days
 SELECT day, hours, 0 AS today FROM principal_day WHERE kind = :kind AND id = :id AND day >= :since
 UNION ALL SELECT 0, today, 1 FROM principal WHERE kind = :kind AND id = :id ORDER BY 3, 1

@@ -346,6 +346,7 @@ await test("block lists: who is where, since when, and the way off; filters, JSO
 	want(/does not serve resolvers/.test(await page.locator("section[aria-labelledby=h-zones]").innerText()), "the list that refuses us");
 	const own = await page.locator("section[aria-labelledby=h-own] tbody tr", { hasText: "198.51.100.26" }).innerText();
 	want(/imminent/.test(own) && /limits or refuses/.test(own) && /eve@isp\.example/.test(own), own);
+	same((await api.get(BASE + "/principal/host/198.18.7.5")).status(), 200, "a host that is only watched has a page, too");
 	const o = await (await api.get(BASE + "/listings.json?state=listed&text=198.51.100.25")).json();
 	same(o.listings.map((r) => r.zone).sort(), ["bl.spamcop.net", "zen.spamhaus.org"], "the filter");
 	same(o.listings.every((r) => r.state === "listed" && r.since_at && r.kind === "own_ip"), true, "fields");
