@@ -50,11 +50,19 @@ static void on_save(uv_timer_t *t)
 	save(t->data);
 }
 
-static void tell_zone(struct program *p, const struct dnsbl_zone *z, const struct state_health *h)
+/* One word for all kinds of targets that the zone has: the first that was tested and is not good. */
+static void tell_zone(struct program *p, const struct dnsbl_zone *z)
 {
-	struct obs_zone o = { .time_us = h->tested_us, .zone = sv_cstr(z->name), .verdict = health_verdict(h->health), .reason = sv_cstr(health_reason(h->health)) };
-	if (h->health != HEALTH_UNTESTED)
-		feed_zone(p->feed, &o);
+	const struct state_health *worst = NULL;
+	for (unsigned k = 0; k < 3; k++) {
+		const struct state_health *h = engine_health(p->engine, z, k);
+		if (z->targets & 1u << k && h->health != HEALTH_UNTESTED && (!worst || worst->health == HEALTH_GOOD))
+			worst = h;
+	}
+	if (!worst)
+		return;
+	struct obs_zone o = { .time_us = worst->tested_us, .zone = sv_cstr(z->name), .verdict = health_verdict(worst->health), .reason = sv_cstr(health_reason(worst->health)) };
+	feed_zone(p->feed, &o);
 }
 
 static void on_health(void *ctx, const struct dnsbl_zone *z, unsigned kind, const struct state_health *h)
@@ -65,8 +73,8 @@ static void on_health(void *ctx, const struct dnsbl_zone *z, unsigned kind, cons
 		msg_info("%s (%s): in order", z->name, kinds[kind]);
 	else
 		msg_warn("%s (%s): suspended: %s", z->name, kinds[kind], health_reason(h->health));
-	if (p->feed)
-		tell_zone(p, z, h);
+	if (p->feed && p->engine)
+		tell_zone(p, z);
 }
 
 /* The analyzer is there anew. */
@@ -74,9 +82,8 @@ static void on_again(void *ctx)
 {
 	struct program *p = ctx;
 	for (size_t i = 0; i < p->zones->n; i++)
-		for (unsigned k = 0; k < 3; k++)
-			if (p->zones->v[i].targets & 1u << k && p->zones->v[i].enabled)
-				tell_zone(p, &p->zones->v[i], engine_health(p->engine, &p->zones->v[i], k));
+		if (p->zones->v[i].enabled)
+			tell_zone(p, &p->zones->v[i]);
 	if (p->watch)
 		watch_again(p->watch);
 }

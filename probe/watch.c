@@ -12,6 +12,7 @@
 #define PREFIX_MOST 256        /* addresses of one prefix that are watched by DNS; larger ones only on lists that lie here as files */
 #define TARGETS_MOST 20000
 #define KNOWN_MOST 65536
+#define SECOND_LOOK_US (11 * 60 * US_PER_S) /* a new entry counts when it is there ten minutes later, too */
 
 struct pair { char *target; const struct dnsbl_zone *zone; bool fresh; };
 
@@ -25,6 +26,7 @@ struct watch {
 	uv_timer_t tick;
 	struct target *target; size_t n_target, n_small; /* the small ones first; what lies behind is for files only */
 	int64_t *due_us;           /* per zone */
+	bool *soon;                /* per zone: something new is listed there */
 	const struct dnsbl_zone **turn; size_t n_turn; /* of the round that runs */
 	struct engine_run *run;
 	struct pair *known; size_t n_known; /* listed at the last look, sorted */
@@ -208,8 +210,10 @@ static void on_result(void *ctx, const struct engine_result *r)
 	bool listed = r->verdict == DNSBL_LISTED, clean = r->verdict == DNSBL_CLEAN;
 	/* How a list does as a whole is told by itself, not once more for each target. */
 	bool own = listed || clean || r->health == HEALTH_GOOD;
-	if (listed && !known)
+	if (listed && !known) {
 		remember(w, target, r->zone);
+		w->soon[r->zone - w->zones->v] = dnsbl_is_bad(r->kind);
+	}
 	if (!listed && !known && !(w->all_this_round && own))
 		return;
 	struct obs_listing l = { .time_us = r->asked_us, .target = r->target, .zone = sv_cstr(r->zone->name), .verdict = r->verdict, .kind = r->kind, .cause = OBS_LISTING_WATCHED,
@@ -224,8 +228,12 @@ static void on_done(void *ctx)
 	struct watch *w = ctx;
 	int64_t now = w->now_us();
 	w->run = NULL;
-	for (size_t i = 0; i < w->n_turn; i++)
-		w->due_us[w->turn[i] - w->zones->v] = now + interval_us(w, w->turn[i]);
+	for (size_t i = 0; i < w->n_turn; i++) {
+		size_t z = (size_t)(w->turn[i] - w->zones->v);
+		int64_t wait = interval_us(w, w->turn[i]);
+		w->due_us[z] = now + (w->soon[z] && wait > SECOND_LOOK_US ? SECOND_LOOK_US : wait);
+		w->soon[z] = false;
+	}
 }
 
 static void begin(struct watch *w)
@@ -267,6 +275,7 @@ struct watch *watch_new(uv_loop_t *loop, const struct conf *conf, struct engine 
 	struct watch *w = xcalloc(1, sizeof *w);
 	*w = (struct watch){ .loop = loop, .conf = conf, .engine = e, .zones = zones, .feed = feed, .now_us = now_us, .tell_all = true };
 	w->due_us = xcalloc(zones->n + 1, sizeof *w->due_us);
+	w->soon = xcalloc(zones->n + 1, sizeof *w->soon);
 	w->turn = xcalloc(zones->n + 1, sizeof *w->turn);
 	add_prefixes(w, &conf->egress);
 	add_list(w, &conf->rbl.also);
@@ -294,6 +303,7 @@ static void on_closed(uv_handle_t *h)
 	free(w->known);
 	free(w->target);
 	free(w->due_us);
+	free(w->soon);
 	free(w->turn);
 	w->closed = true;
 	end(w);
