@@ -335,11 +335,11 @@ static void recursor_free(struct resolver *res)
 	struct recursor *r = (struct recursor *)res;
 	if (r->ub)
 		ub_ctx_delete(r->ub);
-	while (r->pending) {
-		struct pending *p = r->pending;
-		unlink_pending(p);
+	for (struct pending *p = r->pending, *next; p; p = next) {
+		next = p->next;
 		free(p);
 	}
+	r->pending = r->oldest = NULL;
 	r->ready = NULL;
 	uv_close((uv_handle_t *)&r->later, on_closed);
 	uv_close((uv_handle_t *)&r->tick, on_closed);

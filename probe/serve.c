@@ -119,8 +119,8 @@ static void on_done(void *ctx)
 	uv_timer_stop(&c->progress);
 	c->run = NULL;
 	buf_puts(&c->out, "{\"end\":true,\"counts\":{");
-	for (uint8_t v = 0; v < DNSBL_VERDICTS; v++)
-		jsonw_field_int(&c->out, sv_cstr(dnsbl_verdict_name(v)), (int64_t)c->count[v]);
+	for (unsigned v = 0; v < DNSBL_VERDICTS; v++)
+		jsonw_field_int(&c->out, sv_cstr(dnsbl_verdict_name((uint8_t)v)), (int64_t)c->count[v]);
 	buf_puts(&c->out, "}}\n");
 	send_out(c);
 }

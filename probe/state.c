@@ -88,32 +88,61 @@ void state_gone(struct state *s, uint64_t key)
 
 /* --- the file ----------------------------------------------------------------------------------------------------- */
 
-static void read_health(struct state *s, const char *line)
+/* A line in words. */
+struct words { char *v[9]; size_t n; };
+
+static struct words split(char *line)
 {
-	char zone[256], health[32];
-	unsigned kind, fails;
-	int64_t since, tested, next;
-	if (sscanf(line, "health %255s %u %31s %u %" SCNd64 " %" SCNd64 " %" SCNd64, zone, &kind, health, &fails, &since, &tested, &next) != 7 || kind > 2)
-		return;
-	int h = health_named(sv_cstr(health));
-	if (h >= 0 && s->n_zone < ZONES_MOST)
-		state_zone(s, zone)->kind[kind] = (struct state_health){ (uint8_t)h, fails, since, tested, next };
+	struct words w = { .n = 0 };
+	char *save = NULL;
+	for (char *p = strtok_r(line, " \n", &save); p && w.n < sizeof w.v / sizeof *w.v; p = strtok_r(NULL, " \n", &save))
+		w.v[w.n++] = p;
+	return w;
 }
 
-static void read_line(struct state *s, const char *line)
+static bool number(const char *text, int base, int64_t *ret)
 {
-	char zone[256];
-	int64_t a, b, c;
-	uint64_t key;
-	if (strncmp(line, "health ", 7) == 0) {
-		read_health(s, line);
-	} else if (sscanf(line, "asked %255s %" SCNd64 " %" SCNd64 " %" SCNd64, zone, &a, &b, &c) == 4 && s->n_zone < ZONES_MOST) {
-		struct state_zone *z = state_zone(s, zone);
-		z->day = a;
-		z->asked = b;
-		z->asked_by_watch = c;
-	} else if (sscanf(line, "seen %" SCNx64 " %" SCNd64 " %" SCNd64, &key, &a, &b) == 3 && key && !find(s, key)) {
-		put_in(s, (struct seen){ key, a, b });
+	char *end;
+	errno = 0;
+	*ret = base == 16 ? (int64_t)strtoull(text, &end, 16) : strtoll(text, &end, base);
+	return end != text && !*end && !errno;
+}
+
+static bool numbers(const struct words *w, size_t from, size_t n, int64_t *ret)
+{
+	for (size_t i = 0; i < n; i++)
+		if (from + i >= w->n || !number(w->v[from + i], 10, &ret[i]))
+			return false;
+	return w->n == from + n;
+}
+
+/* "health ZONE KIND STATE fails since tested next" */
+static void read_health(struct state *s, const struct words *w)
+{
+	int64_t v[4], kind;
+	if (w->n < 4 || !number(w->v[2], 10, &kind) || kind < 0 || kind > 2 || !numbers(w, 4, 4, v) || v[0] < 0 || v[0] > 1000000 || s->n_zone >= ZONES_MOST)
+		return;
+	int h = health_named(sv_cstr(w->v[3]));
+	if (h >= 0)
+		state_zone(s, w->v[1])->kind[kind] = (struct state_health){ (uint8_t)h, (unsigned)v[0], v[1], v[2], v[3] };
+}
+
+/* "asked ZONE day all watch", "seen KEY first last" */
+static void read_line(struct state *s, char *line)
+{
+	struct words w = split(line);
+	int64_t v[3], key;
+	if (w.n < 2)
+		return;
+	if (strcmp(w.v[0], "health") == 0) {
+		read_health(s, &w);
+	} else if (strcmp(w.v[0], "asked") == 0 && numbers(&w, 2, 3, v) && s->n_zone < ZONES_MOST) {
+		struct state_zone *z = state_zone(s, w.v[1]);
+		z->day = v[0];
+		z->asked = v[1];
+		z->asked_by_watch = v[2];
+	} else if (strcmp(w.v[0], "seen") == 0 && number(w.v[1], 16, &key) && key && numbers(&w, 2, 2, v) && !find(s, (uint64_t)key)) {
+		put_in(s, (struct seen){ (uint64_t)key, v[0], v[1] });
 	}
 }
 

@@ -14,8 +14,8 @@
 #define LINE_MOST 4096
 #define OLD_US (7 * US_PER_DAY)   /* a copy of that age was forgotten by who fetches it */
 #define DEFAULT_CODE 0x7f000002u  /* rbldnsd(8): "127.0.0.2" when nothing is said */
-#define EXCLUDED -1
-#define NOTHING -2
+#define EXCLUDED (-1)
+#define NOTHING (-2)
 
 typedef unsigned __int128 u128;
 enum type { IP4SET, IP4TRIE, IP4TSET, IP6TRIE, IP6TSET, DNSET, TYPES };

@@ -173,7 +173,7 @@ static void on_readable(uv_poll_t *h, int status, int events)
 		l->in.n += (size_t)n;
 	}
 	size_t used = 0;
-	for (ptrdiff_t nl; !l->ended && (nl = sv_chr(sv_skip(buf_sv(&l->in), used), '\n')) >= 0; used += (size_t)nl + 1)
+	for (ptrdiff_t nl; l->in.p && !l->ended && (nl = sv_chr(sv_skip(buf_sv(&l->in), used), '\n')) >= 0; used += (size_t)nl + 1)
 		on_line(l, sv_make(l->in.p + used, (size_t)nl));
 	buf_drop(&l->in, used);
 	if (l->ended || l->out.n > HELD_MOST) {
