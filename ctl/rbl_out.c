@@ -141,7 +141,9 @@ static void print_summary(const struct rbl_out *o)
 			any = true;
 		}
 	putchar('\n');
-	if (!o->count[RBL_LISTED] && o->count[RBL_REFUSED] + o->count[RBL_UNKNOWN])
+	if (o->total > 2 && o->count[RBL_UNKNOWN] == o->total)
+		puts("No list answered. Can this machine reach name servers (port 53)? If not, --forward names a resolver of the site.");
+	else if (!o->count[RBL_LISTED] && o->count[RBL_REFUSED] + o->count[RBL_UNKNOWN])
 		puts("Not listed where an answer could be had; what is refused or unknown is not clean.");
 	if (o->rows_left_out)
 		printf("%llu more lines were left out; --format csv has them all\n", (unsigned long long)o->rows_left_out);
