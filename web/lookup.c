@@ -20,7 +20,7 @@
 #define ADDRESSES_MOST 1024     /* of a prefix */
 #define HELD_MOST (4u << 20)    /* bytes that a browser has not taken: the probe is not read on */
 #define CLIENT_SLOTS 4096
-#define LISTS_MS 1500
+#define LISTS_MS 600
 
 enum shape { SHAPE_LINES, SHAPE_JSON, SHAPE_CSV };
 

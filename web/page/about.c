@@ -5,6 +5,7 @@
 
 #include "lib/control.h"
 #include "web/health.h"
+#include "web/lookup.h"
 #include "web/page.h"
 #include "web/rows.h"
 
@@ -76,6 +77,30 @@ static void add_analyzer(struct call *c, struct json_object *out)
 	json_object_put(rq);
 }
 
+/* Who asks the block lists, and how many of those that may be asked are in order for every kind of target that they have. */
+static void add_probe(struct call *c, struct json_object *out)
+{
+	struct err e = { "" };
+	struct json_object *all = json_object_new_object(), *o = json_object_new_object();
+	int64_t asked = 0, good = 0;
+	json_put_bool(o, "running", lookup_lists(c, all, &e) == 0);
+	struct json_object *lists = json_object_object_get(all, "lists");
+	for (size_t i = 0; i < json_object_array_length(lists); i++) {
+		struct json_object *l = json_object_array_get_idx(lists, i), *health = json_object_object_get(l, "health");
+		bool fine = true;
+		if (!json_object_get_boolean(json_object_object_get(l, "enabled")) || json_object_get_boolean(json_object_object_get(l, "needs_key")))
+			continue;
+		for (size_t k = 0; k < json_object_array_length(health); k++)
+			fine = fine && strcmp(json_str(json_object_array_get_idx(health, k), "state"), "good") == 0;
+		asked++;
+		good += fine;
+	}
+	json_put_int(o, "lists", asked);
+	json_put_int(o, "in_order", good);
+	json_put(out, "probe", o);
+	json_object_put(all);
+}
+
 static int build(struct call *c, struct json_object *out, struct err *e)
 {
 	struct db *d = &c->web->db;
@@ -86,6 +111,7 @@ static int build(struct call *c, struct json_object *out, struct err *e)
 		return 500;
 	add_versions(c, out);
 	add_analyzer(c, out);
+	add_probe(c, out);
 	struct json_object *ui = json_object_new_object();
 	json_put_bool(ui, "has_captures", json_object_array_length(json_object_object_get(out, "captures")) > 0);
 	json_put_bool(ui, "has_unrecognised", json_object_array_length(json_object_object_get(out, "unrecognised")) > 0);
