@@ -125,8 +125,8 @@ struct principal *attribute_session(struct judge *j, const struct smtp_session *
 	bool from_us = enrich_is_own_network(j->enrich, &s->client), to_us = enrich_is_own_network(j->enrich, &s->server);
 	const struct ipaddr *ours = from_us ? &s->client : &s->server;
 	*ret_inbound = !from_us;
-	/* Between two of ours: a customer's use of a server of ours, which has a log. */
-	if (from_us == to_us || ipaddr_is_loopback(ours) || enrich_is_egress(j->enrich, ours) || enrich_is_mail_server(j->enrich, ours))
+	/* Between two of ours: a customer's use of a server of ours, which has a log. On other ports than 25 customers give their mail to other providers. */
+	if (from_us == to_us || (from_us && s->server_port != 25) || ipaddr_is_loopback(ours) || enrich_is_egress(j->enrich, ours) || enrich_is_mail_server(j->enrich, ours))
 		return NULL;
 	return from_us || takes_for_others(j, s) ? host(j, ours, j->site->now_us) : NULL;
 }

@@ -54,17 +54,11 @@ static bool names_address(struct sv name, const struct ipaddr *ip)
 	return __builtin_popcount(found) >= 3;
 }
 
-/* It calls itself by a name of whom it talks to: the server's, or that of a recipient's domain. */
+/* It calls itself by the name with which the server greeted it. */
 static bool is_peers(const struct smtp_session *s)
 {
 	struct sv greeted = first_word(s->banner);
-	if (sv_chr(greeted, '.') >= 0 && is(s->helo, greeted))
-		return true;
-	for (size_t i = 0; i < s->n_messages; i++)
-		for (size_t k = 0; k < s->message[i].n_rcpt; k++)
-			if (is(s->helo, sv_domain(s->message[i].rcpt[k].recipient)) && !is(s->helo, sv_domain(s->message[i].sender)))
-				return true;
-	return false;
+	return sv_chr(greeted, '.') >= 0 && is(s->helo, greeted);
 }
 
 static enum helo_class helo_of(const struct smtp_session *s)

@@ -95,9 +95,10 @@ static void remember(struct state *s, const struct session_view *v)
 	}
 	if (!v->helo_org)
 		return;
-	if (!s->helo || (v->helo != HELO_NAME && s->same_helo == 0))
+	if (!s->helo)
 		s->helo = v->helo_org;
-	bool same = s->helo == v->helo_org && v->helo == HELO_NAME;
+	/* One name, even a poor one, as servers have it; but not one that nobody should have. */
+	bool same = s->helo == v->helo_org && v->helo != HELO_LOCALHOST && v->helo != HELO_ADDRESS && v->helo != HELO_PEER;
 	s->same_helo = (uint16_t)(s->same_helo + (same && s->same_helo < UINT16_MAX));
 	s->other_helo = (uint16_t)(s->other_helo + (!same && s->other_helo < UINT16_MAX));
 }
@@ -125,7 +126,7 @@ static void session(struct judge *j, struct principal *p, void *state, const voi
 	struct state *s = state;
 	const struct options *o = opt;
 	(void)j, (void)p;
-	if (v->inbound || v->session->server_port != 25)
+	if (v->inbound)
 		return;
 	new_times(s, v->at_us);
 	remember(s, v);

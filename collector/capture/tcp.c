@@ -6,6 +6,7 @@
 #define STALL_PACKETS 64 /* of the flow while a hole stands: no reordering goes that far */
 #define STALL_LEAST 24   /* even when time has passed */
 #define UNANCHORED_PACKETS 16
+#define PIECE_COST 128 /* counts for each piece besides its bytes: single bytes out of order must not take many cells */
 #define FAR_AHEAD (64 << 20)
 #define RST_BEHIND (1 << 16)
 #define RST_AHEAD (1 << 20)
@@ -19,7 +20,7 @@ static void drop_head(struct capture *c, struct half *h)
 	struct piece *p = piece_at(c, h->held);
 	uint32_t i = h->held;
 	h->held = p->next;
-	h->held_bytes -= p->n;
+	h->held_bytes -= p->n + PIECE_COST;
 	memset(p->bytes, 0, p->n); /* it may have been a password */
 	cells_give(&c->cells, i);
 }
@@ -38,7 +39,7 @@ static uint32_t put_piece(struct capture *c, struct flow *f, struct half *h, uin
 	q->n = head->n;
 	memcpy(q->bytes, p, head->n);
 	*link = i;
-	h->held_bytes += head->n;
+	h->held_bytes += head->n + PIECE_COST;
 	return head->n;
 }
 

@@ -9,9 +9,10 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 from talks import SECRETS, TALKS, b64
-from wire import LINKS, conversation, fragmented, lossy, pcap, pcapng, repeated, shuffled, with_time
+from wire import ACK, LINKS, Packet, conversation, fragmented, lossy, pcap, pcapng, repeated, shuffled, with_time
 
 AW = sys.argv[1] if len(sys.argv) > 1 else "abusewatch"
 SEEDS = int(os.environ.get("CAPTURE_SEEDS", "40"))  # how often each kind of disorder is tried, about
@@ -314,6 +315,13 @@ def floods():
     got, stats = statistics_of(pcap(sorted(lies, key=lambda p: p.at)))
     good = len(got) == 1 and got[0]["gap"] and got[0]["messages"] == capture(pcap(liar))[0]["messages"]
     result("capture does not follow a lie about sequence numbers", [] if good else [got])
+    crumbs = conversation(TALKS["one message"][0])[:4]
+    for i in range(30000, 0, -1):  # single bytes far behind a hole, the last first
+        crumbs.append(Packet(1700000000.5 + (30000 - i) / 1e6, "192.0.2.10", "198.51.100.25", 40000, 25, 1001 + 2 * i, 5001, ACK, b"x"))
+    began = time.monotonic()
+    got, stats = statistics_of(pcap(crumbs))
+    good = len(got) == 1 and got[0]["gap"] and stats["memory_peak_bytes"] < 1 << 20 and time.monotonic() - began < 10
+    result("capture of crumbs out of order stays small", [] if good else [stats, time.monotonic() - began])
     second = with_time(liar[5], liar[5].at + 0.00001)
     second.payload = b"EHLO somebody.else\r\n"[:len(second.payload)]
     held = liar[:4] + [second] + liar[4:]
