@@ -72,7 +72,7 @@ class Own(threading.Thread):
         self.udp.bind(("127.0.0.1", port))
         self.tcp = socket.create_server(("127.0.0.1", port))
         self.blink = set()
-        self.asked = 0
+        self.asked, self.names = 0, set()
 
     @staticmethod
     def question(q):
@@ -104,6 +104,7 @@ class Own(threading.Thread):
         test = head in ("2.0.0.127", "1.0.0.127")
         listed = head == "2.0.0.127" or head == "7.2.0.192"
         self.asked += 1
+        self.names.add(name)
         if kind not in (1, 16) or not head:
             return self.reply(q, question)
         if not test:

@@ -417,6 +417,39 @@ def _():
     same((r.returncode, r.stdout.strip()), (0, "fine"), "the browser's view")
 
 
+@test("client-check: an address from which an account sends is asked about, one of ours is not, and none twice a day")
+def _():
+    with open(LIVE) as f:
+        text = f.read()
+    log = work + "/live/mail.log"
+    open(log, "w").close()
+    with open(LIVE, "w") as f:
+        f.write(text.replace("\twatch = true\n", '\twatch = true\n\tclient-check = true\n\tclient-zones = { "big.example" }\n')
+                + f'source "mx" {{ path = "{log}" mta = "postfix" timezone = "UTC" }}\n')
+    for name in ("analyzer", "probe"):
+        programs[name].send_signal(signal.SIGHUP)
+    start("collector")
+
+    def send(n, client):
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
+        q = f"4F{n:04X}AB"
+        with open(log, "a") as f:
+            for line in (f"submission/smtpd[7]: {q}: client=unknown[{client}], sasl_method=PLAIN, sasl_username=ann@isp.example", f"cleanup[8]: {q}: message-id=<{n}@isp.example>",
+                         f"qmgr[9]: {q}: from=<ann@isp.example>, size=900, nrcpt=1 (queue active)",
+                         f"smtp[10]: {q}: to=<bob@far.example>, relay=mx.far.example[203.0.113.5]:25, delay=1, delays=0/0/0.5/0.5, dsn=2.0.0, status=sent (250 ok)", f"qmgr[9]: {q}: removed"):
+                f.write(f"{stamp} mx postfix/{line}\n")
+    send(1, "198.18.7.77")
+    until("the client is asked about", lambda: "77.7.18.198.big.example" in lab.own.names, 20)
+    lab.own.names.clear()
+    send(2, "192.0.2.50")
+    send(3, "198.18.7.77")
+    send(4, "198.18.7.78")
+    until("another client is asked about", lambda: "78.7.18.198.big.example" in lab.own.names, 20)
+    want("77.7.18.198.big.example" not in lab.own.names, "asked twice")
+    want("50.2.0.192.big.example" not in lab.own.names, "an address of ours was asked about")
+    same(stop("collector"), 0, "exit status of the collector")
+
+
 @test("what was learned is kept over a restart; a list that was suspended stays suspended")
 def _():
     same(stop("probe"), 0, "exit status")
