@@ -102,9 +102,9 @@ void smtp_auth_begin(struct capture *c, struct flow *f, struct sv args)
 	struct sv name = space < 0 ? args : sv_take(args, (size_t)space);
 	s->auth_method = M_NONE;
 	s->auth_step = 0;
-	for (uint8_t i = 1; i < M_COUNT; i++)
+	for (unsigned i = 1; i < M_COUNT; i++)
 		if (name.n == strlen(methods[i]) && strncasecmp(name.p, methods[i], name.n) == 0)
-			s->auth_method = i;
+			s->auth_method = (uint8_t)i;
 	/* A word that is no mechanism may be anything: it is not kept. */
 	note_add(c, f, &(struct note){ .type = NOTE_AUTH, .text = s->auth_method ? sv_cstr(methods[s->auth_method]) : SV("other") });
 	if (space >= 0)

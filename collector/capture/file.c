@@ -53,6 +53,12 @@ static int more(struct reader *f)
 	return got;
 }
 
+static int cut_short(struct reader *f)
+{
+	(void)err_set(f->e, "%s: the file ends in the middle of packet %llu; what came before was read", f->r->path, (unsigned long long)f->r->frames + 1);
+	return -1;
+}
+
 /* The next n bytes in one piece, until the next call. 1, 0 when the file ends before the first of them, -1 and e. */
 static int take(struct reader *f, size_t n, uint8_t **ret)
 {
@@ -73,8 +79,7 @@ static int take(struct reader *f, size_t n, uint8_t **ret)
 			if (got == 0 && f->carry.n == 0)
 				return 0;
 			if (got == 0)
-				return err_set(f->e, "%s: the file ends in the middle of packet %llu; what came before was read", f->r->path,
-				               (unsigned long long)f->r->frames + 1);
+				return cut_short(f);
 			continue;
 		}
 		buf_add(&f->carry, f->block + f->at, part);
@@ -90,8 +95,7 @@ static int take(struct reader *f, size_t n, uint8_t **ret)
 static int need(struct reader *f, size_t n, uint8_t **ret)
 {
 	int got = take(f, n, ret);
-	return got ? got : err_set(f->e, "%s: the file ends in the middle of packet %llu; what came before was read", f->r->path,
-	                           (unsigned long long)f->r->frames + 1);
+	return got ? got : cut_short(f);
 }
 
 static int damaged(struct reader *f, const char *what)

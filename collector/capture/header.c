@@ -35,12 +35,20 @@ static int hex(char ch)
 	return ch >= 'a' && ch <= 'f' ? ch - 'a' + 10 : -1;
 }
 
+/* The byte of two digits, or -1. */
+static int hex_pair(struct sv t)
+{
+	int high = t.n > 1 ? hex(t.p[0]) : -1, low = t.n > 1 ? hex(t.p[1]) : -1;
+	return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
 static void put_q(struct out *o, struct sv t, bool latin)
 {
 	for (size_t i = 0; i < t.n; i++) {
 		uint8_t ch = t.p[i] == '_' ? ' ' : (uint8_t)t.p[i];
-		if (t.p[i] == '=' && i + 2 < t.n && hex(t.p[i + 1]) >= 0 && hex(t.p[i + 2]) >= 0) {
-			ch = (uint8_t)(hex(t.p[i + 1]) << 4 | hex(t.p[i + 2]));
+		int coded = ch == '=' ? hex_pair(sv_skip(t, i + 1)) : -1;
+		if (coded >= 0) {
+			ch = (uint8_t)coded;
 			i += 2;
 		}
 		if (latin)
@@ -177,8 +185,9 @@ static void put_value(struct out *o, struct sv v, bool encoded, bool first)
 		v = sv_skip(v, (size_t)a + (size_t)b + 2);
 	for (size_t i = 0; i < v.n; i++) {
 		uint8_t ch = (uint8_t)v.p[i];
-		if (ch == '%' && i + 2 < v.n && hex(v.p[i + 1]) >= 0 && hex(v.p[i + 2]) >= 0) {
-			ch = (uint8_t)(hex(v.p[i + 1]) << 4 | hex(v.p[i + 2]));
+		int coded = ch == '%' ? hex_pair(sv_skip(v, i + 1)) : -1;
+		if (coded >= 0) {
+			ch = (uint8_t)coded;
 			i += 2;
 		}
 		if (latin)

@@ -42,7 +42,7 @@ static bool write_bytes(struct capture *c, struct flow *f, const void *bytes, si
 void note_add(struct capture *c, struct flow *f, const struct note *n)
 {
 	bool envelope = n->type == NOTE_MAIL || n->type == NOTE_RCPT || n->type == NOTE_REPLY_RCPT;
-	struct sv text = sv_take(n->text, TEXT_MOST);
+	struct sv text = n->text.p ? sv_take(n->text, TEXT_MOST) : SV("");
 	size_t need = sizeof(struct head) + text.n;
 	if (f->notes_bytes + need > NOTES_MOST)
 		f->notes_full = true;
@@ -113,9 +113,9 @@ static void count(struct maker *m)
 	m->s.message = arena_alloc(&m->c->arena, m->n_messages * sizeof *m->s.message + 1);
 	m->s.n_messages = m->n_messages;
 	for (struct sv rest = m->notes; next_note(&rest, &n);) {
-		struct smtp_message *of = message(m, n.of);
-		if (!of)
+		if (!n.of || n.of > m->n_messages)
 			continue;
+		struct smtp_message *of = &m->s.message[n.of - 1];
 		m->n_rcpt += n.type == NOTE_RCPT;
 		of->n_rcpt += n.type == NOTE_RCPT;
 		of->n_attachments += n.type == NOTE_ATTACHMENT;

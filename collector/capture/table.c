@@ -164,10 +164,11 @@ static struct flow *oldest(struct capture *c, const struct flow *keep)
 	static const enum flow_list order[LISTS] = { LIST_CLOSING, LIST_NEW, LIST_ANSWERED };
 	for (unsigned i = 0; i < LISTS; i++) {
 		uint32_t head = c->list[order[i]].head;
-		if (head && flow_at(c, head) == keep)
-			head = keep->after;
-		if (head)
-			return flow_at(c, head);
+		struct flow *f = head ? flow_at(c, head) : NULL;
+		if (f && f == keep)
+			f = f->after ? flow_at(c, f->after) : NULL;
+		if (f)
+			return f;
 	}
 	return NULL;
 }
