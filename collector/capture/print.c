@@ -8,73 +8,77 @@
 
 #define LEAST_RUNS 8
 
+#ifdef __SSE2__
+/* Letters of 16 bytes as bits. */
+static inline uint32_t letters16(const uint8_t *p)
+{
+	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p), low = _mm_or_si128(v, _mm_set1_epi8(32));
+	/* signed: bytes from 0x80 on are below zero, so they are no letters here, but their top bit says what they are */
+	__m128i in = _mm_and_si128(_mm_cmpgt_epi8(low, _mm_set1_epi8('a' - 1)), _mm_cmplt_epi8(low, _mm_set1_epi8('z' + 1)));
+	return (uint32_t)_mm_movemask_epi8(_mm_or_si128(in, v));
+}
+#else
 static bool is_letter(uint8_t ch)
 {
 	return (uint8_t)((ch | 32) - 'a') < 26 || ch >= 0x80;
 }
-
-/* Letters of p[0..n), n at most 32, as bits. */
-static uint32_t letters(const uint8_t *p, size_t n)
-{
-	uint32_t bits = 0;
-#ifdef __SSE2__
-	if (n >= 32) {
-		for (unsigned half = 0; half < 2; half++) {
-			__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + 16 * half));
-			__m128i low = _mm_or_si128(v, _mm_set1_epi8(32));
-			/* signed: bytes from 0x80 on are below zero, so they are no letters here, but their top bit says what they are */
-			__m128i in = _mm_and_si128(_mm_cmpgt_epi8(low, _mm_set1_epi8('a' - 1)), _mm_cmplt_epi8(low, _mm_set1_epi8('z' + 1)));
-			bits |= (uint32_t)_mm_movemask_epi8(_mm_or_si128(in, v)) << 16 * half;
-		}
-		return bits;
-	}
 #endif
-	for (size_t i = 0; i < n && i < 32; i++)
+
+/* Letters of p[0..32) as bits. */
+static inline uint32_t letters(const uint8_t *p)
+{
+#ifdef __SSE2__
+	return letters16(p) | letters16(p + 16) << 16;
+#else
+	uint32_t bits = 0;
+	for (size_t i = 0; i < 32; i++)
 		bits |= (uint32_t)is_letter(p[i]) << i;
 	return bits;
+#endif
 }
 
-/* Of a word in lower case. */
-static inline uint64_t word_hash(const uint8_t *p, size_t n, const uint8_t *end)
+static inline uint64_t stir(uint64_t h, uint64_t letters)
 {
-	uint64_t h = n * 0x9e3779b97f4a7c15ull;
-	if (n <= 8 && end - p >= 8) {
-		uint64_t v;
-		memcpy(&v, p, 8);
-		v &= UINT64_MAX >> (64 - 8 * n);
-		h = (h ^ (v | 0x2020202020202020ull)) * 0xbf58476d1ce4e5b9ull;
-		return h ^ h >> 31;
+	h = (h ^ (letters | 0x2020202020202020ull)) * 0xbf58476d1ce4e5b9ull;
+	return h ^ h >> 31;
+}
+
+/* Of a word in lower case; 16 bytes can be read from where it begins. */
+static inline uint64_t word_hash(const uint8_t *p, size_t n)
+{
+	uint64_t h = n * 0x9e3779b97f4a7c15ull, v[2];
+	if (n <= 16) { /* nearly all: no branch that depends on the word */
+		memcpy(v, p, sizeof v);
+		uint64_t first = stir(h, n < 8 ? v[0] & ((1ull << 8 * n) - 1) : v[0]);
+		uint64_t second = stir(first, v[1] & (UINT64_MAX >> (8 * (16 - n) & 63)));
+		return n > 8 ? second : first;
 	}
 	for (size_t i = 0; i < n; i += 8) {
-		uint64_t v = 0;
-		size_t left = n - i;
-		if (end - (p + i) >= 8) {
-			memcpy(&v, p + i, 8);
-			if (left < 8)
-				v &= (1ull << 8 * left) - 1;
-		} else {
-			memcpy(&v, p + i, left);
-		}
-		h = (h ^ (v | 0x2020202020202020ull)) * 0xbf58476d1ce4e5b9ull;
-		h ^= h >> 31;
+		v[0] = 0;
+		memcpy(v, p + i, n - i < 8 ? n - i : 8);
+		h = stir(h, v[0]);
 	}
 	return h;
 }
 
+/* The last two words, and how many there were; while a line is read. */
+struct words { uint32_t last[2], n, runs; };
+
 /* Each run of three words goes to one of 32 places, where the least hash stays. */
-static inline void add_word(struct body *b, uint64_t word)
+static inline void add_word(struct words *w, uint16_t *hash, uint64_t word)
 {
-	uint32_t w = (uint32_t)(word >> 20);
-	uint64_t h = (w + b->words[0] * 0xc2b2ae3d27d4eb4full + b->words[1] * 0x165667b19e3779f9ull) * 0x9e3779b97f4a7c15ull;
+	uint32_t now = (uint32_t)(word >> 20);
+	uint64_t h = (now + w->last[0] * 0xc2b2ae3d27d4eb4full + w->last[1] * 0x165667b19e3779f9ull) * 0x9e3779b97f4a7c15ull;
 	h ^= h >> 32;
-	b->words[1] = b->words[0];
-	b->words[0] = w;
-	if (++b->word_n < 3)
+	w->last[1] = w->last[0];
+	w->last[0] = now;
+	if (++w->n < 3)
 		return;
-	uint16_t v = (uint16_t)(h >> 8), *slot = &b->hash[h & (SMTP_MINHASHES - 1)];
+	uint16_t v = (uint16_t)(h >> 8), *slot = &hash[h & (SMTP_MINHASHES - 1)];
 	v = (uint16_t)(v - (v == 0xffff));
-	*slot = v < *slot ? v : *slot;
-	b->shingles++;
+	if (v < *slot) /* rare once some words were seen */
+		*slot = v;
+	w->runs++;
 }
 
 static bool ends_address(uint8_t ch)
@@ -93,29 +97,37 @@ static void find_path(const uint8_t *p, size_t n, size_t at, size_t *ret_from, s
 	*ret_to = at;
 }
 
-/* Letters make words, in lower case; everything else lies between them. */
+/* Letters make words, in lower case; everything else lies between them. The line is copied, so that more can be read than there is. */
 void body_print(struct body *b, const uint8_t *p, size_t n)
 {
+	uint8_t line[HEADER_BYTES + 32];
 	size_t word = 0, path_from = n, path_to = n; /* word: where it began */
-	bool in_word = false;
-	for (size_t base = 0; base < n; base += 32) {
-		uint32_t bits = letters(p + base, n - base);
-		uint32_t edges = bits ^ (bits << 1 | (uint32_t)in_word); /* where a word begins or ends */
-		for (; edges; edges &= edges - 1) {
-			size_t at = base + (size_t)__builtin_ctz(edges);
-			in_word = !in_word;
-			if (in_word) {
-				word = at;
-				continue;
-			}
-			if (word < path_from || word >= path_to)
-				add_word(b, word_hash(p + word, at - word, p + n));
-			if (at + 2 < n && p[at] == ':' && p[at + 1] == '/' && p[at + 2] == '/')
-				find_path(p, n, at + 3, &path_from, &path_to);
+	struct words w = { { b->words[0], b->words[1] }, b->word_n, b->shingles };
+	uint32_t open = 0; /* a word goes on */
+	memcpy(line, p, n);
+	memset(line + n, 0, 32);
+	for (size_t base = 0; base < n + 1; base += 32) { /* the end is no letter */
+		uint32_t bits = letters(line + base), before = bits << 1 | open, ends = ~bits & before;
+		uint64_t begins = (bits & ~before) | 1ull << 32; /* none more: somewhere behind */
+		if (!open) {
+			word = base + (size_t)__builtin_ctzll(begins);
+			begins &= begins - 1;
 		}
+		for (; ends; ends &= ends - 1) {
+			size_t at = base + (size_t)__builtin_ctz(ends);
+			if (word < path_from || word >= path_to)
+				add_word(&w, b->hash, word_hash(line + word, at - word));
+			if (line[at] == ':' && line[at + 1] == '/' && line[at + 2] == '/')
+				find_path(line, n, at + 3, &path_from, &path_to);
+			word = base + (size_t)__builtin_ctzll(begins);
+			begins &= begins - 1;
+		}
+		open = bits >> 31;
 	}
-	if (in_word && (word < path_from || word >= path_to))
-		add_word(b, word_hash(p + word, n - word, p + n));
+	b->words[0] = w.last[0];
+	b->words[1] = w.last[1];
+	b->word_n = w.n;
+	b->shingles = w.runs;
 }
 
 bool body_print_done(struct body *b)
