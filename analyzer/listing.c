@@ -123,6 +123,16 @@ static void zone_changed(struct judge *j, const struct listing_zone *z, enum lis
 		.text = xstrdup(""), .customer = "", .before = z->targets, .after = z->held });
 }
 
+void listing_tell_risk(struct judge *j, const struct listing_target *t)
+{
+	struct buf why = { 0 };
+	listing_say_reasons(t, &why);
+	add_change(j, &(struct listing_change){
+		.at_us = t->risk_us, .since_us = t->risk_us, .what = LISTING_WHAT_IMMINENT, .tell = true, .target = xstrdup(t->name), .zone = xstrdup(""), .meaning = xstrdup(""),
+		.text = xstrdup(buf_cstr(&why)), .cause = t->cause ? xstrdup(t->cause) : NULL, .customer = "", .kind = t->kind, .points = t->risk_points, .before = t->on, .after = t->on });
+	buf_fini(&why);
+}
+
 /* --- the state machine -------------------------------------------------------------------------------------------- */
 
 static void evidence_line(const struct listing_pair *p, struct buf *out)

@@ -19,7 +19,7 @@
 
 #define LISTING_STATE_LIST(S) S(CLEAR, "clear") S(SUSPECT, "suspect") S(LISTED, "listed") S(HELD, "held")
 #define LISTING_RISK_LIST(S) S(NONE, "") S(WATCH, "watch") S(LIKELY, "likely") S(IMMINENT, "imminent")
-#define LISTING_WHAT_LIST(S) S(LISTED, "listed") S(DELISTED, "delisted") S(SUSPENDED, "suspended") S(RESUMED, "resumed") S(UNWATCHED, "unwatched") S(WITHDRAWN, "withdrawn")
+#define LISTING_WHAT_LIST(S) S(LISTED, "listed") S(DELISTED, "delisted") S(SUSPENDED, "suspended") S(RESUMED, "resumed") S(UNWATCHED, "unwatched") S(WITHDRAWN, "withdrawn") S(IMMINENT, "imminent")
 #define S(e, name) LISTING_##e,
 enum listing_state { LISTING_STATE_LIST(S) LISTING_STATES };
 #undef S
@@ -38,7 +38,7 @@ int listing_risk_named(struct sv name);
 /* Of the detector's section (analyzer/detect/list-risk.c). */
 struct listing_options {
 	bool enabled;
-	double cap, base;
+	double cap, base, risk_cap;
 	int64_t base_points;
 	int64_t debounce_s, clear_s, clear_answers, forget_s;
 	double suspend_share, contagion, unknown_some, unknown_many;

@@ -15,6 +15,8 @@ unsigned listing_contagion(const struct judge *j, const struct listing_target *t
 void listing_say_reasons(const struct listing_target *t, struct buf *out);
 /* A receiver refused mail of the pair's target and named the list. */
 void listing_named(struct judge *j, struct listing_pair *p, int64_t at_us);
+/* The risk that t is listed is imminent now. */
+void listing_tell_risk(struct judge *j, const struct listing_target *t);
 /* For listing_risk.c and the store: what is not there is made; NULL when there is no room. */
 struct listing_target *listing_target_made(struct judge *j, struct sv name, int64_t at_us);
 void listing_judge(struct judge *j, struct listing_target *t, struct sv line, int64_t at_us);

@@ -175,6 +175,7 @@ static void put_level(struct judge *j, struct listing_target *t, struct risk *r,
 	bool judged = level != t->risk || own != t->own_points;
 	if (!judged && is_text(t->reasons, &r->reasons) && is_text(t->cause, cause))
 		return;
+	bool rose = level == LISTING_RISK_IMMINENT && t->risk != level;
 	if (level != t->risk)
 		t->risk_us = j->site->now_us;
 	t->risk = level;
@@ -183,6 +184,8 @@ static void put_level(struct judge *j, struct listing_target *t, struct risk *r,
 	keep_text(&t->reasons, &r->reasons);
 	keep_text(&t->cause, cause);
 	listing_touch_target(j, t);
+	if (rose)
+		listing_tell_risk(j, t);
 	if (!judged)
 		return;
 	struct buf line = { 0 };

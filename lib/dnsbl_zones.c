@@ -237,6 +237,14 @@ static void check_fields(struct loader *l)
 	}
 }
 
+static void check_server(struct loader *l, const struct dnsbl_zone *z)
+{
+	static const struct conf_key server = { .kind = CONF_SERVERS };
+	struct err e;
+	if (*z->server && conf_check_value(&server, z->server, "", &e) < 0)
+		wrong(l, SERVER, "a name server's address, as 192.0.2.53 or 192.0.2.53@5353");
+}
+
 static void read_zone(struct loader *l, struct dnsbl_zone *z)
 {
 	static const struct { enum field f; size_t at; } texts[] = { { DELIST, offsetof(struct dnsbl_zone, delist) }, { LICENCE, offsetof(struct dnsbl_zone, licence) },
@@ -258,6 +266,7 @@ static void read_zone(struct loader *l, struct dnsbl_zone *z)
 	set(&z->title, text_of(l, TITLE, z->name));
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		set((char **)((char *)z + texts[i].at), text_of(l, texts[i].f, ""));
+	check_server(l, z);
 	read_targets(l, z);
 	read_tests(l, z, TEST_LISTED, rfc_listed, z->test_listed);
 	read_tests(l, z, TEST_CLEAN, rfc_clean, z->test_clean);

@@ -64,7 +64,7 @@ void letter_lists(struct db *d, const struct conf *conf, int64_t case_id, const 
 
 /* --- changes ------------------------------------------------------------------------------------------------------ */
 
-static const char *const whats[] = { "listed", "delisted", "suspended", "resumed" };
+static const char *const whats[] = { "listed", "imminent", "delisted", "suspended", "resumed" };
 #define WHATS (sizeof whats / sizeof *whats)
 
 /* "eve@isp.example 62 %, uid 33 20 %" */

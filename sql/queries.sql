@@ -479,7 +479,8 @@ WHERE target = :target AND zone = :zone AND since_us = :since
 DELETE FROM listing_past WHERE until_us < :before
 -- name: listing_change_put
 INSERT OR REPLACE INTO listing_change (at_us, what, target, zone, kind, customer, entry, code, points, meaning, text, cause, since_us, before, after, tell)
-VALUES (:at, :what, :target, :zone, :kind, :customer, :entry, :code, :points, :meaning, :text, :cause, :since, :before, :after, :tell)
+VALUES (:at, :what, :target, :zone, :kind, :customer, :entry, :code, :points, :meaning, :text, :cause, :since, :before, :after,
+  :tell AND NOT (:what = 'imminent' AND EXISTS (SELECT 1 FROM listing_change WHERE what = 'imminent' AND target = :target AND tell = 1 AND at_us > :at - 86400000000 AND at_us <> :at)))
 -- name: listing_change_drop
 DELETE FROM listing_change WHERE at_us < :before
 -- name: listing_zone_all

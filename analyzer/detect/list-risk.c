@@ -13,6 +13,8 @@ static const struct opt_row rows[] = {
 	{ "cap", OPT_REAL, offsetof(struct listing_options, cap), "12", 0, 64, "nats", "most evidence; 12 opens a case alone" },
 	{ "base", OPT_REAL, offsetof(struct listing_options, base), "4", 0, 64, "nats",
 	  "added once to the points of the lists: an entry seen twice is a fact, so that one major list opens a case" },
+	{ "risk-cap", OPT_REAL, offsetof(struct listing_options, risk_cap), "0", 0, 64, "nats",
+	  "most evidence of the risk alone: it is told on the pages and by mail, but what may come is no sign of what is" },
 	{ "base-points", OPT_INT, offsetof(struct listing_options, base_points), "3", 0, 100, "points", "from so many points on; lists of whole networks (2) say little about who is in them" },
 	{ "debounce", OPT_TIME_S, offsetof(struct listing_options, debounce_s), "10m", 0, 86400, "s", "an entry must be seen again after so long, or be named by a receiver, to count" },
 	{ "clear-after", OPT_TIME_S, offsetof(struct listing_options, clear_s), "6h", 0, 2592000, "s", "no entry for so long ends it: servers of one list differ for hours" },
@@ -54,7 +56,7 @@ static void listing(struct judge *j, struct principal *p, void *state, const voi
 		return;
 	int32_t was = evidence(s) - s->forgiven;
 	s->points = v->target->points;
-	s->risk = v->target->own_points;
+	s->risk = v->target->own_points < (int32_t)o->risk_cap ? v->target->own_points : (int32_t)o->risk_cap;
 	s->base = v->target->main_on ? (int32_t)o->base : 0;
 	int32_t now = evidence(s);
 	if (s->forgiven > now)

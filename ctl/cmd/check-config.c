@@ -9,6 +9,7 @@
 #include "collector/source.h"
 #include "ctl/common.h"
 #include "lib/buf.h"
+#include "lib/dnsbl_zones.h"
 #include "lib/embed.h"
 #include "lib/plain.h"
 
@@ -121,6 +122,20 @@ static void tell_geo(void *ctx, const char *text)
 	buf_fini(&b);
 }
 
+/* The table of block lists that it names, the keys, and the lists that it asks about clients. */
+static void check_lists(const struct conf *c, struct tally *t)
+{
+	struct dnsbl_zones *z = dnsbl_zones_load(c->rbl.zones, c->rbl.keys, tell, t);
+	for (size_t i = 0; z && i < c->rbl.client_zones.n; i++)
+		if (!dnsbl_zone_find(z, sv_cstr(c->rbl.client_zones.v[i]))) {
+			struct buf b = { 0 };
+			buf_printf(&b, "%s: client-zones: there is no list \"%s\" in the table; abusewatch rbl --zones shows what there is", c->path, c->rbl.client_zones.v[i]);
+			say(t, &b);
+			buf_fini(&b);
+		}
+	dnsbl_zones_free(z);
+}
+
 static int check(const char *path)
 {
 	struct words *w = calloc(1, sizeof *w);
@@ -131,6 +146,8 @@ static int check(const char *path)
 	struct conf *c = conf_load(path, w->all, w->n_all, tell, &t);
 	if (c)
 		(void)enrich_check_geo(c, tell_geo, &t);
+	if (c)
+		check_lists(c, &t);
 	if (c && !t.n)
 		printf("%s: no mistakes; %zu source%s, %zu rows of customers\n", path, c->n_source, c->n_source == 1 ? "" : "s", c->n_customer);
 	else

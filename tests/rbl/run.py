@@ -162,6 +162,19 @@ def _():
         f.write('zone "a.example" { targets = { "ip4" } codes = { "127.0.0.300 = x" } }\nzone "b.example" { }\nzone "c.example" { targets = { "ip5" } }\nzome "d" { }\n')
     got, _, err = rbl("--alone", "--table", path, "192.0.2.1")
     want(got == 1 and all(f"bad.conf:{n}" in err for n in (1, 2, 3, 4)), err)
+    conf = work + "/bad-table.conf"
+    with open(conf, "w") as f:
+        f.write(f'store = "{work}/x.db"\nrbl {{ zones = "{path}" client-zones = {{ "nosuch.example" }} }}\n')
+    r = subprocess.run([BIN + "abusewatch", "check-config", "-c", conf], capture_output=True, text=True)
+    want(r.returncode == 1 and all(f"bad.conf:{n}" in r.stderr for n in (1, 2, 3, 4)), r.stderr)
+    with open(path, "w") as f:
+        f.write('zone "a.example" { targets = { "ip4" }\n\tserver = "127.0.0.1:53" }\n')
+    r = subprocess.run([BIN + "abusewatch", "check-config", "-c", conf], capture_output=True, text=True)
+    want(r.returncode == 1 and "bad.conf:2" in r.stderr and "name server" in r.stderr, r.stderr)
+    with open(path, "w") as f:
+        f.write('zone "a.example" { targets = { "ip4" } }\n')
+    r = subprocess.run([BIN + "abusewatch", "check-config", "-c", conf], capture_output=True, text=True)
+    want(r.returncode == 1 and "nosuch.example" in r.stderr, r.stderr)
     keys = work + "/open-keys"
     with open(keys, "w") as f:
         f.write(f"lab {SECRET}\n")

@@ -340,8 +340,9 @@ def block_lists(expect, path):
         db.close()
         return f"{[tuple(r) for r in rows]}" if rows else None
     if names[0] == "change":
-        target = names[2] if len(names) > 3 else ""
-        rows = [dict(r) for r in db.execute("SELECT at_us, tell FROM listing_change WHERE what = ? AND target = ? AND zone = ?", (names[1], target, names[-1]))]
+        risk = names[1] == "imminent"  # of a target alone
+        target = names[2] if len(names) > 3 or risk else ""
+        rows = [dict(r) for r in db.execute("SELECT at_us, tell FROM listing_change WHERE what = ? AND target = ? AND zone = ? AND (tell OR NOT ?)", (names[1], target, "" if risk else names[-1], risk))]
         db.close()
         if len(rows) != 1:
             return f"{len(rows)} such changes"

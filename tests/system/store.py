@@ -132,7 +132,9 @@ def tables(folder):
     """Every row of every table that does not depend on when was committed."""
     db = sqlite3.connect(f"file:{folder}/abusewatch.db?mode=ro", uri=True)
     names = [r[0] for r in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'") if r[0] not in PIECES]
-    rows = {t: sorted(map(repr, db.execute(f"SELECT * FROM {t}"))) for t in names}
+    # an alert's number says in which commit it was written, not what happened
+    columns = {"service_alert": "domain, kind, subject_us, at_us, customer, text, utc_offset_s"}
+    rows = {t: sorted(map(repr, db.execute(f"SELECT {columns.get(t, '*')} FROM {t}"))) for t in names}
     db.close()
     return rows
 
@@ -150,7 +152,8 @@ def test_little_memory(bin_dir, top, data):
     check("little memory: principals are put away, otherwise not", away[0] is None and away[1] and int(away[1][1]) > 100, str(said))
     want, got = tables(plenty), tables(little)
     check("little memory: there is something to compare", len(want["principal"]) > 50 and len(want["acase"]) >= 3 and want["case_step"], str({t: len(r) for t, r in want.items()}))
-    check("little memory: every table is the same, byte for byte", want == got, ", ".join(t for t in want if want[t] != got.get(t)))
+    check("little memory: every table is the same, byte for byte", want == got,
+          ", ".join(f"{t} {sorted(set(want[t]) ^ set(got.get(t, [])))[:2]}" for t in want if want[t] != got.get(t)))
     check("little memory: the same messages", messages(bin_dir, plenty_conf) == messages(bin_dir, little_conf))
     for folder in (plenty, little):
         shutil.rmtree(folder)
