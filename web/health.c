@@ -63,7 +63,7 @@ static void improve_capture(const struct call *c, struct json_object *in)
 	json_object_put(counters);
 	(void)times_parse(sv_cstr(json_str(in, "heard_at")), &heard_us);
 	judge(c, in, heard_us, 0);
-	if (json_int(in, "kernel_drops") || json_int(in, "evicted") || json_int(in, "sampled_out"))
+	if (json_int(in, "kernel_drops") || json_int(in, "evicted") || json_int(in, "sampled_out") || json_int(in, "unsent"))
 		json_put_bool(in, "overloaded", true);
 }
 

@@ -144,6 +144,11 @@ void capture_kernel(struct capture *c, uint64_t packets, uint64_t drops)
 	c->stats.kernel_drops = drops;
 }
 
+void capture_unsent(struct capture *c, uint64_t sessions)
+{
+	c->stats.unsent = sessions;
+}
+
 struct capture_stats capture_totals(const struct capture *c)
 {
 	struct capture_stats t = c->stats;

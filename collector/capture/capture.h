@@ -26,7 +26,7 @@ struct capture_options {
 	C(frames) C(bytes) C(segments) C(other_ports) C(not_ip) C(not_tcp) C(short_frames) C(odd_links) C(fragments)                   \
 	C(sessions) C(flows) C(evicted) C(sampled_out) C(strays) /* of no flow we know */                                 \
 	C(held) C(retransmits) C(overlaps) C(gaps) C(lost_bytes) C(unanswered) C(truncated) C(kernel_packets) C(kernel_drops) \
-	C(memory_bytes) C(memory_peak_bytes) C(open_flows)
+	C(unsent) C(memory_bytes) C(memory_peak_bytes) C(open_flows)
 
 struct capture_stats {
 #define C(name) uint64_t name;
@@ -51,6 +51,8 @@ void capture_end(struct capture *c);
 void capture_sample(struct capture *c, uint32_t n);
 /* What the kernel says of the interface; for the totals. */
 void capture_kernel(struct capture *c, uint64_t packets, uint64_t drops);
+/* How many sessions nobody could be given; for the totals. */
+void capture_unsent(struct capture *c, uint64_t sessions);
 struct capture_stats capture_totals(const struct capture *c);
 
 #endif

@@ -28,12 +28,13 @@ struct tap {
 	uv_connect_t connect;
 	uint64_t retry_at_ms, seq, dropped;
 	unsigned ticks, handles;
-	bool pipe_used, greeted, running, polling, stopping, news;
+	bool pipe_used, greeted, running, polling, stopping, news, dropping;
 	struct buf in, out;
 	uint32_t sample;
 };
 
 static void connect_now(struct tap *t);
+static void send_out(struct tap *t);
 
 /* -- sessions -- */
 
@@ -41,9 +42,13 @@ static void on_session(void *ctx, const struct smtp_session *s)
 {
 	struct tap *t = ctx;
 	struct smtp_session numbered = *s;
+	if (t->out.n > OUT_MOST)
+		send_out(t);
 	if (t->out.n > OUT_MOST) {
-		if (!t->dropped++)
-			msg_warn("capture %s: the analyzer is away; sessions are dropped from now on", t->conf->name);
+		if (!t->dropping)
+			msg_warn("capture %s: the analyzer is away or does not read; sessions are dropped from now on", t->conf->name);
+		t->dropping = true;
+		capture_unsent(t->capture, ++t->dropped);
 		return;
 	}
 	numbered.seq = ++t->seq;
@@ -70,6 +75,8 @@ static void send_out(struct tap *t)
 {
 	if (!t->running || !t->out.n || uv_is_closing((uv_handle_t *)&t->pipe))
 		return;
+	if (uv_stream_get_write_queue_size((uv_stream_t *)&t->pipe) > OUT_MOST)
+		return; /* it is there but does not read: what waits must not grow without end */
 	struct sending *w = xmalloc(sizeof *w + t->out.n);
 	w->t = t;
 	w->req.data = w;
@@ -171,6 +178,7 @@ static void begin(struct tap *t, uint64_t applied)
 {
 	t->seq = t->seq > applied ? t->seq : applied;
 	t->running = true;
+	t->dropping = false;
 	if (!t->polling) {
 		t->polling = true;
 		uv_poll_start(&t->poll, UV_READABLE, on_packets);
