@@ -19,6 +19,7 @@ struct rbl_out {
 	int format;
 	bool colour, all, first, progress;
 	uint64_t count[RBL_COUNTS], total, rows_left_out;
+	uint64_t told[3], answers[3]; /* of IPv4, IPv6, domains; answers: from lists that could say something */
 	struct row *row; size_t n_row;
 	struct buf b;
 };
@@ -143,6 +144,8 @@ static void print_summary(const struct rbl_out *o)
 	putchar('\n');
 	if (o->total > 2 && o->count[RBL_UNKNOWN] == o->total)
 		puts("No list answered. Can this machine reach name servers (port 53)? If not, --forward names a resolver of the site.");
+	else if (rbl_out_silent(o))
+		puts(o->answers[0] + o->answers[1] + o->answers[2] ? "Of some targets nothing is known: no list gave an answer." : "Nothing is known: no list gave an answer.");
 	else if (!o->count[RBL_LISTED] && o->count[RBL_REFUSED] + o->count[RBL_UNKNOWN])
 		puts("Not listed where an answer could be had; what is refused or unknown is not clean.");
 	if (o->rows_left_out)
@@ -181,8 +184,12 @@ void rbl_out_result(void *ctx, const struct engine_result *r)
 {
 	struct rbl_out *o = ctx;
 	int class = class_of(r);
+	struct ipaddr a;
+	unsigned sort = ipaddr_parse(r->target, &a) < 0 ? 2 : ipaddr_is_v4(&a) ? 0 : 1;
 	o->count[class]++;
 	o->total++;
+	o->told[sort]++;
+	o->answers[sort] += class == RBL_LISTED || class == RBL_NOTED || class == RBL_CLEAN;
 	if (o->format == FORMAT_TABLE) {
 		keep_row(o, r, class);
 		return;
@@ -235,6 +242,14 @@ void rbl_out_end(struct rbl_out *o)
 const uint64_t *rbl_out_counts(const struct rbl_out *o)
 {
 	return o->count;
+}
+
+bool rbl_out_silent(const struct rbl_out *o)
+{
+	for (unsigned i = 0; i < 3; i++)
+		if (o->told[i] && !o->answers[i])
+			return true;
+	return false;
 }
 
 uint64_t rbl_out_total(const struct rbl_out *o)

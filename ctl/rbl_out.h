@@ -17,6 +17,8 @@ void rbl_out_progress(void *out, uint64_t done, uint64_t all);
 /* Prints what is left. */
 void rbl_out_end(struct rbl_out *out);
 const uint64_t *rbl_out_counts(const struct rbl_out *out);
+/* Of some kind of target (IPv4, IPv6, domains) no list that is alive gave an answer. */
+bool rbl_out_silent(const struct rbl_out *out);
 uint64_t rbl_out_total(const struct rbl_out *out);
 void rbl_out_free(struct rbl_out *out);
 

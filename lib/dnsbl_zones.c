@@ -142,8 +142,10 @@ static void add_code(struct loader *l, struct dnsbl_zone *z, const struct conf_v
 {
 	struct dnsbl_code c;
 	struct err e;
-	if (z->n_code == CODES_MAX)
+	if (z->n_code == CODES_MAX) { /* one that were left out could be the refusal */
+		conf_mistake(&l->scan, l->block->file, v->line, "codes: more than %d", CODES_MAX);
 		return;
+	}
 	if (code_parse(v->text, z, &c, &e) < 0) {
 		conf_mistake(&l->scan, l->block->file, v->line, "%s", e.text);
 		return;

@@ -71,7 +71,8 @@ static int open_engine(struct asker *a, struct err *e)
 	const struct asker_options *o = &a->o;
 	const struct conf_list *f = o->conf ? &o->conf->rbl.forward : NULL;
 	int64_t timeout = o->timeout_s ? o->timeout_s : o->conf ? o->conf->rbl.timeout_s : TIMEOUT_S;
-	a->state = asker_load_state(o->zones_path ? NULL : o->conf); /* what other zones of that name did says nothing here */
+	/* What other zones of that name did, or the same by another resolver, says nothing here; nor what happens here there. */
+	a->state = asker_load_state(o->zones_path || o->n_forward ? NULL : o->conf);
 	uv_loop_init(&a->loop);
 	struct engine_config c = { .zones = a->zones, .state = a->state, .forward = o->n_forward ? o->forward : f ? (const char *const *)f->v : NULL,
 		.n_forward = o->n_forward ? o->n_forward : f ? f->n : 0, .fast = true, .timeout_ms = (unsigned)timeout * 1000, .cache_entries = CACHE_ENTRIES, .now_us = now_us };

@@ -46,7 +46,7 @@ const struct cached *cache_get(const struct cache *c, uint64_t key, int64_t now_
 void cache_put(struct cache *c, uint64_t key, int64_t now_us, uint32_t ttl_s, const uint32_t *code, unsigned n, struct sv text)
 {
 	struct cached *set = &c->v[key % c->sets * WAYS], *at = set;
-	if (!ttl_s)
+	if (!ttl_s || n > CACHE_CODES)
 		return;
 	for (int i = 0; i < WAYS; i++) {
 		if (set[i].key == key) {
@@ -57,8 +57,8 @@ void cache_put(struct cache *c, uint64_t key, int64_t now_us, uint32_t ttl_s, co
 			at = &set[i];
 	}
 	free(at->text);
-	*at = (struct cached){ .key = key, .asked_us = now_us, .until_us = now_us + (int64_t)ttl_s * US_PER_S, .n_text = (uint8_t)(text.n < 255 ? text.n : 255) };
-	for (unsigned i = 0; i < n && i < sizeof at->code / sizeof *at->code; i++)
+	*at = (struct cached){ .key = key, .asked_us = now_us, .until_us = now_us + (int64_t)ttl_s * US_PER_S, .n_text = (uint8_t)(text.n < 255 ? text.n : 255), .n_code = (uint8_t)n };
+	for (unsigned i = 0; i < n; i++)
 		at->code[i] = code[i];
 	at->text = text.n ? xsvdup(sv_take(text, 255)) : NULL;
 }

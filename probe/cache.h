@@ -5,18 +5,20 @@
 
 #include "probe/dnsmsg.h"
 
+#define CACHE_CODES 4             /* an answer with more is not kept: a part of it could mean something else */
+
 struct cached {
 	uint64_t key;                 /* 0: empty */
 	int64_t asked_us, until_us;
-	uint32_t code[4];             /* 0-terminated unless full */
+	uint32_t code[CACHE_CODES];
 	char *text;                   /* what the list said, as it came; NULL */
-	uint8_t n_text;
+	uint8_t n_text, n_code;
 };
 
 struct cache;
 struct cache *cache_new(size_t entries);
 void cache_free(struct cache *c);
-/* zone: any number that stands for it. name: what was asked, which says it all. */
+/* name: what was asked, which says it all. */
 uint64_t cache_key(const struct cache *c, const struct dnsname *name);
 /* What is still valid at now_us, or NULL. Borrowed until the next put. */
 const struct cached *cache_get(const struct cache *c, uint64_t key, int64_t now_us);

@@ -254,14 +254,37 @@ static int take_answer(struct reader *r, const struct rr *rr, uint16_t type, str
 	return 0;
 }
 
+/* What a "no" rests on. */
+struct denial { bool soa, ns, alias; };
+
 /* How long "no" holds: the smaller of the SOA's TTL and its last number (RFC 2308 section 5). */
-static void take_authority(const struct reader *r, const struct rr *rr, struct dnsmsg *m)
+static void take_authority(const struct reader *r, const struct rr *rr, struct dnsmsg *m, struct denial *d)
 {
+	d->ns = d->ns || rr->type == DNS_NS;
 	if (rr->type != DNS_SOA || rr->n_data < 22)
 		return;
 	uint32_t minimum = get32(r->b + rr->data + rr->n_data - 4);
+	d->soa = true;
 	m->ttl_s = rr->ttl;
 	least(&m->ttl_s, minimum);
+}
+
+/* The sections behind an answer without a record of that type. The rcode's upper bits stand in the OPT record (RFC 6891 section 6.1.3). */
+static int take_rest(struct reader *r, unsigned authorities, unsigned additional, struct dnsmsg *m, struct denial *d)
+{
+	struct rr rr;
+	for (unsigned i = 0; i < authorities + additional && i < RECORDS_MAX; i++) {
+		if (read_rr(r, &rr) < 0)
+			return -1;
+		if (i < authorities)
+			take_authority(r, &rr, m, d);
+		else if (rr.type == DNS_OPT && r->b[rr.data - 6])
+			m->rcode = (uint8_t)(r->b[rr.data - 6] > 15 ? 255 : r->b[rr.data - 6] << 4 | m->rcode);
+	}
+	/* RFC 2308 section 2.2: no data is told by a SOA, or by nothing at all */
+	if (m->rcode == DNS_NOERROR && !d->soa && (d->ns || d->alias))
+		m->rcode = DNS_SERVFAIL;
+	return 0;
 }
 
 int dnsmsg_parse(const uint8_t *packet, size_t n, const struct dnsname *name, uint16_t type, struct dnsmsg *ret)
@@ -275,7 +298,7 @@ int dnsmsg_parse(const uint8_t *packet, size_t n, const struct dnsname *name, ui
 	ret->id = (uint16_t)get16(packet);
 	ret->truncated = packet[2] & 2;
 	ret->rcode = packet[3] & 15;
-	unsigned answers = get16(packet + 6), authorities = get16(packet + 8);
+	unsigned answers = get16(packet + 6);
 	if (read_name(&r, &at) < 0 || !same(&at, name) || r.n - r.at < 4 || get16(r.b + r.at) != type)
 		return -1;
 	r.at += 4;
@@ -286,10 +309,6 @@ int dnsmsg_parse(const uint8_t *packet, size_t n, const struct dnsname *name, ui
 	if (ret->n_address || ret->has_text)
 		return 0;
 	ret->ttl_s = 0; /* without a SOA "no" is not kept */
-	for (unsigned i = 0; i < authorities && i < RECORDS_MAX && answers <= RECORDS_MAX; i++) {
-		if (read_rr(&r, &rr) < 0)
-			return ret->truncated ? 0 : -1;
-		take_authority(&r, &rr, ret);
-	}
-	return 0;
+	struct denial d = { .alias = answers > RECORDS_MAX || !same(&at, name) };
+	return take_rest(&r, answers > RECORDS_MAX ? 0 : get16(packet + 8), answers > RECORDS_MAX ? 0 : get16(packet + 10), ret, &d) < 0 && !ret->truncated ? -1 : 0;
 }

@@ -6,7 +6,7 @@
 #include "lib/buf.h"
 #include "lib/prefix.h"
 
-enum { DNS_A = 1, DNS_SOA = 6, DNS_TXT = 16, DNS_AAAA = 28, DNS_MX = 15, DNS_CNAME = 5 };
+enum { DNS_A = 1, DNS_SOA = 6, DNS_TXT = 16, DNS_AAAA = 28, DNS_MX = 15, DNS_CNAME = 5, DNS_NS = 2, DNS_OPT = 41 };
 enum { DNS_NOERROR = 0, DNS_SERVFAIL = 2, DNS_NXDOMAIN = 3, DNS_REFUSED = 5 };
 
 #define DNSMSG_NAME 255      /* bytes of a name on the wire */
@@ -32,7 +32,7 @@ size_t dnsmsg_put_query(uint8_t *out, uint16_t id, const struct dnsname *name, u
 
 struct dnsmsg {
 	uint16_t id;
-	uint8_t rcode;
+	uint8_t rcode;                       /* DNS_SERVFAIL also of what is neither an answer nor a "no": a referral, an alias whose end is not told */
 	bool truncated;
 	uint32_t ttl_s;                      /* how long this answer may be believed; of "no": RFC 2308 section 5 */
 	unsigned n_address;                  /* A records at the end of the chain of aliases; may exceed what is kept */

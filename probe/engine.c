@@ -1,13 +1,13 @@
 #include "probe/engine_int.h"
 
 #include <stdlib.h>
+#include <strings.h>
 
 #include "lib/times.h"
 
 #define TICK_MS 10             /* for zones that are paced, and for what could not go out at once */
 #define AT_ONCE 50000          /* verdicts without a question (cache, file, suspended) between two looks at the loop */
 #define HELD_MOST 16           /* look-ups of a zone while it is tested */
-#define TEXT_CODES 4           /* of an answer that the cache keeps */
 
 /* An answer that has all that is wanted of it. */
 static void complete(struct engine *e, struct query *q, struct sv text)
@@ -64,8 +64,9 @@ static int ask_text(struct engine *e, struct query *q)
 {
 	if (!q->run->r.texts || q->run->cancelled)
 		return -1;
+	if (!zone_count(e, q->zone, false))
+		return -1;
 	q->role = ROLE_TEXT;
-	q->zone->state->asked++;
 	return engine_ask(e, q, DNS_TXT);
 }
 
@@ -201,13 +202,10 @@ static bool from_cache(struct engine_run *run, struct zone_rt *z, const struct t
 	struct engine *e = run->e;
 	int64_t now = e->now_us;
 	const struct cached *c = cache_get(e->cache, key, now);
-	unsigned n = 0;
-	if (!c)
+	if (!c || c->asked_us < z->good_from_us[kind]) /* from a time when the list was not to be believed */
 		return false;
-	while (n < TEXT_CODES && c->code[n])
-		n++;
 	struct engine_result r = { .asked_us = c->asked_us, .ttl_s = (uint32_t)((c->until_us - now) / US_PER_S), .cached = true, .text = sv_make(c->text ? c->text : "", c->n_text) };
-	engine_tell_codes(run, z, kind, t, nth, n ? OUTCOME_ANSWER : OUTCOME_NONE, c->code, n, &r);
+	engine_tell_codes(run, z, kind, t, nth, c->n_code ? OUTCOME_ANSWER : OUTCOME_NONE, c->code, c->n_code, &r);
 	return true;
 }
 
@@ -374,8 +372,11 @@ static void count_all(struct engine_run *run)
 static void add_zone(struct engine_run *run, struct zone_rt *z)
 {
 	run->zone[run->n_zone++] = z;
-	if (z->file)
-		zonefile_refresh(z->file);
+	if (!z->file)
+		return;
+	zonefile_refresh(z->file);
+	for (unsigned k = 0; k < ENGINE_KINDS; k++)
+		z->state->kind[k].next_us = 0; /* a test costs nothing there, and the file may be another one or old by now */
 }
 
 struct engine_run *engine_look_up(struct engine *e, const struct engine_request *r)
@@ -472,6 +473,23 @@ static struct resolver *server_for(struct engine *e, const char *name, struct er
 	return r;
 }
 
+static uint64_t mix_text(uint64_t h, const char *text)
+{
+	return hash_mix(h, state_key(sv_cstr(text)));
+}
+
+/* A number that stands for how a zone is asked and tested. Of a key only so much goes in that a new one is noticed: it is written to the state. */
+static uint64_t way_of(const struct engine *e, const struct dnsbl_zone *z)
+{
+	uint64_t h = z->key ? state_key(sv_cstr(z->key)) & 0xffff : 0;
+	for (size_t i = 0; !*z->server && !*z->file && i < e->c.n_forward; i++)
+		h = mix_text(h, e->c.forward[i]);
+	h = mix_text(mix_text(h, z->server), z->file);
+	for (unsigned k = 0; k < ENGINE_KINDS; k++)
+		h = mix_text(mix_text(h, z->test_listed[k]), z->test_clean[k]);
+	return h | 1;
+}
+
 static int open_zone(struct engine *e, size_t i, struct err *err)
 {
 	struct zone_rt *z = &e->zone[i];
@@ -482,8 +500,12 @@ static int open_zone(struct engine *e, size_t i, struct err *err)
 	z->via = e->main;
 	z->ready = dnsbl_zone_suffix(z->z, &suffix) == 0 && dnsname_parse(buf_sv(&suffix), &z->suffix) == 0;
 	if (suffix.p)
-		memset(suffix.p, 0, suffix.n);
+		explicit_bzero(suffix.p, suffix.n);
 	buf_fini(&suffix);
+	uint64_t way = way_of(e, z->z);
+	if (z->state->way != way) /* its tests were passed on another way */
+		memset(z->state->kind, 0, sizeof z->state->kind);
+	z->state->way = way;
 	if (*z->z->file && !(z->file = zonefile_open(z->z->file, err)))
 		return -1;
 	return *z->z->server && !(z->via = server_for(e, z->z->server, err)) ? -1 : 0;

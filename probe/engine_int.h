@@ -31,7 +31,7 @@ struct resolve { struct resolve *next; void (*cb)(void *ctx, const uint32_t *add
 
 struct query_block { struct query_block *next; struct query q[64]; };
 
-struct test { bool running, retry; unsigned waiting; bool has_listed, has_clean; struct verdict listed, clean; };
+struct test { bool running; unsigned waiting; int64_t begun_us; bool has_listed, has_clean; struct verdict listed, clean; };
 
 struct zone_rt {
 	const struct dnsbl_zone *z;
@@ -42,6 +42,7 @@ struct zone_rt {
 	struct state_zone *state;
 	uint64_t key;              /* of its name, for the state */
 	struct test test[ENGINE_KINDS];
+	int64_t good_from_us[ENGINE_KINDS]; /* what was answered before is not believed */
 	struct query *held[ENGINE_KINDS];
 	unsigned n_held, n_asked;  /* answers that wait for the test; look-ups under way */
 	unsigned failures;         /* one after the other */
@@ -110,6 +111,8 @@ enum gate { GATE_GO, GATE_HOLD, GATE_ANSWERED };
 enum gate zone_gate(struct engine *e, struct zone_rt *z, unsigned kind);
 /* Takes one question out of the zone's pace and day: 1, 0: not now, -1: the day is used up. */
 int zone_take(struct engine *e, struct zone_rt *z, bool watch);
+/* Counts a question beside the look-ups; false: the day is used up, and it is not to be asked. anyway: it is asked none the less. */
+bool zone_count(struct engine *e, struct zone_rt *z, bool anyway);
 void zone_test_answer(struct engine *e, struct query *q);
 /* What an ordinary answer says about the zone itself. */
 void zone_learn(struct engine *e, struct zone_rt *z, unsigned kind, const struct verdict *v, enum outcome o);

@@ -4,13 +4,19 @@
 #include "lib/plain.h"
 #include "probe/engine_int.h"
 
-/* What a list says may hold our key (it is part of the name that was asked): no reader may see it. */
+#define PART_LEAST 3 /* characters of a key that was cut off at the end of a text */
+
+/* What a list says may hold our key (it is part of the name that was asked): no reader may see it, nor its first part at the end of a text that was cut
+ * (by us or by the list). */
 static void redact(struct buf *b, const char *key)
 {
 	size_t n = key ? strlen(key) : 0;
 	for (size_t i = 0; n && i + n <= b->n; i++)
 		if (strncasecmp(b->p + i, key, n) == 0)
 			memset(b->p + i, '*', n);
+	for (size_t part = n; part && --part >= PART_LEAST;)
+		if (part <= b->n && strncasecmp(b->p + b->n - part, key, part) == 0)
+			memset(b->p + b->n - part, '*', part);
 }
 
 static uint64_t pair_of(const struct zone_rt *z, const struct target *t, uint64_t nth)

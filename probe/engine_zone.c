@@ -26,7 +26,7 @@ static int64_t day_us(const struct zone_rt *z)
 
 static int64_t next_us(const struct zone_rt *z, const struct state_health *s)
 {
-	unsigned i = s->fails < sizeof again_s / sizeof *again_s ? s->fails : sizeof again_s / sizeof *again_s - 1;
+	unsigned n = s->fails ? s->fails - 1 : 0, most = sizeof again_s / sizeof *again_s - 1, i = n < most ? n : most;
 	switch (s->health) {
 	case HEALTH_GOOD: case HEALTH_WILDCARD: case HEALTH_GONE: case HEALTH_EMPTY: return day_us(z);
 	case HEALTH_REFUSED: return US_PER_HOUR;
@@ -103,7 +103,7 @@ static bool test_ask(struct engine *e, struct zone_rt *z, unsigned kind, enum ro
 	q->kind = (uint8_t)kind;
 	q->role = (uint8_t)role;
 	if (test_name(z, kind, entry, &q->name) && engine_ask(e, q, DNS_A) == 0) {
-		z->state->asked++;
+		(void)zone_count(e, z, true);
 		z->test[kind].waiting++;
 		return true;
 	}
@@ -115,6 +115,8 @@ static bool test_ask(struct engine *e, struct zone_rt *z, unsigned kind, enum ro
 static void finish(struct engine *e, struct zone_rt *z, unsigned kind, uint8_t health)
 {
 	z->test[kind].running = false;
+	if (health == HEALTH_GOOD && z->state->kind[kind].health != HEALTH_GOOD)
+		z->good_from_us[kind] = z->test[kind].begun_us;
 	set_health(e, z, kind, health);
 	engine_release_held(e, z, kind);
 }
@@ -146,7 +148,7 @@ static void test_file(struct engine *e, struct zone_rt *z, unsigned kind)
 void zone_test(struct engine *e, struct zone_rt *z, unsigned kind)
 {
 	struct test *t = &z->test[kind];
-	*t = (struct test){ .running = true };
+	*t = (struct test){ .running = true, .begun_us = e->now_us };
 	if (z->file) {
 		test_file(e, z, kind);
 		return;
@@ -203,6 +205,15 @@ static void new_day(struct zone_rt *z, int64_t now_us)
 		return;
 	z->state->day = day;
 	z->state->asked = z->state->asked_by_watch = 0;
+}
+
+bool zone_count(struct engine *e, struct zone_rt *z, bool anyway)
+{
+	new_day(z, e->now_us);
+	if (!anyway && z->z->per_day && z->state->asked >= z->z->per_day)
+		return false;
+	z->state->asked++;
+	return true;
 }
 
 int zone_take(struct engine *e, struct zone_rt *z, bool watch)

@@ -1,4 +1,4 @@
-/* Many questions at once over connected datagram sockets. The kernel picks a random source port for each socket and drops what does not come from the
+/* Many questions at once over connected datagram sockets. Of several servers one is asked until it is silent; what it did not answer goes to the next. The kernel picks a random source port for each socket and drops what does not come from the
  * server; the id is random, and the question must come back as it was asked. How many are under way follows what the server can take, as TCP does:
  * each answer lets a little more out, a loss halves it (rbldnsd drops what does not fit into its receive buffer). */
 #include <errno.h>
@@ -20,6 +20,7 @@
 #define TICK_MS 20
 #define TRIES 4
 #define REFUSED_TRIES 2     /* when the kernel says that nobody listens there */
+#define SILENT_MOST 3       /* questions without an answer, one after the other, and the next server is asked first */
 #define NO_SLOT 0xffff
 
 struct slot {
@@ -40,6 +41,7 @@ struct server {
 	uv_poll_t poll[SOCKETS];
 	uint16_t *of_id[SOCKETS]; /* 65536 slots' numbers each */
 	bool refused;             /* the kernel says that nobody listens there */
+	unsigned silent;          /* questions that it left without an answer since the last one */
 	int open;
 	uint8_t socket;           /* that the present batch goes out on: another one, at random, for each */
 };
@@ -113,6 +115,22 @@ static void on_loss(struct direct *d, uint64_t now)
 
 /* --- sending ------------------------------------------------------------------------------------------------------ */
 
+/* What was not sent (no room) is sent again when its time is over. */
+static void send_run(struct server *v, int fd, struct mmsghdr *mm, unsigned n)
+{
+	bool told = false;
+	for (unsigned done = 0; done < n;) {
+		int k = sendmmsg(fd, mm + done, n - done, MSG_DONTWAIT);
+		if (k > 0) {
+			done += (unsigned)k;
+		} else if (errno == ECONNREFUSED && !told) {
+			v->refused = told = true; /* that was an earlier datagram's; once more */
+		} else {
+			return;
+		}
+	}
+}
+
 static void flush(struct resolver *r)
 {
 	struct direct *d = (struct direct *)r;
@@ -131,17 +149,7 @@ static void flush(struct resolver *r)
 			mm[n] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &iov[n], .msg_iovlen = 1 } };
 			n++;
 		}
-		for (unsigned done = 0; done < n;) {
-			int k = sendmmsg(fd, mm + done, n - done, MSG_DONTWAIT);
-			if (k > 0)
-				done += (unsigned)k;
-			else if (errno == ECONNREFUSED)
-				d->server[s->server].refused = true; /* of an earlier datagram; once more */
-			else
-				break; /* no room: what was not sent is sent again when its time is over */
-			if (k <= 0 && ++done >= n)
-				break;
-		}
+		send_run(&d->server[s->server], fd, mm, n);
 		i += n;
 	}
 	d->n_pending = 0;
@@ -213,6 +221,36 @@ static void finish(struct direct *d, struct slot *s, enum outcome o, const struc
 	d->cb(d->ctx, question, o, m);
 }
 
+/* --- the next server ---------------------------------------------------------------------------------------------- */
+
+static void send_again(struct direct *d, struct slot *s, uint64_t now)
+{
+	s->sent_ms = now;
+	s->tries++;
+	put(d, (uint16_t)(s - d->slot));
+}
+
+/* The question goes to the next server under another number; what the former one still says of it is not heard. False when there is no other. */
+static bool move_on(struct direct *d, struct slot *s)
+{
+	struct server *from = &d->server[s->server];
+	uint8_t socket = s->socket;
+	uint16_t id = s->id, at = (uint16_t)(s - d->slot);
+	size_t next = (s->server + 1u) % d->n_server;
+	if (d->n_server < 2)
+		return false;
+	if ((++from->silent >= SILENT_MOST || from->refused) && d->at_server == s->server)
+		d->at_server = next;
+	s->server = (uint8_t)next;
+	if (!take_id(d, s, at)) {
+		s->server = (uint8_t)(from - d->server);
+		s->socket = socket;
+		return false;
+	}
+	from->of_id[socket][id] = NO_SLOT;
+	return true;
+}
+
 /* --- receiving ---------------------------------------------------------------------------------------------------- */
 
 static void on_packet(struct direct *d, struct server *v, unsigned socket, const uint8_t *p, size_t n)
@@ -227,7 +265,13 @@ static void on_packet(struct direct *d, struct server *v, unsigned socket, const
 	if (dnsmsg_parse(p, n, &s->name, s->type, &m) < 0)
 		return; /* not an answer to it: perhaps a forger's; the real one may still come */
 	v->refused = false;
+	if (m.rcode != DNS_REFUSED)
+		v->silent = 0;
 	on_round_trip(d, uv_now(d->tick.loop) - s->sent_ms, s->tries);
+	if ((m.rcode == DNS_REFUSED || m.rcode == DNS_SERVFAIL) && s->tries < d->n_server && s->tries < TRIES && move_on(d, s)) {
+		send_again(d, s, uv_now(d->tick.loop)); /* another resolver may know */
+		return;
+	}
 	finish(d, s, m.rcode == DNS_NOERROR ? OUTCOME_ANSWER : m.rcode == DNS_NXDOMAIN ? OUTCOME_NONE : m.rcode == DNS_REFUSED ? OUTCOME_REFUSED : OUTCOME_FAILED, &m);
 }
 
@@ -239,8 +283,9 @@ static void on_readable(uv_poll_t *h, int status, int events)
 	struct iovec iov[BATCH];
 	unsigned socket = (unsigned)(h - v->poll);
 	int n;
-	(void)status;
 	(void)events;
+	if (status < 0) /* "nobody listens there": libuv looks no longer at such a socket, but somebody may listen again */
+		uv_poll_start(h, UV_READABLE, on_readable);
 	do {
 		for (unsigned i = 0; i < BATCH; i++) {
 			iov[i] = (struct iovec){ d->in[i], sizeof d->in[i] };
@@ -262,15 +307,16 @@ static void again(struct direct *d, struct slot *s, uint64_t now)
 {
 	struct server *v = &d->server[s->server];
 	on_loss(d, now);
-	if (now - s->first_ms >= d->timeout_ms || (s->tries >= REFUSED_TRIES && v->refused)) {
+	if (now - s->first_ms >= d->timeout_ms || (s->tries >= REFUSED_TRIES && v->refused && d->n_server == 1)) {
 		finish(d, s, OUTCOME_TIMEOUT, NULL);
 		return;
 	}
-	s->sent_ms = now;
-	if (s->tries == TRIES)
-		return; /* an answer to any of them is still welcome */
-	s->tries++;
-	put(d, (uint16_t)(s - d->slot));
+	if (s->tries == TRIES) {
+		s->sent_ms = now; /* an answer to any of them is still welcome */
+		return;
+	}
+	(void)move_on(d, s);
+	send_again(d, s, now);
 }
 
 static void on_tick(uv_timer_t *t)

@@ -23,6 +23,8 @@ struct recursor {
 	uv_timer_t later;         /* for answers that came while they were asked: never call back from within */
 	struct pending *ready;
 	unsigned handles;
+	unsigned asking;          /* inside libunbound or a caller's answer: answers wait in ready */
+	bool freed;
 };
 
 /* --- events ------------------------------------------------------------------------------------------------------- */
@@ -209,7 +211,6 @@ struct pending {
 	struct dnsname name;
 	uint16_t type;
 	int async;
-	bool asking;
 	enum outcome outcome;
 	struct dnsmsg answer;
 };
@@ -252,6 +253,7 @@ static void on_tick(uv_timer_t *t)
 {
 	struct recursor *r = t->data;
 	uint64_t now = uv_now(t->loop);
+	r->asking++; /* so that none of the list goes while it is walked */
 	for (struct pending *p = r->oldest, *next; p && now - p->asked_ms >= r->timeout_ms; p = next) {
 		void *question = p->question;
 		next = p->prev;
@@ -259,6 +261,7 @@ static void on_tick(uv_timer_t *t)
 		if (question)
 			r->cb(r->ctx, question, OUTCOME_TIMEOUT, NULL);
 	}
+	r->asking--;
 }
 
 static enum outcome outcome_of(struct pending *p, int rcode, const void *packet, int n)
@@ -284,7 +287,12 @@ static void on_answer(void *arg, int rcode, void *packet, int n, int sec, char *
 	(void)why_bogus;
 	(void)limited;
 	p->outcome = outcome_of(p, rcode, packet, n);
-	if (!p->asking) {
+	if (p->owner->freed) { /* libunbound ends what is under way as a failure: nobody's verdict */
+		unlink_pending(p);
+		free(p);
+		return;
+	}
+	if (!p->owner->asking) {
 		deliver(p);
 		return;
 	}
@@ -311,9 +319,9 @@ static int ask(struct resolver *res, const struct dnsname *name, uint16_t type, 
 		r->oldest = p;
 	r->pending = p;
 	r->r.outstanding++;
-	p->asking = true;
+	r->asking++;
 	int bad = ub_resolve_event(r->ub, text, type, 1, p, on_answer, &p->async);
-	p->asking = false;
+	r->asking--;
 	if (!bad)
 		return 0;
 	unlink_pending(p);
@@ -333,6 +341,7 @@ static void on_closed(uv_handle_t *h)
 static void recursor_free(struct resolver *res)
 {
 	struct recursor *r = (struct recursor *)res;
+	r->freed = true;
 	if (r->ub)
 		ub_ctx_delete(r->ub);
 	for (struct pending *p = r->pending, *next; p; p = next) {

@@ -127,7 +127,7 @@ static void read_health(struct state *s, const struct words *w)
 		state_zone(s, w->v[1])->kind[kind] = (struct state_health){ (uint8_t)h, (unsigned)v[0], v[1], v[2], v[3] };
 }
 
-/* "asked ZONE day all watch", "seen KEY first last" */
+/* "asked ZONE day all watch", "way ZONE NUMBER", "seen KEY first last" */
 static void read_line(struct state *s, char *line)
 {
 	struct words w = split(line);
@@ -141,6 +141,8 @@ static void read_line(struct state *s, char *line)
 		z->day = v[0];
 		z->asked = v[1];
 		z->asked_by_watch = v[2];
+	} else if (strcmp(w.v[0], "way") == 0 && w.n == 3 && number(w.v[2], 16, &key) && s->n_zone < ZONES_MOST) {
+		state_zone(s, w.v[1])->way = (uint64_t)key;
 	} else if (strcmp(w.v[0], "seen") == 0 && number(w.v[1], 16, &key) && key && numbers(&w, 2, 2, v) && !find(s, (uint64_t)key)) {
 		put_in(s, (struct seen){ (uint64_t)key, v[0], v[1] });
 	}
@@ -170,12 +172,22 @@ static void write_all(const struct state *s, FILE *f)
 			if (z->kind[k].tested_us)
 				fprintf(f, "health %s %u %s %u %" PRId64 " %" PRId64 " %" PRId64 "\n", z->name, k, health_name(z->kind[k].health), z->kind[k].fails,
 				        z->kind[k].since_us, z->kind[k].tested_us, z->kind[k].next_us);
+		if (z->way)
+			fprintf(f, "way %s %" PRIx64 "\n", z->name, z->way);
 		if (z->asked)
 			fprintf(f, "asked %s %" PRId64 " %" PRId64 " %" PRId64 "\n", z->name, z->day, z->asked, z->asked_by_watch);
 	}
 	for (size_t i = 0; i < STATE_SEEN_MOST; i++)
 		if (s->seen[i].key)
 			fprintf(f, "seen %" PRIx64 " %" PRId64 " %" PRId64 "\n", s->seen[i].key, s->seen[i].first_us, s->seen[i].last_us);
+}
+
+/* root's look-up must not leave a file that the probe, which is somebody else, cannot read. */
+static void keep_owner(FILE *f, const char *path)
+{
+	struct stat st;
+	if (geteuid() == 0 && stat(path, &st) == 0 && fchown(fileno(f), st.st_uid, st.st_gid) < 0)
+		return;
 }
 
 int state_save(struct state *s, struct err *e)
@@ -188,6 +200,7 @@ int state_save(struct state *s, struct err *e)
 	int bad = 0;
 	if (f) {
 		(void)fchmod(fileno(f), 0640);
+		keep_owner(f, s->path);
 		write_all(s, f);
 		bad = ferror(f);
 		bad |= fclose(f);

@@ -10,7 +10,8 @@
 #define STATE_SEEN_DAYS 8                /* not seen for so long: a new listing */
 
 struct state_health { uint8_t health; unsigned fails; int64_t since_us, tested_us, next_us; };
-struct state_zone { char *name; struct state_health kind[3]; int64_t day, asked, asked_by_watch; };
+/* way: how it is asked (the engine's number); its health was learned that way. */
+struct state_zone { char *name; uint64_t way; struct state_health kind[3]; int64_t day, asked, asked_by_watch; };
 struct state;
 
 /* Reads it; a file that does not exist is an empty one. path may be "": nothing is kept. */

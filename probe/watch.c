@@ -212,7 +212,7 @@ static void on_result(void *ctx, const struct engine_result *r)
 	bool own = listed || clean || r->health == HEALTH_GOOD;
 	if (listed && !known) {
 		remember(w, target, r->zone);
-		w->soon[r->zone - w->zones->v] = dnsbl_is_bad(r->kind);
+		w->soon[r->zone - w->zones->v] |= dnsbl_is_bad(r->kind);
 	}
 	if (!listed && !known && !(w->all_this_round && own))
 		return;

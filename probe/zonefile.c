@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "lib/hash.h"
+#include "lib/msg.h"
 #include "lib/times.h"
 #include "probe/verdict.h"
 
@@ -179,27 +180,38 @@ static int small_number(struct sv text, unsigned most, unsigned *ret)
 	return v > most ? -1 : 0;
 }
 
-/* "1.2.3.4", "1.2.3", "1.2.3.0/24", "1.2.3.4-9", "1.2.3.4-1.2.4.9" */
+/* The last address of "-9", "-1.2.4" or "-1.2.4.9" behind a first one of given bits: written as widely, or its last octet alone. */
+static int range_end(struct sv to, uint32_t low, unsigned bits, uint32_t *ret)
+{
+	unsigned n, to_bits = bits;
+	if (sv_chr(to, '.') < 0 && bits > 8) {
+		if (small_number(to, 255, &n) < 0)
+			return -1;
+		*ret = (low & ~(UINT32_C(255) << (32 - bits))) | n << (32 - bits);
+	} else if (octets(to, ret, &to_bits) < 0 || to_bits != bits) {
+		return -1;
+	}
+	*ret |= bits == 32 ? 0 : UINT32_MAX >> bits;
+	return 0;
+}
+
+/* "1.2.3.4", "1.2.3", "1.2.3.0/24", "1.2.3.4-9", "1.2.3-1.2.5", "1.2.3-5"; as rbldnsd takes them. */
 static int line4(struct loader *l, struct sv word, int32_t value)
 {
 	ptrdiff_t slash = sv_chr(word, '/'), dash = sv_chr(word, '-');
 	size_t head = slash >= 0 ? (size_t)slash : dash >= 0 ? (size_t)dash : word.n;
-	uint32_t low, high;
-	unsigned bits, n;
+	uint32_t low, high, host;
+	unsigned bits;
 	if (octets(sv_take(word, head), &low, &bits) < 0)
 		return -1;
 	if (slash >= 0 && small_number(sv_skip(word, head + 1), 32, &bits) < 0)
 		return -1;
-	high = bits ? low | (bits == 32 ? 0 : UINT32_MAX >> bits) : UINT32_MAX;
-	if (bits < 32)
-		low = bits ? low & ~(UINT32_MAX >> bits) : 0;
-	if (dash >= 0) {
-		struct sv to = sv_skip(word, head + 1);
-		if (sv_chr(to, '.') < 0 && small_number(to, 255, &n) == 0)
-			high = (low & 0xffffff00u) | n;
-		else if (octets(to, &high, &bits) < 0)
-			return -1;
-	}
+	host = bits == 32 ? 0 : bits ? UINT32_MAX >> bits : UINT32_MAX;
+	if (low & host)
+		return -1; /* bits behind the prefix: nobody knows what was meant */
+	high = low | host;
+	if (slash < 0 && dash >= 0 && range_end(sv_skip(word, head + 1), low, bits, &high) < 0)
+		return -1;
 	return high < low ? -1 : add_range(l, low, high, value);
 }
 
@@ -384,6 +396,8 @@ static int load(struct zonefile *f, struct err *e)
 	}
 	read_all(f, in);
 	fclose(in);
+	if (f->c.bad)
+		msg_warn("%s: %zu lines are not understood, so what they list is told as not listed", f->path, f->c.bad);
 	return 0;
 }
 

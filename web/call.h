@@ -27,9 +27,10 @@ struct web {
 	int64_t started_us;
 };
 
+#define STREAM_BROKEN (-2)
 /* An answer that comes in pieces. Whoever makes it sets the first three; web/http.c the others. */
 struct stream {
-	/* Some bytes, 0: none yet, -1: that was all. */
+	/* Some bytes, 0: none yet, -1: that was all; STREAM_BROKEN: there should be more, and whoever reads must see that it broke off. */
 	ptrdiff_t (*read)(struct stream *s, char *out, size_t cap);
 	void (*free)(struct stream *s);
 	void *waiting;             /* the connection that sleeps until there is more */

@@ -20,6 +20,8 @@
 struct http {
 	struct web *web;
 	struct MHD_Daemon *daemon;
+	struct reading *readings; /* answers in pieces that are under way */
+	bool ending;
 };
 
 /* What the library keeps for us with each request. */
@@ -155,15 +157,15 @@ static void add_answer_headers(const struct answer *a, struct MHD_Response *r)
 
 /* --- answers in pieces -------------------------------------------------------------------------------------------- */
 
-struct reading { struct stream *stream; struct MHD_Connection *con; };
+struct reading { struct http *h; struct stream *stream; struct MHD_Connection *con; struct reading *next, **at; };
 
 static ssize_t on_more(void *cls, uint64_t at, char *out, size_t cap)
 {
 	struct reading *r = cls;
 	(void)at;
-	ptrdiff_t n = r->stream->read(r->stream, out, cap);
+	ptrdiff_t n = r->h->ending ? STREAM_BROKEN : r->stream->read(r->stream, out, cap);
 	if (n < 0)
-		return MHD_CONTENT_READER_END_OF_STREAM;
+		return n == STREAM_BROKEN ? MHD_CONTENT_READER_END_WITH_ERROR : MHD_CONTENT_READER_END_OF_STREAM;
 	if (n == 0) {
 		r->stream->waiting = r->con;
 		MHD_suspend_connection(r->con);
@@ -176,6 +178,9 @@ static void on_stream_end(void *cls)
 	struct reading *r = cls;
 	r->stream->waiting = NULL;
 	r->stream->free(r->stream);
+	*r->at = r->next;
+	if (r->next)
+		r->next->at = r->at;
 	free(r);
 }
 
@@ -187,10 +192,13 @@ void stream_wake(struct stream *s)
 		MHD_resume_connection(con);
 }
 
-static struct MHD_Response *response_of(struct stream *s, struct MHD_Connection *con)
+static struct MHD_Response *response_of(struct http *h, struct stream *s, struct MHD_Connection *con)
 {
 	struct reading *r = xmalloc(sizeof *r);
-	*r = (struct reading){ s, con };
+	*r = (struct reading){ h, s, con, h->readings, &h->readings };
+	if (r->next)
+		r->next->at = &r->next;
+	h->readings = r;
 	struct MHD_Response *response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 8192, on_more, r, on_stream_end);
 	if (!response)
 		on_stream_end(r);
@@ -201,7 +209,7 @@ static enum MHD_Result queue_answer(struct http *h, struct MHD_Connection *con, 
 {
 	struct MHD_Response *r;
 	if (a->stream) {
-		r = response_of(a->stream, con);
+		r = response_of(h, a->stream, con);
 		a->stream = NULL;
 	} else if (a->bytes) {
 		/* The library's parameter is not const, but a persistent buffer is only read. */
@@ -340,6 +348,10 @@ void http_free(struct http *h)
 {
 	if (!h)
 		return;
+	h->ending = true; /* the library aborts when it is stopped while an answer sleeps */
+	for (struct reading *r = h->readings; r; r = r->next)
+		stream_wake(r->stream);
+	(void)MHD_run(h->daemon);
 	MHD_stop_daemon(h->daemon);
 	free(h);
 }

@@ -30,7 +30,7 @@ struct lookup {
 	int fd;
 	enum shape shape;
 	struct buf in, out;
-	bool ended, closing, first, polling;
+	bool ended, broken, first, polling;
 };
 
 static unsigned abreast;
@@ -99,7 +99,6 @@ static void on_closed(uv_handle_t *h)
 static void on_free(struct stream *s)
 {
 	struct lookup *l = (struct lookup *)s;
-	l->closing = true;
 	uv_poll_stop(&l->poll);
 	uv_close((uv_handle_t *)&l->poll, on_closed);
 }
@@ -120,6 +119,7 @@ static void put_csv(struct lookup *l, struct json_object *o)
 static void put_end(struct lookup *l, struct json_object *counts, const char *error)
 {
 	l->ended = true;
+	l->broken = error && l->shape == SHAPE_CSV; /* it has no place for an error, and must not look whole */
 	if (l->shape != SHAPE_JSON)
 		return;
 	buf_puts(&l->out, "]");
@@ -189,7 +189,7 @@ static ptrdiff_t on_read(struct stream *s, char *out, size_t cap)
 	struct lookup *l = (struct lookup *)s;
 	size_t n = l->out.n < cap ? l->out.n : cap;
 	if (!n)
-		return l->ended ? -1 : 0;
+		return l->broken ? STREAM_BROKEN : l->ended ? -1 : 0;
 	memcpy(out, l->out.p, n);
 	buf_drop(&l->out, n);
 	if (!l->ended && !l->polling && l->out.n < HELD_MOST / 2) {
@@ -208,7 +208,7 @@ static int connect_probe(const struct conf *conf)
 	if (strlen(path.s) >= sizeof a.sun_path)
 		return -1;
 	memcpy(a.sun_path, path.s, strlen(path.s) + 1);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); /* a probe that hangs must not hold up every page */
 	if (fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof a) == 0)
 		return fd;
 	if (fd >= 0)

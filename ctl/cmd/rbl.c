@@ -24,7 +24,7 @@ static void help(FILE *f)
 	      "  --colour WHEN    auto, always or never\n"
 	      "  --format F       table on a terminal, ndjson in a pipe, unless said otherwise; json, csv\n"
 	      "Each list gives one verdict: listed, clean, refused (it does not serve us), unknown (no usable answer) or dead.\n"
-	      "Exit status: 0 clean on every list, 3 listed on at least one, 4 not listed but some lists could not tell, 1 failed, 2 wrong use.\n", f);
+	      "Exit status: 0 clean, 3 listed on at least one list, 4 not listed but some lists could not tell or none is alive, 1 failed, 2 wrong use.\n", f);
 }
 
 struct wanted {
@@ -108,7 +108,7 @@ static int conclude(const struct rbl_out *out)
 	const uint64_t *n = rbl_out_counts(out);
 	if (n[RBL_LISTED])
 		return EXIT_LISTED;
-	return n[RBL_REFUSED] + n[RBL_UNKNOWN] ? EXIT_CANNOT_TELL : COMMAND_DONE;
+	return n[RBL_REFUSED] + n[RBL_UNKNOWN] || rbl_out_silent(out) ? EXIT_CANNOT_TELL : COMMAND_DONE;
 }
 
 static int look_up(struct wanted *w, struct asker *a)

@@ -53,14 +53,14 @@ def zones():
     z["domains.example"] = ("dnset", ":127.0.0.2:spamvertised $\ntest\n.bad.example\n", 'targets = { "domain" } points = 4')
     z["allow.example"] = ("ip4set", TEST4 + "192.0.2.7 :127.0.1.3:trusted\n", 'targets = { "ip4" } kind = "allow" codes = { "127.0.*.3 = high trust" }')
     z["hostile.example"] = ("ip4set", TEST4 + '192.0.2.7 :127.0.0.2:\x1b[31m<script>alert(1)</script> \xff\xe2\x80\xae"\n', ip4)
-    z["leak.example"] = ("ip4set", TEST4 + f"192.0.2.7 :127.0.0.2:asked as {SECRET}.leak.example\n", ip4 + ' key = "lab"')
+    z["leak.example"] = ("ip4set", TEST4 + f"192.0.2.7 :127.0.0.2:asked as {SECRET}.leak.example\n192.0.2.28 :127.0.0.2:{'x' * 240}{SECRET}\n", ip4 + ' key = "lab"')
     z["off.example"] = ("ip4set", TEST4, ip4 + " enabled = false")
     z["nodata.example"] = ("ip4set", TEST4, ip4)
     return z
 
 
 # What the name server of our own does for a name that ends in …
-OWN = ["slow.example", "late.example", "rcode.example", "servfail.example", "garbage.example", "big.example", "blink.example", "other.example"]
+OWN = ["null.example", "wake.example", "slow.example", "late.example", "rcode.example", "servfail.example", "garbage.example", "big.example", "blink.example", "other.example"]
 
 
 class Own(threading.Thread):
@@ -72,7 +72,8 @@ class Own(threading.Thread):
         self.udp.bind(("127.0.0.1", port))
         self.tcp = socket.create_server(("127.0.0.1", port))
         self.blink = set()
-        self.asked, self.names = 0, set()
+        self.asked, self.names, self.questions = 0, set(), set()
+        self.awake = False  # wake.example lists nothing, not even its test entry, until then
 
     @staticmethod
     def question(q):
@@ -105,8 +106,14 @@ class Own(threading.Thread):
         listed = head == "2.0.0.127" or head == "7.2.0.192"
         self.asked += 1
         self.names.add(name)
+        self.questions.add((name, kind))
         if kind not in (1, 16) or not head:
             return self.reply(q, question)
+        listed = listed or (zone == "all.example" and not test)
+        if zone == "null.example" and listed and not test:  # what a filtering resolver says
+            return self.reply(q, question, a="0.0.0.0")
+        if zone == "wake.example" and not self.awake:
+            return self.reply(q, question, 3)
         if not test:
             if zone == "slow.example":
                 time.sleep(30)
@@ -167,6 +174,7 @@ class Lab:
         self.port, self.own_port, self.unbound_port = free_port(), free_port(), free_port()
         self.rbldnsd = self.unbound = None
         self.own = Own(self.own_port)
+        self.extra = ""  # more of dnsbl.conf
 
     # rbldnsd refuses to be root
     def start_rbldnsd(self):
@@ -239,6 +247,7 @@ remote-control:
                 port = self.port if name in self.zones else self.own_port
                 server = f' server = "127.0.0.1@{port}"' if how == "direct" and name != "gone.example" else ""
                 f.write(f'zone "{name}" {{ {lines} per-second = {20 if pace else 0}{server} }}\n')
+            f.write(self.extra)
             f.write('dead "*.graveyard.example" { since = "2024-06-05" reason = "closed" }\n')
         return path
 

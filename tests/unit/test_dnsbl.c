@@ -46,6 +46,8 @@ static void test_names(void **state)
 		assert_int_equal(dnsname_parse(sv_cstr(bad[i]), &n), -1);
 }
 
+static uint8_t more; /* records in the additional section */
+
 /* The answer to name and type with these records behind the question. */
 static int answer(const char *name, uint16_t type, unsigned rcode, unsigned answers, unsigned authorities, const void *rest, size_t n, struct dnsmsg *ret)
 {
@@ -57,11 +59,21 @@ static int answer(const char *name, uint16_t type, unsigned rcode, unsigned answ
 	p[3] = (uint8_t)(0x80 | rcode);
 	p[7] = (uint8_t)answers;
 	p[9] = (uint8_t)authorities;
-	p[11] = 0;
+	p[11] = more;
 	memcpy(p + at, rest, n);
 	return dnsmsg_parse(p, at + n, &q, type, ret);
 }
 #define ANSWER(name, type, rcode, an, ns, rest, m) answer(name, type, rcode, an, ns, rest, sizeof rest - 1, m)
+
+/* Nothing but these records in the additional section. */
+static int additional(const char *name, const void *rest, size_t n, struct dnsmsg *ret)
+{
+	more = 1;
+	int got = answer(name, DNS_A, 0, 0, 0, rest, n, ret);
+	more = 0;
+	return got;
+}
+#define ADDITIONAL(name, rest, m) additional(name, rest, sizeof rest - 1, m)
 
 static void test_messages(void **state)
 {
@@ -84,6 +96,20 @@ static void test_messages(void **state)
 	assert_int_equal(m.rcode, DNS_NXDOMAIN);
 	assert_int_equal(ANSWER("a.example", DNS_A, 3, 0, 0, "", &m), 0);
 	assert_int_equal(m.ttl_s, 0);
+	/* neither an answer nor a "no": a referral, an alias whose end is not told (also one that comes behind it), an extended rcode */
+	assert_int_equal(ANSWER("a.example", DNS_A, 0, 0, 1, "\xc0\x0e\0\2\0\1\0\0\0\x3c\0\2\xc0\x0e", &m), 0);
+	assert_int_equal(m.rcode, DNS_SERVFAIL);
+	assert_int_equal(ANSWER("a.example", DNS_A, 0, 1, 0, "\xc0\x0c\0\5\0\1\0\0\0\x3c\0\4\1b\xc0\x0c", &m), 0);
+	assert_int_equal(m.rcode, DNS_SERVFAIL);
+	assert_int_equal(ANSWER("a.example", DNS_A, 0, 2, 0, "\1b\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\x7f\0\0\2" "\xc0\x0c\0\5\0\1\0\0\0\x3c\0\4\1b\xc0\x0c", &m), 0);
+	assert_int_equal(m.rcode, DNS_SERVFAIL);
+	assert_int_equal(ADDITIONAL("a.example", "\0\0\x29\4\xd0\1\0\0\0\0\0", &m), 0);
+	assert_int_equal(m.rcode, 16);
+	assert_int_equal(ADDITIONAL("a.example", "\0\0\x29\4\xd0\0\0\0\0\0\0", &m), 0);
+	assert_int_equal(m.rcode, DNS_NOERROR);
+	/* a SOA says that there is nothing, also at the end of an alias */
+	assert_int_equal(ANSWER("a.example", DNS_A, 0, 1, 1, "\xc0\x0c\0\5\0\1\0\0\0\x3c\0\4\1b\xc0\x0c" "\xc0\x0e\0\6\0\1\0\0\x0e\x10\0\x16\0\0\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\x78", &m), 0);
+	assert_int_equal(m.rcode, DNS_NOERROR);
 	assert_int_equal(ANSWER("a.example", DNS_TXT, 0, 1, 0, "\xc0\x0c\0\x10\0\1\0\0\0\x3c\0\7\2no\3yes", &m), 0);
 	assert_int_equal(m.n_text, 5);
 	assert_memory_equal(m.text, "noyes", 5);
@@ -210,6 +236,14 @@ static void test_cache(void **state)
 	assert_null(cache_get(c, k, 1060 * US_PER_S));
 	cache_put(c, k, 2000 * US_PER_S, 0, &code, 1, SV("")); /* not to be kept */
 	assert_null(cache_get(c, k, 2000 * US_PER_S));
+	static const uint32_t nothing = 0, many[5] = { 0x7f000002, 0x7f000003, 0x7f000004, 0x7f000005, 0x7fffffff };
+	cache_put(c, k, 2000 * US_PER_S, 60, &nothing, 1, SV("")); /* 0.0.0.0 is an answer */
+	assert_int_equal(cache_get(c, k, 2000 * US_PER_S)->n_code, 1);
+	cache_put(c, k, 2000 * US_PER_S, 60, NULL, 0, SV(""));
+	assert_int_equal(cache_get(c, k, 2000 * US_PER_S)->n_code, 0);
+	assert_int_equal(dnsname_parse(SV("many.example"), &n), 0);
+	cache_put(c, cache_key(c, &n), 2000 * US_PER_S, 60, many, 5, SV("")); /* a part of it would say something else */
+	assert_null(cache_get(c, cache_key(c, &n), 2000 * US_PER_S));
 	for (int i = 0; i < 1000; i++) { /* bounded: the newest is there, most others are not */
 		char text[32];
 		(void)snprintf(text, sizeof text, "n%d.example", i);
@@ -229,6 +263,7 @@ static void test_state(void **state)
 	struct state *s = state_load(path);
 	state_zone(s, "a.example")->kind[1] = (struct state_health){ HEALTH_WILDCARD, 3, 10, 20, 30 };
 	state_zone(s, "a.example")->day = 5;
+	state_zone(s, "a.example")->way = 0x1234567890abcdef;
 	state_zone(s, "a.example")->asked = 7;
 	assert_int_equal(state_seen(s, 17, 100), 100);
 	assert_int_equal(state_seen(s, 17, 200), 100);
@@ -238,6 +273,7 @@ static void test_state(void **state)
 	assert_int_equal(state_zone(s, "a.example")->kind[1].health, HEALTH_WILDCARD);
 	assert_int_equal(state_zone(s, "a.example")->kind[1].next_us, 30);
 	assert_int_equal(state_zone(s, "a.example")->asked, 7);
+	assert_int_equal(state_zone(s, "a.example")->way, 0x1234567890abcdef);
 	assert_int_equal(state_seen(s, 17, 300), 100);
 	assert_int_equal(state_seen(s, 17, 300 + (STATE_SEEN_DAYS + 1) * US_PER_DAY), 300 + (STATE_SEEN_DAYS + 1) * US_PER_DAY);
 	state_gone(s, 17);

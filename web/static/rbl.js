@@ -14,7 +14,8 @@
 		["noted", "Noted", "allow lists and lists for information"],
 		["clean", "Clean", ""]
 	];
-	var made = {}, count = {}, done = 0, all = 0;
+	var made = {}, count = {}, done = 0, all = 0, complete = false;
+	var asked = {}, told = {}; // targets; and those of which at least one list could say something
 
 	function el(name, cls, text) {
 		var e = document.createElement(name);
@@ -87,13 +88,14 @@
 		bar.max = all || Math.max(done + 1, 60);
 		bar.value = ended ? bar.max : done;
 		bar.hidden = ended;
-		var sure = (count.refused || 0) + (count.unknown || 0);
+		var unsure = (count.refused || 0) + (count.unknown || 0), silent = Object.keys(asked).some(function (t) { return !told[t]; });
 		say.textContent = !ended ? "asking the lists… " + words()
 			: count.listed ? "On " + count.listed + (count.listed === 1 ? " list" : several ? " entries" : " lists") + ". " + words()
 			: !done ? "None of the lists has an opinion of such a target."
-			: sure ? "On no list that gave an answer; " + sure + " could not tell. " + words()
+			: silent ? (several ? "Of some targets nothing is known: no list gave an answer. " : "Nothing is known: no list gave an answer. ") + words()
+			: unsure ? "On no list that gave an answer; " + unsure + " could not tell. " + words()
 			: "Clean: on none of the lists. " + words();
-		say.className = ended && count.listed ? "verdict bad" : ended && done && !sure ? "verdict good" : ended ? "verdict" : "quiet";
+		say.className = ended && count.listed ? "verdict bad" : ended && done && !unsure && !silent ? "verdict good" : ended ? "verdict" : "quiet";
 	}
 	function take(o) {
 		if (o.error)
@@ -102,11 +104,16 @@
 			var kind = o.verdict === "listed" && o.kind !== "block" && o.kind !== "policy" ? "noted" : o.verdict;
 			count[kind] = (count[kind] || 0) + 1;
 			done++;
+			asked[o.target] = true;
+			if (kind === "clean" || kind === "noted" || kind === "listed")
+				told[o.target] = true;
 			var g = group(kind);
 			g.number.textContent = count[kind];
 			g.body.append(row(o, kind));
 		} else if (o.all !== undefined) {
 			all = o.all;
+		} else if (o.end) {
+			complete = true;
 		}
 	}
 	async function run() {
@@ -126,6 +133,8 @@
 			if (piece.done)
 				break;
 		}
+		if (!complete)
+			throw new Error("The answers broke off: these are not all. Ask once more.");
 		show(true);
 	}
 	run().catch(function (e) {
