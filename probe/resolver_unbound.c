@@ -360,13 +360,13 @@ static int option(struct recursor *r, const char *name, const char *value, struc
 	return bad ? err_set(e, "libunbound: %s %s: %s", name, value, ub_strerror(bad)) : 0;
 }
 
-/* Lists are asked once per name: minimised names would only be more questions, and many lists' servers answer them wrongly. A failure is kept for
- * a short time, so that a list that is back is noticed. */
+/* Lists are asked once per name: minimised names would only be more questions, and many lists' servers answer them wrongly. A failure and a
+ * "no" are kept for a short time, so that a list that is back is noticed and a "no" of while it was out of order does not outlive that: the engine keeps answers itself. */
 static int options(struct recursor *r, struct err *e)
 {
 	static const char *const set[][2] = { { "qname-minimisation:", "no" }, { "do-not-query-localhost:", "no" }, { "module-config:", "validator iterator" },
 		{ "msg-cache-size:", "16m" }, { "rrset-cache-size:", "16m" }, { "infra-host-ttl:", "60" }, { "outgoing-range:", "1024" }, { "num-queries-per-thread:", "1024" },
-		{ "infra-keep-probing:", "yes" }, { "use-syslog:", "no" }, { "cache-max-negative-ttl:", "3600" } };
+		{ "infra-keep-probing:", "yes" }, { "use-syslog:", "no" }, { "cache-max-negative-ttl:", "60" } };
 	for (size_t i = 0; i < sizeof set / sizeof *set; i++)
 		if (option(r, set[i][0], set[i][1], e) < 0)
 			return -1;

@@ -288,6 +288,9 @@ void lookup_answer(struct call *c)
 	buf_puts(&request, "]}\n");
 	if (bad) {
 		call_error(c, bad, "%s", e.text);
+	} else if (strcmp(c->method, "HEAD") == 0) { /* nobody is asked for an answer that nobody reads */
+		c->answer.status = 200;
+		c->answer.type = "application/json; charset=utf-8";
 	} else if (!c->session && !within_hour(c)) {
 		c->answer.retry_after_s = 3600 - c->now_us / US_PER_S % 3600;
 		call_error(c, 429, "That was as often as one may ask in an hour. Come back later.");

@@ -238,8 +238,8 @@ await test("filters, sorting and pages of cases", async () => {
 	const ids = async (q) => (await (await api.get(BASE + "/cases.json?" + q)).json()).cases.map((c) => c.id);
 	same(await ids("state=active&severity=critical"), [7], "critical");
 	same(await ids("state=closed"), [1], "closed");
-	same(await ids("state=all&sort=id&dir=up"), [1, 2, 3, 4, 5, 6, 7, 902, 903], "by number");
-	same(await ids("state=all&sort=messages"), [2, 3, 4, 7, 1, 6, 5, 902, 903], "by messages");
+	same(await ids("state=all&sort=id&dir=up"), [1, 2, 3, 4, 5, 6, 7, 902], "by number");
+	same(await ids("state=all&sort=messages"), [2, 3, 4, 7, 1, 6, 5, 902], "by messages");
 	same(await ids("state=all&sort=id&dir=up&limit=3&page=2"), [4, 5, 6], "second page");
 	same(await ids("state=all&text=HALDEN"), [1], "by text");
 	same(await ids("state=all&customer=C1002&sort=id"), [3, 1], "by customer");
