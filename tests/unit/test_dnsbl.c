@@ -182,6 +182,12 @@ static void test_verdicts(void **state)
 		meaning_is(z, 0x7fffff00 | last, 0, DNSBL_REFUSED, 0, 0, NULL);
 	meaning_is(z, 0x7f000001, 0, DNSBL_UNKNOWN, 0, 0, NULL);
 	meaning_is(z, 0x7f003535, 0, DNSBL_UNKNOWN, 0, 0, NULL);
+	/* of several bits of one answer a refusal voids the rest, whatever stands first */
+	struct dnsbl_zones *of_bits;
+	const struct dnsbl_zone *b = zone_of("zone \"b.example\" { targets = { \"ip4\" } codes = { \"bit:2 5 = black\", \"bit:1 refusal = no\", \"bit:4 policy = grey\" } }", &of_bits);
+	meaning_is(b, 0x7f000003, 0, DNSBL_REFUSED, 0, 0, NULL);
+	meaning_is(b, 0x7f000006, 0, DNSBL_LISTED, DNSBL_BLOCK, 5, "black");
+	dnsbl_zones_free(of_bits);
 	static const struct { enum outcome o; uint8_t verdict; } outcomes[] = { { OUTCOME_NONE, DNSBL_CLEAN }, { OUTCOME_ANSWER, DNSBL_CLEAN }, { OUTCOME_REFUSED, DNSBL_REFUSED },
 		{ OUTCOME_FAILED, DNSBL_UNKNOWN }, { OUTCOME_TIMEOUT, DNSBL_UNKNOWN }, { OUTCOME_MALFORMED, DNSBL_UNKNOWN } };
 	for (size_t i = 0; i < sizeof outcomes / sizeof *outcomes; i++) {
