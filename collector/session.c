@@ -84,7 +84,7 @@ static struct sv key_of(const struct session *e)
 static struct sv get(const struct session *e, int part)
 {
 	struct part p = e->part[part];
-	return p.at == ABSENT ? sv_make(NULL, 0) : sv_make(e->text.p + p.at, p.n);
+	return p.at == ABSENT ? sv_make(NULL, 0) : sv_make(buf_sv(&e->text).p + p.at, p.n); /* all texts may be empty */
 }
 
 /* Of names that the server gives; no stranger chooses them. */

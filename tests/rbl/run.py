@@ -372,6 +372,20 @@ def until(what, condition, seconds=30):
     raise AssertionError("not within %d s: %s" % (seconds, what))
 
 
+def zone_states():
+    """How the running probe says that each list is, for its first kind of target."""
+    with socket.socket(socket.AF_UNIX) as c:
+        c.settimeout(20)
+        c.connect(work + "/live/probe.sock")
+        c.sendall(b'{"do":"zones"}\n')
+        rows = []
+        for line in c.makefile():
+            rows.append(json.loads(line))
+            if "end" in rows[-1]:
+                break
+    return {r["zone"]: r["health"][0]["state"] for r in rows if "zone" in r}
+
+
 def get(path, **headers):
     r = urllib.request.Request(f"http://127.0.0.1:{web_port}{path}", headers=headers)
     try:
@@ -457,6 +471,8 @@ def _():
         same(got["203.0.113.77", f"plain{i:02}.example"]["verdict"], "unknown", "while it is dead")
     for i in range(20):  # each goes out by a socket at random: all of them meet the closed port
         verdicts(f"203.0.113.{100 + i}", "--zone", f"plain{i + 1:02}.example", conf=LIVE)
+    rbl("203.0.113.128/28", "--zone", "plain02.example", "--no-texts", conf=LIVE)
+    same(zone_states()["plain02.example"], "unreachable", "a list that failed sixteen times")
     lab.start_rbldnsd()
 
     def back():
@@ -481,6 +497,7 @@ def _():
             s.connect(work + "/live/probe.sock")
             s.sendall(b'{"do":"look-up","targets":["198.18.0.0/20"]}\n')
     with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(20)
         s.connect(work + "/live/probe.sock")
         try:
             s.sendall(b"x" * 400000)
