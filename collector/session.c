@@ -84,7 +84,7 @@ static struct sv key_of(const struct session *e)
 static struct sv get(const struct session *e, int part)
 {
 	struct part p = e->part[part];
-	return p.at == ABSENT ? sv_make(NULL, 0) : sv_make(buf_sv(&e->text).p + p.at, p.n); /* all texts may be empty */
+	return p.at == ABSENT ? sv_make(NULL, 0) : sv_make(e->text.p + p.at, p.n);
 }
 
 /* Of names that the server gives; no stranger chooses them. */
@@ -425,7 +425,7 @@ int session_table_load(struct sessions *s, struct wire *w)
 		struct sv key = wire_get_sv(w);
 		uint64_t hash = hash_of(key);
 		int64_t begun_us = wire_get_i(w);
-		if (w->bad || key.n > KEY_MAX + 1 || slot_of(s, hash, key)->session)
+		if (w->bad || !key.n || key.n > KEY_MAX + 1 || slot_of(s, hash, key)->session)
 			return -1;
 		struct session *e = begin(s, hash, key, begun_us);
 		e->client_port = wire_get_i(w);
