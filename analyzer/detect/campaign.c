@@ -3,6 +3,7 @@
  * company with a principal whose case stands: its messages mark the cluster (BotMagnifier, USENIX Security 2011; "deviation and similarity" of
  * COMPA, NDSS 2013). Weak by itself, so it never opens a case alone. docs/detectors.md B.2, D10. */
 #include "analyzer/acase.h"
+#include "analyzer/cluster.h"
 #include "analyzer/detector.h"
 #include "analyzer/phrase.h"
 
@@ -41,10 +42,9 @@ struct cluster {
 	uint32_t seeder, pad; /* whose case marked it */
 };
 
-#define MEMBERSHIPS 4
 struct state {
 	struct walk walk;
-	struct { uint32_t name; uint16_t messages, day; } in[MEMBERSHIPS];
+	struct cluster_member in[CLUSTER_MEMBERSHIPS];
 	int64_t size;           /* of the message that counted */
 	uint32_t shown_customers;
 	bool shown_seeded, shown_subject;
@@ -105,37 +105,13 @@ static struct cluster *cluster_of(struct memory *m, uint64_t hash, uint32_t now_
 	return c;
 }
 
-static unsigned join(struct state *s, uint32_t name, int64_t at_us)
-{
-	uint16_t day = (uint16_t)(at_us / US_PER_DAY);
-	size_t at = 0;
-	for (size_t i = 0; i < MEMBERSHIPS; i++) {
-		if (s->in[i].name == name && s->in[i].day + 1 >= day) {
-			s->in[i].day = day;
-			return s->in[i].messages < UINT16_MAX ? ++s->in[i].messages : UINT16_MAX;
-		}
-		if (s->in[i].day < s->in[at].day || (s->in[i].day == s->in[at].day && s->in[i].messages < s->in[at].messages))
-			at = i;
-	}
-	s->in[at].name = name;
-	s->in[at].messages = 1;
-	s->in[at].day = day;
-	return 1;
-}
-
-static uint64_t customer_hash(struct judge *j, const struct principal *p)
-{
-	const char *customer = judge_customer(j, p);
-	return customer[0] ? hash_sv(&j->key, sv_cstr(customer)) : p->key;
-}
-
 static void weigh(struct judge *j, struct principal *p, struct state *s, const struct options *o, const struct message_view *m, uint64_t hash, bool by_subject)
 {
 	uint32_t now_min = (uint32_t)(m->at_us / (60 * US_PER_S));
 	struct cluster *c = cluster_of(judge_shared(j, &detector_campaign), hash, now_min);
 	if (!c)
 		return;
-	linear_add(&c->customers, customer_hash(j, p));
+	linear_add(&c->customers, cluster_customer(j, p));
 	linear_add(&c->ever, p->key);
 	c->recipients += m->n_rcpt;
 	bool marked = c->seeded_min && now_min - c->seeded_min < 24 * 60, by_us = c->seeder == (uint32_t)p->key;
@@ -144,7 +120,7 @@ static void weigh(struct judge *j, struct principal *p, struct state *s, const s
 		c->seeder = (uint32_t)p->key;
 		by_us = true;
 	}
-	unsigned own = join(s, c->name, m->at_us), customers = linear_estimate(c->customers);
+	unsigned own = cluster_join(s->in, c->name, m->at_us), customers = linear_estimate(c->customers);
 	if (own < o->own_messages || (linear_estimate(c->ever) > o->common_principals && now_min - c->first_min > 7 * 24 * 60))
 		return;
 	bool seeded = marked && !by_us;

@@ -3,6 +3,7 @@
  * whose case stands: its messages mark the cluster (BotMagnifier, USENIX Security 2011). A cluster that many have sent for
  * more than a week is common and says nothing. Weak by itself. docs/detectors.md B.2, D10. */
 #include "analyzer/acase.h"
+#include "analyzer/cluster.h"
 #include "analyzer/detector.h"
 #include "analyzer/phrase.h"
 
@@ -37,10 +38,9 @@ struct cluster {
 	uint32_t first_min, window_min, last_min, recipients, seeded_min, seeder, used, pad;
 };
 
-#define MEMBERSHIPS 4
 struct state {
 	struct walk walk;
-	struct { uint32_t cluster; uint16_t messages, day; } in[MEMBERSHIPS];
+	struct cluster_member in[CLUSTER_MEMBERSHIPS];
 	uint32_t shown_customers;
 	bool shown_seeded;
 	uint8_t pad[3];
@@ -74,31 +74,12 @@ static struct cluster *cluster_of(struct memory *m, const uint16_t *hash, unsign
 	return best;
 }
 
-static unsigned join(struct state *s, uint32_t cluster, int64_t at_us)
-{
-	uint16_t day = (uint16_t)(at_us / US_PER_DAY);
-	size_t at = 0;
-	for (size_t i = 0; i < MEMBERSHIPS; i++) {
-		if (s->in[i].messages && s->in[i].cluster == cluster && s->in[i].day + 1 >= day) {
-			s->in[i].day = day;
-			return s->in[i].messages < UINT16_MAX ? ++s->in[i].messages : UINT16_MAX;
-		}
-		if (s->in[i].day < s->in[at].day || (s->in[i].day == s->in[at].day && s->in[i].messages < s->in[at].messages))
-			at = i;
-	}
-	s->in[at].cluster = cluster;
-	s->in[at].messages = 1;
-	s->in[at].day = day;
-	return 1;
-}
-
 static void weigh(struct judge *j, struct principal *p, struct state *s, const struct options *o, const struct smtp_message *m, int64_t at_us)
 {
 	uint32_t now_min = (uint32_t)(at_us / (60 * US_PER_S));
 	struct memory *shared = judge_shared(j, &detector_same_body);
 	struct cluster *c = cluster_of(shared, m->hash, (unsigned)o->alike, now_min);
-	const char *customer = judge_customer(j, p);
-	linear_add(&c->customers, customer[0] ? hash_sv(&j->key, sv_cstr(customer)) : p->key);
+	linear_add(&c->customers, cluster_customer(j, p));
 	linear_add(&c->ever, p->key);
 	c->recipients += (uint32_t)m->n_rcpt;
 	bool marked = c->seeded_min && now_min - c->seeded_min < 24 * 60, by_us = c->seeder == (uint32_t)p->key;
@@ -107,7 +88,7 @@ static void weigh(struct judge *j, struct principal *p, struct state *s, const s
 		c->seeder = (uint32_t)p->key;
 		by_us = true;
 	}
-	unsigned own = join(s, (uint32_t)(c - (struct cluster *)(void *)shared->p), at_us), customers = linear_estimate(c->customers);
+	unsigned own = cluster_join(s->in, (uint32_t)(c - (struct cluster *)(void *)shared->p), at_us), customers = linear_estimate(c->customers);
 	if (own < o->own_messages || (linear_estimate(c->ever) > o->common_principals && now_min - c->first_min > 7 * 24 * 60))
 		return;
 	bool seeded = marked && !by_us;
