@@ -2,12 +2,12 @@
 
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "lib/jsonw.h"
 #include "lib/times.h"
+#include "probe/dial.h"
 #include "probe/result.h"
 
 #define TIMEOUT_S 5
@@ -36,9 +36,9 @@ static int64_t now_us(void)
 	return (int64_t)t.tv_sec * US_PER_S + t.tv_nsec / 1000;
 }
 
-struct dnsbl_zones *asker_load_zones(const struct conf *conf, const char *zones_path)
+struct dnsbl_zones *asker_load_zones(const struct conf *conf, const char *zones_path, conf_mistake_cb *mistake)
 {
-	return dnsbl_zones_load(zones_path ? zones_path : conf ? conf->rbl.zones : "", conf ? conf->rbl.keys : "", NULL, NULL);
+	return dnsbl_zones_load(zones_path ? zones_path : conf ? conf->rbl.zones : "", conf ? conf->rbl.keys : "", mistake, NULL);
 }
 
 struct state *asker_load_state(const struct conf *conf)
@@ -49,21 +49,6 @@ struct state *asker_load_state(const struct conf *conf)
 	struct state *s = state_load(buf_cstr(&path));
 	buf_fini(&path);
 	return s;
-}
-
-static int connect_probe(const struct conf *conf)
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	struct conf_path path = conf_probe_socket(conf);
-	if (strlen(path.s) >= sizeof a.sun_path)
-		return -1;
-	memcpy(a.sun_path, path.s, strlen(path.s) + 1);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof a) == 0)
-		return fd;
-	if (fd >= 0)
-		close(fd);
-	return -1;
 }
 
 static int open_engine(struct asker *a, struct err *e)
@@ -85,8 +70,8 @@ struct asker *asker_new(const struct asker_options *o, struct err *e)
 	struct asker *a = xcalloc(1, sizeof *a);
 	e->text[0] = 0;
 	a->o = *o;
-	a->fd = o->conf && !o->alone && !o->zones_path && !o->n_forward ? connect_probe(o->conf) : -1;
-	a->zones = asker_load_zones(o->conf, o->zones_path);
+	a->fd = o->conf && !o->alone && !o->zones_path && !o->n_forward ? probe_dial(o->conf, true) : -1;
+	a->zones = asker_load_zones(o->conf, o->zones_path, o->mistake);
 	if (a->zones && (a->fd >= 0 || open_engine(a, e) == 0))
 		return a;
 	asker_free(a);

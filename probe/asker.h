@@ -12,6 +12,7 @@ struct asker_options {
 	const char *const *forward; size_t n_forward; /* instead of the config's; none */
 	bool alone;                          /* never through a running probe */
 	bool no_texts;
+	conf_mistake_cb *mistake;            /* of the table of lists; NULL: they are logged */
 	int64_t timeout_s;                   /* 0: the config's, or 5 s */
 };
 
@@ -28,7 +29,7 @@ int asker_look_up(struct asker *a, const struct target *t, size_t n, const struc
                   engine_result_cb *result, void (*progress)(void *ctx, uint64_t done, uint64_t all), void *ctx, struct err *e);
 
 /* The parts of an engine that come from a config; zones and state belong to the caller afterwards. conf may be NULL. -1: mistakes were said. */
-struct dnsbl_zones *asker_load_zones(const struct conf *conf, const char *zones_path);
+struct dnsbl_zones *asker_load_zones(const struct conf *conf, const char *zones_path, conf_mistake_cb *mistake);
 struct state *asker_load_state(const struct conf *conf);
 
 #endif

@@ -128,7 +128,7 @@ static void on_reload(void *ctx)
 	struct program *p = ctx;
 	struct err e;
 	struct conf *conf = conf_load(p->conf_path, NULL, 0, NULL, NULL);
-	struct dnsbl_zones *zones = conf ? asker_load_zones(conf, NULL) : NULL;
+	struct dnsbl_zones *zones = conf ? asker_load_zones(conf, NULL, NULL) : NULL;
 	struct engine *engine = zones ? open_engine(p, conf, zones, &e) : NULL;
 	if (!engine) {
 		msg_error("reload: %s; going on with the old one", zones ? e.text : "the config or the table of lists has mistakes");
@@ -205,7 +205,7 @@ static void start(struct program *p)
 	struct err e;
 	p->conf = conf_load_or_die(p->conf_path, NULL, 0);
 	conf_log(p->conf);
-	p->zones = asker_load_zones(p->conf, NULL);
+	p->zones = asker_load_zones(p->conf, NULL, NULL);
 	if (!p->zones)
 		fatal("the table of block lists has mistakes");
 	p->state = asker_load_state(p->conf);

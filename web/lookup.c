@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -12,6 +11,7 @@
 #include "lib/hash.h"
 #include "lib/jsonw.h"
 #include "lib/times.h"
+#include "probe/dial.h"
 #include "probe/target.h"
 #include "web/rows.h"
 
@@ -201,21 +201,6 @@ static ptrdiff_t on_read(struct stream *s, char *out, size_t cap)
 
 /* --- asking ------------------------------------------------------------------------------------------------------- */
 
-static int connect_probe(const struct conf *conf)
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	struct conf_path path = conf_probe_socket(conf);
-	if (strlen(path.s) >= sizeof a.sun_path)
-		return -1;
-	memcpy(a.sun_path, path.s, strlen(path.s) + 1);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); /* a probe that hangs must not hold up every page */
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof a) == 0)
-		return fd;
-	if (fd >= 0)
-		close(fd);
-	return -1;
-}
-
 static int send_all(int fd, const struct buf *b)
 {
 	for (size_t sent = 0; sent < b->n;) {
@@ -294,7 +279,7 @@ void lookup_answer(struct call *c)
 	} else if (!c->session && !within_hour(c)) {
 		c->answer.retry_after_s = 3600 - c->now_us / US_PER_S % 3600;
 		call_error(c, 429, "That was as often as one may ask in an hour. Come back later.");
-	} else if (abreast >= ABREAST || (fd = connect_probe(c->web->conf)) < 0) {
+	} else if (abreast >= ABREAST || (fd = probe_dial(c->web->conf, false)) < 0) {
 		call_error(c, 503, abreast >= ABREAST ? "Too many look-ups are under way. Try again in a moment." : "The program that asks block lists (abusewatch-probe) does not run.");
 	} else if (send_all(fd, &request) < 0) {
 		close(fd);
@@ -344,7 +329,7 @@ static int read_lists(int fd, struct json_object *out, struct err *e)
 int lookup_lists(struct call *c, struct json_object *out, struct err *e)
 {
 	struct buf request = { 0 };
-	int fd = connect_probe(c->web->conf);
+	int fd = probe_dial(c->web->conf, false);
 	json_put(out, "lists", json_object_new_array());
 	json_put(out, "dead", json_object_new_array());
 	if (fd < 0)

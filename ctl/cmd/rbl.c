@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "ctl/rbl_out.h"
+#include "lib/plain.h"
 #include "probe/asker.h"
 
 enum { EXIT_LISTED = 3, EXIT_CANNOT_TELL = 4 };
@@ -128,6 +129,20 @@ static int look_up(struct wanted *w, struct asker *a)
 	return status;
 }
 
+static void say_mistake(void *ctx, const char *file, int line, const char *text)
+{
+	(void)ctx;
+	struct buf b = { 0 }, plain = { 0 };
+	buf_puts(&b, file);
+	if (line)
+		buf_printf(&b, ":%d", line);
+	buf_printf(&b, ": %s", text);
+	plain_show(&plain, buf_sv(&b), ""); /* what stands in a file that is no table may be anything */
+	(void)command_fail("%s", buf_cstr(&plain));
+	buf_fini(&b);
+	buf_fini(&plain);
+}
+
 static int with_conf(struct wanted *w)
 {
 	struct err e;
@@ -135,6 +150,7 @@ static int with_conf(struct wanted *w)
 	if (w->conf_given || access(w->conf_path, F_OK) == 0)
 		conf = conf_load_or_die(w->conf_path, NULL, 0);
 	w->o.conf = conf;
+	w->o.mistake = say_mistake;
 	w->o.forward = w->forward;
 	w->o.n_forward = w->n_forward;
 	w->o.alone = w->o.alone || w->list;

@@ -212,7 +212,7 @@ def _():
     with open(path, "w") as f:
         f.write('zone "a.example" { targets = { "ip4" } codes = { "127.0.0.300 = x" } }\nzone "b.example" { }\nzone "c.example" { targets = { "ip5" } }\nzome "d" { }\n')
     got, _, err = rbl("--alone", "--table", path, "192.0.2.1")
-    want(got == 1 and all(f"bad.conf:{n}" in err for n in (1, 2, 3, 4)), err)
+    want(got == 1 and all(f"abusewatch: {path}:{n}: " in err for n in (1, 2, 3, 4)), err)
     conf = work + "/bad-table.conf"
     with open(conf, "w") as f:
         f.write(f'store = "{work}/x.db"\nrbl {{ zones = "{path}" client-zones = {{ "nosuch.example" }} }}\n')
