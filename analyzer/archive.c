@@ -19,7 +19,7 @@
 #define ARCHIVE_BULK 65536  /* so many, long before the commit, are packed by a second thread meanwhile */
 #define ARCHIVE_SEAL 8192   /* so many rows are turned into segments */
 
-struct body { size_t offset; uint32_t n; int32_t day; int64_t last_us; };
+struct body { size_t offset; uint32_t n; int32_t day; int64_t last_us; uint64_t identity; };
 struct name_list { char **v; size_t n, cap; };
 
 /* A segment file that is written but not in the catalog yet. */
@@ -207,7 +207,7 @@ int archive_add(struct archive *a, const struct txn *t, struct err *e)
 		lean.n_lines = 0;
 		txn_encode(&lean, &a->bytes);
 	}
-	a->body[a->n++] = (struct body){ at, (uint32_t)(a->bytes.n - at), (int32_t)(t->last_us / US_PER_DAY), t->last_us };
+	a->body[a->n++] = (struct body){ at, (uint32_t)(a->bytes.n - at), (int32_t)(t->last_us / US_PER_DAY), t->last_us, segment_identity(t) };
 	if (a->n >= ARCHIVE_BULK)
 		batch_start(a);
 	return 0;
@@ -229,7 +229,7 @@ static int catalog(struct archive *a, const char *name, int64_t day, const struc
 }
 
 /* One file, not in the catalog yet. In the batch's thread or in the caller's, never in both. */
-static int write_file(struct archive *a, const struct sv *bodies, size_t n, int64_t day, struct err *e)
+static int write_file(struct archive *a, const struct segment_body *bodies, size_t n, int64_t day, struct err *e)
 {
 	struct buf path = { 0 };
 	if (a->n_written == a->cap_written) {
@@ -247,9 +247,9 @@ static int write_file(struct archive *a, const struct sv *bodies, size_t n, int6
 }
 
 /* Writes bodies (in order of report) as files of one day each. */
-static int write_by_day(struct archive *a, const struct sv *bodies, const int32_t *days, size_t n, struct err *e)
+static int write_by_day(struct archive *a, const struct segment_body *bodies, const int32_t *days, size_t n, struct err *e)
 {
-	struct sv *one = xmalloc((n ? n : 1) * sizeof *one);
+	struct segment_body *one = xmalloc((n ? n : 1) * sizeof *one);
 	bool *done = xcalloc(n ? n : 1, sizeof *done);
 	int bad = 0;
 	for (size_t first = 0; first < n && !bad; first++) {
@@ -277,10 +277,10 @@ static void forget_written(struct archive *a, size_t from)
 static int write_bodies(struct archive *a, const struct buf *bytes, const struct body *body, size_t n, struct err *e)
 {
 	size_t before = a->n_written;
-	struct sv *bodies = xmalloc((n ? n : 1) * sizeof *bodies);
+	struct segment_body *bodies = xmalloc((n ? n : 1) * sizeof *bodies);
 	int32_t *days = xmalloc((n ? n : 1) * sizeof *days);
 	for (size_t i = 0; i < n; i++) {
-		bodies[i] = sv_make(bytes->p + body[i].offset, body[i].n);
+		bodies[i] = (struct segment_body){ sv_make(bytes->p + body[i].offset, body[i].n), body[i].identity };
 		days[i] = body[i].day;
 	}
 	int bad = write_by_day(a, bodies, days, n, e);
@@ -338,6 +338,16 @@ static void batch_start(struct archive *a)
 		(void)batch_main(b);
 }
 
+static int identity_of(struct sv encoded, uint64_t *ret, struct err *e)
+{
+	struct arena arena = { 0 };
+	struct txn t;
+	int bad = txn_decode(encoded, &arena, &t, e);
+	*ret = bad ? 0 : segment_identity(&t);
+	arena_fini(&arena);
+	return bad;
+}
+
 struct hot_rows { struct buf bytes; struct body *body; size_t n; };
 
 static int load_hot(struct archive *a, struct hot_rows *h, struct err *e)
@@ -350,11 +360,14 @@ static int load_hot(struct archive *a, struct hot_rows *h, struct err *e)
 			cap = cap ? cap * 2 : 1024;
 			h->body = xrealloc(h->body, cap * sizeof *h->body);
 		}
-		size_t n = (size_t)sqlite3_column_bytes(st, 1);
-		h->body[h->n++] = (struct body){ h->bytes.n, (uint32_t)n, sqlite3_column_int(st, 0), 0 };
-		buf_add(&h->bytes, sqlite3_column_blob(st, 1), n);
+		struct sv encoded = sv_make(sqlite3_column_blob(st, 1), (size_t)sqlite3_column_bytes(st, 1));
+		struct body b = { h->bytes.n, (uint32_t)encoded.n, sqlite3_column_int(st, 0), 0, 0 };
+		if (identity_of(encoded, &b.identity, e) < 0)
+			break;
+		h->body[h->n++] = b;
+		buf_addsv(&h->bytes, encoded);
 	}
-	if (st && rc != SQLITE_DONE)
+	if (st && rc != SQLITE_DONE && rc != SQLITE_ROW)
 		(void)err_set(e, "message archive: %s", sqlite3_errmsg(a->files.db));
 	sqlite3_finalize(st);
 	return rc == SQLITE_DONE ? 0 : -1;
@@ -560,11 +573,12 @@ static int join(struct archive *a, const struct run *r, struct err *e)
 	for (size_t i = 0; i < r->files.n && !bad; i++)
 		bad = read_segment(a, r->files.v[i], &bytes, &ends, e);
 	size_t n = ends.n / sizeof(size_t);
-	struct sv *bodies = xmalloc((n ? n : 1) * sizeof *bodies);
-	for (size_t i = 0, at = 0; i < n; i++) {
+	struct segment_body *bodies = xmalloc((n ? n : 1) * sizeof *bodies);
+	for (size_t i = 0, at = 0; i < n && !bad; i++) {
 		size_t end;
 		memcpy(&end, ends.p + i * sizeof end, sizeof end);
-		bodies[i] = sv_make(bytes.p + at, end - at);
+		bodies[i].bytes = sv_make(bytes.p + at, end - at);
+		bad = identity_of(bodies[i].bytes, &bodies[i].identity, e);
 		at = end;
 	}
 	(void)snprintf(name, sizeof name, "%" PRId64 "-%08" PRId64 ".seg", r->day, a->next_id++);

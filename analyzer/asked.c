@@ -82,7 +82,7 @@ static bool may_ask(struct judge *j)
 
 const struct asked *asked_place(struct judge *j, const struct principal *p, const struct place *at)
 {
-	if (!at->has_ip || at->own_network || at->home || ipaddr_is_loopback(&at->ip) || enrich_is_egress(j->enrich, &at->ip))
+	if (!at->has_ip || at->own_network || at->home || ipaddr_is_loopback(&at->ip) || at->egress)
 		return NULL;
 	int64_t now_us = j->site->now_us;
 	struct asked *a = find(j, &at->ip);

@@ -11,7 +11,7 @@ struct principal *attribute_txn(struct judge *j, const struct txn *t)
 	if (t->origin == TXN_BOUNCE || t->origin == TXN_FORWARD)
 		return NULL;
 	if (t->account.n)
-		return judge_principal(j, PRINCIPAL_ACCOUNT, t->account, t->at_us);
+		return judge_principal_hashed(j, PRINCIPAL_ACCOUNT, t->account, judge_hash(j, t->account_hash, t->account), t->at_us);
 	if (t->uid >= 0) {
 		char id[24];
 		(void)snprintf(id, sizeof id, "%" PRId64, t->uid);
@@ -30,12 +30,12 @@ void attribute_received(struct judge *j, const struct txn *t)
 {
 	if (!t->sender.n)
 		return;
-	uint64_t sender = hash_folded(&j->key, t->sender);
+	uint64_t sender = judge_hash(j, t->sender_hash, t->sender);
 	for (size_t i = 0; i < t->n_rcpt; i++) {
 		const struct txn_rcpt *r = &t->rcpt[i];
 		if (r->status != TXN_SENT || !r->changed)
 			continue;
-		uint64_t account = judge_key(j, PRINCIPAL_ACCOUNT, sv_take(r->recipient, 320));
+		uint64_t account = judge_key_of(PRINCIPAL_ACCOUNT, judge_hash(j, r->hash, r->recipient));
 		if (contacts_known(&j->contacts, hash_mix(account, IS_AN_ACCOUNT)))
 			contacts_add(&j->contacts, hash_mix(account, sender));
 	}

@@ -125,7 +125,7 @@ void backup_configure(struct judge *j)
 
 struct backup_domain *backup_find(const struct judge *j, struct sv domain)
 {
-	return j->backup->n_domains && domain.n ? by_hash_find(j->backup, enrich_domain(j->enrich, &j->key, domain)->hash) : NULL;
+	return j->backup->n_domains && domain.n ? by_hash_find(j->backup, enrich_domain(j->enrich, &j->key, domain).hash) : NULL;
 }
 
 /* --- the primary -------------------------------------------------------------------------------------------------- */

@@ -18,7 +18,7 @@ void contacts_fini(struct contacts *c)
 
 static size_t block_of(const struct memory *m, uint64_t pair)
 {
-	return (size_t)((pair >> 36) % (m->n / BLOCK_BYTES)) * BLOCK_BYTES;
+	return (uint32_t)(pair >> 36) % (uint32_t)(m->n / BLOCK_BYTES) * (size_t)BLOCK_BYTES;
 }
 
 /* Four bits of 512, from 36 bits of the hash. */
@@ -30,6 +30,13 @@ static bool block_has(const unsigned char *block, uint64_t pair)
 			return false;
 	}
 	return true;
+}
+
+void contacts_soon(const struct contacts *c, uint64_t pair)
+{
+	size_t at = block_of(&c->young, pair);
+	__builtin_prefetch(c->young.p + at);
+	__builtin_prefetch(c->old.p + at);
 }
 
 bool contacts_known(const struct contacts *c, uint64_t pair)

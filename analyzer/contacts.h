@@ -15,6 +15,8 @@ struct contacts {
 /* bytes: of each generation. */
 void contacts_init(struct contacts *c, size_t bytes);
 void contacts_fini(struct contacts *c);
+/* It will be asked soon: memory may begin to fetch the place. */
+void contacts_soon(const struct contacts *c, uint64_t pair);
 bool contacts_known(const struct contacts *c, uint64_t pair);
 void contacts_add(struct contacts *c, uint64_t pair);
 /* The old generation is forgotten, the young one becomes old. */

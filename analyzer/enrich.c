@@ -10,18 +10,25 @@
 #include "lib/buf.h"
 
 #define GEO_FILES_MAX 8
-#define GEO_CACHE 4096
-#define ORG_CACHE 8192
-#define ORG_DOMAIN_MAX 96
+#define PLACE_CACHE 8192
+#define DOMAIN_CACHE 16384
+#define DOMAIN_CACHED_BYTES 100
 
 /* Text key → number, open addressing, built once. */
 struct text_map {
-	struct { char *key; uint32_t value; } *slot;
+	struct { char *key; uint32_t n, value; } *slot;
 	size_t n, cap;
 };
 
-struct geo_cached { struct ipaddr ip; struct geo geo; bool set; };
-struct org_cached { uint8_t domain_n; char domain[ORG_DOMAIN_MAX], text[ORG_DOMAIN_MAX]; struct enrich_domain found; };
+struct place_cached { struct ipaddr ip; struct enrich_place found; bool set; };
+/* The organisational domain is the end of the domain. What is looked at first lies in one line of the processor's cache. */
+struct domain_cached {
+	uint64_t hash, org_hash;
+	uint32_t customer;
+	uint8_t n, org_n;
+	bool local;
+	char text[DOMAIN_CACHED_BYTES];
+};
 
 struct enrich {
 	const struct conf *conf;
@@ -33,8 +40,9 @@ struct enrich {
 	MMDB_s mmdb[GEO_FILES_MAX];
 	size_t n_mmdb;
 	const psl_ctx_t *psl;
-	struct geo_cached geo_cache[GEO_CACHE];
-	struct org_cached org_cache[ORG_CACHE + 1]; /* the last one: of a domain too long to be kept */
+	struct place_cached place_cache[PLACE_CACHE];
+	struct domain_cached domain_cache[DOMAIN_CACHE];
+	char low[256]; /* of the domain at hand, where it is not kept */
 };
 
 /* --- maps --------------------------------------------------------------------------------------------------------- */
@@ -42,7 +50,7 @@ struct enrich {
 static size_t map_slot(const struct enrich *e, const struct text_map *m, struct sv key)
 {
 	size_t i = (size_t)hash_folded(&e->key, key) & (m->cap - 1);
-	while (m->slot[i].key && !(strlen(m->slot[i].key) == key.n && strncasecmp(m->slot[i].key, key.p, key.n) == 0))
+	while (m->slot[i].key && !(m->slot[i].n == key.n && strncasecmp(m->slot[i].key, key.p, key.n) == 0))
 		i = (i + 1) & (m->cap - 1);
 	return i;
 }
@@ -64,6 +72,7 @@ static void map_put(struct enrich *e, struct text_map *m, struct sv key, uint32_
 	size_t at = map_slot(e, m, key);
 	if (!m->slot[at].key) {
 		m->slot[at].key = xsvdup(key);
+		m->slot[at].n = (uint32_t)key.n;
 		m->n++;
 	}
 	m->slot[at].value = value;
@@ -278,10 +287,14 @@ static uint32_t customer_index(const struct enrich *e, enum principal_kind kind,
 	return ENRICH_NOBODY;
 }
 
+static const char *name_of(const struct enrich *e, uint32_t customer)
+{
+	return customer == ENRICH_NOBODY ? "" : e->conf->customer[customer].customer;
+}
+
 const char *enrich_customer(const struct enrich *e, enum principal_kind kind, struct sv id)
 {
-	uint32_t i = customer_index(e, kind, id);
-	return i == ENRICH_NOBODY ? "" : e->conf->customer[i].customer;
+	return name_of(e, customer_index(e, kind, id));
 }
 
 bool enrich_contact(const struct enrich *e, const char *customer, const char **ret_contact, const char **ret_language)
@@ -337,15 +350,22 @@ static struct geo geo_lookup(struct enrich *e, const struct ipaddr *ip)
 	return g;
 }
 
-struct geo enrich_geo(struct enrich *e, const struct ipaddr *ip)
+static struct enrich_place place_lookup(struct enrich *e, const struct ipaddr *ip)
+{
+	const struct prefix *host = prefix_table_find(&e->hosts, ip);
+	return (struct enrich_place){ .geo = geo_lookup(e, ip), .own_network = enrich_is_own_network(e, ip), .egress = enrich_is_egress(e, ip),
+		                      .customer = name_of(e, host ? host->value : ENRICH_NOBODY) };
+}
+
+const struct enrich_place *enrich_place(struct enrich *e, const struct ipaddr *ip)
 {
 	uint64_t a, b;
 	memcpy(&a, ip->b, 8);
 	memcpy(&b, ip->b + 8, 8);
-	struct geo_cached *c = &e->geo_cache[hash_mix(a, b) % GEO_CACHE];
+	struct place_cached *c = &e->place_cache[hash_mix(a, b) % PLACE_CACHE];
 	if (!c->set || memcmp(&c->ip, ip, sizeof *ip) != 0)
-		*c = (struct geo_cached){ *ip, geo_lookup(e, ip), true };
-	return c->geo;
+		*c = (struct place_cached){ *ip, place_lookup(e, ip), true };
+	return &c->found;
 }
 
 bool enrich_is_own_network(const struct enrich *e, const struct ipaddr *ip)
@@ -368,44 +388,66 @@ bool enrich_is_local_domain(const struct enrich *e, struct sv domain)
 	return map_get(e, &e->local, domain) != ENRICH_NOBODY;
 }
 
-static void org_lookup(const struct enrich *e, const struct hash_key *k, struct sv domain, struct org_cached *c)
+static uint8_t fold(struct sv domain, char *low, size_t most)
 {
-	char low[256];
-	size_t n = domain.n < sizeof low - 1 ? domain.n : sizeof low - 1;
+	uint8_t n = (uint8_t)(domain.n < most ? domain.n : most);
 	for (size_t i = 0; i < n; i++)
 		low[i] = (char)tolower((unsigned char)domain.p[i]);
-	low[n] = 0;
-	const char *org = e->psl ? psl_registrable_domain(e->psl, low) : NULL;
-	size_t m = strlen(org ? org : low);
-	m = m < ORG_DOMAIN_MAX ? m : ORG_DOMAIN_MAX;
-	memcpy(c->text, org ? org : low, m);
-	c->found.org = sv_make(c->text, m);
-	c->found.hash = hash_folded(k, domain);
-	c->found.org_hash = hash_sv(k, c->found.org);
+	return n;
+}
+
+static struct enrich_domain domain_lookup(struct enrich *e, const struct hash_key *k, struct sv domain, uint32_t *ret_customer)
+{
+	struct sv low = sv_make(e->low, fold(domain, e->low, sizeof e->low - 1));
+	e->low[low.n] = 0;
+	const char *org = e->psl ? psl_registrable_domain(e->psl, e->low) : NULL; /* its own end */
+	struct enrich_domain d = { .org = org ? sv_cstr(org) : low, .hash = hash_folded(k, domain) };
+	d.org = sv_take(d.org, DOMAIN_CACHED_BYTES);
+	d.org_hash = hash_sv(k, d.org);
+	d.local = map_get(e, &e->local, domain) != ENRICH_NOBODY;
+	*ret_customer = customer_of_domain(e, domain);
+	d.customer = name_of(e, *ret_customer);
+	return d;
 }
 
 /* Only says where to look: whoever makes domains meet there makes us look them up again. */
 static size_t cache_place(struct sv domain)
 {
-	uint64_t h = domain.n;
-	for (size_t i = 0; i < domain.n; i += 8) {
-		uint64_t w = 0;
-		memcpy(&w, domain.p + i, domain.n - i < 8 ? domain.n - i : 8);
+	uint64_t h = domain.n, w = 0;
+	size_t i = 0;
+	for (; i + 8 <= domain.n; i += 8) {
+		memcpy(&w, domain.p + i, 8);
 		h = (h ^ w) * 0x9e3779b97f4a7c15ull;
 		h ^= h >> 29;
 	}
-	return (size_t)(h >> 32) % ORG_CACHE;
+	for (w = 0; i < domain.n; i++)
+		w = w << 8 | (uint8_t)domain.p[i];
+	h = (h ^ w) * 0x9e3779b97f4a7c15ull;
+	return (size_t)(h >> 32) % DOMAIN_CACHE;
 }
 
-const struct enrich_domain *enrich_domain(struct enrich *e, const struct hash_key *k, struct sv domain)
+void enrich_domain_soon(const struct enrich *e, struct sv domain)
 {
-	bool keep = domain.n && domain.n <= ORG_DOMAIN_MAX;
-	struct org_cached *c = &e->org_cache[keep ? cache_place(domain) : ORG_CACHE];
-	if (keep && c->domain_n == domain.n && memcmp(c->domain, domain.p, domain.n) == 0)
-		return &c->found;
-	org_lookup(e, k, domain, c);
-	c->domain_n = keep ? (uint8_t)domain.n : 0;
-	if (keep)
-		memcpy(c->domain, domain.p, domain.n);
-	return &c->found;
+	const char *c = (const char *)&e->domain_cache[cache_place(domain)];
+	__builtin_prefetch(c);
+	__builtin_prefetch(c + 64);
+}
+
+static void keep(struct domain_cached *c, const struct enrich_domain *d, struct sv domain, uint32_t customer)
+{
+	*c = (struct domain_cached){ d->hash, d->org_hash, customer, (uint8_t)domain.n, (uint8_t)d->org.n, d->local, { 0 } };
+	memcpy(c->text, domain.p, domain.n);
+}
+
+struct enrich_domain enrich_domain(struct enrich *e, const struct hash_key *k, struct sv domain)
+{
+	struct domain_cached *c = &e->domain_cache[cache_place(domain)];
+	if (domain.n && c->n == domain.n && memcmp(c->text, domain.p, domain.n) == 0)
+		return (struct enrich_domain){ sv_make(c->text + c->n - c->org_n, c->org_n), c->hash, c->org_hash, name_of(e, c->customer), c->local };
+	uint32_t customer;
+	struct enrich_domain d = domain_lookup(e, k, domain, &customer);
+	/* One in other letters is looked up each time: what is kept is its own text in lower case. */
+	if (domain.n && domain.n <= DOMAIN_CACHED_BYTES && memcmp(e->low, domain.p, domain.n) == 0)
+		keep(c, &d, domain, customer);
+	return d;
 }

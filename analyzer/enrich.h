@@ -28,7 +28,14 @@ const char *enrich_customer(const struct enrich *e, enum principal_kind kind, st
 /* Contact and language of a customer by name; false when unknown. Borrowed. */
 bool enrich_contact(const struct enrich *e, const char *customer, const char **ret_contact, const char **ret_language);
 
-struct geo enrich_geo(struct enrich *e, const struct ipaddr *ip);
+/* What is known of an address. */
+struct enrich_place {
+	struct geo geo;
+	bool own_network, egress;
+	const char *customer; /* whose host it is, borrowed from the inventory; "" nobody's */
+};
+/* Borrowed until the next call, which may evict it. */
+const struct enrich_place *enrich_place(struct enrich *e, const struct ipaddr *ip);
 bool enrich_is_own_network(const struct enrich *e, const struct ipaddr *ip);
 /* A mail server of a customer, as the config declares it. */
 bool enrich_is_mail_server(const struct enrich *e, const struct ipaddr *ip);
@@ -37,10 +44,14 @@ bool enrich_is_egress(const struct enrich *e, const struct ipaddr *ip);
 bool enrich_is_local_domain(const struct enrich *e, struct sv domain);
 /* What is known of a domain that somebody writes to. */
 struct enrich_domain {
-	struct sv org;          /* organisational domain (public suffix + one label) in lower case; the domain itself when it has none */
+	struct sv org;           /* organisational domain (public suffix + one label) in lower case; the domain itself when it has none. Borrowed until the next call */
 	uint64_t hash, org_hash; /* keyed: of the domain in lower case, of org */
+	const char *customer;    /* whose it is, "" nobody's */
+	bool local;              /* a local, relay or backup domain of ours */
 };
-/* k is always the same. Borrowed until the next call, which may evict it. */
-const struct enrich_domain *enrich_domain(struct enrich *e, const struct hash_key *k, struct sv domain);
+/* k is always the same. */
+struct enrich_domain enrich_domain(struct enrich *e, const struct hash_key *k, struct sv domain);
+/* It will be asked for soon: memory may begin to fetch what is known of it. */
+void enrich_domain_soon(const struct enrich *e, struct sv domain);
 
 #endif

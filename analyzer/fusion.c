@@ -28,7 +28,9 @@ void fusion_groups(const int32_t *scores, int32_t volume_cap, int32_t *groups)
 	int32_t second[GROUPS] = { 0 };
 	for (size_t g = 0; g < GROUPS; g++)
 		groups[g] = 0;
-	for (size_t d = 0; d < detector_count(); d++) {
+	for (size_t d = 0; detector_registry[d]; d++) {
+		if (scores[d] <= 0)
+			continue;
 		enum evidence_group g = detector_registry[d]->group;
 		if (scores[d] > groups[g]) {
 			second[g] = groups[g];
@@ -70,21 +72,28 @@ static int32_t sum(const int32_t *groups)
 	return s;
 }
 
-static void each(const struct judge *j, const struct principal *p, int64_t now_us, int32_t *scores, int32_t total, const int32_t *groups)
+/* groups: what they say, for guards; NULL: not known yet. Whether anything speaks against p. */
+static bool each(const struct judge *j, const struct principal *p, int64_t now_us, int32_t *scores, int32_t total, const int32_t *groups)
 {
-	for (size_t d = 0; d < detector_count(); d++) {
-		const struct detector *x = detector_registry[d];
-		const bool *enabled = judge_options(j, d);
-		scores[d] = 0;
-		if ((x->kinds >> p->kind & 1) && *enabled)
-			scores[d] = x->score(j, p, judge_slab(j, p, d), judge_options(j, d), now_us, groups ? total - groups[x->group] : 0);
+	bool any = false;
+	memset(scores, 0, detector_count() * sizeof *scores);
+	for (size_t i = 0; i < j->n_judging[p->kind]; i++) {
+		const struct judge_detector *x = &j->judging[p->kind][i];
+		if (!x->enabled)
+			continue;
+		void *state = (void *)(uintptr_t)(p->state + x->slab);
+		scores[x->number] = x->detector->score(j, p, state, x->options, now_us, groups ? total - groups[x->detector->group] : 0);
+		any |= scores[x->number] > 0;
 	}
+	return any;
 }
 
 int32_t fusion_score(const struct judge *j, const struct principal *p, int64_t now_us, int32_t *scores)
 {
-	int32_t groups[GROUPS], cap = fusion_volume_cap(j, p, now_us);
-	each(j, p, now_us, scores, 0, NULL);
+	int32_t groups[GROUPS];
+	if (!each(j, p, now_us, scores, 0, NULL))
+		return 0;
+	int32_t cap = fusion_volume_cap(j, p, now_us);
 	fusion_groups(scores, cap, groups);
 	int32_t total = sum(groups);
 	if (total == 0)

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "analyzer/ahead.h"
 #include "analyzer/asked.h"
 #include "analyzer/listing.h"
 #include "lib/jsonw.h"
@@ -21,22 +22,18 @@ static int on_hello(struct ingest *in, struct ingest_source *src, struct sv payl
 	return 0;
 }
 
-static int on_txn(struct ingest *in, struct store_input *input, struct sv payload, struct err *e)
+static int on_txn(struct ingest *in, struct store_input *input, struct txn *t, struct err *e)
 {
-	struct txn t;
-	arena_reset(&in->arena);
-	if (txn_decode(payload, &in->arena, &t, e) < 0)
-		return -1;
-	if (t.seq && t.seq <= input->applied_seq)
+	if (t->seq && t->seq <= input->applied_seq)
 		return 0; /* applied before the collector was restarted */
 	if (in->before)
-		in->before(in, t.at_us);
-	judge_txn(in->judge, &t);
-	if (t.seq)
-		input->applied_seq = t.seq;
-	if (t.at_us > input->last_event_us)
-		input->last_event_us = t.at_us;
-	return in->judge_only ? 0 : archive_add(in->store->archive, &t, e);
+		in->before(in, t->at_us);
+	judge_txn(in->judge, t);
+	if (t->seq)
+		input->applied_seq = t->seq;
+	if (t->at_us > input->last_event_us)
+		input->last_event_us = t->at_us;
+	return in->judge_only ? 0 : archive_add(in->store->archive, t, e);
 }
 
 static int on_record(struct ingest *in, struct store_input *input, struct sv payload, struct err *e)
@@ -156,7 +153,8 @@ static int on_zone(struct ingest *in, struct sv payload, struct err *e)
 	return 0;
 }
 
-int ingest_frame(struct ingest *in, struct ingest_source *src, enum obs_type type, struct sv payload, struct buf *reply, struct err *e)
+/* txn: what is in the payload, of a frame that holds a message. */
+static int take_frame(struct ingest *in, struct ingest_source *src, enum obs_type type, struct sv payload, struct txn *txn, struct buf *reply, struct err *e)
 {
 	struct obs_shape shape;
 	if (type == OBS_HELLO)
@@ -165,9 +163,9 @@ int ingest_frame(struct ingest *in, struct ingest_source *src, enum obs_type typ
 		return err_set(e, "a collector must say its source first");
 	in->pending += payload.n + OBS_HEADER_BYTES;
 	src->input->dirty = true;
-	src->input->heard_us = in->wall_us ? in->wall_us() : 0;
+	src->input->heard_us = in->heard_us;
 	switch (type) {
-	case OBS_TXN: return on_txn(in, src->input, payload, e);
+	case OBS_TXN: return on_txn(in, src->input, txn, e);
 	case OBS_RECORD: return on_record(in, src->input, payload, e);
 	case OBS_SESSION: return on_session(in, src->input, payload, e);
 	case OBS_CAPTURE: return on_capture(src->input, payload, e);
@@ -186,20 +184,46 @@ int ingest_frame(struct ingest *in, struct ingest_source *src, enum obs_type typ
 	}
 }
 
+struct waiting { enum obs_type type; struct sv payload; struct txn txn; };
+
+/* The frames at the front of bytes, as many as may wait. The one that is broken (-1 and e if it is the first) comes last, the next time. */
+static int look_ahead(struct ingest *in, struct sv bytes, struct waiting *w, size_t *ret_used, struct err *e)
+{
+	int n = 0;
+	*ret_used = 0;
+	arena_reset(&in->ahead);
+	while (n < AHEAD_MESSAGES) {
+		size_t used;
+		int got = obs_next(sv_skip(bytes, *ret_used), &w[n].type, &w[n].payload, &used, e);
+		if (got > 0 && w[n].type == OBS_TXN)
+			got = txn_decode(w[n].payload, &in->ahead, &w[n].txn, e) < 0 ? -1 : 1;
+		if (got <= 0)
+			return n ? n : got;
+		if (w[n].type == OBS_TXN)
+			ahead_message(in->judge, &w[n].txn);
+		*ret_used += used;
+		n++;
+	}
+	return n;
+}
+
 int ingest_bytes(struct ingest *in, struct ingest_source *src, struct sv bytes, size_t *ret_used, struct buf *reply, struct err *e)
 {
+	struct waiting w[AHEAD_MESSAGES];
+	size_t used;
+	int n;
 	*ret_used = 0;
-	for (;;) {
-		enum obs_type type;
-		struct sv payload;
-		size_t used;
-		int got = obs_next(sv_skip(bytes, *ret_used), &type, &payload, &used, e);
-		if (got <= 0)
-			return got;
-		if (ingest_frame(in, src, type, payload, reply, e) < 0)
-			return -1;
+	in->heard_us = in->wall_us ? in->wall_us() : 0;
+	while ((n = look_ahead(in, sv_skip(bytes, *ret_used), w, &used, e)) > 0) {
+		for (int i = 0; i < n; i++)
+			if (w[i].type == OBS_TXN)
+				ahead_principal(in->judge, &w[i].txn);
+		for (int i = 0; i < n; i++)
+			if (take_frame(in, src, w[i].type, w[i].payload, &w[i].txn, reply, e) < 0)
+				return -1;
 		*ret_used += used;
 	}
+	return n;
 }
 
 int ingest_commit(struct ingest *in, struct err *e)
@@ -215,4 +239,5 @@ int ingest_commit(struct ingest *in, struct err *e)
 void ingest_fini(struct ingest *in)
 {
 	arena_fini(&in->arena);
+	arena_fini(&in->ahead);
 }

@@ -7,9 +7,10 @@
 struct ingest {
 	struct store *store;
 	struct judge *judge;
-	struct arena arena;      /* of the frame at hand */
+	struct arena arena, ahead; /* of the frame at hand; of messages that wait for their turn */
 	uint64_t pending;        /* bytes of frames applied since the last commit */
 	int64_t (*wall_us)(void); /* only for "last heard" on the health page */
+	int64_t heard_us;        /* when the frames at hand came */
 	bool retention;          /* drop old days by event time (import) */
 	bool judge_only;         /* the messages themselves are not kept */
 	void (*before)(struct ingest *in, int64_t at_us); /* called before an event of that time is judged (import); may be NULL */
@@ -18,9 +19,8 @@ struct ingest {
 
 struct ingest_source { struct store_input *input; bool bye; };
 
-/* One frame. reply gets what must be sent back. 0, or -1 and e: the peer sent nonsense and is to be disconnected. */
-int ingest_frame(struct ingest *in, struct ingest_source *src, enum obs_type type, struct sv payload, struct buf *reply, struct err *e);
-/* All whole frames in bytes; *ret_used of them were used up. */
+/* All whole frames in bytes; *ret_used of them were used up. reply gets what must be sent back. 0, or -1 and e: the peer sent nonsense and
+ * is to be disconnected. */
 int ingest_bytes(struct ingest *in, struct ingest_source *src, struct sv bytes, size_t *ret_used, struct buf *reply, struct err *e);
 /* An answer about a block list, as a frame gives it. */
 void ingest_listing(struct ingest *in, const struct obs_listing *l);

@@ -66,8 +66,10 @@ void judge_free(struct judge *j)
 	for (size_t d = 0; d < detector_count(); d++)
 		free(j->options[d]);
 	free(j->options);
-	for (size_t k = 0; k < PRINCIPAL_KINDS; k++)
+	for (size_t k = 0; k < PRINCIPAL_KINDS; k++) {
 		free(j->slab[k]);
+		free(j->judging[k]);
+	}
 	free(j->table);
 	free(j->cases);
 	contacts_fini(&j->contacts);
@@ -290,11 +292,11 @@ static void judge_view(struct judge *j, struct principal *p, const struct messag
 	struct walk_trace trace;
 	score_before(j, p, m->at_us, before);
 	begin_trace(&trace);
-	for (size_t d = 0; d < detector_count(); d++) {
-		const struct detector *x = detector_registry[d];
-		trace.detector = (uint8_t)d;
-		if (x->message && (x->kinds >> p->kind & 1))
-			x->message(j, p, judge_slab(j, p, d), judge_options(j, d), m);
+	for (size_t i = 0; i < j->n_judging[p->kind]; i++) {
+		const struct judge_detector *x = &j->judging[p->kind][i];
+		trace.detector = (uint8_t)x->number;
+		if (x->detector->message)
+			x->detector->message(j, p, p->state + x->slab, x->options, m);
 	}
 	count_odd(p, m);
 	judge_after(j, p, m, NULL, before, m->line, m->at_us);

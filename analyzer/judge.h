@@ -19,6 +19,7 @@
 struct acase;
 struct asked;
 struct backup;
+struct detector;
 struct judge;
 struct listing;
 struct listing_view;
@@ -35,7 +36,7 @@ struct principal {
 	bool dirty, fresh;         /* fresh: not in the store yet */
 	uint32_t bytes;            /* of memory, as of the last commit */
 	int32_t utc_offset_s;
-	char *id;                  /* owned */
+	char *id;                  /* lies behind the state */
 	int64_t first_us, last_us;
 	uint64_t messages, recipients, bounced;
 	int32_t score;             /* S of the last event, 1/4096 nat */
@@ -47,7 +48,7 @@ struct principal {
 	struct suspicion *suspicion; /* what would be shown, gathered while anything points at it; owned, may be NULL */
 	struct hours hours;        /* what it does today */
 	struct principal *next_dirty;
-	_Alignas(8) unsigned char state[]; /* every detector's slab, one after the other */
+	_Alignas(8) unsigned char state[]; /* every detector's slab, one after the other; then the id */
 };
 
 /* What one recipient of a report means for the detectors. */
@@ -68,7 +69,7 @@ struct rcpt_view {
 
 /* Where something comes from. */
 struct place {
-	bool has_ip, own_network;
+	bool has_ip, own_network, egress; /* egress: one of our own outgoing addresses */
 	struct ipaddr ip;
 	uint64_t source;      /* hash of the address (IPv6: of the /64) */
 	uint64_t net;         /* of the /24 (IPv6: /48) */
@@ -157,6 +158,9 @@ struct judge_store {
 struct dialogues_of;
 struct dialogues { struct dialogues_of **v; size_t n, cap; uint32_t *slot; size_t n_slots; }; /* analyzer/dialogues.h */
 
+/* A detector that judges principals of some kind, where its slab lies in them, and its number in the registry. */
+struct judge_detector { const struct detector *detector; void *options; size_t slab; uint32_t number; bool enabled; };
+
 struct judge {
 	const struct conf *conf;
 	struct enrich *enrich;
@@ -167,6 +171,8 @@ struct judge {
 	void **options;                 /* one options struct per detector, in registry order */
 	size_t *slab[PRINCIPAL_KINDS];  /* offset of each detector's state in a principal of that kind; of those that judge the kind */
 	size_t slab_bytes[PRINCIPAL_KINDS];
+	struct judge_detector *judging[PRINCIPAL_KINDS]; /* in registry order */
+	size_t n_judging[PRINCIPAL_KINDS];
 	struct principal **table;       /* open addressing by key */
 	size_t n_principals, cap;
 	uint64_t principals_bytes, evicted; /* in memory as of the last commit; let go since the start */
@@ -208,6 +214,8 @@ void judge_session(struct judge *j, const struct smtp_session *s);
 
 /* Finds or loads or makes. Never NULL. */
 struct principal *judge_principal(struct judge *j, enum principal_kind kind, struct sv id, int64_t at_us);
+/* The same of an id whose hash (hash_folded() of at most 320 bytes) is known. */
+struct principal *judge_principal_hashed(struct judge *j, enum principal_kind kind, struct sv id, uint64_t hash, int64_t at_us);
 /* The key of a principal; of its id at most 320 bytes count. */
 uint64_t judge_key(const struct judge *j, enum principal_kind kind, struct sv id);
 void judge_touch(struct judge *j, struct principal *p);
@@ -222,7 +230,6 @@ struct acase *judge_case(struct judge *j, int64_t id); /* in memory or from the 
 /* The customer's name of p, "" when it is nobody's. Borrowed from the inventory. */
 const char *judge_customer(const struct judge *j, const struct principal *p);
 /* The memory that a detector shares among all principals. Write with memory_touch(). */
-struct detector;
 struct memory *judge_shared(struct judge *j, const struct detector *d);
 /* Every memory that the store keeps, one after the other from *i = 0; NULL at the end. */
 struct memory *judge_memory(struct judge *j, size_t *i);

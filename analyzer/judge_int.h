@@ -16,7 +16,17 @@ void *judge_options_new(const struct conf *conf, const struct opt_table *t);
 void judge_message(struct judge *j, struct principal *p, const struct txn *t);
 
 /* principals.c */
+static inline uint64_t judge_key_of(enum principal_kind kind, uint64_t hash)
+{
+	return hash_mix(hash, (uint64_t)kind + 1);
+}
 void principal_free(struct principal *p);
+
+/* The hash of an address that a report names; see analyzer/ahead.h. */
+static inline uint64_t judge_hash(const struct judge *j, uint64_t taken, struct sv address)
+{
+	return taken ? taken : hash_folded(&j->key, address);
+}
 
 /* view.c: fills in the reply classes of t; prepares what detectors see, which lives in the judge's scratch arena. */
 void view_replies(struct judge *j, struct txn *t);

@@ -94,13 +94,27 @@ static void load_limits(struct judge *j)
 	free(f);
 }
 
+/* Events go through these, not through all that is registered. */
+static void seat(struct judge *j)
+{
+	for (size_t k = 0; k < PRINCIPAL_KINDS; k++) {
+		j->n_judging[k] = 0;
+		for (size_t d = 0; d < detector_count(); d++)
+			if (detector_registry[d]->kinds >> k & 1)
+				j->judging[k][j->n_judging[k]++] =
+					(struct judge_detector){ detector_registry[d], j->options[d], j->slab[k][d], (uint32_t)d, *(const bool *)j->options[d] };
+	}
+}
+
 void judge_load_options(struct judge *j)
 {
 	size_t n = detector_count();
 	load_limits(j);
 	j->options = xcalloc(n, sizeof *j->options);
-	for (size_t k = 0; k < PRINCIPAL_KINDS; k++)
+	for (size_t k = 0; k < PRINCIPAL_KINDS; k++) {
 		j->slab[k] = xcalloc(n, sizeof *j->slab[k]);
+		j->judging[k] = xcalloc(n, sizeof *j->judging[k]);
+	}
 	for (size_t d = 0; d < n; d++) {
 		j->options[d] = judge_options_new(j->conf, detector_registry[d]->options);
 		for (size_t k = 0; k < PRINCIPAL_KINDS; k++) {
@@ -108,6 +122,7 @@ void judge_load_options(struct judge *j)
 			j->slab_bytes[k] += detector_registry[d]->kinds >> k & 1 ? detector_registry[d]->state_bytes : 0;
 		}
 	}
+	seat(j);
 }
 
 void judge_reconfigure(struct judge *j, const struct conf *conf, struct enrich *enrich)
@@ -120,6 +135,7 @@ void judge_reconfigure(struct judge *j, const struct conf *conf, struct enrich *
 		free(j->options[d]);
 		j->options[d] = judge_options_new(conf, detector_registry[d]->options);
 	}
+	seat(j);
 	policy_configure(j);
 	backup_configure(j);
 	listing_configure(j);

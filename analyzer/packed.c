@@ -54,13 +54,25 @@ static bool table_of(struct table *t, const int64_t *v, size_t n)
 	return true;
 }
 
-static void put_bits(char *p, uint32_t width, size_t i, uint64_t bits)
+/* Writes numbers of width bits one after the other: whole words, as a store into part of a word that was just written makes the
+ * processor wait. */
+struct bits { char *p; uint64_t word; uint32_t width, used; };
+
+static inline void put_bits(struct bits *b, uint64_t v)
 {
-	uint64_t w;
-	p += width == 64 ? i * 8 : i * width >> 3;
-	memcpy(&w, p, 8);
-	w |= width == 64 ? bits : bits << (i * width & 7);
-	memcpy(p, &w, 8);
+	b->word |= v << b->used;
+	b->used += b->width;
+	if (b->used < 64)
+		return;
+	memcpy(b->p, &b->word, 8);
+	b->p += 8;
+	b->used -= 64;
+	b->word = b->used ? v >> (b->width - b->used) : 0;
+}
+
+static void end_bits(const struct bits *b)
+{
+	memcpy(b->p, &b->word, (b->used + 7) / 8);
 }
 
 static char *room(struct buf *out, size_t bytes)
@@ -76,8 +88,10 @@ static struct packed put_table(struct buf *out, const struct table *t, const int
 	struct packed k = { bits_for(t->n - 1), t->n, 0, 1 };
 	char *p = room(out, packed_bytes(&k, n));
 	memcpy(p, t->value, t->n * sizeof *t->value);
+	struct bits b = { p + t->n * sizeof *t->value, 0, k.width, 0 };
 	for (size_t i = 0; i < n && k.width; i++)
-		put_bits(p + t->n * sizeof *t->value, k.width, i, t->slot[slot_of(t, v[i])] - 1u);
+		put_bits(&b, t->slot[slot_of(t, v[i])] - 1u);
+	end_bits(&b);
 	return k;
 }
 
@@ -95,10 +109,11 @@ struct packed packed_put(struct buf *out, const int64_t *v, size_t n)
 		return put_table(out, &t, v, n);
 	if (!k.width)
 		return k;
-	char *p = room(out, packed_bytes(&k, n));
+	struct bits b = { room(out, packed_bytes(&k, n)), 0, k.width, 0 };
 	for (size_t i = 0; i < n; i++) {
 		uint64_t d = (uint64_t)v[i] - (uint64_t)least;
-		put_bits(p, k.width, i, k.scale == 1 ? d : d / k.scale);
+		put_bits(&b, k.scale == 1 ? d : d / k.scale);
 	}
+	end_bits(&b);
 	return k;
 }

@@ -7,13 +7,12 @@ void principal_free(struct principal *p)
 {
 	suspicion_free(p->suspicion);
 	hours_fini(&p->hours);
-	free(p->id);
 	free(p);
 }
 
 uint64_t judge_key(const struct judge *j, enum principal_kind kind, struct sv id)
 {
-	return hash_mix(hash_folded(&j->key, id), (uint64_t)kind + 1);
+	return judge_key_of(kind, hash_folded(&j->key, id));
 }
 
 static size_t table_slot(const struct judge *j, uint64_t key)
@@ -47,17 +46,23 @@ void judge_touch(struct judge *j, struct principal *p)
 
 struct principal *judge_principal(struct judge *j, enum principal_kind kind, struct sv id, int64_t at_us)
 {
+	return judge_principal_hashed(j, kind, id, hash_folded(&j->key, id), at_us);
+}
+
+struct principal *judge_principal_hashed(struct judge *j, enum principal_kind kind, struct sv id, uint64_t hash, int64_t at_us)
+{
+	uint64_t key = judge_key_of(kind, hash);
 	id = sv_take(id, 320);
-	uint64_t key = judge_key(j, kind, id);
 	if (j->n_principals * 2 >= j->cap)
 		table_grow(j);
 	size_t at = table_slot(j, key);
 	if (j->table[at])
 		return j->table[at];
-	struct principal *p = xcalloc(1, sizeof *p + j->slab_bytes[kind]);
+	struct principal *p = xcalloc(1, sizeof *p + j->slab_bytes[kind] + id.n + 1);
 	p->key = key;
 	p->kind = (uint8_t)kind;
-	p->id = xsvdup(id);
+	p->id = (char *)p->state + j->slab_bytes[kind];
+	memcpy(p->id, id.p, id.n);
 	j->table[at] = p;
 	j->n_principals++;
 	if (j->store.load_principal && j->store.load_principal(j->store.ctx, j, p))

@@ -19,9 +19,12 @@ struct segment_stats { uint32_t messages, recipients; int64_t first_us, last_us,
 struct segment_writer;
 struct segment_writer *segment_writer_new(void);
 void segment_writer_free(struct segment_writer *w);
-/* Writes encoded txns (oldest report first; an earlier report of the same message is left out) to a new file and syncs
- * it. An existing file of that name is replaced. */
-int segment_write(struct segment_writer *w, const char *path, const struct sv *bodies, size_t n, struct segment_stats *ret_stats, struct err *e);
+/* An encoded txn. identity: the same for all reports of a message; 0 in none. */
+struct segment_body { struct sv bytes; uint64_t identity; };
+uint64_t segment_identity(const struct txn *t);
+/* Writes bodies (oldest report first; an earlier report of the same message is left out) to a new file and syncs it. An existing file of
+ * that name is replaced. */
+int segment_write(struct segment_writer *w, const char *path, const struct segment_body *bodies, size_t n, struct segment_stats *ret_stats, struct err *e);
 
 struct segment;
 struct segment *segment_open(const char *path, struct err *e);

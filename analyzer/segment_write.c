@@ -14,6 +14,7 @@
 
 struct word { uint64_t hash; struct sv text; uint8_t class; };
 struct rank { uint64_t hash; uint32_t number; };
+struct slot { uint32_t word, tag; }; /* 1 + index of word; the upper half of its hash, so that others need not be looked at */
 
 /* A text on its way into a column. */
 struct waiting { struct sv text; uint64_t hash; uint8_t column, class; bool same; };
@@ -26,17 +27,16 @@ struct segment_writer {
 	struct buf column[SECTIONS];
 	struct word *word;
 	uint32_t n_words, cap_words, of_class[WORD_CLASSES];
-	uint32_t *slot; /* 1 + index of word */
+	struct slot *slot;
 	size_t cap;
 	struct sv last_text[SECTIONS]; /* of the row before, and its number */
 	uint32_t last[SECTIONS];
 	uint32_t messages, recipients;
 	struct segment_stats stats;
-	struct txn *txn;       /* scratch of one segment */
-	bool *is_last;
+	bool *is_last;         /* scratch of one segment */
 	uint64_t *seen;
-	size_t cap_txn, cap_seen;
-	struct arena arena;
+	size_t cap_last, cap_seen;
+	struct arena arena;    /* of one message */
 	struct rank *rank[2];
 	uint32_t *new_number;
 	uint32_t cap_rank;
@@ -71,7 +71,6 @@ void segment_writer_free(struct segment_writer *w)
 	free(w->number);
 	free(w->word);
 	free(w->slot);
-	free(w->txn);
 	free(w->is_last);
 	free(w->seen);
 	free(w->rank[0]);
@@ -96,13 +95,16 @@ static void begin(struct segment_writer *w, size_t n)
 	w->n_words = w->messages = w->recipients = 0;
 	memset(w->of_class, 0, sizeof w->of_class);
 	w->stats = (struct segment_stats){ 0 };
-	arena_reset(&w->arena);
 	buf_clear(&w->out);
-	if (n <= w->cap_txn)
+	if (n <= w->cap_last)
 		return;
-	w->cap_txn = n;
-	w->txn = xrealloc(w->txn, n * sizeof *w->txn);
+	w->cap_last = n;
 	w->is_last = xrealloc(w->is_last, n * sizeof *w->is_last);
+}
+
+static inline uint32_t tag_of(uint64_t hash)
+{
+	return (uint32_t)(hash >> 32);
 }
 
 static void grow_slots(struct segment_writer *w)
@@ -112,9 +114,9 @@ static void grow_slots(struct segment_writer *w)
 	w->slot = xcalloc(w->cap, sizeof *w->slot);
 	for (uint32_t i = 0; i < w->n_words; i++) {
 		size_t at = (size_t)w->word[i].hash & (w->cap - 1);
-		while (w->slot[at])
+		while (w->slot[at].word)
 			at = (at + 1) & (w->cap - 1);
-		w->slot[at] = i + 1;
+		w->slot[at] = (struct slot){ i + 1, tag_of(w->word[i].hash) };
 	}
 }
 
@@ -124,11 +126,13 @@ static uint32_t intern(struct segment_writer *w, uint64_t h, struct sv s, uint8_
 	if ((size_t)w->n_words * 2 >= w->cap)
 		grow_slots(w);
 	size_t at = (size_t)h & (w->cap - 1);
-	for (; w->slot[at]; at = (at + 1) & (w->cap - 1)) {
-		struct word *x = &w->word[w->slot[at] - 1];
+	for (; w->slot[at].word; at = (at + 1) & (w->cap - 1)) {
+		if (w->slot[at].tag != tag_of(h))
+			continue;
+		struct word *x = &w->word[w->slot[at].word - 1];
 		/* no word, no slot that is taken: NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 		if (x->hash == h && x->class == class && sv_eq(x->text, s))
-			return w->slot[at];
+			return w->slot[at].word;
 	}
 	if (w->n_words == w->cap_words) {
 		w->cap_words = w->cap_words ? w->cap_words * 2 : 8192;
@@ -136,7 +140,7 @@ static uint32_t intern(struct segment_writer *w, uint64_t h, struct sv s, uint8_
 	}
 	w->word[w->n_words] = (struct word){ h, s, class };
 	w->of_class[class]++;
-	w->slot[at] = ++w->n_words;
+	w->slot[at] = (struct slot){ ++w->n_words, tag_of(h) };
 	return w->n_words;
 }
 
@@ -148,14 +152,31 @@ static inline void put(struct buf *b, const void *v, size_t n)
 	b->n += n;
 }
 
-/* The texts that wait get their numbers. They were asked of memory some steps ago, so that it answers at once now. */
+/* The word that is probably meant, whose slot memory has fetched by now. */
+static inline const struct word *likely(const struct segment_writer *w, const struct waiting *x)
+{
+	if (x->same || !x->text.p || !w->cap)
+		return NULL;
+	const struct slot *s = &w->slot[(size_t)x->hash & (w->cap - 1)];
+	return s->word && s->tag == tag_of(x->hash) ? &w->word[s->word - 1] : NULL;
+}
+
+/* The texts that wait get their numbers. Memory is asked for slots, then words, then their texts, each some steps before they are looked
+ * at, so that it answers at once. */
 static void put_waiting(struct segment_writer *w)
 {
+	const struct word *x;
+	for (unsigned i = 0; i < w->n_waiting; i++)
+		if ((x = likely(w, &w->waiting[i])))
+			__builtin_prefetch(x);
+	for (unsigned i = 0; i < w->n_waiting; i++)
+		if ((x = likely(w, &w->waiting[i])))
+			__builtin_prefetch(x->text.p);
 	for (unsigned i = 0; i < w->n_waiting; i++) {
-		const struct waiting *x = &w->waiting[i];
-		uint32_t v = x->same ? w->last[x->column] : x->text.p ? intern(w, x->hash, x->text, x->class) : 0;
-		w->last[x->column] = v;
-		put(&w->column[x->column], &v, sizeof v);
+		const struct waiting *t = &w->waiting[i];
+		uint32_t v = t->same ? w->last[t->column] : t->text.p ? intern(w, t->hash, t->text, t->class) : 0;
+		w->last[t->column] = v;
+		put(&w->column[t->column], &v, sizeof v);
 	}
 	w->n_waiting = 0;
 }
@@ -471,14 +492,14 @@ static int write_out(struct segment_writer *w, const char *path, struct err *e)
 	return write_file(path, buf_sv(&w->out), e);
 }
 
-static uint64_t message_identity(const struct txn *t)
+uint64_t segment_identity(const struct txn *t)
 {
 	/* queue ids tell upper from lower case */
-	return hash_mix(hash_mix(segment_hash_of(t->host, false), segment_hash_of(t->queue_id, false)), (uint64_t)t->first_us);
+	return hash_mix(hash_mix(segment_hash_of(t->host, false), segment_hash_of(t->queue_id, false)), (uint64_t)t->first_us) | 1;
 }
 
 /* Which bodies are the last report of their message. */
-static void mark_last(struct segment_writer *w, size_t n)
+static void mark_last(struct segment_writer *w, const struct segment_body *bodies, size_t n)
 {
 	size_t cap = 64;
 	while (cap < n * 2)
@@ -490,7 +511,7 @@ static void mark_last(struct segment_writer *w, size_t n)
 	}
 	memset(w->seen, 0, cap * sizeof *w->seen);
 	for (size_t i = n; i-- > 0;) {
-		uint64_t id = message_identity(&w->txn[i]) | 1;
+		uint64_t id = bodies[i].identity;
 		size_t at = (size_t)(id >> 8) & (cap - 1);
 		while (w->seen[at] && w->seen[at] != id)
 			at = (at + 1) & (cap - 1);
@@ -499,16 +520,19 @@ static void mark_last(struct segment_writer *w, size_t n)
 	}
 }
 
-int segment_write(struct segment_writer *w, const char *path, const struct sv *bodies, size_t n, struct segment_stats *ret_stats, struct err *e)
+int segment_write(struct segment_writer *w, const char *path, const struct segment_body *bodies, size_t n, struct segment_stats *ret_stats, struct err *e)
 {
 	begin(w, n);
-	for (size_t i = 0; i < n; i++)
-		if (txn_decode(bodies[i], &w->arena, &w->txn[i], e) < 0)
+	mark_last(w, bodies, n);
+	for (size_t i = 0; i < n; i++) {
+		struct txn t;
+		if (!w->is_last[i])
+			continue;
+		arena_reset(&w->arena);
+		if (txn_decode(bodies[i].bytes, &w->arena, &t, e) < 0)
 			return -1;
-	mark_last(w, n);
-	for (size_t i = 0; i < n; i++)
-		if (w->is_last[i])
-			add_message(w, &w->txn[i]);
+		add_message(w, &t);
+	}
 	put_waiting(w);
 	int bad = write_out(w, path, e);
 	*ret_stats = w->stats;

@@ -68,8 +68,8 @@ void tally_txn(struct judge *j, struct principal *p, const struct txn *t)
 		struct sv domain = sv_domain(r->recipient);
 		if (r->local || !domain.n)
 			continue;
-		const struct enrich_domain *d = enrich_domain(j->enrich, &j->key, domain);
-		struct rollup_row *x = rollup_receiver(u, d->org_hash, d->org);
+		struct enrich_domain d = enrich_domain(j->enrich, &j->key, domain);
+		struct rollup_row *x = rollup_receiver(u, d.org_hash, d.org);
 		x->n[column]++;
 		x->n[ROLLUP_RECIPIENTS] += first;
 		x->n[ROLLUP_REFUSED] += refused;

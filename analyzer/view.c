@@ -55,9 +55,8 @@ void view_remember_place(struct judge *j, const struct principal *p, const struc
 }
 
 /* An address of ours that the inventory gives to somebody else is no home. */
-static bool is_at_home(struct judge *j, const struct principal *p, struct sv ip)
+static bool is_at_home(struct judge *j, const struct principal *p, const char *its)
 {
-	const char *its = enrich_customer(j->enrich, PRINCIPAL_HOST, ip);
 	return !its[0] || strcmp(its, judge_customer(j, p)) == 0;
 }
 
@@ -67,7 +66,10 @@ void view_place(struct judge *j, const struct principal *p, struct sv client_ip,
 	if (ipaddr_parse(client_ip, &at->ip) != 0)
 		return;
 	at->has_ip = true;
-	at->own_network = enrich_is_own_network(j->enrich, &at->ip);
+	const struct enrich_place *known = enrich_place(j->enrich, &at->ip);
+	at->own_network = known->own_network;
+	at->egress = known->egress;
+	at->geo = known->geo;
 	uint64_t a, b;
 	memcpy(&a, at->ip.b, 8);
 	memcpy(&b, at->ip.b + 8, 8);
@@ -79,9 +81,8 @@ void view_place(struct judge *j, const struct principal *p, struct sv client_ip,
 	at->source = v4 ? hash_mix(b, 4) : hash_mix(a, 6);
 	at->net = v4 ? hash_mix(b & mask24, 4) : hash_mix(a & mask24, 6);
 	at->wide_net = v4 ? hash_mix(b & mask16, 4) : hash_mix(a & mask16, 6);
-	at->geo = enrich_geo(j->enrich, &at->ip);
 	if (p)
-		at->home = (at->own_network && is_at_home(j, p, client_ip)) || used_before(j, p, at, j->site->now_us);
+		at->home = (at->own_network && is_at_home(j, p, known->customer)) || used_before(j, p, at, j->site->now_us);
 }
 
 /* A job that mails the same dead address every hour is a nuisance, not a dirty list. */
@@ -144,10 +145,10 @@ static void view_recipients(struct judge *j, const struct principal *p, struct m
 	for (size_t i = 0; i < t->n_rcpt; i++) {
 		const struct txn_rcpt *r = &t->rcpt[i];
 		struct rcpt_view *v = &m->rcpt[i];
-		v->hash = hash_folded(&j->key, r->recipient);
-		const struct enrich_domain *d = enrich_domain(j->enrich, &j->key, sv_domain(r->recipient));
-		v->domain = arena_sv(&j->scratch, d->org);
-		v->domain_hash = d->hash;
+		v->hash = judge_hash(j, r->hash, r->recipient);
+		struct enrich_domain d = enrich_domain(j->enrich, &j->key, sv_domain(r->recipient));
+		v->domain = arena_sv(&j->scratch, d.org);
+		v->domain_hash = d.hash;
 		v->class = r->reply_class;
 		v->outcome = outcome_of(r);
 		v->changed = r->changed;
@@ -190,15 +191,12 @@ static struct sv best_line(const struct txn *t)
 	return t->n_lines ? t->lines[0] : (struct sv){ 0 };
 }
 
-static bool is_own_domain(struct judge *j, const struct principal *p, struct sv sender, struct sv domain)
+static bool is_own_domain(struct judge *j, const struct principal *p, struct sv sender, struct sv domain, const struct enrich_domain *d)
 {
 	struct sv id = sv_cstr(p->id), own = sv_domain(id);
 	if (p->kind == PRINCIPAL_ACCOUNT && (sv_eq(sender, id) || (own.n == domain.n && strncasecmp(own.p, domain.p, own.n) == 0)))
 		return true;
-	if (enrich_is_local_domain(j->enrich, domain))
-		return true;
-	const char *its = enrich_customer(j->enrich, PRINCIPAL_DOMAIN, domain);
-	return its[0] && strcmp(its, judge_customer(j, p)) == 0;
+	return d->local || (d->customer[0] && strcmp(d->customer, judge_customer(j, p)) == 0);
 }
 
 /* Sender domains of earlier weeks are known; one of this week becomes so in the next, unless something speaks against the principal. */
@@ -225,9 +223,10 @@ static void view_sender(struct judge *j, const struct principal *p, struct messa
 	struct sv sender = m->txn->sender, domain = sv_domain(sender);
 	if (!sender.n)
 		return;
-	m->sender_hash = hash_folded(&j->key, sender);
-	m->sender_domain_hash = enrich_domain(j->enrich, &j->key, domain)->hash;
-	m->own_sender = is_own_domain(j, p, sender, domain);
+	m->sender_hash = judge_hash(j, m->txn->sender_hash, sender);
+	struct enrich_domain d = enrich_domain(j->enrich, &j->key, domain);
+	m->sender_domain_hash = d.hash;
+	m->own_sender = is_own_domain(j, p, sender, domain, &d);
 	m->sender_known = m->own_sender || used_sender_before(j, p, m->sender_domain_hash);
 }
 

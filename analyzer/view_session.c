@@ -139,7 +139,7 @@ void view_session(struct judge *j, const struct principal *p, const struct smtp_
 	view_place(j, p, sv_make(text, ipaddr_text(other, text)), &v->peer);
 	v->helo = (uint8_t)helo_of(s);
 	if (s->helo.n)
-		v->helo_org = enrich_domain(j->enrich, &j->key, s->helo)->org_hash;
+		v->helo_org = enrich_domain(j->enrich, &j->key, s->helo).org_hash;
 	count(v);
 	v->line = line_of(j, v);
 }

@@ -96,6 +96,7 @@ static void rcpt_decode(struct wire *w, const uint8_t *start, struct txn_rcpt *r
 	r->reply_class = (uint8_t)class;
 	r->local = bits & 1;
 	r->changed = bits & 2;
+	r->hash = 0;
 }
 
 static void head_decode(struct wire *w, struct txn *t)

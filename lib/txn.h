@@ -38,6 +38,7 @@ struct txn_rcpt {
 	bool local;                          /* delivered by local, virtual, lmtp, pipe */
 	bool changed;                        /* new since the last time this message was reported */
 	uint32_t class_at;                   /* where reply_class stands in encoded */
+	uint64_t hash;                       /* the analyzer's: keyed, of the recipient in lower case; 0: not taken yet */
 };
 
 struct txn {
@@ -62,6 +63,7 @@ struct txn {
 	size_t n_rcpt;
 	struct sv lines[TXN_LINES]; /* evidence: how it came in, then outcomes, refused ones first */
 	size_t n_lines;
+	uint64_t account_hash, sender_hash; /* as a recipient's */
 	struct sv encoded; /* what it was decoded from; absent otherwise */
 	uint32_t lines_at; /* where n_lines stands in it, the last thing but the lines */
 };

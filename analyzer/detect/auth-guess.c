@@ -124,7 +124,7 @@ static void reason(struct state *s, const struct options *o, unsigned why, doubl
 static void success(struct judge *j, const struct principal *p, struct state *s, const struct options *o, const struct place *at, int64_t at_us)
 {
 	uint32_t day = (uint32_t)(at_us / US_PER_DAY), quiet = s->last_ok_day ? day - s->last_ok_day : 0, tries = 0;
-	if (!at->has_ip || ipaddr_is_loopback(&at->ip) || enrich_is_egress(j->enrich, &at->ip))
+	if (!at->has_ip || ipaddr_is_loopback(&at->ip) || at->egress)
 		return;
 	walk_decay(&s->walk, at_us, o->half_life_s);
 	if (s->walk.since_us == 0)

@@ -230,7 +230,7 @@ static void message(struct judge *j, struct principal *p, void *state, const voi
 {
 	struct state *s = state;
 	const struct options *o = opt;
-	if (!m->first_report || !m->place.has_ip || ipaddr_is_loopback(&m->place.ip) || enrich_is_egress(j->enrich, &m->place.ip))
+	if (!m->first_report || !m->place.has_ip || ipaddr_is_loopback(&m->place.ip) || m->place.egress)
 		return;
 	if (m->method_bit && !(s->methods & m->method_bit)) {
 		walk_reason("a way to log in never used");

@@ -1,0 +1,35 @@
+#include "analyzer/ahead.h"
+
+#include "analyzer/judge_int.h"
+
+#define LINE_BYTES 64
+#define ID_BYTES 32 /* of most ids */
+#define RCPT_MOST 32 /* of one message; what more there are find their hashes not taken */
+
+void ahead_message(const struct judge *j, struct txn *t)
+{
+	uint64_t key = 0;
+	if (t->account.n) {
+		t->account_hash = hash_folded(&j->key, t->account);
+		key = judge_key_of(PRINCIPAL_ACCOUNT, t->account_hash);
+		if (j->cap)
+			__builtin_prefetch(&j->table[(size_t)key & (j->cap - 1)]);
+	}
+	if (t->sender.n)
+		t->sender_hash = sv_eq(t->sender, t->account) ? t->account_hash : hash_folded(&j->key, t->sender);
+	for (size_t i = 0; i < t->n_rcpt && i < RCPT_MOST; i++) {
+		struct txn_rcpt *r = &t->rcpt[i];
+		r->hash = hash_folded(&j->key, r->recipient);
+		enrich_domain_soon(j->enrich, sv_domain(r->recipient));
+		contacts_soon(&j->contacts, key ? hash_mix(key, r->hash) : hash_mix(judge_key_of(PRINCIPAL_ACCOUNT, r->hash), IS_AN_ACCOUNT));
+	}
+}
+
+void ahead_principal(const struct judge *j, const struct txn *t)
+{
+	if (!t->account_hash || !j->cap)
+		return;
+	const char *p = (const char *)j->table[(size_t)judge_key_of(PRINCIPAL_ACCOUNT, t->account_hash) & (j->cap - 1)];
+	for (size_t at = 0; p && at < sizeof(struct principal) + j->slab_bytes[PRINCIPAL_ACCOUNT] + ID_BYTES; at += LINE_BYTES)
+		__builtin_prefetch(p + at);
+}
