@@ -308,7 +308,7 @@ static void expired(struct correlate *c, const struct record *r, struct sv line)
 
 static uint32_t child_of(struct correlate *c, const struct record *r, struct sv queue_id, uint32_t parent)
 {
-	char id[OPEN_ID_BYTES];
+	uint64_t id[OPEN_ID_WORDS];
 	if (!open_id(queue_id, id))
 		return OPEN_NONE;
 	struct record child = { .host = r->host, .queue_id = queue_id, .time_us = r->time_us, .mta = r->mta, .utc_offset_s = r->utc_offset_s };
@@ -466,24 +466,20 @@ static void subject(struct correlate *c, const struct record *r)
 		open_set(c, &c->msg[m], &c->msg[m].subject, sv_take(r->subject, TXN_SUBJECT_BYTES));
 }
 
-void correlate_record(struct correlate *c, const struct record *r, struct sv line, bool keeps_removed)
+static void tell_fact(struct correlate *c, const struct record *r, struct sv line)
 {
-	correlate_advance(c, r->time_us);
-	c->keeps_removed = keeps_removed;
-	if (is_fact(r)) {
-		c->facts++;
-		c->seq++;
-		if (c->sink.fact) {
-			struct record told = *r;
-			told.account = account_of(c, r);
-			c->sink.fact(c->sink.ctx, c->seq, &told, line);
-		}
-	}
-	if (r->cwd.p)
-		cwd_called(&c->cwd, open_host(c, r->host), r);
-	char id[OPEN_ID_BYTES];
-	if (!open_id(r->queue_id, id))
+	c->facts++;
+	c->seq++;
+	if (!c->sink.fact)
 		return;
+	struct record told = *r;
+	told.account = account_of(c, r);
+	c->sink.fact(c->sink.ctx, c->seq, &told, line);
+}
+
+/* A record with a queue id. */
+static void of_message(struct correlate *c, const struct record *r, struct sv line)
+{
 	switch (r->kind) {
 	case RECORD_ACCEPT:
 		if (said_again(c, r))
@@ -507,7 +503,21 @@ void correlate_record(struct correlate *c, const struct record *r, struct sv lin
 		if (r->child_queue_id.n)
 			notified(c, r);
 	}
-	if (r->subject.n && r->queue_id.n)
+	if (r->subject.n)
 		subject(c, r);
 	report_limit(c);
+}
+
+void correlate_record(struct correlate *c, const struct record *r, struct sv line, bool keeps_removed)
+{
+	correlate_advance(c, r->time_us);
+	c->keeps_removed = keeps_removed;
+	bool has_id = r->queue_id.n && open_at(c, open_host(c, r->host), r->queue_id);
+	if (is_fact(r))
+		tell_fact(c, r, line);
+	if (r->cwd.p)
+		cwd_called(&c->cwd, open_host(c, r->host), r);
+	if (has_id)
+		of_message(c, r, line);
+	c->at.text = (struct sv){ 0 }; /* another text may lie there next */
 }

@@ -1,6 +1,7 @@
 #include "collector/framing.h"
 
 #include "lib/jsonw.h"
+#include "lib/near.h"
 
 void frame_fini(struct frame *f)
 {
@@ -23,15 +24,7 @@ void frame_begin(struct frame *f)
 /* One pass over a big block is so cheap that lines need not be looked at one by one when it finds nothing. */
 void frame_feed(struct frame *f, struct sv in)
 {
-	uint64_t any = 0, w[4];
-	size_t i = 0;
-	for (; i + sizeof w <= in.n; i += sizeof w) {
-		memcpy(w, in.p + i, sizeof w);
-		any |= w[0] | w[1] | w[2] | w[3];
-	}
-	for (; i < in.n; i++)
-		any |= (uint64_t)(unsigned char)in.p[i];
-	f->odd = (any & 0x8080808080808080u) || (in.n && memchr(in.p, 0, in.n));
+	f->odd = !near_plain(in.p, in.n);
 }
 
 void frame_count_odd(struct frame *f, struct sv line)

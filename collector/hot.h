@@ -2,11 +2,12 @@
 #ifndef COLLECTOR_HOT_H
 #define COLLECTOR_HOT_H
 
+#include "lib/near.h"
 #include "lib/sv.h"
 
 static inline bool hot_lit(struct sv *s, const char *text, size_t n)
 {
-	if (s->n < n || memcmp(s->p, text, n) != 0)
+	if (s->n < n || !near_same(s->p, text, n))
 		return false;
 	s->p += n;
 	s->n -= n;
@@ -17,7 +18,7 @@ static inline bool hot_lit(struct sv *s, const char *text, size_t n)
 /* What stands before the first c; *s moves past c. */
 static inline bool hot_upto(struct sv *s, char c, struct sv *ret)
 {
-	const char *q = memchr(s->p, c, s->n);
+	const char *q = near_chr(s->p, c, s->n);
 	if (!q)
 		return false;
 	*ret = sv_make(s->p, (size_t)(q - s->p));
@@ -29,7 +30,7 @@ static inline bool hot_upto(struct sv *s, char c, struct sv *ret)
 /* What stands before the first c, which is left, or all that is left. */
 static inline struct sv hot_value(struct sv *s, char c)
 {
-	const char *q = memchr(s->p, c, s->n);
+	const char *q = near_chr(s->p, c, s->n);
 	struct sv v = sv_make(s->p, q ? (size_t)(q - s->p) : s->n);
 	s->p += v.n;
 	s->n -= v.n;
@@ -53,7 +54,7 @@ static inline bool hot_number(struct sv *s, int64_t *ret)
 /* "<address>" without quotes. */
 static inline bool hot_angle(struct sv *s, struct sv *ret)
 {
-	return LIT(s, "<") && hot_upto(s, '>', ret) && !memchr(ret->p, '"', ret->n);
+	return LIT(s, "<") && hot_upto(s, '>', ret) && !near_chr(ret->p, '"', ret->n);
 }
 
 #endif

@@ -57,8 +57,8 @@ struct mta {
 	/* r comes cleared, with time, host, program, pid and mta set. */
 	enum mta_result (*parse)(int program, const struct logline *l, struct record *r);
 	/* The same as parse() for the lines that make up nearly all of a log, where only the correlator listens; asked first, of lines with a
-	 * syslog header and of the server's own log alike. It clears r itself when there is a record; time, host, program and mta are
-	 * set afterwards. NULL: none. */
+	 * syslog header and of the server's own log alike. r comes cleared or as the same hot() left it; it clears of r what it set before
+	 * when there is a record; time, host, program, pid and mta are set afterwards. NULL: none. */
 	enum mta_hot (*hot)(int program, const struct logline *l, struct record *r);
 	/* The next record of the same line (one per recipient), made out of the last one; false: there is no more. NULL: never. */
 	bool (*next)(int program, const struct logline *l, struct record *r);

@@ -34,10 +34,11 @@ uint64_t open_hash(const struct correlate *c, struct sv s, uint64_t more)
 	return mix(c->seed[2] ^ s.n, mix(a ^ c->seed[1], b ^ h) ^ c->seed[3]);
 }
 
-static uint32_t id_hash(const struct correlate *c, const char id[OPEN_ID_BYTES], uint32_t host)
+/* Ids are text and words at once. */
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the lowest byte of a word comes first");
+
+static uint32_t id_hash(const struct correlate *c, const uint64_t w[OPEN_ID_WORDS], uint32_t host)
 {
-	uint64_t w[3];
-	memcpy(w, id, sizeof w);
 	return (uint32_t)(mix(w[0] ^ c->seed[0], w[1] ^ c->seed[1]) ^ mix(w[2] ^ c->seed[2], c->seed[3] ^ host));
 }
 
@@ -105,24 +106,76 @@ uint32_t open_host(struct correlate *c, struct sv name)
 
 /* -- keys -- */
 
-bool open_id(struct sv queue_id, char ret[OPEN_ID_BYTES])
+static uint64_t load_short(const char *p, size_t n)
 {
-	if (!queue_id.n || queue_id.n > OPEN_ID_BYTES || memchr(queue_id.p, 0, queue_id.n)) /* NULs would make it another's */
+	uint32_t low, high;
+	uint64_t v = 0;
+	if (n < 4) {
+		for (size_t i = 0; i < n; i++)
+			v |= (uint64_t)(uint8_t)p[i] << 8 * i;
+		return v;
+	}
+	memcpy(&low, p, 4);
+	memcpy(&high, p + n - 4, 4);
+	return low | (uint64_t)high << 8 * (n - 4);
+}
+
+/* A NUL among the first n bytes? */
+static bool has_nul(uint64_t w, size_t n)
+{
+	if (n < 8)
+		w |= UINT64_MAX << 8 * n;
+	return (w - 0x0101010101010101u) & ~w & 0x8080808080808080u;
+}
+
+bool open_id(struct sv queue_id, uint64_t ret[OPEN_ID_WORDS])
+{
+	const char *p = queue_id.p;
+	size_t n = queue_id.n;
+	if (!n || n > OPEN_ID_BYTES)
 		return false;
-	memset(ret, 0, OPEN_ID_BYTES);
-	memcpy(ret, queue_id.p, queue_id.n);
+	ret[0] = n < 8 ? load_short(p, n) : load(p, 8);
+	ret[1] = n <= 8 ? 0 : n < 16 ? load(p + n - 8, 8) >> 8 * (16 - n) : load(p + 8, 8);
+	ret[2] = n <= 16 ? 0 : load(p + n - 8, 8) >> 8 * (24 - n);
+	/* NULs would make it another's */
+	return !has_nul(ret[0], n) && (n <= 8 || !has_nul(ret[1], n - 8)) && (n <= 16 || !has_nul(ret[2], n - 16));
+}
+
+static bool place_of(const struct correlate *c, uint32_t host, struct sv queue_id, struct open_place *ret)
+{
+	*ret = (struct open_place){ .text = queue_id, .host = host };
+	if (!open_id(queue_id, ret->id))
+		return false;
+	ret->hash = id_hash(c, ret->id, host);
 	return true;
+}
+
+bool open_at(struct correlate *c, uint32_t host, struct sv queue_id)
+{
+	bool ok = place_of(c, host, queue_id, &c->at);
+	if (!ok)
+		c->at.text.p = NULL;
+	return ok;
+}
+
+static bool is_id(const uint64_t a[OPEN_ID_WORDS], const uint64_t b[OPEN_ID_WORDS])
+{
+	return a[0] == b[0] && a[1] == b[1] && a[2] == b[2];
 }
 
 uint32_t open_find(const struct correlate *c, uint32_t host, struct sv queue_id)
 {
-	char id[OPEN_ID_BYTES];
-	if (!open_id(queue_id, id))
-		return OPEN_NONE;
-	uint32_t h = id_hash(c, id, host);
+	struct open_place other;
+	const struct open_place *at = &c->at;
+	if (at->text.p != queue_id.p || at->text.n != queue_id.n || at->host != host) {
+		if (!place_of(c, host, queue_id, &other))
+			return OPEN_NONE;
+		at = &other;
+	}
+	uint32_t h = at->hash;
 	for (uint32_t i = h & c->slot_mask; c->slot[i]; i = (i + 1) & c->slot_mask) {
 		const struct open_key *k = &c->key[c->slot[i] - 1];
-		if (k->hash == h && k->host == host && memcmp(k->id, id, sizeof id) == 0)
+		if (k->hash == h && k->host == host && is_id(k->id, at->id))
 			return c->slot[i] - 1;
 	}
 	return OPEN_NONE;
@@ -162,7 +215,7 @@ static void slot_del(struct correlate *c, uint32_t k)
 	c->slot[i] = 0;
 }
 
-static uint32_t key_new(struct correlate *c, uint32_t host, const char id[OPEN_ID_BYTES])
+static uint32_t key_new(struct correlate *c, uint32_t host, const uint64_t id[OPEN_ID_WORDS])
 {
 	uint32_t k = c->free_key;
 	if (k != OPEN_NONE) {
@@ -196,7 +249,7 @@ static void key_free(struct correlate *c, uint32_t k)
 
 struct sv open_key_text(const struct open_key *k)
 {
-	return sv_make(k->id, strnlen(k->id, OPEN_ID_BYTES));
+	return sv_make((const char *)k->id, strnlen((const char *)k->id, OPEN_ID_BYTES));
 }
 
 struct sv open_queue_id(const struct correlate *c, uint32_t m)
@@ -207,7 +260,7 @@ struct sv open_queue_id(const struct correlate *c, uint32_t m)
 
 uint32_t open_add_key(struct correlate *c, uint32_t m, struct sv queue_id)
 {
-	char id[OPEN_ID_BYTES];
+	uint64_t id[OPEN_ID_WORDS];
 	if (!open_id(queue_id, id) || c->msg[m].n_keys >= 64)
 		return OPEN_NONE;
 	uint32_t k = key_new(c, c->msg[m].host, id), *at = &c->msg[m].first_key;

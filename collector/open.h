@@ -10,6 +10,7 @@
 
 #define OPEN_NONE UINT32_MAX
 #define OPEN_ID_BYTES 24
+#define OPEN_ID_WORDS 3
 
 /* Text in a message's own bytes. */
 struct open_ref { uint32_t at, n; }; /* at == OPEN_NONE: absent */
@@ -66,7 +67,7 @@ struct open_msg {
 
 /* A queue id on a host; a message that was re-injected has several. */
 struct open_key {
-	char id[OPEN_ID_BYTES];
+	uint64_t id[OPEN_ID_WORDS]; /* its bytes, zero padded */
 	uint32_t host, msg, next; /* next key of the same message */
 	uint32_t hash;
 	bool seen, head, removed; /* of a further key: whether lines with it came; "client=" or "uid="; "removed" */
@@ -74,6 +75,9 @@ struct open_key {
 };
 
 struct open_host { char *name; size_t n; };
+
+/* The queue id of the record at hand; the text is known by its place. */
+struct open_place { struct sv text; uint32_t host, hash; uint64_t id[OPEN_ID_WORDS]; };
 
 struct open_ends { uint32_t first, last; };
 
@@ -90,6 +94,7 @@ struct correlate {
 	uint32_t n_msg, cap_msg, free_msg, live;
 	struct open_key *key;
 	uint32_t n_key, cap_key, free_key, live_keys;
+	struct open_place at;
 	uint32_t *slot;      /* key index + 1; open addressing */
 	uint32_t slot_mask;
 	uint32_t *bucket;    /* message-id → msg + 1, chained */
@@ -106,7 +111,9 @@ struct correlate {
 /* -- open.c: the table -- */
 uint32_t open_host(struct correlate *c, struct sv name);
 /* A queue id's bytes, zero padded; false when it is too long to be one. */
-bool open_id(struct sv queue_id, char ret[OPEN_ID_BYTES]);
+bool open_id(struct sv queue_id, uint64_t ret[OPEN_ID_WORDS]);
+/* Looks at the id of the record at hand once; what asks for the same text on the same host later finds it done. False as open_id(). */
+bool open_at(struct correlate *c, uint32_t host, struct sv queue_id);
 /* The key of that id, or OPEN_NONE. */
 uint32_t open_find(const struct correlate *c, uint32_t host, struct sv queue_id);
 uint32_t open_new(struct correlate *c, uint32_t host, struct sv queue_id);

@@ -1,5 +1,9 @@
 #include "collector/open.h"
 
+#include "lib/near.h"
+
+#define FIRST_BYTES 384u /* what nearly every message comes to */
+
 struct sv open_get(const struct open_msg *m, struct open_ref ref)
 {
 	if (ref.at == OPEN_NONE)
@@ -24,6 +28,8 @@ static void grow(struct correlate *c, struct open_msg *m, size_t n)
 	size_t cap, want = m->text_n - m->text_lost + n;
 	if (m->text_lost * 4 < m->text_n) /* not worth packing: make sure that growing is rare */
 		want += m->text_n / 4;
+	if (!m->text && want < FIRST_BYTES)
+		want = FIRST_BYTES;
 	char *to = pool_alloc(&c->pool, want, &cap);
 	uint32_t at = 0;
 #define T(name) move(to, &at, m->text, &m->name);
@@ -68,8 +74,7 @@ void open_set(struct correlate *c, struct open_msg *m, struct open_ref *ref, str
 		grow(c, m, s.n);
 	ref->at = m->text_n;
 	ref->n = (uint32_t)s.n;
-	if (s.n)
-		memcpy(m->text + m->text_n, s.p, s.n);
+	near_copy(m->text + m->text_n, s.p, s.n);
 	m->text_n += (uint32_t)s.n;
 	c->text_bytes += s.n;
 }

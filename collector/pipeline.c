@@ -3,11 +3,12 @@
 #include <stdlib.h>
 
 #include "collector/framing.h"
+#include "lib/near.h"
 #include "lib/times.h"
 #include "collector/twins.h"
 #include "lib/wire.h"
 
-#define PROGRAMS 256u /* remembered names; direct mapped */
+#define PROGRAMS 256u /* remembered names; direct mapped by the upper eight bits of a hash */
 #define PROGRAM_BYTES 62
 #define AGAIN_BYTES 2048
 #define TAG_MAX 64 /* how far the '[' of "program[pid]" is looked for */
@@ -30,6 +31,8 @@ struct pipeline {
 	struct twins twins;
 	uint64_t recognised, unrecognised, foreign;
 	bool quick; /* only the correlator listens */
+	struct record hot;          /* of the quick readings */
+	const struct mta *hot_of;   /* whose reading left it */
 };
 
 void feed_init(struct feed *f, const struct mta *mta, const struct zone *z, int year, int64_t now_us)
@@ -216,13 +219,13 @@ static const struct known_program *program_of(struct pipeline *p, struct sv name
 {
 	if (name.n > PROGRAM_BYTES)
 		name.n = PROGRAM_BYTES;
-	uint32_t h = (uint32_t)name.n;
-	if (name.n)
-		h += (uint32_t)(uint8_t)name.p[name.n - 1] * 31u + (uint32_t)(uint8_t)name.p[name.n / 2] * 131u;
-	if (name.n > 3)
-		h += (uint32_t)(uint8_t)name.p[name.n - 3] * 17u + (uint32_t)(uint8_t)name.p[0] * 7u;
-	struct known_program *k = &p->program[h % PROGRAMS];
-	if (k->n == name.n + 1 && memcmp(k->name, name.p, name.n) == 0)
+	uint64_t begin = 0, end = 0; /* names differ at their ends, the long ones also where they begin */
+	near_copy((char *)&begin, name.p, name.n < 8 ? name.n : 8);
+	if (name.n > 8)
+		memcpy(&end, name.p + name.n - 8, 8);
+	uint64_t h = (begin * 0x9e3779b97f4a7c15u ^ end ^ name.n) * 0xd6e8feb86659fd93u;
+	struct known_program *k = &p->program[h >> 56];
+	if (k->n == name.n + 1 && near_same(k->name, name.p, name.n))
 		return k;
 	k->n = (uint8_t)(name.n + 1);
 	memcpy(k->name, name.p, name.n);
@@ -273,16 +276,18 @@ static void take_records(struct pipeline *p, const struct mta *mta, int number, 
 /* The usual lines of a busy log, where only the correlator listens. False: parse() must decide; nothing was done then. */
 static bool take_hot(struct pipeline *p, const struct mta *mta, int number, const struct logline *l)
 {
-	struct record r;
-	enum mta_hot hot = mta->hot(number, l, &r);
+	if (p->hot_of != mta)
+		record_clear(&p->hot);
+	p->hot_of = mta;
+	enum mta_hot hot = mta->hot(number, l, &p->hot);
 	if (hot == HOT_NO)
 		return false;
 	p->recognised++;
 	correlate_advance(p->correlate, l->time_us);
 	if (hot == HOT_NOTHING)
 		return true;
-	head_of(l, mta, &r);
-	take_records(p, mta, number, l, &r);
+	head_of(l, mta, &p->hot);
+	take_records(p, mta, number, l, &p->hot);
 	return true;
 }
 
@@ -349,16 +354,16 @@ static inline bool quick_head(struct feed *f, struct sv *t, struct logline *l)
 	const struct stamp *s = &f->stamp;
 	const char *p = t->p;
 	size_t at = f->quick_at, n = f->quick_host_n;
-	if (n == 0 || t->n < at + n + 8 || memcmp(p + at, f->quick_host, n) != 0)
+	if (n == 0 || t->n < at + n + 8 || !near_same(p + at, f->quick_host, n))
 		return false;
 	if (at == 16) {
-		if (s->memo_n != 15 || memcmp(p, s->memo, 15) != 0 || p[15] != ' ')
+		if (s->memo_n != 15 || !near_same(p, s->memo, 15) || p[15] != ' ')
 			return false;
 		l->time_us = s->memo_us;
 		l->utc_offset_s = s->memo_offset_s;
 	} else {
 		int32_t us = quick_fraction(p + 20);
-		if (us < 0 || s->memo_n != 19 || memcmp(p, s->memo, 19) != 0 || p[19] != '.' || memcmp(p + 26, f->quick_zone, f->quick_zone_n) != 0)
+		if (us < 0 || s->memo_n != 19 || !near_same(p, s->memo, 19) || p[19] != '.' || memcmp(p + 26, f->quick_zone, f->quick_zone_n) != 0)
 			return false;
 		l->time_us = (s->memo_us - f->quick_offset_s) * US_PER_S + us;
 		l->utc_offset_s = f->quick_offset_s;
@@ -393,13 +398,11 @@ static void quick_learn(struct feed *f, const struct logline *l)
 /* "program[123]: " */
 static inline bool quick_tag(struct sv *t, struct logline *l)
 {
-	const char *open = memchr(t->p, '[', t->n < TAG_MAX ? t->n : TAG_MAX);
-	if (!open)
+	size_t open = near_first_of(t->p, t->n < TAG_MAX ? t->n : TAG_MAX, '[', ' ', ':');
+	if (open == t->n || open == TAG_MAX || t->p[open] != '[')
 		return false;
-	size_t at = (size_t)(open - t->p) + 1, end = t->n < at + 12 ? t->n : at + 12;
-	l->program = sv_make(t->p, at - 1);
-	if (memchr(t->p, ' ', at) || memchr(t->p, ':', at))
-		return false;
+	size_t at = open + 1, end = t->n < at + 12 ? t->n : at + 12;
+	l->program = sv_make(t->p, open);
 	int64_t pid = 0;
 	size_t i = at;
 	for (; i < end && t->p[i] >= '0' && t->p[i] <= '9'; i++)

@@ -1,5 +1,6 @@
 #include "collector/scan.h"
 
+#include "lib/near.h"
 #include "lib/prefix.h"
 
 bool scan_until(struct sv *s, char c, struct sv *ret)
@@ -129,28 +130,30 @@ bool scan_peer(struct sv *s, struct scan_peer *ret)
 	return true;
 }
 
+/* A number up to 255 without a zero in front. */
+static inline bool is_octet(const char *p, size_t n)
+{
+	if (n == 3)
+		return p[0] == '1' || (p[0] == '2' && (p[1] < '5' || (p[1] == '5' && p[2] <= '5')));
+	return n == 1 || (n == 2 && p[0] != '0');
+}
+
 /* Most addresses in logs are plain IPv4 in canonical form: say so without parsing them twice. */
 static bool canonical_v4(struct sv s)
 {
-	unsigned dots = 0, value = 0, digits = 0;
+	unsigned digits, dots;
 	if (s.n < 7 || s.n > 15)
 		return false;
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned d = (unsigned)(s.p[i] - '0');
-		if (d <= 9) {
-			if (digits && !value)
-				return false;
-			value = value * 10 + d;
-			if (++digits > 3 || value > 255)
-				return false;
-		} else if (s.p[i] == '.' && digits) {
-			dots++;
-			value = digits = 0;
-		} else {
+	near_digits_dots(s.p, s.n, &digits, &dots);
+	if ((digits | dots) != (1u << s.n) - 1 || __builtin_popcount(dots) != 3)
+		return false;
+	dots |= 1u << s.n;
+	for (size_t at = 0, end; dots; at = end + 1, dots &= dots - 1) {
+		end = (size_t)__builtin_ctz(dots);
+		if (!is_octet(s.p + at, end - at))
 			return false;
-		}
 	}
-	return dots == 3 && digits;
+	return true;
 }
 
 struct sv scan_ip(struct sv text)

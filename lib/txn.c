@@ -25,47 +25,69 @@ const char *txn_origin_name(enum txn_origin o)
 	T(host) T(mta) T(queue_id) T(message_id) T(client_ip) T(client_name) T(helo)        \
 	T(account) T(auth_method) T(sender) T(parent_queue_id)
 
-static void rcpt_encode(const struct txn_rcpt *r, struct buf *out)
+/* Numbers of the head and of a recipient, all that are no lengths; and texts of a recipient. */
+enum { HEAD_NUMBERS = 14, RCPT_NUMBERS = 5, RCPT_TEXTS = 6, HEAD_TEXTS = 14 };
+
+static size_t most_bytes(const struct txn *t)
 {
-	wire_put_sv(out, r->recipient);
-	wire_put_sv(out, r->orig_recipient);
-	wire_put_sv(out, r->dsn);
-	wire_put_sv(out, r->reply);
-	wire_put_sv(out, r->relay_host);
-	wire_put_sv(out, r->relay_ip);
-	wire_put_i(out, r->time_us);
-	wire_put_u(out, r->attempts);
-	wire_put_u(out, r->status);
-	wire_put_u(out, r->reply_class);
-	wire_put_u(out, (r->local ? 1u : 0u) | (r->changed ? 2u : 0u));
+	size_t n = (HEAD_NUMBERS + HEAD_TEXTS + TXN_LINES + t->n_rcpt * (RCPT_NUMBERS + RCPT_TEXTS)) * WIRE_NUMBER_MAX;
+#define T(name) n += t->name.n;
+	TXN_TEXTS(T) T(local_user) T(subject) T(cwd)
+#undef T
+	for (size_t i = 0; i < t->n_rcpt; i++) {
+		const struct txn_rcpt *r = &t->rcpt[i];
+		n += r->recipient.n + r->orig_recipient.n + r->dsn.n + r->reply.n + r->relay_host.n + r->relay_ip.n;
+	}
+	for (size_t i = 0; i < t->n_lines; i++)
+		n += t->lines[i].n;
+	return n;
+}
+
+static char *rcpt_encode(const struct txn_rcpt *r, char *p)
+{
+	p = wire_raw_sv(p, r->recipient);
+	p = wire_raw_sv(p, r->orig_recipient);
+	p = wire_raw_sv(p, r->dsn);
+	p = wire_raw_sv(p, r->reply);
+	p = wire_raw_sv(p, r->relay_host);
+	p = wire_raw_sv(p, r->relay_ip);
+	p = wire_raw_i(p, r->time_us);
+	p = wire_raw_u(p, r->attempts);
+	p = wire_raw_u(p, r->status);
+	p = wire_raw_u(p, r->reply_class);
+	return wire_raw_u(p, (r->local ? 1u : 0u) | (r->changed ? 2u : 0u));
+}
+
+static char *head_encode(const struct txn *t, char *p)
+{
+	p = wire_raw_u(p, TXN_WIRE_VERSION);
+	p = wire_raw_u(p, t->seq);
+	p = wire_raw_i(p, t->at_us);
+	p = wire_raw_i(p, t->first_us);
+	p = wire_raw_i(p, t->last_us);
+	p = wire_raw_i(p, t->utc_offset_s);
+#define T(name) p = wire_raw_sv(p, t->name);
+	TXN_TEXTS(T) T(local_user) T(subject) T(cwd)
+#undef T
+	p = wire_raw_i(p, t->uid);
+	p = wire_raw_i(p, t->size);
+	p = wire_raw_i(p, t->nrcpt);
+	p = wire_raw_u(p, t->origin);
+	p = wire_raw_u(p, (t->sender_known ? 1u : 0u) | (t->complete ? 2u : 0u));
+	return wire_raw_u(p, t->flags);
 }
 
 void txn_encode(const struct txn *t, struct buf *out)
 {
-	wire_put_u(out, TXN_WIRE_VERSION);
-	wire_put_u(out, t->seq);
-	wire_put_i(out, t->at_us);
-	wire_put_i(out, t->first_us);
-	wire_put_i(out, t->last_us);
-	wire_put_i(out, t->utc_offset_s);
-#define T(name) wire_put_sv(out, t->name);
-	TXN_TEXTS(T)
-#undef T
-	wire_put_sv(out, t->local_user);
-	wire_put_sv(out, t->subject);
-	wire_put_sv(out, t->cwd);
-	wire_put_i(out, t->uid);
-	wire_put_i(out, t->size);
-	wire_put_i(out, t->nrcpt);
-	wire_put_u(out, t->origin);
-	wire_put_u(out, (t->sender_known ? 1u : 0u) | (t->complete ? 2u : 0u));
-	wire_put_u(out, t->flags);
-	wire_put_u(out, t->n_rcpt);
+	buf_reserve(out, most_bytes(t));
+	char *p = head_encode(t, out->p + out->n);
+	p = wire_raw_u(p, t->n_rcpt);
 	for (size_t i = 0; i < t->n_rcpt; i++)
-		rcpt_encode(&t->rcpt[i], out);
-	wire_put_u(out, t->n_lines);
+		p = rcpt_encode(&t->rcpt[i], p);
+	p = wire_raw_u(p, t->n_lines);
 	for (size_t i = 0; i < t->n_lines; i++)
-		wire_put_sv(out, t->lines[i]);
+		p = wire_raw_sv(p, t->lines[i]);
+	out->n = (size_t)(p - out->p);
 }
 
 void txn_encode_again(const struct txn *t, struct buf *out)

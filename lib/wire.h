@@ -4,6 +4,7 @@
 #define LIB_WIRE_H
 
 #include "lib/buf.h"
+#include "lib/near.h"
 
 struct wire {
 	const uint8_t *p, *end;
@@ -23,6 +24,25 @@ static inline void wire_put_i(struct buf *b, int64_t v)
 {
 	wire_put_u(b, ((uint64_t)v << 1) ^ (v < 0 ? UINT64_MAX : 0));
 }
+/* The same three into memory that has room for them; they return where it goes on. */
+#define WIRE_NUMBER_MAX 10u
+static inline char *wire_raw_u(char *p, uint64_t v)
+{
+	for (; v >= 0x80; v >>= 7)
+		*p++ = (char)(v | 0x80);
+	*p++ = (char)v;
+	return p;
+}
+static inline char *wire_raw_i(char *p, int64_t v)
+{
+	return wire_raw_u(p, ((uint64_t)v << 1) ^ (v < 0 ? UINT64_MAX : 0));
+}
+static inline char *wire_raw_sv(char *p, struct sv s)
+{
+	p = wire_raw_u(p, s.p ? (uint64_t)s.n + 1 : 0);
+	near_copy(p, s.p, s.p ? s.n : 0);
+	return p + (s.p ? s.n : 0);
+}
 /* Absent and empty text stay apart: length + 1, 0 = absent. */
 static inline void wire_put_sv(struct buf *b, struct sv s)
 {
@@ -41,6 +61,8 @@ static inline struct wire wire_of(struct sv s)
 static inline uint64_t wire_get_u(struct wire *w)
 {
 	uint64_t v = 0;
+	if (w->p < w->end && !w->bad && *w->p < 0x80) /* most are lengths and counts */
+		return *w->p++;
 	for (unsigned shift = 0; shift < 64; shift += 7) {
 		if (w->bad || w->p == w->end)
 			break;

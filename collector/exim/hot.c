@@ -15,14 +15,14 @@ static inline bool plain(struct sv *s, struct sv *ret)
 /* The rest of "text" with nothing escaped, and the end or a space after it. */
 static inline bool quoted(struct sv *s, struct sv *ret)
 {
-	return hot_upto(s, '"', ret) && !memchr(ret->p, '\\', ret->n) && (!s->n || s->p[0] == ' ');
+	return hot_upto(s, '"', ret) && !near_chr(ret->p, '\\', ret->n) && (!s->n || s->p[0] == ' ');
 }
 
 /* "a@b c@d" after " for " */
 static bool recipients(struct sv s, int64_t *ret)
 {
 	int64_t n = 0;
-	if (memchr(s.p, '"', s.n))
+	if (near_chr(s.p, '"', s.n))
 		return false;
 	for (;;) {
 		n += hot_value(&s, ' ').n > 0;
@@ -75,7 +75,7 @@ static bool arrival_client(struct sv *s, struct record *r)
 static enum mta_hot arrival(struct sv s, struct record *r)
 {
 	r->sender = hot_value(&s, ' ');
-	if (!r->sender.n || memchr(r->sender.p, '"', r->sender.n) || !arrival_client(&s, r) || !LIT(&s, " S=") || !hot_number(&s, &r->size))
+	if (!r->sender.n || near_chr(r->sender.p, '"', r->sender.n) || !arrival_client(&s, r) || !LIT(&s, " S=") || !hot_number(&s, &r->size))
 		return HOT_NO;
 	if (r->sender.n == 2 && memcmp(r->sender.p, "<>", 2) == 0)
 		r->sender.n = 0;
@@ -96,13 +96,13 @@ static bool addresses(struct sv *s, struct record *r)
 	r->recipient = hot_value(s, ' ');
 	const char *p = r->recipient.p;
 	size_t n = r->recipient.n;
-	if (!n || p[0] == '|' || p[0] == '/' || p[0] == ':' || p[0] == '>' || p[n - 1] == ':' || memchr(p, '"', n) || memchr(p, '<', n))
+	if (!n || p[0] == '|' || p[0] == '/' || p[0] == ':' || p[0] == '>' || p[n - 1] == ':' || near_chr(p, '"', n) || near_chr(p, '<', n))
 		return false;
 	if (!LIT(s, " <"))
 		return true;
-	if (!hot_upto(s, '>', &original) || !original.n || memchr(original.p, '"', original.n) || memchr(original.p, '<', original.n))
+	if (!hot_upto(s, '>', &original) || !original.n || near_chr(original.p, '"', original.n) || near_chr(original.p, '<', original.n))
 		return false;
-	if (!memchr(p, '@', n))
+	if (!near_chr(p, '@', n))
 		r->recipient = original;
 	else if (!sv_eq(original, r->recipient))
 		r->orig_recipient = original;

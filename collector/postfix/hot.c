@@ -6,7 +6,7 @@
 /* "name[address]" without a port, the name without spaces. */
 static inline bool peer(struct sv *s, struct sv *name, struct sv *addr)
 {
-	return hot_upto(s, '[', name) && name->n <= 255 && !memchr(name->p, ' ', name->n) && hot_upto(s, ']', addr) && addr->n <= 128;
+	return hot_upto(s, '[', name) && name->n <= 255 && !near_chr(name->p, ' ', name->n) && hot_upto(s, ']', addr) && addr->n <= 128;
 }
 
 static inline bool set_client(struct record *r, struct sv name, struct sv addr)
@@ -57,7 +57,7 @@ static enum mta_hot session(struct sv s)
 	bool end = LIT(&s, "disconnect from ");
 	if ((!end && !LIT(&s, "connect from ")) || !peer(&s, &name, &addr))
 		return HOT_NO;
-	if (end && (memchr(name.p, ' ', name.n) || memchr(addr.p, ' ', addr.n) || !sent_or_idle(s)))
+	if (end && (near_chr(name.p, ' ', name.n) || near_chr(addr.p, ' ', addr.n) || !sent_or_idle(s)))
 		return HOT_NO;
 	return HOT_NOTHING;
 }
@@ -107,7 +107,7 @@ static bool relay(struct sv *s, struct record *r)
 	struct sv token, name, addr;
 	if (!hot_upto(s, ',', &token) || !LIT(s, " "))
 		return false;
-	if (!memchr(token.p, '[', token.n)) {
+	if (!near_chr(token.p, '[', token.n)) {
 		if (!(token.n == 4 && memcmp(token.p, "none", 4) == 0))
 			r->relay_host = token;
 		return true;
@@ -151,6 +151,15 @@ static enum mta_hot with_id(int number, struct sv s, struct record *r)
 	}
 }
 
+/* Takes back what the readings here and postfix_hints() set: much less than all that a record may say. */
+static inline void clear(struct record *r)
+{
+	r->client_ip = r->client_name = r->account = r->auth_method = r->message_id = r->sender = (struct sv){ 0 };
+	r->recipient = r->orig_recipient = r->relay_host = r->relay_ip = r->status = r->dsn = r->reply = r->delay = (struct sv){ 0 };
+	r->size = r->nrcpt = r->relay_port = RECORD_UNSET;
+	r->submission = r->local = r->piped = false;
+}
+
 enum mta_hot postfix_hot(int number, const struct logline *l, struct record *r)
 {
 	struct sv s = l->text, rest = s;
@@ -166,7 +175,7 @@ enum mta_hot postfix_hot(int number, const struct logline *l, struct record *r)
 	struct sv id;
 	if (!postfix_queue_id(&rest, &id) || !id.p)
 		return HOT_NO;
-	record_clear(r);
+	clear(r);
 	r->queue_id = id;
 	return with_id(number, rest, r);
 }

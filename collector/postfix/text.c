@@ -1,5 +1,6 @@
 /* The pieces that lines of several daemons share: queue ids, replies, the tail that says from, to, proto and helo. */
 #include "collector/postfix/postfix.h"
+#include "lib/near.h"
 
 /* 1: hexadecimal as in short queue ids; 2: the consonants and digits of long ones; 3: both. */
 static const uint8_t id_class[256] = {
@@ -16,6 +17,9 @@ static const uint8_t id_class[256] = {
 static size_t id_length(struct sv s)
 {
 	uint8_t both = 3;
+	size_t hex = s.n >= 16 ? near_hex(s.p) : 0;
+	if (hex >= 5 && hex < 16 && s.p[hex] == ':')
+		return hex;
 	size_t i = 0;
 	for (; i < s.n && i < 24 && id_class[(uint8_t)s.p[i]]; i++)
 		both &= id_class[(uint8_t)s.p[i]];

@@ -61,25 +61,27 @@ static bool says_nothing(const struct record *r)
 
 /* Of each format that has a quick reading. */
 #define FORMATS 16
-static struct tally { const struct mta *m; size_t told, silent; } tally[FORMATS];
+static struct tally { const struct mta *m; size_t told, silent; struct record left; } tally[FORMATS]; /* left: by the quick reading, which takes it up again */
 
 static struct tally *tally_of(const struct mta *m)
 {
 	size_t i = 0;
 	while (i < FORMATS - 1 && tally[i].m && tally[i].m != m)
 		i++;
+	if (!tally[i].m)
+		record_clear(&tally[i].left);
 	tally[i].m = m;
 	return &tally[i];
 }
 
 static void check(const struct mta *m, int number, const struct logline *l)
 {
-	struct record quick, full;
-	record_clear(&quick);
+	struct record full, *left = &tally_of(m)->left;
 	record_clear(&full);
-	quick.program = full.program = l->program;
+	left->program = full.program = l->program;
 	full.pid = l->pid;
-	enum mta_hot hot = m->hot(number, l, &quick);
+	enum mta_hot hot = m->hot(number, l, left);
+	struct record quick = *left;
 	struct sv session = quick.session;
 	char kept[128];
 	if (session.p) { /* the full parser writes to the same place */

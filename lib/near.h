@@ -1,0 +1,152 @@
+/* near: searching and copying where what is looked for is near and what is copied is short, as in the fields of a line: there a call of the
+ * C library takes longer than the work. */
+#ifndef LIB_NEAR_H
+#define LIB_NEAR_H
+
+#include <stdint.h>
+#include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+/* The same as memchr(). */
+static inline const char *near_chr(const char *p, char c, size_t n)
+{
+#ifdef __SSE2__
+	const __m128i want = _mm_set1_epi8(c);
+	for (; n >= 16; p += 16, n -= 16) {
+		unsigned hit = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)p), want));
+		if (hit)
+			return p + __builtin_ctz(hit);
+	}
+	for (; n; p++, n--)
+		if (*p == c)
+			return p;
+	return NULL;
+#else
+	return n ? memchr(p, c, n) : NULL;
+#endif
+}
+
+/* Where the first of three bytes is; n: nowhere. */
+static inline size_t near_first_of(const char *p, size_t n, char a, char b, char c)
+{
+	size_t i = 0;
+#ifdef __SSE2__
+	const __m128i x = _mm_set1_epi8(a), y = _mm_set1_epi8(b), z = _mm_set1_epi8(c);
+	for (; i + 16 <= n; i += 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
+		__m128i any = _mm_or_si128(_mm_cmpeq_epi8(v, x), _mm_or_si128(_mm_cmpeq_epi8(v, y), _mm_cmpeq_epi8(v, z)));
+		unsigned hit = (unsigned)_mm_movemask_epi8(any);
+		if (hit)
+			return i + (size_t)__builtin_ctz(hit);
+	}
+#endif
+	while (i < n && p[i] != a && p[i] != b && p[i] != c)
+		i++;
+	return i;
+}
+
+/* Which of n bytes, at most 16, are digits, and which are dots, as bits. */
+static inline void near_digits_dots(const char *p, size_t n, unsigned *ret_digits, unsigned *ret_dots)
+{
+	unsigned digits = 0, dots = 0;
+#ifdef __SSE2__
+	char b[16] = { 0 };
+	memcpy(b, p, n <= sizeof b ? n : sizeof b);
+	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)b);
+	digits = (unsigned)_mm_movemask_epi8(_mm_and_si128(_mm_cmpgt_epi8(v, _mm_set1_epi8('0' - 1)), _mm_cmplt_epi8(v, _mm_set1_epi8('9' + 1))));
+	dots = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8('.')));
+#else
+	for (unsigned i = 0; i < n && i < 16; i++) {
+		digits |= (unsigned)(p[i] >= '0' && p[i] <= '9') << i;
+		dots |= (unsigned)(p[i] == '.') << i;
+	}
+#endif
+	*ret_digits = digits;
+	*ret_dots = dots;
+}
+
+/* How many of the first 16 bytes, which must be there, are digits or A to F, up to the first that is not. */
+static inline size_t near_hex(const char *p)
+{
+#ifdef __SSE2__
+	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+	__m128i digit = _mm_and_si128(_mm_cmpgt_epi8(v, _mm_set1_epi8('0' - 1)), _mm_cmplt_epi8(v, _mm_set1_epi8('9' + 1)));
+	__m128i letter = _mm_and_si128(_mm_cmpgt_epi8(v, _mm_set1_epi8('A' - 1)), _mm_cmplt_epi8(v, _mm_set1_epi8('F' + 1)));
+	unsigned other = ~(unsigned)_mm_movemask_epi8(_mm_or_si128(digit, letter));
+	return (size_t)__builtin_ctz(other | 1u << 16);
+#else
+	size_t i = 0;
+	while (i < 16 && ((p[i] >= '0' && p[i] <= '9') || (p[i] >= 'A' && p[i] <= 'F')))
+		i++;
+	return i;
+#endif
+}
+
+/* Whether all bytes are ASCII and none is NUL. */
+static inline int near_plain(const char *p, size_t n)
+{
+	size_t i = 0;
+	unsigned any = 0, least = 0xff;
+#ifdef __SSE2__
+	__m128i high = _mm_setzero_si128(), low = _mm_set1_epi8(-1);
+	for (; i + 32 <= n; i += 32) {
+		__m128i a = _mm_loadu_si128((const __m128i *)(const void *)(p + i)), b = _mm_loadu_si128((const __m128i *)(const void *)(p + i + 16));
+		high = _mm_or_si128(high, _mm_or_si128(a, b));
+		low = _mm_min_epu8(low, _mm_min_epu8(a, b));
+	}
+	if (_mm_movemask_epi8(high) || _mm_movemask_epi8(_mm_cmpeq_epi8(low, _mm_setzero_si128())))
+		return 0;
+#endif
+	for (; i < n; i++) {
+		unsigned c = (unsigned char)p[i];
+		any |= c;
+		least = c < least ? c : least;
+	}
+	return any < 0x80 && least;
+}
+
+/* The same as memcpy(). */
+static inline void near_copy(char *to, const char *from, size_t n)
+{
+	if (n > 64) {
+		memcpy(to, from, n);
+	} else if (n >= 16) {
+		for (size_t at = 0; at + 16 < n; at += 16)
+			memcpy(to + at, from + at, 16);
+		memcpy(to + n - 16, from + n - 16, 16);
+	} else if (n >= 8) {
+		memcpy(to, from, 8);
+		memcpy(to + n - 8, from + n - 8, 8);
+	} else if (n >= 4) {
+		memcpy(to, from, 4);
+		memcpy(to + n - 4, from + n - 4, 4);
+	} else {
+		for (size_t i = 0; i < n; i++)
+			to[i] = from[i];
+	}
+}
+
+/* Whether n bytes are the same. */
+static inline int near_same(const char *a, const char *b, size_t n)
+{
+	uint64_t x, y;
+	if (n < 8) {
+		for (size_t i = 0; i < n; i++)
+			if (a[i] != b[i])
+				return 0;
+		return 1;
+	}
+	for (size_t at = 0; at + 8 < n; at += 8) {
+		memcpy(&x, a + at, 8);
+		memcpy(&y, b + at, 8);
+		if (x != y)
+			return 0;
+	}
+	memcpy(&x, a + n - 8, 8);
+	memcpy(&y, b + n - 8, 8);
+	return x == y;
+}
+
+#endif
