@@ -29,8 +29,16 @@ static int outcome_of(struct sv s, ptrdiff_t *ret_at)
 	return best;
 }
 
+/* Between the message-id and what happened Sieve names the action since 2.3: "msgid=<m>: fileinto action: stored …". */
+static struct sv before_action(struct sv s)
+{
+	ptrdiff_t at = sv_ends(s, SV(" action")) ? scan_rfind(s, SV(": ")) : -1;
+	return at >= 0 && sv_chr(sv_skip(s, (size_t)at + 2), '>') < 0 ? sv_take(s, (size_t)at) : s;
+}
+
 static void message_id(struct sv s, struct record *r)
 {
+	s = before_action(s);
 	if (!scan_lit(&s, SV("msgid=")))
 		return;
 	if (s.n > 1 && s.p[0] == '<' && s.p[s.n - 1] == '>')

@@ -1,5 +1,5 @@
 #!/bin/sh
-# servers: real Postfix, Exim, Sendmail and OpenSMTPD, each out of its Debian packages in namespaces of its own. A script sends mail and
+# servers: real Postfix, Exim, Sendmail, OpenSMTPD and Dovecot, each out of its Debian packages in namespaces of its own. A script sends mail and
 # writes down what it did and what it was answered; all of it must be found again in what abusewatch reads from the server's log.
 set -u
 if [ "$(id -u)" != 0 ] || ! unshare -n -p -f -m -u --kill-child true 2>/dev/null; then
@@ -14,6 +14,7 @@ packages() {
 	exim) echo "exim4-daemon-light exim4-base exim4-config libgnutls-dane0 libunbound8 libidn12 libnsl2 $rsyslog" ;;
 	sendmail) echo "sendmail-bin sendmail-base sendmail-cf m4 libsigsegv2 liblockfile1 libwrap0 libnsl2 $rsyslog" ;;
 	postfix) echo "$rsyslog" ;; # the rest is installed (mk/deps.sh tests)
+	dovecot) echo "dovecot-core dovecot-imapd dovecot-pop3d dovecot-submissiond dovecot-lmtpd dovecot-sieve libexttextcat-2.0-0 liblua5.4-0 libwrap0 libapparmor1 libstemmer0d libtirpc3 libtirpc-common libunwind8 $rsyslog" ;;
 	opensmtpd) echo "opensmtpd libevent-2.1-7 $rsyslog" ;;
 	esac
 }
@@ -31,7 +32,7 @@ fetch() {
 	done
 }
 
-for server in postfix exim sendmail opensmtpd; do
+for server in postfix exim sendmail opensmtpd dovecot; do
 	rm -rf "${work:?}/$server"
 	if ! fetch $server; then
 		echo "skip $server - its packages could not be downloaded"
@@ -39,6 +40,9 @@ for server in postfix exim sendmail opensmtpd; do
 	fi
 	timeout 60 env TZ=UTC unshare -n -p -f -m -u --kill-child sh tests/system/servers.sh $server "$work/$server" >&2 ||
 		echo "not ok $server runs - see servers.log"
-	python3 tests/system/servers.py check $server "$bin/abusewatch" "$work/$server"
+	case $server in
+	dovecot) python3 tests/system/mailstore.py check "$bin/abusewatch" "$work/$server" ;;
+	*) python3 tests/system/servers.py check $server "$bin/abusewatch" "$work/$server" ;;
+	esac
 	rm -rf "$work/$server/root"
 done

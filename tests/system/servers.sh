@@ -1,6 +1,6 @@
 #!/bin/sh
-# servers.sh postfix|exim|sendmail|opensmtpd DIR — inside namespaces of its own: the server from DIR/root laid over this system, rsyslog
-# writing its log in three framings, a sink for what it sends, and servers.py as its clients. What it leaves is in DIR.
+# servers.sh postfix|exim|sendmail|opensmtpd|dovecot DIR — inside namespaces of its own: the server from DIR/root laid over this system, journald
+# recording its log and rsyslog writing it in three framings, a sink for what it sends, and servers.py or mailstore.py as its clients. What it leaves is in DIR.
 set -u
 server=$1 dir=$2
 here=192.0.2.25 sink=192.0.2.99
@@ -39,21 +39,34 @@ network() {
 		smmsp:x:993:993::/var/lib/sendmail:/bin/false
 		opensmtpd:x:994:994::/var/lib/opensmtpd/empty:/bin/false
 		opensmtpq:x:995:995::/var/lib/opensmtpd/empty:/bin/false
+		dovecot:x:996:996::/usr/lib/dovecot:/bin/false
+		dovenull:x:997:997::/nonexistent:/bin/false
+		vmail:x:998:998::/srv/vmail:/bin/false
 		web12:x:1012:1012::/srv/web12:/bin/sh
 	EOF
-	for g in Debian-exim:991 smmta:992 smmsp:993 opensmtpd:994 opensmtpq:995 web12:1012; do echo "${g%:*}:x:${g#*:}:" >>/etc/group; done
+	for g in Debian-exim:991 smmta:992 smmsp:993 opensmtpd:994 opensmtpq:995 dovecot:996 dovenull:997 vmail:998 web12:1012; do echo "${g%:*}:x:${g#*:}:" >>/etc/group; done
+}
+
+# As on Debian: programs talk to journald, which passes on to rsyslog.
+journald() {
+	mkdir -p /run/systemd/journal /etc/systemd
+	ln -s /run/systemd/journal/dev-log /dev/log
+	printf '[Journal]\nStorage=volatile\nForwardToSyslog=yes\nRateLimitIntervalSec=0\nReadKMsg=no\nAudit=no\n' >/etc/systemd/journald.conf
+	/lib/systemd/systemd-journald >"$dir/journald.out" 2>&1 &
+	journald_pid=$!
+	wait_for test -S /run/systemd/journal/dev-log
 }
 
 rsyslog() {
 	cat >"$dir/rsyslog.conf" <<-EOF
-		module(load="imuxsock" SysSock.RateLimit.Interval="0")
+		module(load="imuxsock" SysSock.Name="/run/systemd/journal/syslog" SysSock.RateLimit.Interval="0")
 		global(workDirectory="/var/tmp")
 		mail.* action(type="omfile" file="$dir/rfc3164.log" template="RSYSLOG_TraditionalFileFormat")
 		mail.* action(type="omfile" file="$dir/iso8601.log" template="RSYSLOG_FileFormat")
 		mail.* action(type="omfile" file="$dir/rfc5424.log" template="RSYSLOG_SyslogProtocol23Format")
 	EOF
 	rsyslogd -n -f "$dir/rsyslog.conf" -i "$dir/rsyslog.pid" >"$dir/rsyslog.out" 2>&1 &
-	wait_for test -S /dev/log
+	wait_for test -S /run/systemd/journal/syslog
 }
 
 wait_for() { # wait_for COMMAND…: for 10 s
@@ -237,20 +250,87 @@ opensmtpd() {
 	mailer=/usr/sbin/sendmail
 }
 
+dovecot() {
+	mount -t tmpfs tmpfs /srv
+	mkdir -p /etc/dovecot /srv/vmail
+	chown 998:998 /srv/vmail
+	printf 'alice@lab.example:{PLAIN}secret\nbob@lab.example:{PLAIN}hidden\n' >/etc/dovecot/users
+	mkdir -p /srv/sieve
+	chown 998:998 /srv/sieve
+	cat >/srv/sieve/bob.sieve <<-EOF
+		require ["fileinto", "mailbox", "reject"];
+		if header :contains "subject" "shop" { fileinto :create "Shops"; }
+		elsif header :contains "subject" "junk" { discard; }
+		elsif header :contains "subject" "forward" { redirect "friend@ext.example"; }
+		elsif header :contains "subject" "unwanted" { reject "no"; }
+	EOF
+	cat >/etc/dovecot/dovecot.conf <<-EOF
+		protocols = imap pop3 submission lmtp
+		listen = $here
+		base_dir = /run/dovecot
+		state_dir = /run/dovecot-state
+		ssl = no
+		disable_plaintext_auth = no
+		auth_mechanisms = plain login
+		auth_failure_delay = 0
+		auth_verbose = yes
+		mail_location = maildir:/srv/vmail/%u
+		mail_uid = 998
+		mail_gid = 998
+		first_valid_uid = 998
+		login_trusted_networks =
+		postmaster_address = postmaster@lab.example
+		submission_host = $sink:25
+		submission_relay_host = $sink
+		submission_relay_port = 25
+		submission_relay_ssl = no
+		passdb {
+		  driver = passwd-file
+		  args = /etc/dovecot/users
+		}
+		userdb {
+		  driver = static
+		  args = uid=998 gid=998 home=/srv/vmail/%u
+		}
+		service lmtp {
+		  inet_listener lmtp {
+		    port = 24
+		  }
+		}
+		service submission-login {
+		  inet_listener submission {
+		    port = 25
+		  }
+		}
+		protocol lmtp {
+		  mail_plugins = sieve
+		}
+		plugin {
+		  sieve = /srv/sieve/%n.sieve
+		}
+	EOF
+	/usr/sbin/dovecot -F -c /etc/dovecot/dovecot.conf &
+}
+
 main() {
-	overlay && network && rsyslog || return 1
+	overlay && network && journald && rsyslog || return 1
 	python3 tests/system/sink.py $sink 25 "$dir/sink.ndjson" alice@lab.example bob@lab.example \
 		"alice@[192.0.2.99]" "bob@[192.0.2.99]" "postmaster@[192.0.2.99]" ann@partner.example friend@ext.example &
 	$server
 	wait_for listening || return 1
-	python3 tests/system/servers.py drive "$server" $here "$dir/truth.jsonl" || return 1
+	case $server in
+	dovecot) python3 tests/system/mailstore.py drive $here "$dir/truth.jsonl" || return 1 ;;
+	*) python3 tests/system/servers.py drive "$server" $here "$dir/truth.jsonl" || return 1 ;;
+	esac
 	mkdir -p /srv/web12
 	printf 'From: web12@mx.lab.example\nTo: friend@ext.example\nSubject: from a script\nMessage-ID: <script@web12.example>\n\nhello\n' >"$dir/script.eml"
 	# shellcheck disable=SC2086 # a command with its arguments
-	[ "$server" = opensmtpd ] || (cd /srv/web12 && setpriv --reuid=1012 --regid=1012 --clear-groups $mailer -t -i <"$dir/script.eml")
+	[ "$server" = opensmtpd ] || [ "$server" = dovecot ] || (cd /srv/web12 && setpriv --reuid=1012 --regid=1012 --clear-groups $mailer -t -i <"$dir/script.eml")
 	python3 tests/system/servers.py settled "$dir"
 	[ "$server" != exim ] || cp /var/log/exim4/mainlog "$dir/mainlog"
-	kill "$(cat "$dir/rsyslog.pid")"
+	journalctl -q --no-pager SYSLOG_FACILITY=2 -o export >"$dir/journal.export"
+	journalctl -q --no-pager SYSLOG_FACILITY=2 -o json >"$dir/journal.json"
+	kill "$(cat "$dir/rsyslog.pid")" "$journald_pid"
 	sleep 0.5
 }
 
