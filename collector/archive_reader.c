@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,6 +21,22 @@
 
 enum packing { PLAIN, GZIP, XZ, ZSTD };
 
+/* Blocks that a thread unpacked before they are asked for. The one that was given out last is behind `taken`. */
+#define AHEAD_BLOCKS 4u
+struct ahead_block { uint8_t *p; size_t n; uint64_t position; };
+struct ahead {
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t made_more, took_more;
+	struct ahead_block block[AHEAD_BLOCKS];
+	unsigned made, taken; /* counts; the block of a count is count % AHEAD_BLOCKS */
+	bool holding;         /* the one before `taken` is still borrowed */
+	bool stop, ended;     /* ended: after what is made comes how it ended */
+	int how;
+	struct err error;
+	uint64_t position;    /* of the block that was given out last */
+};
+
 struct archive_reader {
 	int fd;
 	bool ended, streaming; /* streaming: inside a packed stream that is not complete yet */
@@ -27,6 +44,7 @@ struct archive_reader {
 	char *path;
 	uint64_t position, size;
 	uint8_t *in, *out;
+	struct ahead *ahead; /* NULL: everything happens in the caller's thread */
 	size_t in_n, in_at; /* input not yet unpacked */
 	z_stream z;
 #ifdef WITH_LZMA
@@ -129,10 +147,31 @@ struct archive_reader *archive_reader_open(const char *path, struct err *e)
 	return r;
 }
 
+static void ahead_end(struct archive_reader *r)
+{
+	struct ahead *a = r->ahead;
+	if (!a)
+		return;
+	pthread_mutex_lock(&a->lock);
+	a->stop = true;
+	pthread_cond_signal(&a->took_more);
+	pthread_mutex_unlock(&a->lock);
+	pthread_join(a->thread, NULL);
+	for (unsigned i = 0; i < AHEAD_BLOCKS; i++)
+		free(a->block[i].p);
+	pthread_cond_destroy(&a->made_more);
+	pthread_cond_destroy(&a->took_more);
+	pthread_mutex_destroy(&a->lock);
+	free(a);
+	r->ahead = NULL;
+	r->out = NULL; /* was one of theirs */
+}
+
 void archive_reader_close(struct archive_reader *r)
 {
 	if (!r)
 		return;
+	ahead_end(r);
 	if (r->packing == GZIP)
 		inflateEnd(&r->z);
 #ifdef WITH_LZMA
@@ -224,10 +263,8 @@ static ssize_t step(struct archive_reader *r, struct err *e)
 	return step_gzip(r, e);
 }
 
-int archive_reader_next(struct archive_reader *r, struct sv *ret, struct err *e)
+static int next_packed(struct archive_reader *r, struct sv *ret, struct err *e)
 {
-	if (r->packing == PLAIN)
-		return next_plain(r, ret, e);
 	for (;;) {
 		if (r->in_at == r->in_n && !r->ended && fill(r, e) < 0)
 			return -1;
@@ -243,9 +280,88 @@ int archive_reader_next(struct archive_reader *r, struct sv *ret, struct err *e)
 	}
 }
 
+/* -- in a thread of its own -- */
+
+static void *ahead_main(void *arg)
+{
+	struct archive_reader *r = arg;
+	struct ahead *a = r->ahead;
+	(void)pthread_setname_np(pthread_self(), "aw-unpack");
+	for (int how = 1; how > 0;) {
+		struct sv made;
+		pthread_mutex_lock(&a->lock);
+		while (!a->stop && a->made - a->taken + a->holding >= AHEAD_BLOCKS)
+			pthread_cond_wait(&a->took_more, &a->lock);
+		bool stop = a->stop;
+		pthread_mutex_unlock(&a->lock);
+		if (stop)
+			break;
+		struct ahead_block *b = &a->block[a->made % AHEAD_BLOCKS]; /* nobody else looks at it now */
+		r->out = b->p;
+		how = next_packed(r, &made, &a->error);
+		b->n = made.n;
+		b->position = r->position;
+		pthread_mutex_lock(&a->lock);
+		if (how > 0)
+			a->made++;
+		a->ended = how <= 0;
+		a->how = how;
+		pthread_cond_signal(&a->made_more);
+		pthread_mutex_unlock(&a->lock);
+	}
+	return NULL;
+}
+
+static int next_ahead(struct ahead *a, struct sv *ret, struct err *e)
+{
+	int how = 1;
+	pthread_mutex_lock(&a->lock);
+	a->holding = false;
+	pthread_cond_signal(&a->took_more);
+	while (a->made == a->taken && !a->ended)
+		pthread_cond_wait(&a->made_more, &a->lock);
+	if (a->made != a->taken) {
+		const struct ahead_block *b = &a->block[a->taken++ % AHEAD_BLOCKS];
+		*ret = sv_make((const char *)b->p, b->n);
+		a->position = b->position;
+		a->holding = true;
+	} else {
+		how = a->how;
+		*e = a->error;
+	}
+	pthread_mutex_unlock(&a->lock);
+	return how;
+}
+
+void archive_reader_ahead(struct archive_reader *r)
+{
+	if (r->packing == PLAIN || r->ahead || !r->size) /* a pipe may keep its reader waiting, who could not be ended then */
+		return;
+	struct ahead *a = r->ahead = xcalloc(1, sizeof *a);
+	pthread_mutex_init(&a->lock, NULL);
+	pthread_cond_init(&a->made_more, NULL);
+	pthread_cond_init(&a->took_more, NULL);
+	for (unsigned i = 0; i < AHEAD_BLOCKS; i++)
+		a->block[i].p = i ? xmalloc(ARCHIVE_READER_BYTES) : r->out;
+	a->position = r->position;
+	if (pthread_create(&a->thread, NULL, ahead_main, r) == 0)
+		return;
+	for (unsigned i = 1; i < AHEAD_BLOCKS; i++)
+		free(a->block[i].p);
+	free(a);
+	r->ahead = NULL;
+}
+
+int archive_reader_next(struct archive_reader *r, struct sv *ret, struct err *e)
+{
+	if (r->packing == PLAIN)
+		return next_plain(r, ret, e);
+	return r->ahead ? next_ahead(r->ahead, ret, e) : next_packed(r, ret, e);
+}
+
 uint64_t archive_reader_position(const struct archive_reader *r)
 {
-	return r->position;
+	return r->ahead ? r->ahead->position : r->position;
 }
 
 uint64_t archive_reader_size(const struct archive_reader *r)

@@ -5,6 +5,8 @@
 
 #include "lib/buf.h"
 
+#define AHEAD_FILES 4u /* so many packed files at once are unpacked by threads */
+
 struct merge_file {
 	char *path;
 	size_t order;
@@ -248,6 +250,8 @@ static void start(struct merge *m, struct merge_file *f)
 		m->failed = true;
 		return;
 	}
+	if (m->n_active < AHEAD_FILES)
+		archive_reader_ahead(f->reader);
 	f->skip = f->start;
 	f->active = true;
 	m->n_active++;

@@ -81,6 +81,7 @@ static int one_file(struct pipeline *pl, const struct logs_options *o, const cha
 	struct archive_reader *r = archive_reader_open(path, &e);
 	if (!r)
 		return command_fail("%s", e.text);
+	archive_reader_ahead(r);
 	struct feed f;
 	struct sv block;
 	int s;

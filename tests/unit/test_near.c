@@ -1,0 +1,119 @@
+/* lib/near.h against the plain ways, for every length and place around the sizes of its steps. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "lib/near.h"
+
+#define MOST 150u
+
+static uint32_t turn = 7;
+
+static uint32_t below(uint32_t n)
+{
+	turn = turn * 1664525u + 1013904223u;
+	return (turn >> 8) % n;
+}
+
+/* n bytes at the very end of an allocation, so that a sanitizer sees what is read beyond. */
+static char *bytes(size_t n, const char *from)
+{
+	char *p = malloc(n ? n : 1);
+	assert_non_null(p);
+	for (size_t i = 0; i < n; i++)
+		p[i] = from[below((uint32_t)strlen(from))];
+	return p;
+}
+
+static void searches(void **state)
+{
+	(void)state;
+	for (size_t n = 0; n < MOST; n++)
+		for (int k = 0; k < 20; k++) {
+			char *p = bytes(n, "abcdefghijklmnopqrstuvwxyz[ :");
+			size_t first = 0;
+			assert_ptr_equal(near_chr(p, 'q', n), n ? memchr(p, 'q', n) : NULL);
+			while (first < n && p[first] != '[' && p[first] != ' ' && p[first] != ':')
+				first++;
+			assert_int_equal(near_first_of(p, n, '[', ' ', ':'), first);
+			free(p);
+		}
+}
+
+static void copies(void **state)
+{
+	(void)state;
+	for (size_t n = 0; n < MOST; n++) {
+		char *from = bytes(n, "abcdefgh"), *to = bytes(n, "x");
+		near_copy(to, from, n);
+		assert_int_equal(n ? memcmp(to, from, n) : 0, 0);
+		assert_true(near_same(to, from, n));
+		for (size_t at = 0; at < n; at++) {
+			to[at] ^= 1;
+			assert_false(near_same(to, from, n));
+			to[at] ^= 1;
+		}
+		free(from);
+		free(to);
+	}
+}
+
+static void plain(void **state)
+{
+	(void)state;
+	for (size_t n = 0; n < MOST; n++) {
+		char *p = bytes(n, "abc\x01\x7f\n");
+		assert_true(near_plain(p, n));
+		for (size_t at = 0; at < n; at++) {
+			char kept = p[at];
+			p[at] = 0;
+			assert_false(near_plain(p, n));
+			p[at] = (char)0x80;
+			assert_false(near_plain(p, n));
+			p[at] = kept;
+		}
+		free(p);
+	}
+}
+
+static void hexadecimal(void **state)
+{
+	(void)state;
+	for (int k = 0; k < 2000; k++) {
+		char *p = bytes(16, k % 2 ? "0123456789ABCDEF:" : "09AF/:@Ga\x80\xff");
+		size_t n = 0;
+		while (n < 16 && ((p[n] >= '0' && p[n] <= '9') || (p[n] >= 'A' && p[n] <= 'F')))
+			n++;
+		assert_int_equal(near_hex(p), n);
+		free(p);
+	}
+}
+
+static void digits(void **state)
+{
+	(void)state;
+	for (size_t n = 0; n <= 16; n++)
+		for (int k = 0; k < 100; k++) {
+			char *p = bytes(n, "0123456789./:a\xb0");
+			unsigned want_digits = 0, want_dots = 0, got_digits, got_dots;
+			for (size_t i = 0; i < n; i++) {
+				want_digits |= (unsigned)(p[i] >= '0' && p[i] <= '9') << i;
+				want_dots |= (unsigned)(p[i] == '.') << i;
+			}
+			near_digits_dots(p, n, &got_digits, &got_dots);
+			assert_int_equal(got_digits, want_digits);
+			assert_int_equal(got_dots, want_dots);
+			free(p);
+		}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(searches), cmocka_unit_test(copies), cmocka_unit_test(plain), cmocka_unit_test(hexadecimal), cmocka_unit_test(digits),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
