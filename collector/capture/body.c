@@ -47,7 +47,7 @@ void smtp_body_begin(struct capture *c, struct flow *f)
 	b->line_start = true;
 	b->print_left = PRINT_BYTES;
 	b->of = s->n_body ? s->body_of[s->n_body - 1] : s->message;
-	memset(b->hash, 0xff, sizeof b->hash);
+	print_begin(&b->print);
 }
 
 /* -- lines of headers -- */
@@ -134,25 +134,48 @@ static size_t dashed_line(struct body *b, const uint8_t *p, size_t n)
 	return len + 1;
 }
 
-/* The fingerprint takes lines, so that it does not depend on where segments were cut: a part of one waits in the header's place. */
-static size_t printed(struct body *b, const uint8_t *p, size_t n)
+/* Whole lines at p that are text and can go into the fingerprint at once: their bytes. */
+static size_t whole_lines(const struct body *b, const uint8_t *p, size_t n)
+{
+	size_t len = 0;
+	n = n < PRINT_CHUNK ? n : PRINT_CHUNK;
+	while (len < n && len < b->print_left && !(len && p[len] == '-' && b->n_boundaries)) {
+		size_t most = n - len < HEADER_BYTES ? n - len : HEADER_BYTES;
+		const uint8_t *nl = memchr(p + len, '\n', most);
+		if (!nl)
+			break;
+		len = (size_t)(nl - p) + 1;
+	}
+	return len;
+}
+
+/* A part of a line waits in the header's place, so that the fingerprint does not depend on where segments were cut. */
+static size_t part_of_line(struct body *b, const uint8_t *p, size_t n)
 {
 	size_t most = HEADER_BYTES - b->header_n, look = n < most ? n : most;
 	const uint8_t *nl = memchr(p, '\n', look);
 	size_t len = nl ? (size_t)(nl - p) + 1 : look;
 	bool whole = nl || len == most;
 	b->line_start = nl != NULL;
-	if (b->header_n || !whole) {
-		append(b, p, len);
-		if (!whole)
-			return len;
-		body_print(b, (const uint8_t *)b->header, b->header_n);
+	append(b, p, len);
+	return whole ? len : 0;
+}
+
+static size_t printed(struct body *b, const uint8_t *p, size_t n)
+{
+	size_t len = b->header_n ? 0 : whole_lines(b, p, n), took = len;
+	if (len) {
+		print_lines(&b->print, p, len);
+		b->line_start = true;
 	} else {
-		body_print(b, p, len);
+		len = part_of_line(b, p, n);
+		if (!len)
+			return n;
+		took = b->header_n;
+		print_lines(&b->print, (const uint8_t *)b->header, took);
+		b->header_n = 0;
 	}
-	size_t took = b->header_n ? b->header_n : len;
 	b->print_left = (uint16_t)(took < b->print_left ? b->print_left - took : 0);
-	b->header_n = 0;
 	return len;
 }
 
@@ -195,9 +218,9 @@ void smtp_body_end(struct capture *c, struct flow *f)
 	if (b->stage != BODY_TEXT)
 		flush_header(c, f, b);
 	else if (!b->dashes)
-		body_print(b, (const uint8_t *)b->header, b->header_n);
-	if (body_print_done(b))
-		note_add(c, f, &(struct note){ .type = NOTE_HASH, .of = of, .text = sv_make((const char *)b->hash, sizeof b->hash) });
+		print_lines(&b->print, (const uint8_t *)b->header, b->header_n);
+	if (print_done(&b->print))
+		note_add(c, f, &(struct note){ .type = NOTE_HASH, .of = of, .text = sv_make((const char *)b->print.hash, sizeof b->print.hash) });
 	cells_give(&c->cells, s->body);
 	s->body = 0;
 }
