@@ -1,4 +1,4 @@
-/* The fingerprint of a text: MinHash (Broder 1997) over runs of three words, one hash for all places (Li, Owen and Zhang 2012). Some lines at a time, in
+/* The fingerprint of a text: MinHash (Broder 1997) over runs of two words, one hash for all places (Li, Owen and Zhang 2012). Some lines at a time, in
  * steps without branches that depend on the text: which bytes are letters, as bits; where words begin and end, as a list; each word's hash and its
  * run's place. The steps are compiled twice from the same lines: for any processor, and for those with AVX2 and BMI2. */
 #include "collector/capture/print.h"
@@ -9,19 +9,19 @@
 #define FOR_AVX2 __attribute__((target("avx2,bmi,bmi2,popcnt")))
 #endif
 #define INLINE static inline __attribute__((always_inline))
-#define LEAST_RUNS 8
-#define LONG_WORD 16
+#define LEAST_WORDS 8 /* of four letters or more */
+#define SHORT_WORD 16
 #define BLOCK 64
 #define BLOCKS (PRINT_CHUNK / BLOCK + 1) /* the end is no letter */
 #define PATHS (PRINT_CHUNK / 4)
 
 /* The lines at hand, with room to read more than there is. */
 struct chunk {
-	uint64_t letters[BLOCKS];
+	uint64_t letters[BLOCKS + 2];      /* one before and one behind: none */
 	uint16_t begin[BLOCKS * BLOCK / 2 + 32], end[BLOCKS * BLOCK / 2 + 32]; /* where words begin and end */
 	uint16_t address[PATHS];           /* colons of "://" */
 	uint32_t run[BLOCKS * BLOCK / 2 + 1];
-	size_t n, n_words, n_addresses, first_run;
+	size_t n, n_words, n_addresses;
 	uint8_t text[BLOCKS * BLOCK + 16];
 };
 
@@ -67,92 +67,78 @@ FOR_AVX2 static inline uint64_t letters_avx2(const uint8_t *p, uint64_t *ret_col
 }
 #endif
 
-/* -- words -- */
+/* -- words, and runs of two -- */
 
-INLINE uint64_t stir(uint64_t h, uint64_t letters)
-{
-	h = (h ^ (letters | 0x2020202020202020ull)) * 0xbf58476d1ce4e5b9ull;
-	return h ^ h >> 31;
-}
-
-/* The first n bytes of eight; all when n is more. */
-INLINE uint64_t low_bytes(uint64_t v, size_t n)
-{
-	static const uint64_t low[LONG_WORD + 1] = {
-#define M(bytes) (1ull << 8 * (bytes)) - 1
-		0, M(1), M(2), M(3), M(4), M(5), M(6), M(7), ~0ull, ~0ull, ~0ull, ~0ull, ~0ull, ~0ull, ~0ull, ~0ull, ~0ull,
-#undef M
-	};
-	return v & low[n];
-}
-
-INLINE uint64_t eight_bytes(const uint8_t *p)
+INLINE uint64_t eight_letters(const uint8_t *p)
 {
 	uint64_t v;
 	memcpy(&v, p, sizeof v);
-	return v;
+	return v | 0x2020202020202020ull; /* lower case */
 }
 
-/* Of a word in lower case; 16 bytes can be read from where it begins. Nearly all are short: no branch depends on how short. */
-INLINE uint64_t word_hash(const uint8_t *p, size_t n)
+static uint64_t long_word(const uint8_t *p, size_t n)
 {
-	uint64_t h = n * 0x9e3779b97f4a7c15ull;
-	for (; __builtin_expect(n > LONG_WORD, 0); n -= 8, p += 8)
-		h = stir(h, eight_bytes(p));
-	uint64_t first = stir(h, low_bytes(eight_bytes(p), n)), second = stir(first, low_bytes(eight_bytes(p + 8), n - (n < 8 ? n : 8)));
-	return n > 8 ? second : first;
+	uint64_t h = n;
+	for (size_t i = 0; i + 8 <= n; i += 8)
+		h = (h ^ h >> 29 ^ eight_letters(p + i)) * 0xbf58476d1ce4e5b9ull;
+	return (h ^ h >> 29 ^ eight_letters(p + n - 8)) * 0xbf58476d1ce4e5b9ull;
 }
 
-/* -- runs of three words -- */
-
-/* A run's hash: its low five bits name one of 32 places, sixteen others are what stays there if it is the least. */
-INLINE void hash_runs(struct print *t, struct chunk *k)
+/* 16 bytes can be read from where it begins. Nearly all words are short: no branch depends on how short. */
+INLINE uint32_t word_hash(const uint8_t *p, size_t n)
 {
-	uint32_t a = t->words[0], b = t->words[1];
+	static const uint64_t part[SHORT_WORD + 9] = {
+#define M(bytes) (1ull << 8 * (bytes)) - 1
+#define ALL ~0ull
+		[8] = 0, M(1), M(2), M(3), M(4), M(5), M(6), M(7), ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL,
+#undef ALL
+#undef M
+	}; /* the part of the first eight bytes, by length; of the second eight, eight before */
+	if (__builtin_expect(n > SHORT_WORD, 0))
+		return (uint32_t)(long_word(p, n) >> 32);
+	uint64_t h = (eight_letters(p) & part[8 + n]) + n;
+	return (uint32_t)((h * 0xbf58476d1ce4e5b9ull + (eight_letters(p + 8) & part[n]) * 0x94d049bb133111ebull) >> 32);
+}
+
+/* A run's hash: the highest five bits name one of 32 places, sixteen others are what stays there if it is the greatest. Returns the first run: with
+ * the text's first word none ends. */
+INLINE size_t hash_runs(struct print *t, struct chunk *k)
+{
+	uint64_t words = t->last;
 	for (size_t i = 0; i < k->n_words; i++) {
-		uint32_t now = (uint32_t)(word_hash(k->text + k->begin[i], (size_t)(k->end[i] - k->begin[i])) >> 20);
-		uint64_t h = (now + a * 0xc2b2ae3d27d4eb4full + b * 0x165667b19e3779f9ull) * 0x9e3779b97f4a7c15ull;
-		k->run[i] = (uint32_t)(h ^ h >> 32);
-		b = a;
-		a = now;
+		words = words << 32 | word_hash(k->text + k->begin[i], (size_t)(k->end[i] - k->begin[i]));
+		k->run[i] = (uint32_t)((words ^ words >> 29) * 0x9e3779b97f4a7c15ull >> 32);
 	}
-	k->first_run = t->word_n < 2 ? 2 - t->word_n : 0; /* the text's first two words make none */
-	t->words[0] = a;
-	t->words[1] = b;
-	t->word_n += (uint32_t)k->n_words;
+	size_t first = !t->n_words;
+	t->last = words;
+	t->n_words += (uint32_t)k->n_words;
+	return first;
 }
 
-INLINE uint16_t run_value(uint32_t run)
-{
-	uint16_t v = (uint16_t)(run >> 8);
-	return (uint16_t)(v - (v == 0xffff)); /* that means: none */
-}
+#define PLACE(run) ((run) >> 27)
+#define VALUE(run) ((uint16_t)((run) >> 8)) /* 0 is as good as none */
 
-static void place_runs(struct print *t, const struct chunk *k)
+static void place_runs(struct print *t, const struct chunk *k, size_t first)
 {
-	for (size_t i = k->first_run; i < k->n_words; i++) {
-		uint16_t v = run_value(k->run[i]), *place = &t->hash[k->run[i] & (SMTP_MINHASHES - 1)];
-		if (v < *place)
-			*place = v;
-	}
+	for (size_t i = first; i < k->n_words; i++)
+		if (t->hash[PLACE(k->run[i])] < VALUE(k->run[i]))
+			t->hash[PLACE(k->run[i])] = VALUE(k->run[i]);
 }
 
 #ifdef __x86_64__
-/* All places at once: which one it is may be no branch. The greatest complement is the least. */
-FOR_AVX2 static void place_runs_avx2(struct print *t, const struct chunk *k)
+/* All places at once: which one it is may be no branch. */
+FOR_AVX2 static void place_runs_avx2(struct print *t, const struct chunk *k, size_t first)
 {
 	static const uint16_t mask[2 * SMTP_MINHASHES] = { [SMTP_MINHASHES] = 0xffff };
-	const __m256i ones = _mm256_set1_epi8(-1);
-	__m256i *hash = (__m256i *)(void *)t->hash, low = _mm256_xor_si256(_mm256_loadu_si256(hash), ones);
-	__m256i high = _mm256_xor_si256(_mm256_loadu_si256(hash + 1), ones);
-	for (size_t i = k->first_run; i < k->n_words; i++) {
-		const __m256i *at = (const __m256i *)(const void *)(mask + SMTP_MINHASHES - (k->run[i] & (SMTP_MINHASHES - 1)));
-		__m256i v = _mm256_set1_epi16((short)~run_value(k->run[i]));
+	__m256i *hash = (__m256i *)(void *)t->hash, low = _mm256_loadu_si256(hash), high = _mm256_loadu_si256(hash + 1);
+	for (size_t i = first; i < k->n_words; i++) {
+		const __m256i *at = (const __m256i *)(const void *)(mask + SMTP_MINHASHES - PLACE(k->run[i]));
+		__m256i v = _mm256_set1_epi16((short)VALUE(k->run[i]));
 		low = _mm256_max_epu16(low, _mm256_and_si256(v, _mm256_loadu_si256(at)));
 		high = _mm256_max_epu16(high, _mm256_and_si256(v, _mm256_loadu_si256(at + 1)));
 	}
-	_mm256_storeu_si256(hash, _mm256_xor_si256(low, ones));
-	_mm256_storeu_si256(hash + 1, _mm256_xor_si256(high, ones));
+	_mm256_storeu_si256(hash, low);
+	_mm256_storeu_si256(hash + 1, high);
 }
 #endif
 
@@ -166,7 +152,7 @@ static bool ends_address(uint8_t ch)
 static void clear_letters(struct chunk *k, size_t from, size_t to)
 {
 	for (; from < to; from++)
-		k->letters[from / BLOCK] &= ~(1ull << from % BLOCK);
+		k->letters[1 + from / BLOCK] &= ~(1ull << from % BLOCK);
 }
 
 /* Only the host counts, so that each recipient may get a link of his own: what follows it, up to the next "://", is no word. */
@@ -199,7 +185,7 @@ static void find_addresses(struct chunk *k, size_t base, uint64_t colons)
 	uint64_t open = 0;                                                                             \
 	for (size_t i = 0; i * BLOCK <= k->n; i++) {                                                   \
 		uint64_t colons, bits = letters_of(k->text + i * BLOCK, &colons);                      \
-		k->letters[i] = bits;                                                                  \
+		k->letters[i + 1] = bits;                                                                  \
 		colons &= bits << 1 | open;                                                            \
 		open = bits >> 63;                                                                     \
 		if (colons)                                                                            \
@@ -208,17 +194,25 @@ static void find_addresses(struct chunk *k, size_t base, uint64_t colons)
 	if (k->n_addresses)                                                                            \
 		drop_paths(k)
 
+/* Of the block at base: where words of four letters or more begin, and where they end. Shorter ones are in every text. */
+INLINE void word_bits(const struct chunk *k, size_t base, uint64_t *ret_begin, uint64_t *ret_end)
+{
+	const uint64_t *l = k->letters + 1 + base / BLOCK;
+	uint64_t b = l[0], after = l[1], before = l[-1];
+	*ret_begin = b & ~(b << 1 | before >> 63) & (b >> 1 | after << 63) & (b >> 2 | after << 62) & (b >> 3 | after << 61);
+	*ret_end = ~b & (b << 1 | before >> 63) & (b << 2 | before >> 62) & (b << 3 | before >> 61) & (b << 4 | before >> 60);
+}
+
 static void list_words(struct chunk *k)
 {
-	uint64_t open = 0;
 	uint16_t *begin = k->begin, *end = k->end;
-	for (size_t i = 0; i * BLOCK <= k->n; i++) {
-		uint64_t bits = k->letters[i], before = bits << 1 | open;
-		for (uint64_t b = bits & ~before; b; b &= b - 1)
-			*begin++ = (uint16_t)(i * BLOCK + (size_t)__builtin_ctzll(b));
-		for (uint64_t b = ~bits & before; b; b &= b - 1)
-			*end++ = (uint16_t)(i * BLOCK + (size_t)__builtin_ctzll(b));
-		open = bits >> 63;
+	for (size_t base = 0; base <= k->n; base += BLOCK) {
+		uint64_t b, e;
+		word_bits(k, base, &b, &e);
+		for (; b; b &= b - 1)
+			*begin++ = (uint16_t)(base + (size_t)__builtin_ctzll(b));
+		for (; e; e &= e - 1)
+			*end++ = (uint16_t)(base + (size_t)__builtin_ctzll(e));
 	}
 	k->n_words = (size_t)(end - k->end);
 }
@@ -227,8 +221,7 @@ static void chunk_plain(struct print *t, struct chunk *k)
 {
 	FIND_LETTERS(letters_plain);
 	list_words(k);
-	hash_runs(t, k);
-	place_runs(t, k);
+	place_runs(t, k, hash_runs(t, k));
 }
 
 #ifdef __x86_64__
@@ -236,8 +229,7 @@ static void chunk_sse2(struct print *t, struct chunk *k)
 {
 	FIND_LETTERS(letters_sse2);
 	list_words(k);
-	hash_runs(t, k);
-	place_runs(t, k);
+	place_runs(t, k, hash_runs(t, k));
 }
 
 /* No branch for each word: those behind the last are written over by the next block's. */
@@ -246,17 +238,16 @@ static void chunk_sse2(struct print *t, struct chunk *k)
 
 FOR_AVX2 static void list_words_avx2(struct chunk *k)
 {
-	uint64_t open = 0;
 	uint16_t *begin = k->begin, *end = k->end;
 	for (size_t base = 0; base <= k->n; base += BLOCK) {
-		uint64_t bits = k->letters[base / BLOCK], before = bits << 1 | open, b = bits & ~before, e = ~bits & before;
+		uint64_t b, e;
+		word_bits(k, base, &b, &e);
 		size_t begins = (size_t)_mm_popcnt_u64(b), ends = (size_t)_mm_popcnt_u64(e);
-		PUT(0), PUT(1), PUT(2), PUT(3), PUT(4), PUT(5), PUT(6), PUT(7), PUT(8), PUT(9), PUT(10), PUT(11);
-		for (size_t j = 12; b | e; j += 4)
-			PUT(j), PUT(j + 1), PUT(j + 2), PUT(j + 3);
+		PUT(0), PUT(1), PUT(2), PUT(3), PUT(4), PUT(5), PUT(6), PUT(7);
+		for (size_t j = 8; b | e; j += 2)
+			PUT(j), PUT(j + 1);
 		begin += begins;
 		end += ends;
-		open = bits >> 63;
 	}
 	k->n_words = (size_t)(end - k->end);
 }
@@ -265,8 +256,7 @@ FOR_AVX2 static void chunk_avx2(struct print *t, struct chunk *k)
 {
 	FIND_LETTERS(letters_avx2);
 	list_words_avx2(k);
-	hash_runs(t, k);
-	place_runs_avx2(t, k);
+	place_runs_avx2(t, k, hash_runs(t, k));
 }
 #endif
 
@@ -290,6 +280,7 @@ static void lines_by(chunk_fn *way, struct print *t, const uint8_t *p, size_t n)
 	struct chunk k;
 	k.n = n;
 	k.n_addresses = 0;
+	k.letters[0] = k.letters[n / BLOCK + 2] = 0;
 	memcpy(k.text, p, n);
 	memset(k.text + n, 0, sizeof k.text - n < 2 * BLOCK ? sizeof k.text - n : 2 * BLOCK);
 	way(t, &k);
@@ -314,21 +305,23 @@ bool print_lines_by(enum print_way way, struct print *t, const uint8_t *p, size_
 void print_begin(struct print *t)
 {
 	memset(t, 0, sizeof *t);
-	memset(t->hash, 0xff, sizeof t->hash);
 }
 
 bool print_done(struct print *t)
 {
-	if (t->word_n < LEAST_RUNS + 2)
+	unsigned used = 0;
+	for (size_t i = 0; i < SMTP_MINHASHES; i++)
+		used += t->hash[i] != 0;
+	if (t->n_words < LEAST_WORDS || !used)
 		return false;
 	for (size_t i = 0; i < SMTP_MINHASHES; i++) { /* an empty place borrows from the next */
 		size_t j = i;
-		while (t->hash[j] == 0xffff)
+		while (!t->hash[j])
 			j = (j + 1) % SMTP_MINHASHES;
 		if (j != i)
 			t->hash[i] = (uint16_t)(t->hash[j] ^ (uint16_t)((j - i) % SMTP_MINHASHES * 0x1357u));
-		if (t->hash[i] == 0xffff)
-			t->hash[i] = 0xfffe;
+		if (!t->hash[i])
+			t->hash[i] = 1;
 	}
 	return true;
 }

@@ -1,5 +1,5 @@
-/* print: a fuzzy fingerprint of a text, fed with its lines. Letters make words, in lower case; everything else lies between them; of an address on the
- * web only the host counts. Two texts are alike when smtp_hash_likeness() is 20 or more. */
+/* print: a fuzzy fingerprint of a text, fed with its lines. Letters make words, in lower case; everything else lies between them; words of less than
+ * four bytes do not count, and of an address on the web only the host does. Two texts are alike when smtp_hash_likeness() is 20 or more. */
 #ifndef COLLECTOR_CAPTURE_PRINT_H
 #define COLLECTOR_CAPTURE_PRINT_H
 
@@ -9,7 +9,7 @@
 
 #define PRINT_CHUNK 1536 /* bytes at a time: a segment */
 
-struct print { uint32_t words[2], word_n; uint16_t hash[SMTP_MINHASHES]; }; /* words: the last two */
+struct print { uint64_t last; uint32_t n_words; uint16_t hash[SMTP_MINHASHES]; }; /* last: the hashes of the last two words */
 
 void print_begin(struct print *t);
 /* At most PRINT_CHUNK bytes: whole lines, or one that is cut (then a word and an address on the web end there). */
