@@ -17,8 +17,8 @@
 
 /* The lines at hand, with room to read more than there is. */
 struct chunk {
-	uint64_t letters[BLOCKS + 2];      /* one before and one behind: none */
-	uint16_t begin[BLOCKS * BLOCK / 2 + 32], end[BLOCKS * BLOCK / 2 + 32]; /* where words begin and end */
+	uint64_t letters[BLOCKS + 1];      /* one more than there are: none */
+	uint16_t begin[BLOCKS * BLOCK / 2 + 32], last[BLOCKS * BLOCK / 2 + 32]; /* where words begin, and their last three letters */
 	uint16_t address[PATHS];           /* colons of "://" */
 	uint32_t run[BLOCKS * BLOCK / 2 + 1];
 	size_t n, n_words, n_addresses;
@@ -106,7 +106,7 @@ INLINE size_t hash_runs(struct print *t, struct chunk *k)
 {
 	uint64_t words = t->last;
 	for (size_t i = 0; i < k->n_words; i++) {
-		words = words << 32 | word_hash(k->text + k->begin[i], (size_t)(k->end[i] - k->begin[i]));
+		words = words << 32 | word_hash(k->text + k->begin[i], (size_t)(k->last[i] + 3 - k->begin[i]));
 		k->run[i] = (uint32_t)((words ^ words >> 29) * 0x9e3779b97f4a7c15ull >> 32);
 	}
 	size_t first = !t->n_words;
@@ -152,7 +152,7 @@ static bool ends_address(uint8_t ch)
 static void clear_letters(struct chunk *k, size_t from, size_t to)
 {
 	for (; from < to; from++)
-		k->letters[1 + from / BLOCK] &= ~(1ull << from % BLOCK);
+		k->letters[from / BLOCK] &= ~(1ull << from % BLOCK);
 }
 
 /* Only the host counts, so that each recipient may get a link of his own: what follows it, up to the next "://", is no word. */
@@ -185,7 +185,7 @@ static void find_addresses(struct chunk *k, size_t base, uint64_t colons)
 	uint64_t open = 0;                                                                             \
 	for (size_t i = 0; i * BLOCK <= k->n; i++) {                                                   \
 		uint64_t colons, bits = letters_of(k->text + i * BLOCK, &colons);                      \
-		k->letters[i + 1] = bits;                                                                  \
+		k->letters[i] = bits;                                                                  \
 		colons &= bits << 1 | open;                                                            \
 		open = bits >> 63;                                                                     \
 		if (colons)                                                                            \
@@ -194,27 +194,31 @@ static void find_addresses(struct chunk *k, size_t base, uint64_t colons)
 	if (k->n_addresses)                                                                            \
 		drop_paths(k)
 
-/* Of the block at base: where words of four letters or more begin, and where they end. Shorter ones are in every text. */
-INLINE void word_bits(const struct chunk *k, size_t base, uint64_t *ret_begin, uint64_t *ret_end)
+/* Of the block at base: where words of four letters or more begin, and where their last three do. Shorter ones are in every text. open: the block
+ * before ended in the middle of one. */
+INLINE void word_bits(const struct chunk *k, size_t base, uint64_t *open, uint64_t *ret_begin, uint64_t *ret_last)
 {
-	const uint64_t *l = k->letters + 1 + base / BLOCK;
-	uint64_t b = l[0], after = l[1], before = l[-1];
-	*ret_begin = b & ~(b << 1 | before >> 63) & (b >> 1 | after << 63) & (b >> 2 | after << 62) & (b >> 3 | after << 61);
-	*ret_end = ~b & (b << 1 | before >> 63) & (b << 2 | before >> 62) & (b << 3 | before >> 61) & (b << 4 | before >> 60);
+	const uint64_t *l = k->letters + base / BLOCK;
+	uint64_t two = l[0] & (l[0] >> 1 | l[1] << 63), after = l[1] & l[1] >> 1;
+	uint64_t four = two & (two >> 2 | after << 62), before = four << 1 | *open;
+	*ret_begin = four & ~before;
+	*ret_last = ~four & before;
+	*open = four >> 63;
 }
 
 static void list_words(struct chunk *k)
 {
-	uint16_t *begin = k->begin, *end = k->end;
+	uint64_t open = 0;
+	uint16_t *begin = k->begin, *last = k->last;
 	for (size_t base = 0; base <= k->n; base += BLOCK) {
 		uint64_t b, e;
-		word_bits(k, base, &b, &e);
+		word_bits(k, base, &open, &b, &e);
 		for (; b; b &= b - 1)
 			*begin++ = (uint16_t)(base + (size_t)__builtin_ctzll(b));
 		for (; e; e &= e - 1)
-			*end++ = (uint16_t)(base + (size_t)__builtin_ctzll(e));
+			*last++ = (uint16_t)(base + (size_t)__builtin_ctzll(e));
 	}
-	k->n_words = (size_t)(end - k->end);
+	k->n_words = (size_t)(last - k->last);
 }
 
 static void chunk_plain(struct print *t, struct chunk *k)
@@ -234,22 +238,23 @@ static void chunk_sse2(struct print *t, struct chunk *k)
 
 /* No branch for each word: those behind the last are written over by the next block's. */
 #define PUT(j)                                                                                         \
-	begin[j] = (uint16_t)(base + _tzcnt_u64(b)), end[j] = (uint16_t)(base + _tzcnt_u64(e)), b = _blsr_u64(b), e = _blsr_u64(e)
+	begin[j] = (uint16_t)(base + _tzcnt_u64(b)), last[j] = (uint16_t)(base + _tzcnt_u64(e)), b = _blsr_u64(b), e = _blsr_u64(e)
 
 FOR_AVX2 static void list_words_avx2(struct chunk *k)
 {
-	uint16_t *begin = k->begin, *end = k->end;
+	uint64_t open = 0;
+	uint16_t *begin = k->begin, *last = k->last;
 	for (size_t base = 0; base <= k->n; base += BLOCK) {
 		uint64_t b, e;
-		word_bits(k, base, &b, &e);
+		word_bits(k, base, &open, &b, &e);
 		size_t begins = (size_t)_mm_popcnt_u64(b), ends = (size_t)_mm_popcnt_u64(e);
 		PUT(0), PUT(1), PUT(2), PUT(3), PUT(4), PUT(5), PUT(6), PUT(7);
 		for (size_t j = 8; b | e; j += 2)
 			PUT(j), PUT(j + 1);
 		begin += begins;
-		end += ends;
+		last += ends;
 	}
-	k->n_words = (size_t)(end - k->end);
+	k->n_words = (size_t)(last - k->last);
 }
 
 FOR_AVX2 static void chunk_avx2(struct print *t, struct chunk *k)
@@ -280,7 +285,7 @@ static void lines_by(chunk_fn *way, struct print *t, const uint8_t *p, size_t n)
 	struct chunk k;
 	k.n = n;
 	k.n_addresses = 0;
-	k.letters[0] = k.letters[n / BLOCK + 2] = 0;
+	k.letters[n / BLOCK + 1] = 0;
 	memcpy(k.text, p, n);
 	memset(k.text + n, 0, sizeof k.text - n < 2 * BLOCK ? sizeof k.text - n : 2 * BLOCK);
 	way(t, &k);
