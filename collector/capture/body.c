@@ -2,31 +2,10 @@
 #include "collector/capture/body.h"
 
 #include <string.h>
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
+
+#include "collector/capture/pair.h"
 
 #define PRINT_BYTES 4096 /* of the text make the fingerprint: some hundred words */
-
-/* Index of the first line feed that is followed by ch, or n. */
-static size_t find_pair(const uint8_t *p, size_t n, char ch)
-{
-	size_t i = 0;
-#ifdef __SSE2__
-	const __m128i lf = _mm_set1_epi8('\n'), second = _mm_set1_epi8(ch);
-	for (; i + 17 <= n; i += 16) {
-		__m128i a = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)(p + i)), lf);
-		__m128i b = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)(p + i + 1)), second);
-		unsigned hit = (unsigned)_mm_movemask_epi8(_mm_and_si128(a, b));
-		if (hit)
-			return i + (size_t)__builtin_ctz(hit);
-	}
-#endif
-	for (; i + 1 < n; i++)
-		if (p[i] == '\n' && p[i + 1] == (uint8_t)ch)
-			return i;
-	return n;
-}
 
 static struct body *body_of(struct capture *c, struct flow *f)
 {
@@ -191,7 +170,7 @@ static size_t text(struct body *b, const uint8_t *p, size_t n)
 	}
 	if (b->print_left)
 		return printed(b, p, n);
-	size_t len = b->n_boundaries ? find_pair(p, n, '-') : n;
+	size_t len = b->n_boundaries ? pair_find(p, n, '-') : n;
 	len += len < n;
 	b->line_start = p[len - 1] == '\n';
 	return len;
@@ -250,7 +229,7 @@ size_t smtp_body(struct capture *c, struct flow *f, const uint8_t *p, size_t n)
 	size_t at = 0;
 	while (at < n) {
 		if (s->eod == EOD_MID) {
-			size_t len = find_pair(p + at, n - at, '.');
+			size_t len = pair_find(p + at, n - at, '.');
 			len += len < n - at;
 			feed(c, f, p + at, len);
 			at += len;
