@@ -95,10 +95,8 @@ void capture_sync(struct capture *c)
 		uint32_t at = c->batch_hash[i] & c->mask;
 		if (c->table[at].flow) {
 			const char *f = (const char *)flow_at(c, c->table[at].flow);
-			__builtin_prefetch(f);
-			__builtin_prefetch(f + 64);
-			__builtin_prefetch(f + 128);
-			__builtin_prefetch(f + 256);
+			for (unsigned k = 0; k < 448; k += 64)
+				__builtin_prefetch(f + k);
 		}
 	}
 	for (unsigned i = 0; i < n; i++)
