@@ -15,8 +15,12 @@
 
 struct capture_options capture_defaults(void)
 {
+	/* What Windows runs when it is opened, and mail programs warn of. */
+	static const char *const programs[] = { ".bat", ".cmd", ".com", ".cpl", ".exe", ".hta", ".jar", ".js", ".jse", ".lnk", ".msi", ".pif", ".ps1", ".scr", ".vbe", ".vbs",
+		".wsf", ".wsh" };
 	return (struct capture_options){ .memory_bytes = 64u << 20, .held_bytes = 128u << 10, .idle_us = 300000000, .unanswered_us = 20000000,
-		.stall_us = 1000000, .port = { 25, 465, 587, 2525 }, .n_ports = 4, .subjects = true };
+		.stall_us = 1000000, .port = { 25, 465, 587, 2525 }, .n_ports = 4, .subjects = true,
+		.programs = programs, .n_programs = sizeof programs / sizeof *programs };
 }
 
 struct capture *capture_new(const struct capture_options *o, capture_sink *sink, void *ctx)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "collector/capture/feed.h"
 #include "collector/capture/file.h"
 #include "collector/capture/live.h"
 #include "ctl/logs.h"
@@ -24,9 +25,10 @@ struct output {
 };
 
 struct options {
-	const char *file, *interface, *expression;
+	const char *file, *interface, *expression, *conf_path;
 	int format;
-	bool promiscuous;
+	bool promiscuous, no_subjects, tunnels, unanswered;
+	size_t memory_bytes;       /* 0: not said */
 	struct capture_options capture;
 };
 
@@ -36,6 +38,8 @@ static void help(FILE *to)
 	      "Follows SMTP in packets and prints one object for every session, with its messages. No password and no\n"
 	      "message body is kept.\n"
 	      "  -r FILE            a capture file (pcap, pcapng), also .gz .xz .zst; - is standard input\n"
+	      "  -c CONF            with the ports, tunnels, subjects, programs and memory of its section capture: that of the\n"
+	      "                     interface (then also its expression), else the first; other options go before\n"
 	      "  -i INTERFACE       live, until interrupted; needs root, and gives that up once the interface is open\n"
 	      "  --expression BPF   which packets, as pcap-filter(7) has it; then every TCP port counts\n"
 	      "                     (default: TCP ports 25, 465, 587 and 2525)\n"
@@ -157,17 +161,17 @@ static int set_one(struct options *o, int opt, const char *arg)
 	case 'i': o->interface = arg; return 0;
 	case 'e':
 		o->expression = arg;
-		o->capture.n_ports = 0;
 		return 0;
+	case 'c': o->conf_path = arg; return 0;
 	case 'p': o->promiscuous = true; return 0;
-	case 't': o->capture.tunnels = true; return 0;
-	case 'u': o->capture.unanswered = true; return 0;
-	case 's': o->capture.subjects = false; return 0;
+	case 't': o->tunnels = true; return 0;
+	case 'u': o->unanswered = true; return 0;
+	case 's': o->no_subjects = true; return 0;
 	case 'm':
 		bytes = opt_bytes(arg);
 		if (bytes < 1 << 20 || bytes > INT64_C(64) << 30)
 			return command_misuse(c, "--memory wants 1M to 64G, not \"%s\"", arg);
-		o->capture.memory_bytes = (size_t)bytes;
+		o->memory_bytes = (size_t)bytes;
 		return 0;
 	case 'f':
 		o->format = command_format_named(arg);
@@ -176,17 +180,41 @@ static int set_one(struct options *o, int opt, const char *arg)
 	}
 }
 
+/* The config's section, if there is one, then what the command line says. */
+static struct conf *settle(struct options *o)
+{
+	struct conf *conf = o->conf_path ? conf_load_or_die(o->conf_path, NULL, 0) : NULL;
+	const struct conf_capture *s = conf && conf->n_capture ? &conf->capture[0] : NULL;
+	for (size_t i = 0; o->interface && conf && i < conf->n_capture; i++)
+		if (strcmp(conf->capture[i].interface, o->interface) == 0)
+			s = &conf->capture[i];
+	o->capture = s ? capture_options_of(s) : capture_defaults();
+	if (s && o->interface && strcmp(s->interface, o->interface) == 0) {
+		o->promiscuous |= s->promiscuous;
+		if (!o->expression && *s->expression)
+			o->expression = s->expression;
+	}
+	o->capture.unanswered = o->unanswered;
+	o->capture.tunnels |= o->tunnels;
+	o->capture.subjects &= !o->no_subjects;
+	if (o->memory_bytes)
+		o->capture.memory_bytes = o->memory_bytes;
+	if (o->expression)
+		o->capture.n_ports = 0;
+	return conf;
+}
+
 static int run(int argc, char **argv)
 {
 	static const struct option all[] = {
 		{ "expression", 1, 0, 'e' }, { "tunnels", 0, 0, 't' }, { "memory", 1, 0, 'm' }, { "unanswered", 0, 0, 'u' }, { "no-subjects", 0, 0, 's' },
 		{ "format", 1, 0, 'f' }, { "statistics", 0, 0, 'S' }, { "promiscuous", 0, 0, 'p' }, { 0, 0, 0, 0 },
 	};
-	struct options o = { .format = (int)command_default_format(), .capture = capture_defaults() };
+	struct options o = { .format = (int)command_default_format() };
 	struct err e;
 	bool show = false;
 	optind = 0;
-	for (int opt; (opt = getopt_long(argc, argv, "r:i:", all, NULL)) != -1;) {
+	for (int opt; (opt = getopt_long(argc, argv, "r:i:c:", all, NULL)) != -1;) {
 		int status = opt == 'S' ? 0 : set_one(&o, opt, optarg);
 		show |= opt == 'S';
 		if (status)
@@ -196,6 +224,7 @@ static int run(int argc, char **argv)
 		return command_misuse(&command_capture, "\"%s\" is one word too many; a file is named by -r", argv[optind]);
 	if (!o.file == !o.interface)
 		return command_misuse(&command_capture, "name either a file with -r or an interface with -i");
+	struct conf *conf = settle(&o);
 	struct filter *filter = o.expression && o.file ? filter_new(o.expression, &e) : NULL;
 	if (o.expression && o.file && !filter)
 		return command_misuse(&command_capture, "%s", e.text);
@@ -208,5 +237,6 @@ static int run(int argc, char **argv)
 	buf_fini(&out.text);
 	capture_free(c);
 	filter_free(filter);
+	conf_free(conf);
 	return status;
 }
