@@ -43,6 +43,7 @@ const struct conf_key conf_keys[] = {
 	{ "capture", "subjects", CONF_BOOL, CAPTURE(subjects), "false", NULL },
 	{ "capture", "programs", CONF_ENDINGS, CAPTURE(programs), "", NULL },
 	{ "capture", "memory", CONF_BYTES, CAPTURE(memory_bytes), "64M", NULL },
+	{ "capture", "ring", CONF_BYTES, CAPTURE(ring_bytes), "32M", NULL },
 
 	{ "customer", "contact", CONF_MAIL, OWNER(contact), "", NULL },
 	{ "customer", "language", CONF_LANGUAGE, OWNER(language), "", NULL },

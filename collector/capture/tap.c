@@ -265,7 +265,7 @@ struct tap *tap_new(const struct conf_capture *c, struct err *e)
 	struct buf name = { 0 };
 	t->conf = c;
 	t->options = capture_options_of(c);
-	struct live_options o = { c->interface, c->expression, c->promiscuous, &t->options };
+	struct live_options o = { c->interface, c->expression, c->promiscuous, (size_t)c->ring_bytes, &t->options };
 	t->live = live_open(&o, e);
 	if (!t->live) {
 		free(t);

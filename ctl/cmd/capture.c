@@ -14,6 +14,8 @@
 #include "lib/privileges.h"
 #include "lib/sandbox.h"
 
+#define LOOK_MS 500 /* between looks at the clock and the kernel's counts */
+
 static const char *const columns[] = {
 	"first_time", "client_ip", "client_port", "server_ip", "server_port", "helo", "account", "commands", "quit", "gap", "refusal", "banner",
 };
@@ -28,7 +30,7 @@ struct options {
 	const char *file, *interface, *expression, *conf_path;
 	int format;
 	bool promiscuous, no_subjects, tunnels, unanswered;
-	size_t memory_bytes;       /* 0: not said */
+	size_t memory_bytes, ring_bytes; /* 0: not said */
 	struct capture_options capture;
 };
 
@@ -48,6 +50,7 @@ static void help(FILE *to)
 	      "  --unanswered       also connections that nobody answered or that were refused\n"
 	      "  --no-subjects      only a hash of subjects\n"
 	      "  --promiscuous      live: also what is addressed to others\n"
+	      "  --ring BYTES       live: the kernel's buffer (default 32M)\n"
 	      "  --statistics       say on standard error what was read and what was left out\n"
 	      "  --format FORMAT    table (default on a terminal), ndjson (default in a pipe), json, csv\n", to);
 }
@@ -114,11 +117,16 @@ static int follow(struct live *l, struct capture *c, struct err *e)
 {
 	struct pollfd p = { .fd = live_fd(l), .events = POLLIN };
 	uint64_t packets, drops;
+	int64_t look_us = 0;
 	while (!interrupted && !ferror(stdout)) {
-		(void)poll(&p, 1, 500);
+		(void)poll(&p, 1, LOOK_MS);
 		if (live_read(l, c, e) < 0)
 			return -1;
-		capture_tick(c, wall_us());
+		int64_t now_us = wall_us();
+		if (now_us >= look_us && now_us < look_us + LOOK_MS * 1000)
+			continue;
+		look_us = now_us;
+		capture_tick(c, now_us);
 		(void)live_adapt(l, c);
 		live_counts(l, &packets, &drops);
 		capture_kernel(c, packets, drops);
@@ -130,7 +138,7 @@ static int follow(struct live *l, struct capture *c, struct err *e)
 static int from_interface(const struct options *o, struct capture *c)
 {
 	struct err e;
-	struct live_options lo = { o->interface, o->expression ? o->expression : "", o->promiscuous, &o->capture };
+	struct live_options lo = { o->interface, o->expression ? o->expression : "", o->promiscuous, o->ring_bytes, &o->capture };
 	struct live *l = live_open(&lo, &e);
 	if (!l)
 		return command_fail("%s", e.text);
@@ -173,6 +181,12 @@ static int set_one(struct options *o, int opt, const char *arg)
 			return command_misuse(c, "--memory wants 1M to 64G, not \"%s\"", arg);
 		o->memory_bytes = (size_t)bytes;
 		return 0;
+	case 'R':
+		bytes = opt_bytes(arg);
+		if (bytes < 64 << 10 || bytes > 1 << 30)
+			return command_misuse(c, "--ring wants 64K to 1G, not \"%s\"", arg);
+		o->ring_bytes = (size_t)bytes;
+		return 0;
 	case 'f':
 		o->format = command_format_named(arg);
 		return o->format < 0 ? command_misuse(c, "there is no output format \"%s\"", arg) : 0;
@@ -191,6 +205,7 @@ static struct conf *settle(struct options *o)
 	o->capture = s ? capture_options_of(s) : capture_defaults();
 	if (s && o->interface && strcmp(s->interface, o->interface) == 0) {
 		o->promiscuous |= s->promiscuous;
+		o->ring_bytes = o->ring_bytes ? o->ring_bytes : (size_t)s->ring_bytes;
 		if (!o->expression && *s->expression)
 			o->expression = s->expression;
 	}
@@ -208,7 +223,7 @@ static int run(int argc, char **argv)
 {
 	static const struct option all[] = {
 		{ "expression", 1, 0, 'e' }, { "tunnels", 0, 0, 't' }, { "memory", 1, 0, 'm' }, { "unanswered", 0, 0, 'u' }, { "no-subjects", 0, 0, 's' },
-		{ "format", 1, 0, 'f' }, { "statistics", 0, 0, 'S' }, { "promiscuous", 0, 0, 'p' }, { 0, 0, 0, 0 },
+		{ "format", 1, 0, 'f' }, { "statistics", 0, 0, 'S' }, { "promiscuous", 0, 0, 'p' }, { "ring", 1, 0, 'R' }, { 0, 0, 0, 0 },
 	};
 	struct options o = { .format = (int)command_default_format() };
 	struct err e;
