@@ -131,10 +131,14 @@ static void ends_body(struct capture *c, struct flow *f, uint16_t code, struct s
 	if (s->client_state == C_CHUNK)
 		return;
 	smtp_body_end(c, f);
+	bool other = s->after_gap; /* replies were lost, too: it may answer anything */
 	s->client_state = s->flags & SMTP_GAP ? C_LOST : C_COMMAND;
 	s->after_gap |= s->client_state == C_LOST;
 	s->message = s->former = 0;
-	on_body(c, f, code, text);
+	if (other)
+		(void)bodies_drop(s);
+	else
+		on_body(c, f, code, text);
 }
 
 static void answer(struct capture *c, struct flow *f, int verb, uint16_t code, struct sv text)
