@@ -113,12 +113,31 @@ static size_t dashed_line(struct body *b, const uint8_t *p, size_t n)
 	return len + 1;
 }
 
+/* No line is as long as HEADER_BYTES: every half of that has an end of one. */
+static bool short_lines(const uint8_t *p, size_t n)
+{
+	for (size_t at = 0; n - at >= HEADER_BYTES / 2; at += HEADER_BYTES / 2)
+		if (!memchr(p + at, '\n', HEADER_BYTES / 2))
+			return false;
+	return true;
+}
+
 /* Whole lines at p that are text and can go into the fingerprint at once: their bytes. */
 static size_t whole_lines(const struct body *b, const uint8_t *p, size_t n)
 {
+	const uint8_t *end = NULL;
 	size_t len = 0;
 	n = n < PRINT_CHUNK ? n : PRINT_CHUNK;
-	while (len < n && len < b->print_left && !(len && p[len] == '-' && b->n_boundaries)) {
+	if (b->n_boundaries) {
+		size_t dash = pair_find(p, n, '-');
+		n = dash < n ? dash + 1 : n;
+	}
+	if (n >= b->print_left)
+		end = memchr(p + b->print_left - 1, '\n', n - b->print_left + 1);
+	end = end ? end : memrchr(p, '\n', n);
+	if (end && short_lines(p, (size_t)(end - p) + 1))
+		return (size_t)(end - p) + 1;
+	while (len < n && len < b->print_left) { /* a long one is not taken as a whole */
 		size_t most = n - len < HEADER_BYTES ? n - len : HEADER_BYTES;
 		const uint8_t *nl = memchr(p + len, '\n', most);
 		if (!nl)
