@@ -95,8 +95,12 @@ void capture_sync(struct capture *c)
 		uint32_t at = c->batch_hash[i] & c->mask;
 		if (c->table[at].flow) {
 			const char *f = (const char *)flow_at(c, c->table[at].flow);
-			for (unsigned k = 0; k < 448; k += 64)
-				__builtin_prefetch(f + k);
+			__builtin_prefetch(f); /* all lines but the last: that counts only */
+			__builtin_prefetch(f + 64);
+			__builtin_prefetch(f + 128);
+			__builtin_prefetch(f + 192);
+			__builtin_prefetch(f + 256);
+			__builtin_prefetch(f + 320);
 		}
 	}
 	for (unsigned i = 0; i < n; i++)

@@ -106,8 +106,9 @@ INLINE size_t hash_runs(struct print *t, struct chunk *k)
 {
 	uint64_t words = t->last;
 	for (size_t i = 0; i < k->n_words; i++) {
-		words = words << 32 | word_hash(k->text + k->begin[i], (size_t)(k->last[i] + 3 - k->begin[i]));
-		k->run[i] = (uint32_t)((words ^ words >> 29) * 0x9e3779b97f4a7c15ull >> 32);
+		size_t at = k->begin[i], n = k->last[i] + 3 - at;
+		words = words << 32 | word_hash(k->text + at, n);
+		k->run[i] = (uint32_t)(words * 0x9e3779b97f4a7c15ull >> 32);
 	}
 	size_t first = !t->n_words;
 	t->last = words;

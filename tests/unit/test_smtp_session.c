@@ -123,6 +123,48 @@ static uint32_t next(uint32_t *seed)
 	return (*seed = *seed * 1664525u + 1013904223u) >> 8;
 }
 
+static size_t put_word(char *to, uint32_t which)
+{
+	size_t n = 4 + which % 5;
+	for (size_t i = 0; i < n; i++, which = which / 26 * 7 + which % 13)
+		to[i] = (char)('a' + which % 26);
+	to[n] = ' ';
+	return n + 1;
+}
+
+/* Equal places are the share of pairs of words that two texts have in common, on average. */
+static void likeness(void **state)
+{
+	(void)state;
+	uint32_t seed = 3;
+	for (unsigned percent = 0; percent <= 40; percent += 20) {
+		double want = 0, got = 0;
+		for (unsigned i = 0; i < 300; i++) {
+			char a[1200], b[1200];
+			size_t na = 0, nb = 0;
+			unsigned same = 0, words = 100;
+			bool before = false;
+			for (unsigned k = 0; k < words; k++) {
+				uint32_t w = next(&seed) % 50000;
+				bool other = next(&seed) % 100 < percent;
+				na += put_word(a + na, w);
+				nb += put_word(b + nb, other ? next(&seed) % 50000 + 50000 : w);
+				same += k && !other && before;
+				before = !other;
+			}
+			struct print p, q;
+			print_begin(&p);
+			print_begin(&q);
+			print_lines(&p, (uint8_t *)a, na);
+			print_lines(&q, (uint8_t *)b, nb);
+			assert_true(print_done(&p) && print_done(&q));
+			want += SMTP_MINHASHES * (double)same / (2 * (words - 1) - same) / 300;
+			got += smtp_hash_likeness(p.hash, q.hash) / 300.0;
+		}
+		assert_true(got > want - 0.6 && got < want + 0.6);
+	}
+}
+
 /* Text as hostile as it gets: long words, no words, addresses one in another, bytes of any kind. */
 static size_t some_lines(uint8_t *to, size_t cap, uint32_t *seed)
 {
@@ -215,7 +257,7 @@ static void encoded_words(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(there_and_back), cmocka_unit_test(hostile_bytes), cmocka_unit_test(alike), cmocka_unit_test(too_little_text), cmocka_unit_test(every_way), cmocka_unit_test(lines_by_themselves),
+		cmocka_unit_test(there_and_back), cmocka_unit_test(hostile_bytes), cmocka_unit_test(alike), cmocka_unit_test(too_little_text), cmocka_unit_test(likeness), cmocka_unit_test(every_way), cmocka_unit_test(lines_by_themselves),
 		cmocka_unit_test(encoded_words),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
