@@ -225,7 +225,7 @@ static bool lose_hole(struct capture *c, struct flow *f, int dir, bool force)
 
 static bool resolve(struct capture *c, struct flow *f, bool force)
 {
-	bool done = anchor_at_held(c, f, CLIENT) | anchor_at_held(c, f, SERVER);
+	bool client = anchor_at_held(c, f, CLIENT), server = anchor_at_held(c, f, SERVER), done = client || server;
 	done = done || lose_awaited(c, f, SERVER) || lose_awaited(c, f, CLIENT);
 	done = done || lose_hole(c, f, CLIENT, force) || lose_hole(c, f, SERVER, force);
 	done = done || read_held(c, f, CLIENT, true, true) || read_held(c, f, SERVER, true, true);
