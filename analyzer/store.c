@@ -1,11 +1,9 @@
 #include "analyzer/store.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "analyzer/acase.h"
@@ -15,6 +13,7 @@
 #include "analyzer/dialogues.h"
 #include "analyzer/policy.h"
 #include "analyzer/rollup.h"
+#include "lib/lock.h"
 #include "lib/msg.h"
 #include "lib/wire.h"
 
@@ -159,23 +158,6 @@ static int64_t recent_case(void *ctx, const struct principal *p, int64_t since_u
 	return id;
 }
 
-/* A second writer would undo what the first one knows. The lock goes with the process, however that ends. */
-static int take_lock(const char *path, struct err *e)
-{
-	struct buf name = { 0 };
-	buf_printf(&name, "%s.lock", path);
-	int fd = open(buf_cstr(&name), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-	if (fd < 0)
-		(void)err_set(e, "%s: cannot make it: %m", buf_cstr(&name));
-	else if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		(void)err_set(e, "%s: another analyzer or import writes this store; there can be one at a time", path);
-		close(fd);
-		fd = -1;
-	}
-	buf_fini(&name);
-	return fd;
-}
-
 /* Two detectors whose names make one tag would take each other's state. */
 static void check_tags(void)
 {
@@ -188,7 +170,8 @@ static void check_tags(void)
 struct store *store_open(const char *path, struct judge *j, struct err *e)
 {
 	struct store *s = xcalloc(1, sizeof *s);
-	s->lock = take_lock(path, e);
+	/* A second writer would undo what the first one knows. */
+	s->lock = lock_take(path, "another analyzer or import writes this store; there can be one at a time", e);
 	if (s->lock < 0) {
 		free(s);
 		return NULL;

@@ -133,13 +133,13 @@ static void store_value(struct reader *r, const struct conf_key *k, void *base, 
 	case CONF_FILES: list_add(at, conf_path_in(r->dir, text)); break;
 	case CONF_PREFIXES: add_prefix(at, text); break;
 	case CONF_DOMAINS: case CONF_TEXTS: case CONF_UIDS: case CONF_PREFIX_TEXTS: case CONF_SERVERS:
-	case CONF_TARGETS:
+	case CONF_TARGETS: case CONF_ENDINGS:
 		list_add(at, xstrdup(text));
 		break;
 	case CONF_COUNT: *(int64_t *)at = strtoll(text, NULL, 10); break;
 	case CONF_BACKUP: add_backup(r->c, text); break;
 	case CONF_TEXT: case CONF_WORD: case CONF_MAIL: case CONF_LISTEN: case CONF_URL: case CONF_SMTP_URL: case CONF_ZONE:
-	case CONF_LANGUAGE: case CONF_USER:
+	case CONF_LANGUAGE: case CONF_USER: case CONF_PORTS:
 		set_text(at, xstrdup(text));
 		break;
 	}

@@ -26,8 +26,9 @@ struct conf_capture {
 	char *name, *interface;
 	char *expression;      /* "": the ports */
 	char *ports;           /* "25 465 587 2525" */
+	struct conf_list programs; /* endings of attachments' names, ".exe"; none: those that are built in */
 	bool promiscuous, tunnels, subjects;
-	int64_t memory_bytes;
+	int64_t memory_bytes, ring_bytes;
 	int line;
 };
 

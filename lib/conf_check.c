@@ -102,6 +102,28 @@ static int check_target(const char *text, struct err *e)
 	return strchr(text, '/') ? check_prefix(text, e) : check_domain(text, e);
 }
 
+static int check_ports(const char *text, struct err *e)
+{
+	size_t n = 0;
+	for (const char *p = text; *p; n++) {
+		char *end;
+		unsigned long port = strtoul(p, &end, 10);
+		if (end == p || !isdigit((unsigned char)*p) || port < 1 || port > 65535 || (*end && *end != ' ') || n == 16)
+			return err_set(e, "\"%s\" is no list of ports; write up to 16 of them with blanks between, as \"25 587\"", text);
+		p = end + strspn(end, " ");
+	}
+	return n ? 0 : err_set(e, "no port; write for example \"25 587\"");
+}
+
+static int check_ending(const char *text, struct err *e)
+{
+	size_t n = strlen(text);
+	bool good = n >= 2 && n <= 16 && text[0] == '.' && isalnum((unsigned char)text[n - 1]);
+	for (size_t i = 1; i < n && good; i++)
+		good = isalnum((unsigned char)text[i]) || (strchr("._-", text[i]) && text[i - 1] != '.');
+	return good ? 0 : err_set(e, "\"%s\" is no ending of a file's name; write it like .exe", text);
+}
+
 static int check_count(const char *text, struct err *e)
 {
 	size_t n = strspn(text, "0123456789");
@@ -241,6 +263,8 @@ int conf_check_value(const struct conf_key *k, const char *text, const char *dir
 	case CONF_SERVERS: return check_server(text, e);
 	case CONF_TARGETS: return check_target(text, e);
 	case CONF_COUNT: return check_count(text, e);
+	case CONF_PORTS: return check_ports(text, e);
+	case CONF_ENDINGS: return check_ending(text, e);
 	case CONF_TEXTS:
 		return *text ? 0 : err_set(e, "an empty value");
 	case CONF_WORD: case CONF_TEXT: break;

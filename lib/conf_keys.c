@@ -37,11 +37,13 @@ const struct conf_key conf_keys[] = {
 
 	{ "capture", "interface", CONF_TEXT, CAPTURE(interface), NULL, NULL },
 	{ "capture", "expression", CONF_TEXT, CAPTURE(expression), "", NULL },
-	{ "capture", "ports", CONF_TEXT, CAPTURE(ports), "25 465 587 2525", NULL },
+	{ "capture", "ports", CONF_PORTS, CAPTURE(ports), "25 465 587 2525", NULL },
 	{ "capture", "promiscuous", CONF_BOOL, CAPTURE(promiscuous), "false", NULL },
 	{ "capture", "tunnels", CONF_BOOL, CAPTURE(tunnels), "false", NULL },
 	{ "capture", "subjects", CONF_BOOL, CAPTURE(subjects), "false", NULL },
+	{ "capture", "programs", CONF_ENDINGS, CAPTURE(programs), "", NULL },
 	{ "capture", "memory", CONF_BYTES, CAPTURE(memory_bytes), "64M", NULL },
+	{ "capture", "ring", CONF_BYTES, CAPTURE(ring_bytes), "32M", NULL },
 
 	{ "customer", "contact", CONF_MAIL, OWNER(contact), "", NULL },
 	{ "customer", "language", CONF_LANGUAGE, OWNER(language), "", NULL },

@@ -2,6 +2,10 @@
 
 #include "lib/times.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 static bool continues(uint8_t c)
 {
 	return (c & 0xc0) == 0x80;
@@ -41,6 +45,26 @@ static inline bool plain(char c)
 	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
+/* How many of the first n do, up to the first that does not. */
+static size_t plain_run(const char *p, size_t n)
+{
+	size_t i = 0;
+#ifdef __SSE2__
+	for (; i + 16 <= n; i += 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
+		/* signed: what is not ASCII lies below the space, too */
+		__m128i odd = _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(0x20)), _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f)));
+		odd = _mm_or_si128(odd, _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
+		unsigned bits = (unsigned)_mm_movemask_epi8(odd);
+		if (bits)
+			return i + (size_t)__builtin_ctz(bits);
+	}
+#endif
+	while (i < n && plain(p[i]))
+		i++;
+	return i;
+}
+
 static void escape_ascii(struct buf *b, uint8_t c)
 {
 	static const char hex[] = "0123456789abcdef";
@@ -60,10 +84,9 @@ void jsonw_text(struct buf *b, struct sv s)
 	buf_reserve(b, s.n + 2);
 	b->p[b->n++] = '"';
 	for (size_t i = 0; i < s.n;) {
-		size_t start = i;
-		while (i < s.n && plain(s.p[i]))
-			i++;
-		buf_add(b, s.p + start, i - start);
+		size_t run = plain_run(s.p + i, s.n - i);
+		buf_add(b, s.p + i, run);
+		i += run;
 		if (i == s.n)
 			break;
 		size_t n = utf8_length(sv_skip(s, i));

@@ -172,15 +172,15 @@ int smtp_session_decode(struct sv bytes, struct arena *a, struct smtp_session *s
 
 /* -- JSON -- */
 
-static void key_int(struct buf *b, const char *name, uint64_t v)
-{
-	jsonw_field_int(b, sv_cstr(name), (int64_t)v);
-}
+/* A capture prints tens of thousands of these a second: names are literals, so that the compiler copies them. */
+#define KEY(b, name) (jsonw_sep(b), buf_add((b), "\"" name "\":", sizeof name + 2))
+#define KEY_INT(b, name, v) (KEY(b, name), jsonw_int((b), (int64_t)(v)))
+#define KEY_TEXT(b, name, text) ((text).p ? (KEY(b, name), jsonw_text((b), (text))) : (void)0)
 
-static void put_ip(struct buf *b, const char *name, const struct ipaddr *a)
+static void put_ip(struct buf *b, const struct ipaddr *a)
 {
 	char text[64];
-	jsonw_field_text(b, sv_cstr(name), sv_make(text, ipaddr_text(a, text)));
+	jsonw_text(b, sv_make(text, ipaddr_text(a, text)));
 }
 
 static void put_digits(char *to, uint64_t v, int digits)
@@ -189,35 +189,36 @@ static void put_digits(char *to, uint64_t v, int digits)
 		to[i] = "0123456789abcdef"[v & 15];
 }
 
-static void put_hex(struct buf *b, const char *name, uint64_t v, int digits)
+static void put_hex(struct buf *b, uint64_t v, int digits)
 {
-	char text[16];
-	put_digits(text, v, digits);
-	jsonw_field_text(b, sv_cstr(name), sv_make(text, (size_t)digits));
+	char text[18] = "\"";
+	put_digits(text + 1, v, digits);
+	text[digits + 1] = '"';
+	buf_add(b, text, (size_t)digits + 2);
 }
 
 static void put_rcpt(struct buf *b, const struct smtp_rcpt *r)
 {
 	jsonw_sep(b);
 	buf_addc(b, '{');
-	jsonw_field_text(b, SV("recipient"), r->recipient);
+	KEY_TEXT(b, "recipient", r->recipient);
 	if (r->code)
-		key_int(b, "code", r->code);
-	jsonw_field_text(b, SV("dsn"), r->dsn);
-	jsonw_field_text(b, SV("reply"), r->reply);
+		KEY_INT(b, "code", r->code);
+	KEY_TEXT(b, "dsn", r->dsn);
+	KEY_TEXT(b, "reply", r->reply);
 	buf_addc(b, '}');
 }
 
 static void put_content(struct buf *b, const struct smtp_message *m)
 {
-	key_int(b, "data_bytes", m->data_bytes);
-	jsonw_field_text(b, SV("message_id"), m->message_id);
-	jsonw_field_text(b, SV("subject"), m->subject);
+	KEY_INT(b, "data_bytes", m->data_bytes);
+	KEY_TEXT(b, "message_id", m->message_id);
+	KEY_TEXT(b, "subject", m->subject);
 	if (m->subject_hash)
-		put_hex(b, "subject_hash", m->subject_hash, 16);
-	jsonw_field_text(b, SV("from"), m->from);
-	jsonw_field_text(b, SV("mailer"), m->mailer);
-	jsonw_key(b, SV("attachments"));
+		KEY(b, "subject_hash"), put_hex(b, m->subject_hash, 16);
+	KEY_TEXT(b, "from", m->from);
+	KEY_TEXT(b, "mailer", m->mailer);
+	KEY(b, "attachments");
 	buf_addc(b, '[');
 	for (size_t i = 0; i < m->n_attachments; i++) {
 		jsonw_sep(b);
@@ -226,21 +227,23 @@ static void put_content(struct buf *b, const struct smtp_message *m)
 	buf_addc(b, ']');
 	if (!m->has_hash)
 		return;
-	char text[SMTP_MINHASHES * 4];
+	KEY(b, "body_hash");
+	buf_reserve(b, SMTP_MINHASHES * 4 + 2);
+	b->p[b->n] = b->p[b->n + SMTP_MINHASHES * 4 + 1] = '"';
 	for (size_t i = 0; i < SMTP_MINHASHES; i++)
-		put_digits(text + 4 * i, m->hash[i], 4);
-	jsonw_field_text(b, SV("body_hash"), sv_make(text, SMTP_MINHASHES * 4));
+		put_digits(b->p + b->n + 1 + 4 * i, m->hash[i], 4);
+	b->n += SMTP_MINHASHES * 4 + 2;
 }
 
 static void put_message(struct buf *b, const struct smtp_message *m)
 {
 	jsonw_sep(b);
 	buf_addc(b, '{');
-	jsonw_field_text(b, SV("sender"), m->sender);
-	jsonw_field_text(b, SV("sender_args"), m->sender_args);
+	KEY_TEXT(b, "sender", m->sender);
+	KEY_TEXT(b, "sender_args", m->sender_args);
 	if (m->mail_code)
-		key_int(b, "mail_code", m->mail_code);
-	jsonw_key(b, SV("recipients"));
+		KEY_INT(b, "mail_code", m->mail_code);
+	KEY(b, "recipients");
 	buf_addc(b, '[');
 	for (size_t i = 0; i < m->n_rcpt; i++)
 		put_rcpt(b, &m->rcpt[i]);
@@ -251,73 +254,92 @@ static void put_message(struct buf *b, const struct smtp_message *m)
 		put_content(b, m);
 	jsonw_field_bool(b, SV("accepted"), m->accepted);
 	if (m->code)
-		key_int(b, "code", m->code);
-	jsonw_field_text(b, SV("reply"), m->reply);
+		KEY_INT(b, "code", m->code);
+	KEY_TEXT(b, "reply", m->reply);
 	buf_addc(b, '}');
 }
 
+#define NAME(name) { "\"" name "\":", sizeof name + 2 }
+struct name { const char *text; size_t n; };
+
 static void put_flags(struct buf *b, uint32_t flags)
 {
-	static const struct { uint32_t bit; const char *name; } names[] = {
-#define F(bit, e, name) { SMTP_##e, name },
+	static const struct name names[] = {
+#define F(bit, e, name) [bit] = NAME(name),
 		SMTP_FLAGS(F)
 #undef F
 	};
 	const uint32_t always = SMTP_EARLY_TALKER | SMTP_QUIT | SMTP_GAP | SMTP_ESMTP | SMTP_STARTTLS; /* what the contract names */
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		if ((flags | always) & names[i].bit)
-			jsonw_field_bool(b, sv_cstr(names[i].name), flags & names[i].bit);
+	const uint32_t all = (1u << sizeof names / sizeof *names) - 1;
+	for (uint32_t left = (flags | always) & all; left; left &= left - 1) {
+		unsigned bit = (unsigned)__builtin_ctz(left);
+		jsonw_sep(b);
+		buf_add(b, names[bit].text, names[bit].n);
+		if (flags >> bit & 1)
+			buf_add(b, "true", 4);
+		else
+			buf_add(b, "false", 5);
+	}
 }
 
 static void put_counts(struct buf *b, const struct smtp_session *s)
 {
-	static const char *const classes[] = { "", "1xx", "2xx", "3xx", "4xx", "5xx" };
-	key_int(b, "commands", s->commands);
-	jsonw_key(b, SV("verbs"));
+	static const struct name verbs[] = {
+#define V(e, word) NAME(word),
+		SMTP_VERBS(V)
+#undef V
+	};
+	KEY_INT(b, "commands", s->commands);
+	KEY(b, "verbs");
 	buf_addc(b, '{');
 	for (size_t i = 0; i < SMTP_VERB_COUNT; i++)
-		if (s->verbs[i])
-			key_int(b, verb_names[i], s->verbs[i]);
+		if (s->verbs[i]) {
+			jsonw_sep(b);
+			buf_add(b, verbs[i].text, verbs[i].n);
+			jsonw_int(b, s->verbs[i]);
+		}
 	buf_addc(b, '}');
-	jsonw_key(b, SV("replies"));
+	KEY(b, "replies");
 	buf_addc(b, '{');
-	for (size_t i = 2; i < 6; i++)
-		key_int(b, classes[i], s->replies[i]);
+	KEY_INT(b, "2xx", s->replies[2]);
+	KEY_INT(b, "3xx", s->replies[3]);
+	KEY_INT(b, "4xx", s->replies[4]);
+	KEY_INT(b, "5xx", s->replies[5]);
 	buf_addc(b, '}');
 }
 
 void smtp_session_json(const struct smtp_session *s, struct buf *b)
 {
 	buf_addc(b, '{');
-	jsonw_key(b, SV("first_time"));
+	KEY(b, "first_time");
 	jsonw_time(b, s->first_us, 0);
-	jsonw_key(b, SV("last_time"));
+	KEY(b, "last_time");
 	jsonw_time(b, s->last_us, 0);
-	put_ip(b, "client_ip", &s->client);
-	key_int(b, "client_port", s->client_port);
-	put_ip(b, "server_ip", &s->server);
-	key_int(b, "server_port", s->server_port);
-	jsonw_field_text(b, SV("banner"), s->banner);
-	jsonw_field_text(b, SV("helo"), s->helo);
-	jsonw_field_text(b, SV("auth_method"), s->auth_method);
-	jsonw_field_text(b, SV("account"), s->account);
-	jsonw_field_text(b, SV("sni"), s->sni);
-	jsonw_field_text(b, SV("tls_fingerprint"), s->tls_print);
+	KEY(b, "client_ip"), put_ip(b, &s->client);
+	KEY_INT(b, "client_port", s->client_port);
+	KEY(b, "server_ip"), put_ip(b, &s->server);
+	KEY_INT(b, "server_port", s->server_port);
+	KEY_TEXT(b, "banner", s->banner);
+	KEY_TEXT(b, "helo", s->helo);
+	KEY_TEXT(b, "auth_method", s->auth_method);
+	KEY_TEXT(b, "account", s->account);
+	KEY_TEXT(b, "sni", s->sni);
+	KEY_TEXT(b, "tls_fingerprint", s->tls_print);
 	put_flags(b, s->flags);
 	put_counts(b, s);
-	jsonw_field_text(b, SV("refusal"), s->refusal);
+	KEY_TEXT(b, "refusal", s->refusal);
 	if (s->dialect)
-		put_hex(b, "dialect", s->dialect, 8);
-	key_int(b, "client_bytes", s->client_bytes);
-	key_int(b, "server_bytes", s->server_bytes);
+		KEY(b, "dialect"), put_hex(b, s->dialect, 8);
+	KEY_INT(b, "client_bytes", s->client_bytes);
+	KEY_INT(b, "server_bytes", s->server_bytes);
 	if (s->lost_bytes)
-		key_int(b, "lost_bytes", s->lost_bytes);
+		KEY_INT(b, "lost_bytes", s->lost_bytes);
 	if (s->overlaps)
-		key_int(b, "overlaps", s->overlaps);
+		KEY_INT(b, "overlaps", s->overlaps);
 	if (s->retransmits)
-		key_int(b, "retransmits", s->retransmits);
-	jsonw_field_text(b, SV("end"), sv_cstr(smtp_end_name(s->end)));
-	jsonw_key(b, SV("messages"));
+		KEY_INT(b, "retransmits", s->retransmits);
+	KEY(b, "end"), jsonw_text(b, sv_cstr(smtp_end_name(s->end)));
+	KEY(b, "messages");
 	buf_addc(b, '[');
 	for (size_t i = 0; i < s->n_messages; i++)
 		put_message(b, &s->message[i]);

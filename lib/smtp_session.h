@@ -37,7 +37,8 @@ struct buf;
 	F(23, UTF8, "smtputf8")                                                                                           \
 	F(24, TLS_MESSAGE, "tls_message") /* the sizes of the encrypted flow look like a message that was taken */        \
 	F(25, HELO_CHANGED, "helo_changed")                                                                               \
-	F(26, NOT_SMTP, "not_smtp")      /* the client spoke another protocol */
+	F(26, NOT_SMTP, "not_smtp")      /* the client spoke another protocol */                                          \
+	F(27, PROGRAM, "program")        /* an attachment's name ends as programs' names do */
 
 enum smtp_flag {
 #define F(bit, e, name) SMTP_##e = 1u << (bit),

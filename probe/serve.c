@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "lib/jsonw.h"
+#include "lib/lock.h"
 #include "lib/msg.h"
 #include "probe/probe.h"
 #include "probe/result.h"
@@ -38,6 +39,7 @@ struct serve {
 	struct client *clients;
 	unsigned n_clients;
 	bool closed;
+	int lock;
 };
 
 /* --- out ---------------------------------------------------------------------------------------------------------- */
@@ -257,6 +259,7 @@ static void end(struct serve *s)
 {
 	if (!s->closed || s->clients)
 		return;
+	close(s->lock);
 	free(s->path);
 	free(s);
 }
@@ -350,7 +353,13 @@ struct serve *serve_new(uv_loop_t *loop, const char *path, struct engine *e, con
 	s->engine = e;
 	s->zones = zones;
 	s->path = xstrdup(path);
-	unlink(path);
+	s->lock = lock_take(path, "another abusewatch-probe listens there; there can be one at a time", err);
+	if (s->lock < 0) {
+		free(s->path);
+		free(s);
+		return NULL;
+	}
+	unlink(path); /* of one that was killed */
 	uv_pipe_init(loop, &s->listener, 0);
 	s->listener.data = s;
 	mode_t old = umask(0117);

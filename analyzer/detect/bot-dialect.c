@@ -3,7 +3,6 @@
  * program, and lesser ones; a login or encryption speak against it. Order of the weights after what blacklists and receivers name as reasons
  * (docs/detectors.md B.2, D8); their size is an assumption. Where a firewall has masked the dialogue, or packets are missing, only
  * the name counts. */
-#include <strings.h>
 
 #include "analyzer/detector.h"
 #include "analyzer/phrase.h"
@@ -53,26 +52,6 @@ struct state {
 	uint32_t sessions, odd;
 };
 
-static bool is_program(struct sv name)
-{
-	static const char *const ends[] = { ".pif", ".scr", ".bat", ".cmd", ".com", ".exe", ".js", ".vbs", ".lnk", ".hta", ".jar" };
-	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
-		size_t n = strlen(ends[i]);
-		if (name.n > n && strncasecmp(name.p + name.n - n, ends[i], n) == 0)
-			return true;
-	}
-	return false;
-}
-
-static bool sends_program(const struct smtp_session *s)
-{
-	for (size_t i = 0; i < s->n_messages; i++)
-		for (size_t k = 0; k < s->message[i].n_attachments; k++)
-			if (is_program(s->message[i].attachment[k]))
-				return true;
-	return false;
-}
-
 /* The third name of an hour and each after it, by organisation: servers behind one address belong to one. */
 static bool new_name(struct state *s, const struct session_view *v)
 {
@@ -115,7 +94,7 @@ static uint32_t by_manner(const struct session_view *v)
 	t |= v->n_messages_taken && !(f & (SMTP_QUIT | SMTP_TLS)) ? 1u << TRAIT_NO_QUIT : 0;
 	t |= s->helo.n && !(f & SMTP_ESMTP) ? 1u << TRAIT_OLD_HELO : 0;
 	t |= f & SMTP_BAD_SYNTAX ? 1u << TRAIT_SYNTAX : 0;
-	t |= sends_program(s) ? 1u << TRAIT_PROGRAM : 0;
+	t |= (f & SMTP_PROGRAM) ? 1u << TRAIT_PROGRAM : 0;
 	return t;
 }
 

@@ -2,31 +2,10 @@
 #include "collector/capture/body.h"
 
 #include <string.h>
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
+
+#include "collector/capture/pair.h"
 
 #define PRINT_BYTES 4096 /* of the text make the fingerprint: some hundred words */
-
-/* Index of the first line feed that is followed by ch, or n. */
-static size_t find_pair(const uint8_t *p, size_t n, char ch)
-{
-	size_t i = 0;
-#ifdef __SSE2__
-	const __m128i lf = _mm_set1_epi8('\n'), second = _mm_set1_epi8(ch);
-	for (; i + 17 <= n; i += 16) {
-		__m128i a = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)(p + i)), lf);
-		__m128i b = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)(p + i + 1)), second);
-		unsigned hit = (unsigned)_mm_movemask_epi8(_mm_and_si128(a, b));
-		if (hit)
-			return i + (size_t)__builtin_ctz(hit);
-	}
-#endif
-	for (; i + 1 < n; i++)
-		if (p[i] == '\n' && p[i + 1] == (uint8_t)ch)
-			return i;
-	return n;
-}
 
 static struct body *body_of(struct capture *c, struct flow *f)
 {
@@ -47,7 +26,7 @@ void smtp_body_begin(struct capture *c, struct flow *f)
 	b->line_start = true;
 	b->print_left = PRINT_BYTES;
 	b->of = s->n_body ? s->body_of[s->n_body - 1] : s->message;
-	memset(b->hash, 0xff, sizeof b->hash);
+	print_begin(&b->print);
 }
 
 /* -- lines of headers -- */
@@ -134,25 +113,67 @@ static size_t dashed_line(struct body *b, const uint8_t *p, size_t n)
 	return len + 1;
 }
 
-/* The fingerprint takes lines, so that it does not depend on where segments were cut: a part of one waits in the header's place. */
-static size_t printed(struct body *b, const uint8_t *p, size_t n)
+/* No line is as long as HEADER_BYTES: every half of that has an end of one. */
+static bool short_lines(const uint8_t *p, size_t n)
+{
+	for (size_t at = 0; n - at >= HEADER_BYTES / 2; at += HEADER_BYTES / 2)
+		if (!memchr(p + at, '\n', HEADER_BYTES / 2))
+			return false;
+	return true;
+}
+
+/* Whole lines at p that are text and can go into the fingerprint at once: their bytes. */
+static size_t whole_lines(const struct body *b, const uint8_t *p, size_t n)
+{
+	const uint8_t *end = NULL;
+	size_t len = 0;
+	n = n < PRINT_CHUNK ? n : PRINT_CHUNK;
+	if (b->n_boundaries) {
+		size_t dash = pair_find(p, n, '-');
+		n = dash < n ? dash + 1 : n;
+	}
+	if (n >= b->print_left)
+		end = memchr(p + b->print_left - 1, '\n', n - b->print_left + 1);
+	end = end ? end : memrchr(p, '\n', n);
+	if (end && short_lines(p, (size_t)(end - p) + 1))
+		return (size_t)(end - p) + 1;
+	while (len < n && len < b->print_left) { /* a long one is not taken as a whole */
+		size_t most = n - len < HEADER_BYTES ? n - len : HEADER_BYTES;
+		const uint8_t *nl = memchr(p + len, '\n', most);
+		if (!nl)
+			break;
+		len = (size_t)(nl - p) + 1;
+	}
+	return len;
+}
+
+/* A part of a line waits in the header's place, so that the fingerprint does not depend on where segments were cut. */
+static size_t part_of_line(struct body *b, const uint8_t *p, size_t n)
 {
 	size_t most = HEADER_BYTES - b->header_n, look = n < most ? n : most;
 	const uint8_t *nl = memchr(p, '\n', look);
 	size_t len = nl ? (size_t)(nl - p) + 1 : look;
 	bool whole = nl || len == most;
 	b->line_start = nl != NULL;
-	if (b->header_n || !whole) {
-		append(b, p, len);
-		if (!whole)
-			return len;
-		body_print(b, (const uint8_t *)b->header, b->header_n);
+	append(b, p, len);
+	return whole ? len : 0;
+}
+
+static size_t printed(struct body *b, const uint8_t *p, size_t n)
+{
+	size_t len = b->header_n ? 0 : whole_lines(b, p, n), took = len;
+	if (len) {
+		print_lines(&b->print, p, len);
+		b->line_start = true;
 	} else {
-		body_print(b, p, len);
+		len = part_of_line(b, p, n);
+		if (!len)
+			return n;
+		took = b->header_n;
+		print_lines(&b->print, (const uint8_t *)b->header, took);
+		b->header_n = 0;
 	}
-	size_t took = b->header_n ? b->header_n : len;
 	b->print_left = (uint16_t)(took < b->print_left ? b->print_left - took : 0);
-	b->header_n = 0;
 	return len;
 }
 
@@ -168,7 +189,7 @@ static size_t text(struct body *b, const uint8_t *p, size_t n)
 	}
 	if (b->print_left)
 		return printed(b, p, n);
-	size_t len = b->n_boundaries ? find_pair(p, n, '-') : n;
+	size_t len = b->n_boundaries ? pair_find(p, n, '-') : n;
 	len += len < n;
 	b->line_start = p[len - 1] == '\n';
 	return len;
@@ -195,9 +216,9 @@ void smtp_body_end(struct capture *c, struct flow *f)
 	if (b->stage != BODY_TEXT)
 		flush_header(c, f, b);
 	else if (!b->dashes)
-		body_print(b, (const uint8_t *)b->header, b->header_n);
-	if (body_print_done(b))
-		note_add(c, f, &(struct note){ .type = NOTE_HASH, .of = of, .text = sv_make((const char *)b->hash, sizeof b->hash) });
+		print_lines(&b->print, (const uint8_t *)b->header, b->header_n);
+	if (print_done(&b->print))
+		note_add(c, f, &(struct note){ .type = NOTE_HASH, .of = of, .text = sv_make((const char *)b->print.hash, sizeof b->print.hash) });
 	cells_give(&c->cells, s->body);
 	s->body = 0;
 }
@@ -227,7 +248,7 @@ size_t smtp_body(struct capture *c, struct flow *f, const uint8_t *p, size_t n)
 	size_t at = 0;
 	while (at < n) {
 		if (s->eod == EOD_MID) {
-			size_t len = find_pair(p + at, n - at, '.');
+			size_t len = pair_find(p + at, n - at, '.');
 			len += len < n - at;
 			feed(c, f, p + at, len);
 			at += len;

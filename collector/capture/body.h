@@ -4,6 +4,7 @@
 #define COLLECTOR_CAPTURE_BODY_H
 
 #include "collector/capture/flow.h"
+#include "collector/capture/print.h"
 
 #define HEADER_BYTES 332 /* of one header, unfolded */
 #define BOUNDARIES 8
@@ -16,18 +17,13 @@ struct body {
 	uint8_t n_boundaries;
 	uint16_t print_left, header_n, n_attachments, of; /* print_left: bytes that still go into the fingerprint */
 	uint32_t boundary[BOUNDARIES], last_name;
-	uint32_t words[2], word_n, shingles;
-	uint16_t hash[SMTP_MINHASHES];
+	struct print print;
 	char header[HEADER_BYTES];
 };
 _Static_assert(sizeof(struct body) <= CELL_BYTES, "a message that is being read takes one block");
 
 /* header.c: one header is complete. */
 void body_header(struct capture *c, struct flow *f, struct body *b, struct sv header);
-/* The words of one line, or of HEADER_BYTES of a long one. */
-void body_print(struct body *b, const uint8_t *p, size_t n);
-/* Makes up for hashes that no word fell on. False: too little text to compare. */
-bool body_print_done(struct body *b);
 /* RFC 2047 words to UTF-8, as far as their charset is known; into out; its length. */
 size_t header_decode(struct sv text, char *out, size_t cap);
 uint32_t body_boundary_hash(struct sv text);

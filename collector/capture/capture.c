@@ -22,7 +22,7 @@ static bool from_client(const struct capture *c, const struct segment *s)
 }
 
 /* A flow for the first packet of one; NULL when it is none that begins a flow, or is left out. */
-static struct flow *begin(struct capture *c, const struct segment *s, uint32_t hash)
+static struct flow *begin(struct capture *c, const struct segment *s, uint32_t hash, bool swapped)
 {
 	bool syn = s->flags & TCP_SYN;
 	if ((s->flags & TCP_RST) || (!syn && !s->n)) {
@@ -34,7 +34,7 @@ static struct flow *begin(struct capture *c, const struct segment *s, uint32_t h
 		return NULL;
 	}
 	bool client = syn ? !(s->flags & TCP_ACK) : from_client(c, s);
-	return flow_new(c, s, hash, client);
+	return flow_new(c, s, hash, swapped, client);
 }
 
 /* Another connection between the same ports. */
@@ -44,9 +44,9 @@ static bool is_another(const struct flow *f, const struct segment *s)
 	return (s->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && (((h->flags & HALF_SYN) && h->isn != s->seq) || f->port[0] != s->port[0]);
 }
 
-static struct flow *flow_of(struct capture *c, const struct segment *s, uint32_t hash)
+static struct flow *flow_of(struct capture *c, const struct segment *s, uint32_t hash, bool swapped)
 {
-	struct flow *f = flow_find(c, s, hash);
+	struct flow *f = flow_find(c, s, hash, swapped);
 	if (f && is_another(f, s)) {
 		bool closing = f->list == LIST_CLOSING;
 		if (!closing)
@@ -54,7 +54,7 @@ static struct flow *flow_of(struct capture *c, const struct segment *s, uint32_t
 		flow_end(c, f, closing ? (enum smtp_end)f->end : SMTP_END_TIMEOUT);
 		f = NULL;
 	}
-	return f ? f : begin(c, s, hash);
+	return f ? f : begin(c, s, hash, swapped);
 }
 
 static bool in_body(const struct flow *f)
@@ -63,16 +63,16 @@ static bool in_body(const struct flow *f)
 	return s == C_DATA || s == C_CHUNK || s == C_TLS;
 }
 
-static void process(struct capture *c, struct segment *s, uint32_t hash)
+static void process(struct capture *c, struct segment *s, uint32_t hash, bool swapped)
 {
 	if (s->at_us > c->now_us)
 		c->now_us = s->at_us;
-	struct flow *f = flow_of(c, s, hash);
+	struct flow *f = flow_of(c, s, hash, swapped);
 	if (!f) {
 		memset(s->payload, 0, s->n);
 		return;
 	}
-	int dir = f->port[0] == s->port[0] && f->address[0][1] == s->address[0][1] && f->address[0][0] == s->address[0][0] ? CLIENT : SERVER;
+	int dir = flow_direction(f, swapped);
 	if (c->now_us > f->last_us)
 		f->last_us = c->now_us;
 	if (f->last_us - f->moved_us > MOVE_US && f->list != LIST_CLOSING) {
@@ -95,14 +95,16 @@ void capture_sync(struct capture *c)
 		uint32_t at = c->batch_hash[i] & c->mask;
 		if (c->table[at].flow) {
 			const char *f = (const char *)flow_at(c, c->table[at].flow);
-			__builtin_prefetch(f);
+			__builtin_prefetch(f); /* all lines but the last: that counts only */
 			__builtin_prefetch(f + 64);
 			__builtin_prefetch(f + 128);
+			__builtin_prefetch(f + 192);
 			__builtin_prefetch(f + 256);
+			__builtin_prefetch(f + 320);
 		}
 	}
 	for (unsigned i = 0; i < n; i++)
-		process(c, &c->batch[i], c->batch_hash[i]);
+		process(c, &c->batch[i], c->batch_hash[i], c->batch_swapped[i]);
 	flow_expire(c);
 }
 
@@ -110,14 +112,14 @@ void capture_frame(struct capture *c, int link_type, int64_t at_us, uint8_t *fra
 {
 	struct segment *s = &c->batch[c->n_batch];
 	c->stats.bytes += captured;
-	if (!packet_decode(&c->decoder, link_type, at_us, frame, captured, length, s))
+	if (!packet_plain(&c->decoder, link_type, at_us, frame, captured, s) && !packet_decode(&c->decoder, link_type, at_us, frame, captured, length, s))
 		return;
 	c->stats.segments++;
 	if (c->o.n_ports && !port_wanted(c, s->port[0]) && !port_wanted(c, s->port[1])) {
 		c->stats.other_ports++;
 		return;
 	}
-	uint32_t hash = flow_hash(c, s);
+	uint32_t hash = flow_hash(c, s, &c->batch_swapped[c->n_batch]);
 	__builtin_prefetch(&c->table[hash & c->mask]);
 	c->batch_hash[c->n_batch++] = hash;
 	bool borrowed = s->payload < frame || s->payload > frame + captured; /* put together from fragments, until the next ones */

@@ -20,6 +20,8 @@ struct capture_options {
 	bool subjects;             /* keep subjects as text, not only their hash */
 	bool unanswered;           /* report SYNs that nobody answered, too */
 	uint32_t sample;           /* of 2^n new flows follow one; 0: all */
+	const char *const *programs; /* endings of names of attachments that are programs, as ".exe"; borrowed */
+	size_t n_programs;
 };
 
 #define CAPTURE_STATS(C)                                                                                                  \

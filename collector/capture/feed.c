@@ -126,6 +126,10 @@ struct capture_options capture_options_of(const struct conf_capture *c)
 	o.memory_bytes = (size_t)c->memory_bytes;
 	o.tunnels = c->tunnels;
 	o.subjects = c->subjects;
+	if (c->programs.n) {
+		o.programs = (const char *const *)c->programs.v;
+		o.n_programs = c->programs.n;
+	}
 	o.n_ports = 0;
 	for (const char *p = c->ports; *p && o.n_ports < CAPTURE_PORTS;) {
 		char *end;

@@ -136,18 +136,42 @@ static int pcap_header(struct reader *f, uint32_t magic, struct interface *i)
 	return know_link(f, i->link);
 }
 
+struct pcap_record { int64_t at_us; uint32_t captured, length; };
+
+static inline struct pcap_record pcap_record(const struct reader *f, const uint8_t *p)
+{
+	uint32_t s = u32(f, p), part = u32(f, p + 4);
+	return (struct pcap_record){ (int64_t)s * 1000000 + (f->nanoseconds ? part / 1000 : part), u32(f, p + 8), u32(f, p + 12) };
+}
+
+/* Those that lie in the block as a whole, until one that does not or is damaged. False: to stop. */
+static bool pcap_block(struct reader *f, int link, size_t head)
+{
+	while (f->block_n - f->at >= head) {
+		uint8_t *p = f->block + f->at;
+		struct pcap_record r = pcap_record(f, p);
+		if (r.captured > FRAME_MOST || r.captured > f->block_n - f->at - head)
+			break;
+		f->at += head + r.captured;
+		f->position += head + r.captured;
+		if (!frame(f, link, r.at_us, p + head, r.captured, r.length))
+			return false;
+	}
+	return true;
+}
+
 static int pcap_packets(struct reader *f, const struct interface *i)
 {
+	size_t head = f->long_header ? 24 : 16;
 	uint8_t *p;
-	int got;
-	while ((got = take(f, f->long_header ? 24 : 16, &p)) > 0) {
-		uint32_t s = u32(f, p), part = u32(f, p + 4), captured = u32(f, p + 8), length = u32(f, p + 12);
-		if (captured > FRAME_MOST)
+	int got = 0;
+	while (pcap_block(f, i->link, head) && (got = take(f, head, &p)) > 0) {
+		struct pcap_record r = pcap_record(f, p);
+		if (r.captured > FRAME_MOST)
 			return damaged(f, "a packet longer than any");
-		int64_t at_us = (int64_t)s * 1000000 + (f->nanoseconds ? part / 1000 : part);
-		if (need(f, captured, &p) < 0)
+		if (need(f, r.captured, &p) < 0)
 			return -1;
-		if (!frame(f, i->link, at_us, p, captured, length))
+		if (!frame(f, i->link, r.at_us, p, r.captured, r.length))
 			return 0;
 	}
 	return got;

@@ -84,7 +84,6 @@ struct flow {
 	uint8_t list;              /* enum flow_list */
 	uint8_t end;
 	bool swapped;              /* the table's order of the ends is server, client */
-	bool sides_known;          /* by SYN or by port; else the first to speak decides */
 	int64_t first_us, last_us, moved_us, stall_us, closed_us;
 	uint32_t stall_packets;
 	struct half half[2];
@@ -116,6 +115,7 @@ struct capture {
 	int64_t now_us;
 	struct segment batch[BATCH];
 	uint32_t batch_hash[BATCH];
+	bool batch_swapped[BATCH];
 	unsigned n_batch;
 	uint8_t port_bits[8192];
 	struct capture_stats stats;
@@ -134,10 +134,12 @@ static inline uint32_t flow_index(const struct capture *c, const struct flow *f)
 static inline bool seq_lt(uint32_t a, uint32_t b) { return (int32_t)(a - b) < 0; }
 
 /* table.c */
-uint32_t flow_hash(const struct capture *c, const struct segment *s);
-struct flow *flow_find(struct capture *c, const struct segment *s, uint32_t hash);
+uint32_t flow_hash(const struct capture *c, const struct segment *s, bool *ret_swapped);
+struct flow *flow_find(struct capture *c, const struct segment *s, uint32_t hash, bool swapped);
 /* A new one whose client is the segment's sender (from_client) or receiver; NULL when there is no memory although everything else was ended. */
-struct flow *flow_new(struct capture *c, const struct segment *s, uint32_t hash, bool from_client);
+struct flow *flow_new(struct capture *c, const struct segment *s, uint32_t hash, bool swapped, bool from_client);
+/* Who sent a segment of the flow. */
+static inline int flow_direction(const struct flow *f, bool swapped) { return f->swapped == swapped ? CLIENT : SERVER; }
 void flow_move(struct capture *c, struct flow *f, enum flow_list to); /* to that list's young end */
 /* A block, if need be by ending the oldest flow but keep. 0 when that does not help. */
 uint32_t flow_block(struct capture *c, const struct flow *keep);

@@ -78,9 +78,9 @@ static void put_b(struct out *o, struct sv t, bool latin)
 	}
 }
 
-static bool is_named(struct sv s, const char *name)
+static inline bool is_named(struct sv s, struct sv name)
 {
-	return s.n == strlen(name) && strncasecmp(s.p, name, s.n) == 0;
+	return s.n == name.n && strncasecmp(s.p, name.p, s.n) == 0;
 }
 
 /* One "=?charset?X?text?=" at the start of t: its length, or 0 when there is none that we can read. */
@@ -98,8 +98,8 @@ static size_t encoded_word(struct sv t, struct out *o)
 	char how = (char)(rest.p[q + 1] | 32);
 	rest = sv_skip(rest, (size_t)q + 3);
 	ptrdiff_t end = sv_find(rest, SV("?="));
-	bool latin = is_named(charset, "iso-8859-1") || is_named(charset, "iso-8859-15") || is_named(charset, "windows-1252");
-	if (end < 0 || (how != 'q' && how != 'b') || (!latin && !is_named(charset, "utf-8") && !is_named(charset, "us-ascii")))
+	bool latin = is_named(charset, SV("iso-8859-1")) || is_named(charset, SV("iso-8859-15")) || is_named(charset, SV("windows-1252"));
+	if (end < 0 || (how != 'q' && how != 'b') || (!latin && !is_named(charset, SV("utf-8")) && !is_named(charset, SV("us-ascii"))))
 		return 0;
 	if (how == 'q')
 		put_q(o, sv_take(rest, (size_t)end), latin);
@@ -224,7 +224,7 @@ static void content_type(struct capture *c, struct flow *f, struct body *b, stru
 {
 	struct sv rest = value, name, v;
 	while (parameter(&rest, &name, &v))
-		if (is_named(name, "boundary") && v.n && b->n_boundaries < BOUNDARIES)
+		if (is_named(name, SV("boundary")) && v.n && b->n_boundaries < BOUNDARIES)
 			b->boundary[b->n_boundaries++] = body_boundary_hash(v);
 	names(c, f, b, value, "name");
 }
@@ -259,24 +259,24 @@ void body_header(struct capture *c, struct flow *f, struct body *b, struct sv he
 	if (colon <= 0)
 		return;
 	struct sv name = trim(sv_take(header, (size_t)colon)), value = trim(sv_skip(header, (size_t)colon + 1));
-	if (is_named(name, "content-type")) {
+	if (is_named(name, SV("content-type"))) {
 		content_type(c, f, b, value);
 		return;
 	}
-	if (is_named(name, "content-disposition")) {
+	if (is_named(name, SV("content-disposition"))) {
 		names(c, f, b, value, "filename");
 		return;
 	}
 	if (b->stage != BODY_HEADERS)
 		return;
 	struct note n = { .type = NOTE_HEADER, .of = b->of, .text = value };
-	if (is_named(name, "message-id"))
+	if (is_named(name, SV("message-id")))
 		n.which = 'm';
-	else if (is_named(name, "from"))
+	else if (is_named(name, SV("from")))
 		n.which = 'f';
-	else if (is_named(name, "x-mailer") || is_named(name, "user-agent"))
+	else if (is_named(name, SV("x-mailer")) || is_named(name, SV("user-agent")))
 		n.which = 'x';
-	else if (is_named(name, "subject"))
+	else if (is_named(name, SV("subject")))
 		subject(c, f, b, value);
 	char text[HEADER_BYTES];
 	if (n.which == 'f')

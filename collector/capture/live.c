@@ -7,7 +7,6 @@
 #include "lib/buf.h"
 
 #define SNAPLEN 65535
-#define RING_BYTES (32 << 20) /* a second of a busy link while we are busy elsewhere */
 #define TIMEOUT_MS 50
 #define SAMPLE_MOST 6
 #define CALM_LOOKS 30         /* looks without drops until more flows are followed again */
@@ -61,7 +60,7 @@ static int activate(struct live *l, const struct live_options *o, struct err *e)
 	(void)pcap_set_snaplen(l->p, SNAPLEN);
 	(void)pcap_set_promisc(l->p, o->promiscuous);
 	(void)pcap_set_timeout(l->p, TIMEOUT_MS);
-	(void)pcap_set_buffer_size(l->p, RING_BYTES);
+	(void)pcap_set_buffer_size(l->p, o->ring_bytes && o->ring_bytes <= INT32_MAX ? (int)o->ring_bytes : (int)LIVE_RING_BYTES);
 	int status = pcap_activate(l->p);
 	if (status == PCAP_ERROR_PERM_DENIED)
 		return err_set(e, "%s: opening it for capture needs root, or the right CAP_NET_RAW", o->interface);

@@ -6,10 +6,13 @@
 
 struct live;
 
+#define LIVE_RING_BYTES (32u << 20) /* a second of a busy link while we are busy elsewhere */
+
 struct live_options {
 	const char *interface;
 	const char *expression;     /* "": the ports of the capture, also inside VLAN tags, and fragments */
 	bool promiscuous;
+	size_t ring_bytes;          /* the kernel's, where packets wait while we are busy; 0: LIVE_RING_BYTES */
 	const struct capture_options *capture;
 };
 

@@ -2,6 +2,7 @@
 #include "collector/capture/flow.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "lib/buf.h"
 
@@ -279,6 +280,27 @@ static bool judge(struct capture *c, struct flow *f, enum smtp_end end)
 	return c->o.n_ports || known || t->has_banner;
 }
 
+/* Windows leaves blanks and dots at the end out. */
+static bool is_program(const struct capture_options *o, struct sv name)
+{
+	while (name.n && (name.p[name.n - 1] == ' ' || name.p[name.n - 1] == '.'))
+		name.n--;
+	for (size_t i = 0; i < o->n_programs; i++) {
+		size_t n = strlen(o->programs[i]);
+		if (name.n > n && strncasecmp(name.p + name.n - n, o->programs[i], n) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void look_for_programs(const struct capture_options *o, struct smtp_session *s)
+{
+	for (size_t i = 0; i < s->n_messages; i++)
+		for (size_t k = 0; k < s->message[i].n_attachments; k++)
+			if (is_program(o, s->message[i].attachment[k]))
+				s->flags |= SMTP_PROGRAM;
+}
+
 void session_report(struct capture *c, struct flow *f, enum smtp_end end)
 {
 	c->stats.retransmits += f->retransmits;
@@ -294,6 +316,7 @@ void session_report(struct capture *c, struct flow *f, enum smtp_end end)
 		of_session(&m, &n);
 	for (size_t i = 0; f->notes_full && i < m.s.n_messages; i++)
 		m.s.message[i].cut = i + 1 == m.s.n_messages;
+	look_for_programs(&c->o, &m.s);
 	c->stats.sessions++;
 	c->sink(c->ctx, &m.s);
 }

@@ -1,6 +1,5 @@
 #include "collector/capture/packet.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 
 #include "collector/capture/fragments.h"
@@ -9,9 +8,6 @@
 
 /* What is left to look at. */
 struct rest { uint8_t *p; uint32_t n; unsigned depth; };
-
-static uint16_t be16(const uint8_t *p) { return (uint16_t)(p[0] << 8 | p[1]); }
-static uint32_t be32(const uint8_t *p) { return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]; }
 
 static bool skip(struct decoder *d, struct rest *r, uint32_t n)
 {
@@ -41,11 +37,7 @@ static bool tcp(struct decoder *d, struct rest r, uint32_t length, struct segmen
 		d->short_frames++;
 		return false;
 	}
-	s->port[0] = be16(r.p);
-	s->port[1] = be16(r.p + 2);
-	s->seq = be32(r.p + 4);
-	s->ack = be32(r.p + 8);
-	s->flags = r.p[13];
+	packet_set_tcp(s, r.p);
 	uint32_t captured = r.n < length ? r.n : length;
 	s->n = captured > header ? captured - header : 0;
 	s->payload = r.p + header;
@@ -60,7 +52,7 @@ static bool gre(struct decoder *d, struct rest r, struct segment *s)
 {
 	if (r.n < 4)
 		return false;
-	uint16_t flags = be16(r.p), type = be16(r.p + 2);
+	uint16_t flags = packet_be16(r.p), type = packet_be16(r.p + 2);
 	uint32_t header = 4 + (flags & 0x8000 ? 4u : 0) + (flags & 0x2000 ? 4u : 0) + (flags & 0x1000 ? 4u : 0);
 	if ((flags & 7) == 1) /* as PPTP has it */
 		return false;
@@ -73,16 +65,16 @@ static bool gre(struct decoder *d, struct rest r, struct segment *s)
 	if (type != 0x88be && type != 0x22eb)
 		return ether_type(d, r, type == 0x6558 ? 0x6558 : type, s);
 	uint8_t *frame = r.p;
-	return skip(d, &r, 14) && ether_type(d, r, be16(frame + 12), s);
+	return skip(d, &r, 14) && ether_type(d, r, packet_be16(frame + 12), s);
 }
 
 static bool vxlan(struct decoder *d, struct rest r, struct segment *s)
 {
-	if (r.n < 16 || be16(r.p + 2) != 4789 || !(r.p[8] & 8))
+	if (r.n < 16 || packet_be16(r.p + 2) != 4789 || !(r.p[8] & 8))
 		return false;
 	if (!skip(d, &r, 16 + 14))
 		return false;
-	return ether_type(d, r, be16(r.p - 2), s);
+	return ether_type(d, r, packet_be16(r.p - 2), s);
 }
 
 /* length: of what follows the IP headers, as those say. */
@@ -124,23 +116,17 @@ static bool ipv4(struct decoder *d, struct rest r, struct segment *s)
 		return false;
 	}
 	uint8_t *h = r.p;
-	uint32_t header = (uint32_t)(h[0] & 15) * 4, total = be16(h + 2), offset = be16(h + 6);
+	uint32_t header = (uint32_t)(h[0] & 15) * 4, total = packet_be16(h + 2), offset = packet_be16(h + 6);
 	if (total == 0)
 		total = r.n; /* segmentation offload: the length is not filled in */
 	if (header < 20 || total < header || !skip(d, &r, header))
 		return false;
-	const uint64_t mapped = htobe64(0xffff00000000ull);
-	uint32_t a, b;
-	memcpy(&a, h + 12, 4);
-	memcpy(&b, h + 16, 4);
-	s->address[0][0] = s->address[1][0] = 0;
-	s->address[0][1] = mapped | htobe64((uint64_t)ntohl(a));
-	s->address[1][1] = mapped | htobe64((uint64_t)ntohl(b));
+	packet_set_ipv4(s, h + 12);
 	s->ttl = h[8];
 	uint32_t length = total - header;
 	if (!(offset & 0x3fff))
 		return transport(d, h[9], r, length, s);
-	struct fragment part = { .id = be16(h + 4), .protocol = h[9], .more = offset & 0x2000, .offset = (offset & 0x1fff) * 8 };
+	struct fragment part = { .id = packet_be16(h + 4), .protocol = h[9], .more = offset & 0x2000, .offset = (offset & 0x1fff) * 8 };
 	return fragment(d, &part, r, length, s);
 }
 
@@ -166,7 +152,7 @@ static bool ipv6(struct decoder *d, struct rest r, struct segment *s)
 		d->short_frames++;
 		return false;
 	}
-	uint32_t length = be16(r.p + 4);
+	uint32_t length = packet_be16(r.p + 4);
 	uint8_t next = r.p[6];
 	s->ttl = r.p[7];
 	memcpy(s->address, r.p + 8, sizeof s->address);
@@ -179,8 +165,8 @@ static bool ipv6(struct decoder *d, struct rest r, struct segment *s)
 		return transport(d, next, r, length, s);
 	if (r.n < 8 || length < 8)
 		return false;
-	uint16_t offset = be16(r.p + 2);
-	struct fragment part = { .id = be32(r.p + 4), .protocol = r.p[0], .more = offset & 1, .offset = offset & 0xfff8u };
+	uint16_t offset = packet_be16(r.p + 2);
+	struct fragment part = { .id = packet_be32(r.p + 4), .protocol = r.p[0], .more = offset & 1, .offset = offset & 0xfff8u };
 	(void)skip(d, &r, 8);
 	return fragment(d, &part, r, length - 8, s);
 }
@@ -201,7 +187,7 @@ static bool ppp(struct decoder *d, struct rest r, struct segment *s)
 	if (r.n < 2)
 		return false;
 	bool packed = r.p[0] & 1; /* a protocol number of one byte */
-	uint16_t protocol = packed ? r.p[0] : be16(r.p);
+	uint16_t protocol = packed ? r.p[0] : packet_be16(r.p);
 	(void)skip(d, &r, packed ? 1 : 2);
 	switch (protocol) {
 	case 0x21: case 0x57: return ip_any(d, r, s);
@@ -234,12 +220,12 @@ static bool ether_type(struct decoder *d, struct rest r, uint16_t type, struct s
 		case 0x6558: /* bridged Ethernet */
 			if (!skip(d, &r, 14))
 				return false;
-			type = be16(r.p - 2);
+			type = packet_be16(r.p - 2);
 			break;
 		case 0x8100: case 0x88a8: case 0x9100: /* VLAN tags, also one in another */
 			if (!skip(d, &r, 4))
 				return false;
-			type = be16(r.p - 2);
+			type = packet_be16(r.p - 2);
 			break;
 		default: d->not_ip++; return false;
 		}
@@ -259,7 +245,7 @@ bool packet_knows_link(int link_type)
 static bool by_type_at(struct decoder *d, struct rest r, uint32_t header, uint32_t type_at, struct segment *s)
 {
 	uint8_t *h = r.p;
-	return skip(d, &r, header) && ether_type(d, r, be16(h + type_at), s);
+	return skip(d, &r, header) && ether_type(d, r, packet_be16(h + type_at), s);
 }
 
 bool packet_decode(struct decoder *d, int link_type, int64_t at_us, uint8_t *frame, uint32_t captured, uint32_t length, struct segment *s)

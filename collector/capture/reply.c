@@ -6,10 +6,10 @@
 
 #define TEXT_BYTES 400 /* of a reply is kept */
 
-static bool has_word(struct sv s, const char *word)
+static bool has_word(struct sv s, struct sv word)
 {
-	size_t n = strlen(word);
-	return s.n >= n && strncasecmp(s.p, word, n) == 0 && (s.n == n || s.p[n] == ' ' || s.p[n] == '=' || s.p[n] == '\t');
+	return s.n >= word.n && (s.p[0] | 32) == (word.p[0] | 32) && strncasecmp(s.p, word.p, word.n) == 0 &&
+	       (s.n == word.n || s.p[word.n] == ' ' || s.p[word.n] == '=' || s.p[word.n] == '\t');
 }
 
 static bool is_crossed_out(struct sv line)
@@ -22,11 +22,11 @@ static bool is_crossed_out(struct sv line)
 
 static void keyword(struct smtp *s, struct sv line)
 {
-	if (has_word(line, "PIPELINING"))
+	if (has_word(line, SV("PIPELINING")))
 		s->flags |= SMTP_PIPELINING_OFFERED;
-	else if (has_word(line, "STARTTLS") || has_word(line, "X-ANONYMOUSTLS"))
+	else if (has_word(line, SV("STARTTLS")) || has_word(line, SV("X-ANONYMOUSTLS")))
 		s->flags |= SMTP_STARTTLS_OFFERED;
-	else if (has_word(line, "AUTH"))
+	else if (has_word(line, SV("AUTH")))
 		s->flags |= SMTP_AUTH_OFFERED;
 	else if (is_crossed_out(line))
 		s->flags |= SMTP_MASKED; /* as PIX and ASA write over what they do not know */
@@ -131,10 +131,14 @@ static void ends_body(struct capture *c, struct flow *f, uint16_t code, struct s
 	if (s->client_state == C_CHUNK)
 		return;
 	smtp_body_end(c, f);
+	bool other = s->after_gap; /* replies were lost, too: it may answer anything */
 	s->client_state = s->flags & SMTP_GAP ? C_LOST : C_COMMAND;
 	s->after_gap |= s->client_state == C_LOST;
 	s->message = s->former = 0;
-	on_body(c, f, code, text);
+	if (other)
+		(void)bodies_drop(s);
+	else
+		on_body(c, f, code, text);
 }
 
 static void answer(struct capture *c, struct flow *f, int verb, uint16_t code, struct sv text)

@@ -125,16 +125,17 @@ void pending_drop(struct smtp *s)
 
 static enum smtp_verb verb_of(struct sv line)
 {
-	static const struct { char word[9]; uint8_t verb; } words[] = {
-		{ "EHLO", SMTP_VERB_EHLO }, { "HELO", SMTP_VERB_HELO }, { "MAIL", SMTP_VERB_MAIL }, { "RCPT", SMTP_VERB_RCPT }, { "DATA", SMTP_VERB_DATA },
-		{ "BDAT", SMTP_VERB_BDAT }, { "RSET", SMTP_VERB_RSET }, { "VRFY", SMTP_VERB_VRFY }, { "EXPN", SMTP_VERB_EXPN }, { "NOOP", SMTP_VERB_NOOP },
-		{ "AUTH", SMTP_VERB_AUTH }, { "STARTTLS", SMTP_VERB_STARTTLS }, { "X-ANONYM", SMTP_VERB_STARTTLS }, { "QUIT", SMTP_VERB_QUIT }, { "HELP", SMTP_VERB_HELP },
+	static const struct { char word[9]; uint8_t n, verb; } words[] = {
+#define W(word, verb) { word, sizeof word - 1, SMTP_VERB_##verb }
+		W("EHLO", EHLO), W("HELO", HELO), W("MAIL", MAIL), W("RCPT", RCPT), W("DATA", DATA), W("BDAT", BDAT), W("RSET", RSET), W("VRFY", VRFY),
+		W("EXPN", EXPN), W("NOOP", NOOP), W("AUTH", AUTH), W("STARTTLS", STARTTLS), W("X-ANONYM", STARTTLS), W("QUIT", QUIT), W("HELP", HELP),
+#undef W
 	};
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
 		if (!line.n || ((line.p[0] ^ words[i].word[0]) & ~32))
 			continue;
-		size_t n = strlen(words[i].word);
-		if (starts_folded(line, words[i].word) && (line.n == n || line.p[n] == ' ' || line.p[n] == '\t' || line.p[n] == ':' || words[i].word[0] == 'X'))
+		size_t n = words[i].n;
+		if (line.n >= n && strncasecmp(line.p, words[i].word, n) == 0 && (line.n == n || line.p[n] == ' ' || line.p[n] == '\t' || line.p[n] == ':' || words[i].word[0] == 'X'))
 			return words[i].verb;
 	}
 	return SMTP_VERB_OTHER;

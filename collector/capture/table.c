@@ -15,8 +15,12 @@
 
 struct capture_options capture_defaults(void)
 {
+	/* What Windows runs when it is opened, and mail programs warn of. */
+	static const char *const programs[] = { ".bat", ".cmd", ".com", ".cpl", ".exe", ".hta", ".jar", ".js", ".jse", ".lnk", ".msi", ".pif", ".ps1", ".scr", ".vbe", ".vbs",
+		".wsf", ".wsh" };
 	return (struct capture_options){ .memory_bytes = 64u << 20, .held_bytes = 128u << 10, .idle_us = 300000000, .unanswered_us = 20000000,
-		.stall_us = 1000000, .port = { 25, 465, 587, 2525 }, .n_ports = 4, .subjects = true };
+		.stall_us = 1000000, .port = { 25, 465, 587, 2525 }, .n_ports = 4, .subjects = true,
+		.programs = programs, .n_programs = sizeof programs / sizeof *programs };
 }
 
 struct capture *capture_new(const struct capture_options *o, capture_sink *sink, void *ctx)
@@ -46,6 +50,7 @@ static inline uint64_t mix(uint64_t a, uint64_t b)
 	return (uint64_t)m ^ (uint64_t)(m >> 64);
 }
 
+/* The table's order of the ends is not source, destination. */
 static inline bool ends_swapped(const struct segment *s)
 {
 	if (s->address[0][1] != s->address[1][1])
@@ -55,12 +60,12 @@ static inline bool ends_swapped(const struct segment *s)
 	return s->port[0] > s->port[1];
 }
 
-uint32_t flow_hash(const struct capture *c, const struct segment *s)
+uint32_t flow_hash(const struct capture *c, const struct segment *s, bool *ret_swapped)
 {
 	unsigned a = ends_swapped(s), b = 1 - a;
 	uint64_t h = mix(s->address[a][1] ^ c->key[0], s->address[b][1] ^ c->key[1]);
 	h = mix(h ^ ((uint64_t)s->port[a] << 16 | s->port[b]) ^ s->address[a][0], c->key[0] ^ s->address[b][0] * 0x9e3779b97f4a7c15ull);
-	h = mix(h ^ c->key[1], 0xa0761d6478bd642full);
+	*ret_swapped = a;
 	return (uint32_t)(h >> 32) | 1; /* 0: an empty slot */
 }
 
@@ -70,13 +75,13 @@ static inline bool same(const struct flow *f, const struct segment *s, unsigned 
 	       f->address[1][1] == s->address[1 - from][1] && f->address[0][0] == s->address[from][0] && f->address[1][0] == s->address[1 - from][0];
 }
 
-struct flow *flow_find(struct capture *c, const struct segment *s, uint32_t hash)
+struct flow *flow_find(struct capture *c, const struct segment *s, uint32_t hash, bool swapped)
 {
 	for (uint32_t i = hash & c->mask; c->table[i].flow; i = (i + 1) & c->mask) {
 		if (c->table[i].hash != hash)
 			continue;
 		struct flow *f = flow_at(c, c->table[i].flow);
-		if (same(f, s, 0) || same(f, s, 1))
+		if (same(f, s, f->swapped == swapped ? 0 : 1))
 			return f;
 	}
 	return NULL;
@@ -196,7 +201,7 @@ uint32_t flow_block(struct capture *c, const struct flow *keep)
 	return b;
 }
 
-struct flow *flow_new(struct capture *c, const struct segment *s, uint32_t hash, bool from_client)
+struct flow *flow_new(struct capture *c, const struct segment *s, uint32_t hash, bool swapped, bool from_client)
 {
 	if (c->list[LIST_NEW].n >= NEW_FLOWS || c->list[LIST_NEW].n > c->cells.n / 8)
 		evict(c, flow_at(c, c->list[LIST_NEW].head));
@@ -211,6 +216,7 @@ struct flow *flow_new(struct capture *c, const struct segment *s, uint32_t hash,
 	f->port[0] = s->port[a];
 	f->port[1] = s->port[1 - a];
 	f->hash = hash;
+	f->swapped = swapped != !from_client;
 	f->first_us = f->last_us = f->moved_us = s->at_us;
 	pending_add(&f->smtp, PENDING_BANNER);
 	uint32_t i = hash & c->mask;

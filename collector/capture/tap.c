@@ -4,13 +4,14 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "collector/capture/backlog.h"
 #include "collector/capture/feed.h"
 #include "collector/capture/live.h"
 #include "lib/buf.h"
 #include "lib/msg.h"
 #include "lib/obs.h"
 
-#define OUT_MOST (8u << 20)  /* bytes of frames that wait while the analyzer is away */
+#define WRITE_MOST (256u << 10) /* bytes that are given to the connection at once: what it has not taken can still be sent elsewhere */
 #define TICK_MS 500
 #define TOTALS_TICKS 10
 #define RETRY_MS 1000
@@ -26,15 +27,16 @@ struct tap {
 	uv_timer_t tick;
 	uv_pipe_t pipe;
 	uv_connect_t connect;
-	uint64_t retry_at_ms, seq, dropped;
+	uint64_t retry_at_ms, seq, unsent;
 	unsigned ticks, handles;
-	bool pipe_used, greeted, running, polling, stopping, news, dropping;
-	struct buf in, out;
+	bool pipe_used, running, polling, stopping, news, dropping;
+	struct backlog backlog;
+	struct buf in, out, frame;
 	uint32_t sample;
 };
 
 static void connect_now(struct tap *t);
-static void send_out(struct tap *t);
+static void send_out(struct tap *t, size_t most);
 
 /* -- sessions -- */
 
@@ -42,18 +44,20 @@ static void on_session(void *ctx, const struct smtp_session *s)
 {
 	struct tap *t = ctx;
 	struct smtp_session numbered = *s;
-	if (t->out.n > OUT_MOST)
-		send_out(t);
-	if (t->out.n > OUT_MOST) {
-		if (!t->dropping)
-			msg_warn("capture %s: the analyzer is away or does not read; sessions are dropped from now on", t->conf->name);
-		t->dropping = true;
-		capture_unsent(t->capture, ++t->dropped);
+	numbered.seq = t->seq + 1;
+	buf_clear(&t->frame);
+	obs_put_session(&t->frame, &numbered);
+	if (backlog_put(&t->backlog, numbered.seq, buf_sv(&t->frame))) {
+		t->seq++;
+		t->news = true;
+		if (backlog_waiting(&t->backlog) > WRITE_MOST)
+			send_out(t, WRITE_MOST);
 		return;
 	}
-	numbered.seq = ++t->seq;
-	obs_put_session(&t->out, &numbered);
-	t->news = true;
+	if (!t->dropping)
+		msg_warn("capture %s: the analyzer is away or does not read; sessions are dropped from now on", t->conf->name);
+	t->dropping = true;
+	capture_unsent(t->capture, ++t->unsent);
 }
 
 /* -- sending -- */
@@ -69,31 +73,37 @@ static void on_sent(uv_write_t *req, int status)
 	free(w);
 	if (status < 0)
 		lost(t, uv_strerror(status));
+	else if (backlog_waiting(&t->backlog))
+		send_out(t, WRITE_MOST);
 }
 
-static void send_out(struct tap *t)
+/* What waits, as much as the connection takes; the rest when that was written. */
+static void send_out(struct tap *t, size_t most)
 {
-	if (!t->running || !t->out.n || uv_is_closing((uv_handle_t *)&t->pipe))
+	if (!t->running || uv_is_closing((uv_handle_t *)&t->pipe) || uv_stream_get_write_queue_size((uv_stream_t *)&t->pipe) > most)
 		return;
-	if (uv_stream_get_write_queue_size((uv_stream_t *)&t->pipe) > OUT_MOST)
-		return; /* it is there but does not read: what waits must not grow without end */
+	backlog_take(&t->backlog, &t->out, most);
+	if (t->news && !backlog_waiting(&t->backlog)) {
+		obs_put_empty(&t->out, OBS_IDLE);
+		t->news = t->dropping = false;
+	}
+	if (!t->out.n)
+		return;
 	struct sending *w = xmalloc(sizeof *w + t->out.n);
 	w->t = t;
 	w->req.data = w;
 	memcpy(w->bytes, t->out.p, t->out.n);
 	uv_buf_t b = uv_buf_init(w->bytes, (unsigned)t->out.n);
+	buf_clear(&t->out);
 	if (uv_write(&w->req, (uv_stream_t *)&t->pipe, &b, 1, on_sent) < 0) {
 		free(w);
 		lost(t, "cannot be written");
-		return;
 	}
-	buf_clear(&t->out);
-	t->news = false;
 }
 
 static void totals(struct tap *t)
 {
-	if (t->running && t->out.n < OUT_MOST)
+	if (t->running)
 		capture_put_totals(&t->out, t->capture, sv_cstr(t->conf->interface));
 }
 
@@ -136,9 +146,7 @@ static void on_tick(uv_timer_t *h)
 	capture_kernel(t->capture, packets, drops);
 	if (++t->ticks % TOTALS_TICKS == 0)
 		totals(t);
-	if (t->news)
-		obs_put_empty(&t->out, OBS_IDLE);
-	send_out(t);
+	send_out(t, WRITE_MOST);
 }
 
 /* -- the connection -- */
@@ -151,6 +159,8 @@ static void free_if_done(struct tap *t)
 	capture_free(t->capture);
 	buf_fini(&t->in);
 	buf_fini(&t->out);
+	buf_fini(&t->frame);
+	backlog_fini(&t->backlog);
 	free(t->name);
 	free(t->socket);
 	free(t);
@@ -159,9 +169,10 @@ static void free_if_done(struct tap *t)
 static void on_pipe_closed(uv_handle_t *h)
 {
 	struct tap *t = h->data;
-	t->pipe_used = t->running = t->greeted = false;
+	t->pipe_used = t->running = false;
 	t->retry_at_ms = uv_now(t->loop) + RETRY_MS;
 	buf_clear(&t->in);
+	buf_clear(&t->out);
 	free_if_done(t);
 }
 
@@ -176,16 +187,21 @@ static void lost(struct tap *t, const char *why)
 
 static void begin(struct tap *t, uint64_t applied)
 {
+	uint64_t gone = backlog_rewind(&t->backlog, applied);
+	if (gone) {
+		msg_warn("capture %s: %llu sessions were lost with the connection to the analyzer", t->conf->name, (unsigned long long)gone);
+		capture_unsent(t->capture, t->unsent += gone);
+	}
+	t->news |= backlog_waiting(&t->backlog) > 0;
 	t->seq = t->seq > applied ? t->seq : applied;
 	t->running = true;
-	t->dropping = false;
 	if (!t->polling) {
 		t->polling = true;
 		uv_poll_start(&t->poll, UV_READABLE, on_packets);
 		msg_info("capture %s: following %s", t->conf->name, t->conf->interface);
 	}
 	totals(t);
-	send_out(t);
+	send_out(t, WRITE_MOST);
 }
 
 static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *b)
@@ -249,7 +265,7 @@ struct tap *tap_new(const struct conf_capture *c, struct err *e)
 	struct buf name = { 0 };
 	t->conf = c;
 	t->options = capture_options_of(c);
-	struct live_options o = { c->interface, c->expression, c->promiscuous, &t->options };
+	struct live_options o = { c->interface, c->expression, c->promiscuous, (size_t)c->ring_bytes, &t->options };
 	t->live = live_open(&o, e);
 	if (!t->live) {
 		free(t);
@@ -295,9 +311,9 @@ void tap_stop(struct tap *t)
 	uv_poll_stop(&t->poll);
 	capture_end(t->capture);
 	totals(t);
-	if (t->news)
-		obs_put_empty(&t->out, OBS_IDLE);
-	send_out(t);
+	send_out(t, SIZE_MAX);
+	if (backlog_waiting(&t->backlog))
+		msg_warn("capture %s: ending while sessions wait for the analyzer: they are lost", t->conf->name);
 	t->stopping = true;
 	uv_close((uv_handle_t *)&t->poll, on_closed);
 	uv_close((uv_handle_t *)&t->tick, on_closed);

@@ -1,5 +1,5 @@
 /* tap: one interface of the config, followed: packets → sessions → frames to the analyzer. Owns its connection and connects again when that is
- * lost; sessions that end meanwhile wait, up to a limit, then they are counted and dropped. */
+ * lost; sessions that end meanwhile wait, those that went with it are sent again, both up to a limit (backlog.h); beyond, they are counted. */
 #ifndef COLLECTOR_CAPTURE_TAP_H
 #define COLLECTOR_CAPTURE_TAP_H
 

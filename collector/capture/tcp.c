@@ -225,7 +225,7 @@ static bool lose_hole(struct capture *c, struct flow *f, int dir, bool force)
 
 static bool resolve(struct capture *c, struct flow *f, bool force)
 {
-	bool done = anchor_at_held(c, f, CLIENT) | anchor_at_held(c, f, SERVER);
+	bool client = anchor_at_held(c, f, CLIENT), server = anchor_at_held(c, f, SERVER), done = client || server;
 	done = done || lose_awaited(c, f, SERVER) || lose_awaited(c, f, CLIENT);
 	done = done || lose_hole(c, f, CLIENT, force) || lose_hole(c, f, SERVER, force);
 	done = done || read_held(c, f, CLIENT, true, true) || read_held(c, f, SERVER, true, true);
@@ -363,10 +363,17 @@ static bool reset(struct capture *c, struct flow *f, const struct segment *s, in
 	return true;
 }
 
+/* Its receiver has acknowledged the FIN and all before it: holes that are left stay. */
+static bool has_all(const struct half *h)
+{
+	return (h->flags & (HALF_FIN | HALF_ACKED)) == (HALF_FIN | HALF_ACKED) && seq_lt(h->fin, h->acked);
+}
+
 static void look_at_end(struct capture *c, struct flow *f)
 {
 	uint8_t a = f->half[CLIENT].flags, b = f->half[SERVER].flags;
-	bool over = (a & b & HALF_ENDED) || ((a & HALF_ENDED) && !(b & HALF_SEEN)) || ((b & HALF_ENDED) && !(a & HALF_SEEN));
+	bool over = (a & b & HALF_ENDED) || ((a & HALF_ENDED) && !(b & HALF_SEEN)) || ((b & HALF_ENDED) && !(a & HALF_SEEN)) ||
+	            (has_all(&f->half[CLIENT]) && has_all(&f->half[SERVER]));
 	if (!over || f->list == LIST_CLOSING)
 		return;
 	f->end = SMTP_END_FIN;

@@ -329,6 +329,39 @@ def floods():
     result("capture: the first of two versions wins", [] if len(got) == 1 and got[0]["helo"].startswith("somebody") else [got])
 
 
+def config():
+    """`-c CONF`: what the section capture says; an attachment whose name ends as a program's is told."""
+    conf = os.path.join(WORK, "c.conf")
+
+    def section(text):
+        with open(conf, "w") as f:
+            f.write('store = "c.db"\nnetworks = { "198.18.0.0/15" }\nlocal-domains = { "isp.example" }\ncapture "a" { interface = "nosuch0" %s }\n' % text)
+        return "-c", conf
+
+    def mail(name):
+        head = f'Subject: hello\r\nContent-Type: application/octet-stream; name="{name}"\r\n\r\nx\r\n.\r\n'.encode()
+        return [("S", b"220 x\r\n"), ("C", b"HELO a.example\r\n"), ("S", b"250 x\r\n"), ("C", b"MAIL FROM:<a@a.example>\r\n"), ("S", b"250 ok\r\n"),
+                ("C", b"RCPT TO:<b@b.example>\r\n"), ("S", b"250 ok\r\n"), ("C", b"DATA\r\n"), ("S", b"354 go\r\n"), ("C", head), ("S", b"250 ok\r\n"),
+                ("C", b"QUIT\r\n"), ("S", b"221 bye\r\n")]
+
+    faults = []
+    for name, program in (("a.exe", True), ("a.PIF", True), ("photo.scr. ", True), ("a.txt", False), ("exe", False), (".exe", False), ("a.exe.txt", False), ("a.bat", True)):
+        got = capture(pcap(conversation(mail(name))))[0]
+        if got.get("program", False) != program:
+            faults.append(f"{name}: {got}")
+    result("capture tells programs by their names", faults)
+    own = section('programs = { ".iso", ".tar.gz" }')
+    faults = [name for name, program in (("a.iso", True), ("a.tar.GZ", True), ("a.exe", False)) if capture(pcap(conversation(mail(name))), *own)[0].get("program", False) != program]
+    result("capture -c: programs", faults)
+    hidden = capture(pcap(conversation(mail("a.txt"))), *section(""))[0]["messages"][0]
+    shown = capture(pcap(conversation(mail("a.txt"))), *section("subjects = true"))[0]["messages"][0]
+    result("capture -c: subjects", [] if "subject" not in hidden and hidden.get("subject_hash") and shown.get("subject") == "hello" else [hidden, shown])
+    odd = pcap(conversation(mail("a.txt"), sport=2626))
+    result("capture -c: ports", [] if not capture(odd) and len(capture(odd, *section('ports = "2626"'))) == 1 else ["not by the section's ports"])
+    r = subprocess.run([AW, "capture", "-r", os.path.join(WORK, "t.pcap"), *section('programs = { "exe" }')], capture_output=True, text=True)
+    result("capture -c: a mistake in the config", [] if r.returncode == 1 and "c.conf:4" in r.stderr and not r.stdout else [r])
+
+
 def main():
     sys.stdout.reconfigure(line_buffering=True)
     sessions = whole()
@@ -342,6 +375,7 @@ def main():
     store()
     hostile()
     floods()
+    config()
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-/* genpcap FILE MEGABYTES [FLOWS-AT-ONCE] [LOSS-PER-MILLE]: a capture of SMTP sessions, many at a time, each with a message of some kilobytes; from a fixed
- * seed. Some packets are left out, some come in another order. Prints packets and flows. */
+/* genpcap FILE MEGABYTES [FLOWS-AT-ONCE] [LOSS-PER-MILLE] [BODY-BYTES]: a capture of SMTP sessions, many at a time, each with a message of one to seven times
+ * BODY-BYTES (1500: packets of 230 bytes on average); from a fixed seed. Some packets are left out, some come in another order. Prints packets and flows. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@ struct flow { uint32_t number, seq[2], body, at; uint16_t port; };
 static uint64_t state = 88172645463325252ull;
 static FILE *out;
 static uint64_t bytes, packets, now_us = 1767225600000000ull;
-static unsigned loss;
+static unsigned loss, unit = 1500;
 static uint8_t held[2048]; /* a packet that comes after the next one */
 static size_t held_n;
 
@@ -106,7 +106,7 @@ static int step(struct flow *f)
 	case 8: text(f, 0, "DATA\r\n"); break;
 	case 9: text(f, 1, "354 End data with <CR><LF>.<CR><LF>\r\n"); f->body = 0; break;
 	case 10: {
-		uint32_t size = 1500 + f->number % 7 * 1500;
+		uint32_t size = unit + f->number % 7 * unit;
 		uint32_t n = size - f->body < SEGMENT ? size - f->body : SEGMENT;
 		packet(f, 0, 16, letter + f->body, n);
 		f->body += n;
@@ -133,6 +133,9 @@ int main(int argc, char **argv)
 	uint64_t most = strtoull(argv[2], NULL, 10) * 1000000;
 	uint32_t n = argc > 3 ? (uint32_t)atoi(argv[3]) : 2000, made = 0;
 	loss = argc > 4 ? (unsigned)atoi(argv[4]) : 2;
+	unit = argc > 5 ? (unsigned)atoi(argv[5]) : unit;
+	if (unit < 1 || unit > 9000)
+		return 2; /* the letter is 64 KB */
 	struct flow *f = calloc(n, sizeof *f);
 	setvbuf(out, NULL, _IOFBF, 1 << 20);
 	fwrite(head, 1, sizeof head, out);

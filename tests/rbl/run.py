@@ -429,6 +429,14 @@ def _():
     same(verdicts("192.0.2.7", conf=LIVE)[1]["192.0.2.7", "plain03.example"]["since"], since, "since")
 
 
+@test("a second probe does not take the first one's socket")
+def _():
+    r = subprocess.run([BIN + "abusewatch-probe", "-c", LIVE], capture_output=True, text=True, timeout=30)
+    want(r.returncode == 1 and "probe.sock: another abusewatch-probe listens there" in r.stderr, f"exit {r.returncode}: {r.stderr[-300:]}")
+    status, got, _ = verdicts("192.0.2.7", conf=LIVE)
+    want(status == 3 and got["192.0.2.7", "plain03.example"].get("cached"), "the first one does not answer any more")
+
+
 @test("an answer out of the cache says what it said before: 0.0.0.0 is not clean")
 def _():
     for time_of in ("first", "second", "third"):

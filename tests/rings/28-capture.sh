@@ -1,7 +1,7 @@
 #!/bin/sh
 # Captured packets: scripted conversations whole, in pieces, in disorder and with losses; every link layer and file format; passwords; damage and
-# floods; captures of real servers against what their scripts wrote down, where those are at hand ($LAB); a live interface in a network namespace; a
-# real Postfix and real clients over a wire that loses and reorders packets.
+# floods; captures of real servers against what their scripts wrote down, where those are at hand ($LAB); a live interface in a network namespace;
+# more packets than there is room for, and an analyzer that is killed; a real Postfix and real clients over a wire that loses and reorders packets.
 set -u
 . "$TOP/tests/rings/lib.sh"
 work=$(mktemp -d /var/tmp/aw-capture.XXXXXX)
@@ -19,6 +19,7 @@ else
 	ip netns del "aw-probe-$$"
 	chmod 755 "$work"
 	python3 "$TOP/tests/capture/live.py" "$(dirname "$aw")" "$work/live" || echo "not ok live capture - its script ended early, see the log"
+	python3 "$TOP/tests/capture/overload.py" "$(dirname "$aw")" "$work/overload" || echo "not ok overload - its script ended early, see the log"
 	if command -v postfix >/dev/null && command -v saslpasswd2 >/dev/null; then
 		python3 "$TOP/tests/capture/real.py" "$(dirname "$aw")" "$work/real" || echo "not ok real Postfix - its script ended early, see the log"
 	else

@@ -222,6 +222,39 @@ static void test_syntax(void **state)
 	buf_fini(&out);
 }
 
+static void test_capture(void **state)
+{
+	static const char *const want[] = {
+		"abusewatch.conf:3: ports: \"25 smtp\" is no list of ports",
+		"abusewatch.conf:4: programs: \"exe\" is no ending of a file's name; write it like .exe",
+		"abusewatch.conf:4: programs: \".\" is no ending",
+		"abusewatch.conf:5: ports: \"25,465\" is no list of ports",
+		"abusewatch.conf:6: ports: \"65536\" is no list of ports",
+		NULL
+	};
+	struct buf out = { 0 };
+	(void)state;
+	struct conf *c = load("networks = { \"198.18.0.0/15\" }\nlocal-domains = { \"isp.example\" }\n"
+	                      "capture \"a\" { interface = \"eth1\" }\n"
+	                      "capture \"b\" { interface = \"eth2\" ports = \"25 2525\" programs = { \".exe\", \".tar.gz\" } }\n", &out);
+	assert_string_equal(out.p, "");
+	assert_non_null(c);
+	assert_int_equal(c->capture[0].programs.n, 0);
+	assert_string_equal(c->capture[0].ports, "25 465 587 2525");
+	assert_int_equal(c->capture[1].programs.n, 2);
+	assert_string_equal(c->capture[1].programs.v[1], ".tar.gz");
+	assert_string_equal(c->capture[1].ports, "25 2525");
+	conf_free(c);
+	assert_null(load("networks = { \"198.18.0.0/15\" }\nlocal-domains = { \"isp.example\" }\n"
+	                 "capture \"a\" { interface = \"eth1\" ports = \"25 smtp\" }\n"
+	                 "capture \"b\" { interface = \"eth1\" programs = { \"exe\", \".\", \".ok\" } }\n"
+	                 "capture \"c\" { interface = \"eth1\" ports = \"25,465\" }\n"
+	                 "capture \"d\" { interface = \"eth1\" ports = \"65536\" }\n", &out));
+	expect(&out, want);
+	assert_int_equal(lines_in(&out), 5);
+	buf_fini(&out);
+}
+
 static void test_customers(void **state)
 {
 	static const char *const want[] = {
@@ -325,7 +358,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_smallest),  cmocka_unit_test(test_everything), cmocka_unit_test(test_all_mistakes),
-		cmocka_unit_test(test_syntax),    cmocka_unit_test(test_customers),  cmocka_unit_test(test_reload),
+		cmocka_unit_test(test_syntax),    cmocka_unit_test(test_capture), cmocka_unit_test(test_customers),  cmocka_unit_test(test_reload),
 		cmocka_unit_test(test_csv_writer),
 	};
 	return cmocka_run_group_tests_name("conf", tests, setup, teardown);

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "collector/capture/body.h"
+#include "collector/capture/pair.h"
 #include "lib/buf.h"
 #include "lib/smtp_session.h"
 
@@ -81,12 +82,11 @@ static void hostile_bytes(void **state)
 	buf_fini(&wire);
 }
 
-static void print_of(const char *text, struct body *b)
+static void print_of(const char *text, struct print *t)
 {
-	memset(b, 0, sizeof *b);
-	memset(b->hash, 0xff, sizeof b->hash);
-	body_print(b, (const uint8_t *)text, strlen(text));
-	assert_true(body_print_done(b));
+	print_begin(t);
+	print_lines(t, (const uint8_t *)text, strlen(text));
+	assert_true(print_done(t));
 }
 
 #define PARCEL(name, number) "Dear " name ", your parcel " number " could not be delivered because the address was not complete. Please confirm it at " \
@@ -95,7 +95,7 @@ static void print_of(const char *text, struct body *b)
 static void alike(void **state)
 {
 	(void)state;
-	struct body a, b, c;
+	struct print a, b, c;
 	print_of(PARCEL("Anna", "4711"), &a);
 	print_of(PARCEL("Anna", "99120815"), &b);
 	assert_int_equal(smtp_hash_likeness(a.hash, b.hash), SMTP_MINHASHES); /* numbers and paths of links count for nothing */
@@ -109,11 +109,128 @@ static void alike(void **state)
 static void too_little_text(void **state)
 {
 	(void)state;
-	struct body b;
-	memset(&b, 0, sizeof b);
-	memset(b.hash, 0xff, sizeof b.hash);
-	body_print(&b, (const uint8_t *)"see the file\r\n", 14);
-	assert_false(body_print_done(&b));
+	struct print t;
+	print_begin(&t);
+	print_lines(&t, (const uint8_t *)"see the file\r\n", 14);
+	assert_false(print_done(&t));
+	for (unsigned i = 0; i < 40; i++)
+		print_lines(&t, (const uint8_t *)"an odd set of one or two or ten, as it may be\r\n", 47);
+	assert_false(print_done(&t)); /* words that are in every text */
+}
+
+static uint32_t next(uint32_t *seed)
+{
+	return (*seed = *seed * 1664525u + 1013904223u) >> 8;
+}
+
+static size_t put_word(char *to, uint32_t which)
+{
+	size_t n = 4 + which % 5;
+	for (size_t i = 0; i < n; i++, which = which / 26 * 7 + which % 13)
+		to[i] = (char)('a' + which % 26);
+	to[n] = ' ';
+	return n + 1;
+}
+
+/* Equal places are the share of pairs of words that two texts have in common, on average. */
+static void likeness(void **state)
+{
+	(void)state;
+	uint32_t seed = 3;
+	for (unsigned percent = 0; percent <= 40; percent += 20) {
+		double want = 0, got = 0;
+		for (unsigned i = 0; i < 300; i++) {
+			char a[1200], b[1200];
+			size_t na = 0, nb = 0;
+			unsigned same = 0, words = 100;
+			bool before = false;
+			for (unsigned k = 0; k < words; k++) {
+				uint32_t w = next(&seed) % 50000;
+				bool other = next(&seed) % 100 < percent;
+				na += put_word(a + na, w);
+				nb += put_word(b + nb, other ? next(&seed) % 50000 + 50000 : w);
+				same += k && !other && before;
+				before = !other;
+			}
+			struct print p, q;
+			print_begin(&p);
+			print_begin(&q);
+			print_lines(&p, (uint8_t *)a, na);
+			print_lines(&q, (uint8_t *)b, nb);
+			assert_true(print_done(&p) && print_done(&q));
+			want += SMTP_MINHASHES * (double)same / (2 * (words - 1) - same) / 300;
+			got += smtp_hash_likeness(p.hash, q.hash) / 300.0;
+		}
+		assert_true(got > want - 0.6 && got < want + 0.6);
+	}
+}
+
+/* Text as hostile as it gets: long words, no words, addresses one in another, bytes of any kind. */
+static size_t some_lines(uint8_t *to, size_t cap, uint32_t *seed)
+{
+	static const char *const bits[] = { "http://", "a://b/c", "word", "of", "\xc3\xa4\xc3\xb6", ":", "//", "/", "<a href=\"", "\">", "1", "=", " ", " ", "\r\n", "\n",
+		"antidisestablishmentarianism", "sixteen-letters.", "sixteenlettersxx", "seventeenletters." };
+	size_t n = 0, want = next(seed) % cap;
+	while (n < want) {
+		const char *b = bits[next(seed) % (sizeof bits / sizeof *bits)];
+		size_t len = strlen(b) < want - n ? strlen(b) : want - n;
+		memcpy(to + n, b, len);
+		n += len;
+		if (next(seed) % 7 == 0 && n < want)
+			to[n++] = (uint8_t)next(seed);
+	}
+	return n;
+}
+
+/* Whatever the processor can, the same comes out. */
+static void every_way(void **state)
+{
+	(void)state;
+	uint32_t seed = 7;
+	for (unsigned i = 0; i < 4000; i++) {
+		uint8_t text[PRINT_CHUNK], other[PRINT_CHUNK];
+		size_t n = some_lines(text, sizeof text, &seed);
+		struct print first, t = { 0 };
+		memset(other, "a \0\xff"[i % 4], sizeof other);
+		print_begin(&first);
+		assert_true(print_lines_by(PRINT_PLAIN, &first, text, n));
+		assert_true(print_lines_by(PRINT_PLAIN, &first, text, n / 2));
+		for (int way = 1; way < PRINT_WAYS; way++) {
+			(void)print_lines_by((enum print_way)way, &t, other, sizeof other); /* what lies around from the way before must not help */
+			print_begin(&t);
+			if (!print_lines_by((enum print_way)way, &t, text, n) || !print_lines_by((enum print_way)way, &t, text, n / 2))
+				continue;
+			assert_memory_equal(t.hash, first.hash, sizeof t.hash);
+			assert_int_equal(t.n_words, first.n_words);
+		}
+		char ch = ".-\n\r"[next(&seed) % 4];
+		size_t at = next(&seed) % (n + 1), want, got;
+		assert_true(pair_find_by(PAIR_PLAIN, text + at, n - at, (uint8_t)ch, &want));
+		for (int way = 1; way < PAIR_WAYS; way++)
+			if (pair_find_by((enum pair_way)way, text + at, n - at, (uint8_t)ch, &got))
+				assert_int_equal(got, want);
+	}
+}
+
+/* What is cut into chunks at ends of lines is the same as the whole. */
+static void lines_by_themselves(void **state)
+{
+	(void)state;
+	uint32_t seed = 11;
+	for (unsigned i = 0; i < 1000; i++) {
+		uint8_t text[PRINT_CHUNK];
+		size_t n = some_lines(text, sizeof text, &seed), from = 0;
+		struct print whole, t;
+		print_begin(&whole);
+		print_begin(&t);
+		print_lines(&whole, text, n);
+		for (size_t k = 0; k < n; k++)
+			if (text[k] == '\n' || k + 1 == n) {
+				print_lines(&t, text + from, k + 1 - from);
+				from = k + 1;
+			}
+		assert_memory_equal(t.hash, whole.hash, sizeof t.hash);
+	}
 }
 
 static void encoded_words(void **state)
@@ -140,7 +257,7 @@ static void encoded_words(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(there_and_back), cmocka_unit_test(hostile_bytes), cmocka_unit_test(alike), cmocka_unit_test(too_little_text),
+		cmocka_unit_test(there_and_back), cmocka_unit_test(hostile_bytes), cmocka_unit_test(alike), cmocka_unit_test(too_little_text), cmocka_unit_test(likeness), cmocka_unit_test(every_way), cmocka_unit_test(lines_by_themselves),
 		cmocka_unit_test(encoded_words),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
