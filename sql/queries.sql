@@ -611,6 +611,8 @@ WHERE (:text = '' OR instr(lower(s.address), lower(:text)) OR instr(lower(s.host
 -- name: network_events
 SELECT at_us, what, address, customer, host, before, after, text, since_us FROM network_event
 WHERE at_us >= :since AND (:address = '' OR address = :address) AND (:kind = '' OR (:kind = 'software') = (what = 'software')) ORDER BY at_us DESC, what, address LIMIT :limit
+-- name: web_any_server
+SELECT 1 WHERE EXISTS (SELECT 1 FROM smtp_server) OR EXISTS (SELECT 1 FROM network_event)
 -- name: web_server
 SELECT address, host, software, was, settled > 0 AS settled, first_us, last_us, changed_us, sessions FROM smtp_server WHERE address = :address
 -- name: web_server_faces
