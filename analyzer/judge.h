@@ -103,6 +103,7 @@ struct session_view {
 	uint32_t n_rcpt, n_taken, n_refused, n_later; /* recipients by what the server said */
 	uint32_t n_messages_taken;
 	bool null_sender;     /* and nothing else */
+	bool tried;           /* to deliver, as far as anybody can see */
 	bool failed;          /* it is sure that nothing was delivered, and not only for now */
 	struct sv line;       /* the session in one line, as evidence; in the scratch arena */
 };
