@@ -120,9 +120,11 @@ static void count(struct session_view *v)
 	v->null_sender = null_only;
 	/* Greylisting, encryption and losses leave it open. */
 	bool open = s->flags & SMTP_UNSEEN;
-	/* Who never named a sender and was not refused did not try: it looks whether the server is there, or what it offers. */
-	v->tried = s->verbs[SMTP_VERB_MAIL] || s->replies[5] || s->replies[4] || (s->flags & (SMTP_CUT | SMTP_UNSEEN)) || !s->commands;
-	v->failed = !open && !v->n_messages_taken && !s->replies[4] && (s->replies[5] || s->verbs[SMTP_VERB_MAIL]);
+	bool began = s->verbs[SMTP_VERB_DATA] || s->verbs[SMTP_VERB_BDAT];
+	/* Who never named a sender and was not refused did not try: it looks whether the server is there, or what it offers. Nor does who asks, without a sender,
+	 * whether somebody exists. */
+	v->tried = (s->flags & (SMTP_CUT | SMTP_UNSEEN)) || !s->commands || (s->verbs[SMTP_VERB_MAIL] ? began || !null_only : s->replies[4] || s->replies[5]);
+	v->failed = !open && !v->n_messages_taken && !s->replies[4] && s->replies[5];
 }
 
 static struct sv line_of(struct judge *j, const struct session_view *v)

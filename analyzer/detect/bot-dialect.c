@@ -88,7 +88,7 @@ static bool new_name(struct state *s, const struct session_view *v)
 		s->hour = hour;
 		s->n_helo = 0;
 	}
-	if (!v->helo_org)
+	if (!v->helo_org || (v->session->flags & SMTP_TLS)) /* encrypted are mail programs behind NAT, each with its own name */
 		return false;
 	for (size_t i = 0; i < HELOS; i++)
 		if (s->helo[i] == hash)

@@ -1,7 +1,7 @@
 /* D7 direct-mx: a customer's host talks to many mail servers of the world on port 25. (a) How many networks (/24, IPv6 /48) it reached within an hour,
  * against its own highest hour where it has long been a mail server. (b) A Bernoulli walk on "a session that delivered nothing", 10 % against 60 %
  * (after Jung and others' TRW, 2004). Who behaves like a server (few names, mail taken) gets little from (a): a customer's own server may talk to whom
- * it likes. Who looks whether servers are there, and never names a sender, is not meant. docs/detectors.md B.2, D7; tables and caps are assumptions. */
+ * it likes. Who looks whether servers are there, or asks them without a sender whether somebody exists, is not meant. docs/detectors.md B.2, D7; tables and caps are assumptions. */
 #include "analyzer/detector.h"
 #include "analyzer/phrase.h"
 
@@ -28,6 +28,7 @@ static const struct opt_table table = { "detector", "direct-mx", rows, sizeof(st
 #define DAYS 32
 #define RECENT 64  /* sessions that good and bad remember */
 #define NAMES 8    /* that a host may have: servers behind one address */
+#define SOME_NAMES 4 /* that are new prove nothing: several customers' servers behind one address */
 #define RECENT_NAMES 256
 
 struct state {
@@ -53,11 +54,13 @@ static bool is_server(const struct state *s, const struct options *o, int64_t no
 	       s->known_names >= 9 * s->new_names;
 }
 
-/* Too new to know, but nothing of it looks like a bot: a few names that come again, and its mail is taken. Of one that is called localhost nearly all. */
+/* Too new to know, but nothing of it looks like a bot: a few names that come again, and its mail is taken. Of one that is called localhost nearly all must
+ * be; of one that has been taken on some days before a third may fail: good servers are on a block list at times. */
 static bool looks_like_server(const struct state *s)
 {
-	bool taken = s->poor_name ? s->good >= 19 * s->bad && s->good >= 10 : s->good >= 3 * s->bad && s->good;
-	return taken && s->known_names >= 2 * s->new_names && s->known_names;
+	uint32_t times = __builtin_popcount(s->taken_days) >= 4 ? 2 : 3;
+	bool taken = s->poor_name ? s->good >= 19 * s->bad && s->good >= 10 : s->good >= times * s->bad && s->good;
+	return taken && (s->new_names <= SOME_NAMES || s->known_names >= 2 * (s->new_names - SOME_NAMES));
 }
 
 static int32_t level_of(unsigned n)
@@ -82,6 +85,17 @@ static void new_times(struct state *s, int64_t at_us)
 		s->day = day;
 		s->day_bits = 0;
 	}
+}
+
+static bool delivered(const struct session_view *v)
+{
+	return v->n_messages_taken || (v->session->flags & SMTP_TLS_MESSAGE);
+}
+
+/* Nobody it asked for was refused, whatever it did then. */
+static bool welcome(const struct session_view *v)
+{
+	return v->n_taken && !v->session->replies[5];
 }
 
 /* Servers have a name, those behind one address some names, even poor ones; not their peers', and not ever new ones. */
@@ -109,18 +123,18 @@ static void remember(struct state *s, const struct session_view *v)
 	uint32_t day = (uint32_t)(v->at_us / US_PER_DAY);
 	if (!s->first_us)
 		s->first_us = v->at_us;
-	if (v->n_messages_taken || (v->session->flags & SMTP_TLS_MESSAGE)) {
+	if (delivered(v)) {
 		uint32_t gone = day - s->taken_day;
 		s->taken_days = gone >= DAYS ? 1 : s->taken_days << gone | 1;
 		s->taken_day = day;
-		s->good++;
 	}
+	s->good += delivered(v) || welcome(v);
 	s->bad += v->failed && !v->null_sender;
 	if (s->good + s->bad > RECENT) {
 		s->good /= 2;
 		s->bad /= 2;
 	}
-	if (v->helo_org)
+	if (v->helo_org && !(v->session->flags & SMTP_TLS)) /* encrypted are mail programs behind NAT, each with its own name */
 		remember_name(s, v);
 }
 
@@ -162,9 +176,8 @@ static void session(struct judge *j, struct principal *p, void *state, const voi
 	if (linear_estimate(s->day_bits) <= o->few)
 		return;
 	look_at_spread(s, o, v->at_us);
-	bool delivered = v->n_messages_taken || (v->session->flags & SMTP_TLS_MESSAGE);
 	/* Notices and callouts go to addresses that others wrote; they say nothing. */
-	if (!v->null_sender && (v->failed || delivered))
+	if (!v->null_sender && (v->failed || delivered(v) || welcome(v)))
 		walk_trial(&s->failures, v->failed, THETA0, THETA1, v->at_us, o->half_life_s);
 }
 

@@ -188,6 +188,7 @@ class Net:
         self.server("old server", 40, old=True, pipelined=False)
         self.newsletter(), self.lists(), self.forwarder(), self.second_mx(), self.callouts(), self.farm(1), self.farm(4), self.office(), self.shop()
         self.printer(), self.monitoring(), self.laptop(), self.same_news(), self.scanner_of_its_own()
+        self.verifier(), self.old_list(), self.after_an_outage(), self.christmas(), self.hotel(), self.listed_for_a_while(), self.campus()
 
     def newsletter(self):
         ip = self.host("newsletter")
@@ -275,6 +276,61 @@ class Net:
         for t in self.times(60, office=False):
             domain, servers = self.world.pick(self.rnd)
             self.add(t, ip, domain, servers[0], "survey.university.example", "", [], probe=True)
+
+    def verifier(self):
+        """A shop that asks whether an address exists before it takes an order."""
+        ip = self.host("shop that verifies addresses")
+        for t in self.times(40, office=False):
+            domain, servers = self.world.pick(self.rnd)
+            self.add(t, ip, domain, self.rnd.choice(servers), "www.shop10.example", "order@shop10.example", [f"{self.rnd.choice(WORDS)}@{domain}"], data=False,
+                     replies=["550 5.1.1 unknown"] if self.rnd.random() < 0.12 else None)
+
+    def old_list(self):
+        ip = self.host("newsletter to an old list")
+        body = text(self.rnd, 150)
+        for k in range(int(1200 * self.scale)):
+            self.deliver(START + (self.days // 3) * DAY + 10 * HOUR + k * 6, ip, "news.union.example", f"bounce+{k}@news.union.example", bad=0.14, body=body)
+
+    def after_an_outage(self):
+        """Its line was down for half a day; then all that waited leaves within minutes."""
+        ip = self.server("server after an outage", 60)
+        name = f"mail.firm{len(self.customers)}.example"
+        for k in range(int(150 * self.scale)):
+            self.deliver(START + (self.days // 2) * DAY + 15 * HOUR + k * 3, ip, name, f"{self.rnd.choice(WORDS)}@firm{len(self.customers)}.example")
+
+    def christmas(self):
+        """A small server's one letter a year to everybody it knows."""
+        ip = self.server("server with a letter to all", 12)
+        name, body = f"mail.firm{len(self.customers)}.example", text(self.rnd, 90)
+        for k in range(int(600 * self.scale)):
+            self.deliver(START + (self.days // 2 + 1) * DAY + 11 * HOUR + k * 2, ip, name, f"office@firm{len(self.customers)}.example", bad=0.07, body=body)
+
+    def hotel(self):
+        """Guests' mail programs, which give their mail to their providers on port 25."""
+        ip = self.host("hotel behind NAT")
+        providers = [(f"provider{k}.example", f"64.{210 + k}.1.25") for k in range(9)]
+        for t in self.times(90, office=False):
+            domain, server = self.rnd.choice(providers)
+            name = self.rnd.choice((f"[192.168.{self.rnd.randrange(4)}.{self.rnd.randrange(250)}]", f"LAPTOP-{self.rnd.randrange(900)}", f"{self.rnd.choice(WORDS)}s-phone"))
+            self.add(t, ip, domain, server, name, "guest@" + domain, ["x@y.example"], tls=True, name="smtp." + domain)
+
+    def listed_for_a_while(self):
+        """A good server that a block list has for three days; a fifth of the receivers use it."""
+        ip = self.host("server that is listed for three days")
+        few, begin = self.some(60), START + (self.days // 2) * DAY
+        for t in self.times(80):
+            if begin <= t < begin + 3 * DAY and self.rnd.random() < 0.2:
+                domain, servers = self.world.pick(self.rnd, few)
+                self.add(t, ip, domain, servers[0], "mail.honest.example", "ann@honest.example", [f"x@{domain}"], banner="554 5.7.1 your address is listed")
+            else:
+                self.deliver(t, ip, "mail.honest.example", "ann@honest.example", few)
+
+    def campus(self):
+        """A large gateway: many senders, forwarded spam, unknown recipients."""
+        ip = self.host("gateway of a university")
+        for t in self.times(700, office=False):
+            self.deliver(t, ip, "mailgate.university.example", f"{self.rnd.choice(WORDS)}{self.rnd.randrange(300)}@university.example", bad=0.05, spam=0.06,
+                         rcpts=self.rnd.choice((1, 1, 1, 2, 5)))
 
     def laptop(self):
         ip = self.host("laptop on port 587")
