@@ -235,7 +235,7 @@ static void wire(struct judge *j, const void *opt, const struct smtp_session *x)
 	if (masked)
 		many_add(&s->masked, at.wide_net);
 	else if (keywords)
-		look_at_starttls(j, m, s, x, enrich_domain(j->enrich, &j->key, sv_cstr(host))->org_hash);
+		look_at_starttls(j, m, s, x, enrich_domain(j->enrich, &j->key, sv_cstr(host)).org_hash);
 	memory_touch_item(m, s, offsetof(struct shared, name));
 	look(j, s, o);
 	memory_touch_item(m, s->sign, sizeof s->sign);
