@@ -1,6 +1,7 @@
 #!/bin/sh
 # Captured packets: scripted conversations whole, in pieces, in disorder and with losses; every link layer and file format; passwords; damage and
-# floods; captures of real servers against what their scripts wrote down, where those are at hand ($LAB); a live interface in a network namespace; a
+# floods; captures of real servers against what their scripts wrote down, and of other projects against what these
+# expect of them, where those are at hand ($LAB, $PEERS); a live interface in a network namespace; a
 # real Postfix and real clients over a wire that loses and reorders packets; and Postfix, Exim, Sendmail and OpenSMTPD that send each other mail, out of
 # their Debian packages.
 set -u
@@ -11,6 +12,10 @@ python3 "$TOP/tests/capture/run.py" "$aw" "$scratch" || echo "not ok capture - i
 lab=${LAB:-$TOP/../shared/data/lab}
 if [ -d "$lab" ]; then
 	python3 "$TOP/tests/capture/lab.py" "$aw" "$lab" || echo "not ok lab captures - the script ended early, see the log"
+fi
+peers=${PEERS:-$TOP/../shared/data}
+if [ -d "$peers/peers" ]; then
+	python3 "$TOP/tests/capture/peers.py" "$aw" "$peers" || echo "not ok captures of other projects - the script ended early, see the log"
 fi
 if [ "$(id -u)" != 0 ]; then
 	echo "skip live capture - needs root"
