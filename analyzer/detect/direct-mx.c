@@ -8,7 +8,7 @@
 struct options {
 	bool enabled;
 	int64_t half_life_s, few, server_days, blocked_networks;
-	double cap, server_cap;
+	double cap, server_cap, refused_cap;
 };
 
 static const struct opt_row rows[] = {
@@ -18,6 +18,8 @@ static const struct opt_row rows[] = {
 	{ "server-days", OPT_INT, offsetof(struct options, server_days), "7", 1, 30, "days", "with mail taken, out of 14 or more, make a mail server that is judged by its own habit" },
 	{ "blocked-networks", OPT_INT, offsetof(struct options, blocked_networks), "40", 2, 60, "networks", "in an hour that nobody answered (port 25 is closed): more than a queue of a customer's server would try" },
 	{ "cap", OPT_REAL, offsetof(struct options, cap), "16", 0, 64, "nats", "most evidence" },
+	{ "refused-cap", OPT_REAL, offsetof(struct options, refused_cap), "8", 0, 64, "nats",
+	  "most evidence of (b) of a mail server of weeks: a block list may have it, and that alone is no break-in" },
 	{ "server-cap", OPT_REAL, offsetof(struct options, server_cap), "4", 0, 64, "nats", "most evidence of (a) while it behaves like a mail server" },
 	{ 0 },
 };
@@ -76,7 +78,9 @@ static void new_times(struct state *s, int64_t at_us)
 {
 	uint32_t hour = (uint32_t)(at_us / US_PER_HOUR), day = (uint32_t)(at_us / US_PER_DAY);
 	if (s->hour != hour) {
-		if (s->spread.s < 2 * NAT && s->peak > s->usual)
+		/* Of who looks like a server the spread only counts little: it is its habit nonetheless. */
+		bool quiet = s->spread.s < 2 * NAT || (looks_like_server(s) && s->failures.s < 4 * NAT);
+		if (quiet && s->peak > s->usual)
 			s->usual = s->peak;
 		s->hour = hour;
 		s->hour_bits = s->answered_bits = s->peak = 0;
@@ -188,7 +192,7 @@ static int32_t score(const struct judge *j, const struct principal *p, void *sta
 	(void)j, (void)p, (void)others;
 	int32_t cap = NATS(o->cap);
 	int32_t a = walk_evidence(&s->spread, now_us, o->half_life_s, looks_like_server(s) ? NATS(o->server_cap) : cap);
-	int32_t b = walk_evidence(&s->failures, now_us, o->half_life_s, cap);
+	int32_t b = walk_evidence(&s->failures, now_us, o->half_life_s, is_server(s, o, now_us) ? NATS(o->refused_cap) : cap);
 	int32_t both = a > b ? a + b / 2 : b + a / 2;
 	return both < cap ? both : cap;
 }
