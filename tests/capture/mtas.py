@@ -116,9 +116,10 @@ def dialogue(name, address, kind):
         whole["accepted"] = s.data(text)[0] == 250
         want |= {"messages": [{"sender": sender, "accepted": False}, whole | {"recipients": [{"recipient": box, "code": codes[4]}]}], "pipelined": True}
     elif kind == "bdat":
-        s.mail(sender)
-        s.rcpt(box)
-        for part, last in ((text[:1500], ""), (text[1500:1500], ""), (text[1500:], " LAST")):
+        for code, reply in (s.mail(sender), s.rcpt(box)):
+            assert code == 250, reply
+        empty = [("", "")] if name == "postfix" else []  # Exim takes no empty chunk
+        for part, last in [(text[:1500], "")] + empty + [(text[1500:], " LAST")]:
             s.send(f"BDAT {len(part)}{last}\r\n" + part)
             code = s.getreply()[0]
         want |= {"bdat": True, "messages": [whole | {"accepted": code == 250}]}
@@ -227,6 +228,12 @@ def told(s):
     return {k: v for k, v in s.items() if k not in ("first_time", "last_time", "retransmits", "overlaps", "lost_bytes", "early_talker", "pipelined", "client_bytes", "server_bytes", "end", "tls_message", "tls_print", "sni")}
 
 
+def but_for_the_last(a, b):
+    """The answer to QUIT, which Postfix does not wait for, is in the same segment as its server's FIN: nothing tells when that is missing."""
+    less = {k: a["replies"][k] - b["replies"][k] for k in a["replies"]}
+    return a.get("quit") and less.pop("2xx") == 1 and not any(less.values()) and a | {"replies": 0} == b | {"replies": 0}
+
+
 def damaged(pcap, whole):
     """Shuffled, and with losses: each session as it was, or with a gap."""
     head, all_ = packets(pcap)
@@ -240,7 +247,7 @@ def damaged(pcap, whole):
             for s in read(path)[1]:
                 if key(s) not in truth:
                     continue
-                equal = told(s) == truth[key(s)]
+                equal = told(s) == truth[key(s)] or but_for_the_last(truth[key(s)], told(s))
                 same += equal
                 gaps += not equal and s["gap"]
                 if not equal and not s["gap"] and not s.get("one_sided") and not s.get("mid_stream"):
