@@ -16,7 +16,7 @@ struct detector {
 	const char *title;           /* in a heading: "writes to strangers" */
 	enum evidence_group group;
 	bool independent;            /* of how many and which recipients there are: an old address book does not make such evidence */
-	unsigned kinds;              /* bit set of 1 << enum principal_kind */
+	unsigned kinds;              /* bit set of 1 << enum principal_kind; none: it has no opinion about anybody, and none of score(), since(), why() */
 	size_t state_bytes;          /* multiple of 8, zero = nothing known */
 	size_t shared_bytes;         /* of memory for all principals together (judge_shared()), all zero at first; 0: none */
 	const struct opt_table *options; /* the first member of the struct is `bool enabled` */
@@ -29,6 +29,8 @@ struct detector {
 	void (*listing)(struct judge *j, struct principal *p, void *state, const void *opt, const struct listing_view *v);
 	/* A captured SMTP session of p. May be NULL. */
 	void (*session)(struct judge *j, struct principal *p, void *state, const void *opt, const struct session_view *v);
+	/* Any captured session, whoever it is between: for what is the network's and nobody's. Event time is site->now_us. May be NULL. */
+	void (*wire)(struct judge *j, const void *opt, const struct smtp_session *s);
 	/* Event time came to another hour; for what is due without an event. May be NULL. */
 	void (*hour)(struct judge *j, const void *opt, int64_t now_us);
 	/* Evidence now, decayed and capped, 1/4096 nat. others: sum of the groups other than its own, for guards. */

@@ -13,6 +13,7 @@
 #include "analyzer/outage.h"
 #include "analyzer/policy.h"
 #include "analyzer/rollup.h"
+#include "analyzer/servers.h"
 #include "lib/msg.h"
 
 /* From here on a principal's lines and sources are gathered; below the second one they are forgotten again. */
@@ -50,6 +51,7 @@ struct judge *judge_new(const struct conf *conf, struct enrich *enrich, struct e
 	j->backup = backup_new();
 	j->policy = policy_new();
 	j->listing = listing_new();
+	j->servers = servers_new();
 	policy_configure(j);
 	return j;
 }
@@ -83,6 +85,7 @@ void judge_free(struct judge *j)
 	backup_free(j->backup);
 	policy_free(j->policy);
 	listing_free(j->listing);
+	servers_free(j->servers);
 	dialogues_fini(&j->dialogues);
 	buf_fini(&j->ended_days);
 	reply_table_free(j->replies);
@@ -460,6 +463,10 @@ void judge_session(struct judge *j, const struct smtp_session *s)
 	struct session_view v;
 	arena_reset(&j->scratch);
 	tick(j, s->last_us);
+	servers_session(j, s);
+	for (size_t d = 0; d < detector_count(); d++)
+		if (detector_registry[d]->wire)
+			detector_registry[d]->wire(j, judge_options(j, d), s);
 	struct principal *p = attribute_session(j, s, &inbound);
 	if (!p)
 		return;

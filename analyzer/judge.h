@@ -25,6 +25,7 @@ struct listing;
 struct listing_view;
 struct policy;
 struct rollup;
+struct servers;
 
 /* Messages to strangers or with unknown recipients since something points at a principal, and those of them that come as its mail
  * always does: of an account from where it always writes from, of a host or script with a sender of its own. */
@@ -102,6 +103,7 @@ struct session_view {
 	uint32_t n_rcpt, n_taken, n_refused, n_later; /* recipients by what the server said */
 	uint32_t n_messages_taken;
 	bool null_sender;     /* and nothing else */
+	bool tried;           /* to deliver, as far as anybody can see */
 	bool failed;          /* it is sure that nothing was delivered, and not only for now */
 	struct sv line;       /* the session in one line, as evidence; in the scratch arena */
 };
@@ -189,6 +191,7 @@ struct judge {
 	struct backup *backup;          /* the domains whose second MX we are */
 	struct dialogues dialogues;     /* captured sessions that wait for the commit, for showing */
 	struct policy *policy;          /* findings, beside the cases */
+	struct servers *servers;        /* who answers on port 25 with what software, and facts about the network */
 	struct listing *listing;        /* what DNS block lists say of our own addresses, customers' servers and domains */
 	struct buf ended_days;          /* rows of principal_day that wait for the commit: kind, id, day, bytes (lib/wire.h) */
 	struct arena scratch;           /* of the event being judged */

@@ -13,6 +13,7 @@
 #include "analyzer/dialogues.h"
 #include "analyzer/policy.h"
 #include "analyzer/rollup.h"
+#include "analyzer/servers.h"
 #include "lib/lock.h"
 #include "lib/msg.h"
 #include "lib/wire.h"
@@ -191,6 +192,7 @@ struct store *store_open(const char *path, struct judge *j, struct err *e)
 	store_backup_load(s, j);
 	store_policy_load(s, j);
 	store_listing_load(s, j);
+	store_servers_load(s, j);
 	check_tags();
 	j->store = (struct judge_store){ s, load_principal, load_case, recent_case };
 	s->had_principals = has_principals(s);
@@ -386,7 +388,8 @@ static int write_input(struct store *s, const struct store_input *in, struct err
 static int write_all(struct store *s, struct judge *j, struct err *e)
 {
 	int bad = archive_flush(s->archive, e) || write_principals(s, j, e) || write_days(s, j, e) || write_rollup(s, j->rollup, e) || write_hour(s, j->rollup, e) ||
-	          store_backup_write(s, j, e) || store_policy_write(s, j, e) || store_listing_write(s, j, e) || store_dialogues_write(s, j, e);
+	          store_backup_write(s, j, e) || store_policy_write(s, j, e) || store_listing_write(s, j, e) || store_dialogues_write(s, j, e) ||
+	          store_servers_write(s, j, e);
 	for (size_t i = 0; i < j->n_cases && !bad; i++)
 		if (j->cases[i]->dirty)
 			bad = store_case_write(s, j, j->cases[i], e);
@@ -450,6 +453,7 @@ static void all_clean(struct store *s, struct judge *j)
 	policy_committed(j->policy, j->site->now_us);
 	listing_committed(j->listing);
 	dialogues_clear(&j->dialogues);
+	servers_committed(j->servers);
 	buf_clear(&j->ended_days);
 	for (size_t i = j->n_cases; i-- > 0;) {
 		clean_case(j->cases[i]);
@@ -505,7 +509,8 @@ int store_retention(struct store *s, const struct conf *conf, int64_t now_us, st
 		                               Q_CASE_DOMAIN_DROP,   Q_CASE_STEP_DROP,    Q_CASE_EVENT_DROP, Q_NOTIFICATION_DROP,  Q_CASE_DROP };
 	for (size_t i = 0; i < sizeof of_cases / sizeof *of_cases && !bad; i++)
 		bad = db_run(&s->db, e, of_cases[i], "i", cases_us);
-	static const enum query of_service[] = { Q_BACKUP_OUTAGE_DROP, Q_SERVICE_ALERT_DROP, Q_NOTIFICATION_ALERT_DROP, Q_LISTING_PAST_DROP, Q_LISTING_CHANGE_DROP };
+	static const enum query of_service[] = { Q_BACKUP_OUTAGE_DROP, Q_SERVICE_ALERT_DROP, Q_NOTIFICATION_ALERT_DROP, Q_LISTING_PAST_DROP, Q_LISTING_CHANGE_DROP,
+		                                   Q_NETWORK_EVENT_DROP };
 	for (size_t i = 0; i < sizeof of_service / sizeof *of_service && !bad; i++)
 		bad = db_run(&s->db, e, of_service[i], "i", cases_us);
 	static const enum query of_policy[] = { Q_POLICY_FINDING_DROP, Q_POLICY_DAY_DROP };

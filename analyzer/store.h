@@ -69,6 +69,9 @@ int store_policy_write(struct store *s, const struct judge *j, struct err *e);
 /* what block lists say (store_listing.c) */
 void store_listing_load(struct store *s, struct judge *j);
 int store_listing_write(struct store *s, const struct judge *j, struct err *e);
+/* servers and facts about the network (store_servers.c) */
+void store_servers_load(struct store *s, struct judge *j);
+int store_servers_write(struct store *s, const struct judge *j, struct err *e);
 /* captured sessions (store_dialogues.c) */
 int store_dialogues_write(struct store *s, const struct judge *j, struct err *e);
 /* the case tables (store_case.c) */

@@ -6,6 +6,7 @@
 #include "analyzer/phrase.h"
 
 #define LINE_BYTES 480
+#define SMTP_UNSEEN (SMTP_GAP | SMTP_TLS | SMTP_ONE_SIDED | SMTP_UNANSWERED | SMTP_REFUSED) /* what was said, if anything, was not seen */
 
 static bool is(struct sv a, struct sv b)
 {
@@ -54,6 +55,24 @@ static bool names_address(struct sv name, const struct ipaddr *ip)
 	return __builtin_popcount(found) >= 3;
 }
 
+/* RFC 1918 and the like: the address that a program behind NAT has. */
+static bool is_private(const struct ipaddr *ip)
+{
+	const uint8_t *b = ip->b;
+	if (ipaddr_is_v4(ip))
+		return b[12] == 10 || (b[12] == 172 && (b[13] & 0xf0) == 16) || (b[12] == 192 && b[13] == 168) || (b[12] == 169 && b[13] == 254);
+	return (b[0] & 0xfe) == 0xfc || (b[0] == 0xfe && (b[1] & 0xc0) == 0x80);
+}
+
+/* What tells names apart: their organisations. All mail programs behind one NAT are one, whatever their private addresses. */
+static uint64_t org_of(struct judge *j, struct sv helo)
+{
+	struct ipaddr ip;
+	if (ipaddr_parse(helo, &ip) == 0 && is_private(&ip))
+		return hash_sv(&j->key, SV("private"));
+	return enrich_domain(j->enrich, &j->key, helo).org_hash;
+}
+
 /* It calls itself by the name with which the server greeted it. */
 static bool is_peers(const struct smtp_session *s)
 {
@@ -100,8 +119,12 @@ static void count(struct session_view *v)
 	}
 	v->null_sender = null_only;
 	/* Greylisting, encryption and losses leave it open. */
-	bool open = s->flags & (SMTP_GAP | SMTP_TLS | SMTP_ONE_SIDED | SMTP_UNANSWERED | SMTP_REFUSED);
-	v->failed = !open && !v->n_messages_taken && !s->replies[4] && (s->replies[5] || s->commands);
+	bool open = s->flags & SMTP_UNSEEN;
+	bool began = s->verbs[SMTP_VERB_DATA] || s->verbs[SMTP_VERB_BDAT];
+	/* Who never named a sender and was not refused did not try: it looks whether the server is there, or what it offers. Nor does who asks, without a sender,
+	 * whether somebody exists. */
+	v->tried = (s->flags & (SMTP_CUT | SMTP_UNSEEN)) || !s->commands || (s->verbs[SMTP_VERB_MAIL] ? began || !null_only : s->replies[4] || s->replies[5]);
+	v->failed = !open && !v->n_messages_taken && !s->replies[4] && s->replies[5];
 }
 
 static struct sv line_of(struct judge *j, const struct session_view *v)
@@ -139,7 +162,7 @@ void view_session(struct judge *j, const struct principal *p, const struct smtp_
 	view_place(j, p, sv_make(text, ipaddr_text(other, text)), &v->peer);
 	v->helo = (uint8_t)helo_of(s);
 	if (s->helo.n)
-		v->helo_org = enrich_domain(j->enrich, &j->key, s->helo).org_hash;
+		v->helo_org = org_of(j, s->helo);
 	count(v);
 	v->line = line_of(j, v);
 }

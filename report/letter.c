@@ -146,7 +146,7 @@ static struct json_object *alert_view(struct db *d, const struct conf *conf, con
 		return NULL;
 	}
 	struct json_object *v = json_object_new_object();
-	bool lists = sv_eq(db_text(st, 0), SV("listings"));
+	bool lists = sv_eq(db_text(st, 0), SV("listings")), network = sv_eq(db_text(st, 0), SV("network"));
 	int64_t subject_us = sqlite3_column_int64(st, 7);
 	flag(v, db_text(st, 0));
 	json_object_object_add(v, "domain", letter_text(db_text(st, 1)));
@@ -155,7 +155,7 @@ static struct json_object *alert_view(struct db *d, const struct conf *conf, con
 	letter_time(v, "at", sqlite3_column_int64(st, 4), sqlite3_column_int(st, 5));
 	json_object_object_add(v, "primary", letter_text(db_text(st, 6)));
 	json_object_object_add(v, "to_desk", json_object_new_boolean(conf->notify.desk && strcmp(due->recipient, conf->notify.desk) == 0));
-	(void)snprintf(url, sizeof url, "%s/backup-mx/%.300s", conf->web.base_url, json_object_get_string(json_object_object_get(v, "domain")));
+	(void)snprintf(url, sizeof url, network ? "%s/servers%.0s" : "%s/backup-mx/%.300s", conf->web.base_url, json_object_get_string(json_object_object_get(v, "domain")));
 	sqlite3_reset(st);
 	json_object_object_add(v, "url", json_object_new_string(url));
 	if (lists)
@@ -198,7 +198,7 @@ static bool template_named(const struct conf *conf, const char *name, struct buf
 static int find_template(const struct conf *conf, const struct letter_due *due, struct buf *out, struct err *e)
 {
 	char name[64];
-	const char *what = strcmp(due->kind, "listings") == 0 ? "lists" : due->alert_id ? "service" : strcmp(due->kind, "desk") == 0 ? "desk" : "customer";
+	const char *what = strcmp(due->kind, "listings") == 0 ? "lists" : strcmp(due->kind, "network") == 0 ? "network" : due->alert_id ? "service" : strcmp(due->kind, "desk") == 0 ? "desk" : "customer";
 	const char *languages[] = { due->language, conf->notify.default_language, "en" };
 	for (size_t i = 0; i < 3; i++) {
 		(void)snprintf(name, sizeof name, "%s.%s.mustache", what, languages[i] ? languages[i] : "en");

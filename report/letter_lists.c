@@ -118,6 +118,22 @@ static void put_subjects(struct json_object *view, struct json_object *const *al
 	json_object_object_add(view, "subjects", list);
 }
 
+/* Servers whose software changed in that hour: they go along, and are no reason for a letter. */
+static void put_servers(struct db *d, int64_t hour_us, struct json_object *view)
+{
+	static const char *const keys[] = { "server", "customer", "host", "former", "now" };
+	struct json_object *all = json_object_new_array();
+	sqlite3_stmt *st = db_query(d, Q_LETTER_SERVERS, "ii", hour_us, hour_us + US_PER_HOUR);
+	while (sqlite3_step(st) == SQLITE_ROW) {
+		struct json_object *o = json_object_new_object();
+		for (int i = 0; i < 5; i++)
+			put(o, keys[i], column(st, i));
+		json_object_array_add(all, o);
+	}
+	sqlite3_reset(st);
+	letter_list(view, "servers", all);
+}
+
 void letter_list_changes(struct db *d, const struct conf *conf, int64_t hour_us, struct json_object *view)
 {
 	struct json_object *all[WHATS];
@@ -133,6 +149,7 @@ void letter_list_changes(struct db *d, const struct conf *conf, int64_t hour_us,
 	put_subjects(view, all);
 	for (size_t k = 0; k < WHATS; k++)
 		letter_list(view, whats[k], all[k]);
+	put_servers(d, hour_us, view);
 	letter_time(view, "from", hour_us, local_offset_s(hour_us));
 	letter_time(view, "until", hour_us + US_PER_HOUR, local_offset_s(hour_us));
 	(void)snprintf(url, sizeof url, "%s/listings", conf->web.base_url);

@@ -146,7 +146,7 @@ static int plan_alerts(struct db *d, const struct conf *conf, int64_t now_us, pl
 	while ((desk || customer) && (rc = sqlite3_step(st)) == SQLITE_ROW) {
 		struct letter_due due = { .alert_id = sqlite3_column_int64(st, 0) };
 		(void)snprintf(due.kind, sizeof due.kind, "%.*s", SVARG(db_text(st, 1)));
-		if (strcmp(due.kind, "listings") == 0) { /* changes on block lists, when their hour is over */
+		if (strcmp(due.kind, "listings") == 0 || strcmp(due.kind, "network") == 0) { /* changes on block lists, when their hour is over; the network */
 			alert_to(d, &due, conf->notify.desk, conf->notify.default_language, now_us, cb, ctx);
 			continue;
 		}

@@ -572,3 +572,50 @@ FROM dialogue WHERE kind = :kind AND id = :id ORDER BY at_us DESC, port DESC LIM
 SELECT helo, count(*) AS sessions, max(at_us) AS last_us FROM dialogue WHERE kind = :kind AND id = :id AND helo <> '' GROUP BY helo ORDER BY 2 DESC, 1 LIMIT 20
 -- name: web_dialogue_refusals
 SELECT refusal, count(*) AS sessions, max(at_us) AS last_us FROM dialogue WHERE kind = :kind AND id = :id AND refusal <> '' GROUP BY refusal ORDER BY 2 DESC, 1 LIMIT 20
+-- servers
+-- name: server_all
+SELECT address, host, was, settled, first_us, last_us, changed_us, sessions, alone, alone_nets FROM smtp_server
+-- name: server_faces
+SELECT slot, software, first_us, last_us, sessions FROM smtp_server_face WHERE address = :address
+-- name: server_put
+INSERT OR REPLACE INTO smtp_server (address, customer, host, software, was, settled, first_us, last_us, changed_us, sessions, alone, alone_nets)
+VALUES (:address, :customer, :host, :software, :was, :settled, :first, :last, :changed, :sessions, :alone, :alone_nets)
+-- name: server_face_put
+INSERT OR REPLACE INTO smtp_server_face (address, slot, software, first_us, last_us, sessions) VALUES (:address, :slot, :software, :first, :last, :sessions)
+-- name: server_drop
+DELETE FROM smtp_server WHERE address = :address
+-- name: server_face_drop
+DELETE FROM smtp_server_face WHERE address = :address
+-- name: network_event_put
+INSERT OR REPLACE INTO network_event (at_us, what, address, customer, host, before, after, text, since_us)
+VALUES (:at, :what, :address, :customer, :host, :before, :after, :text, :since)
+-- name: network_event_drop
+DELETE FROM network_event WHERE at_us < :before
+-- name: network_event_trim
+DELETE FROM network_event WHERE at_us < (SELECT at_us FROM network_event ORDER BY at_us DESC LIMIT 1 OFFSET :keep)
+-- name: servers_list
+SELECT s.address, s.customer, s.host, s.software, s.was, s.settled > 0 AS settled, s.first_us, s.last_us, s.changed_us, s.sessions,
+  (SELECT count(*) FROM smtp_server_face f WHERE f.address = s.address AND f.last_us > s.last_us - 604800000000) AS greetings,
+  coalesce((SELECT p.kind FROM principal p WHERE p.id = s.address AND p.kind IN ('host', 'own_ip') LIMIT 1), '') AS kind
+FROM smtp_server s
+WHERE (:text = '' OR instr(lower(s.address), lower(:text)) OR instr(lower(s.host), lower(:text)) OR instr(lower(s.customer), lower(:text)) OR instr(lower(s.software), lower(:text)))
+ORDER BY
+  CASE :sort WHEN 'last' THEN s.last_us WHEN 'changed' THEN s.changed_us WHEN 'sessions' THEN s.sessions END * :direction,
+  CASE WHEN :direction > 0 THEN CASE :sort WHEN 'software' THEN s.software WHEN 'customer' THEN s.customer WHEN 'host' THEN s.host WHEN 'address' THEN s.address END END,
+  CASE WHEN :direction < 0 THEN CASE :sort WHEN 'software' THEN s.software WHEN 'customer' THEN s.customer WHEN 'host' THEN s.host WHEN 'address' THEN s.address END END DESC,
+  s.changed_us DESC, s.address
+LIMIT :limit OFFSET :offset
+-- name: servers_count
+SELECT count(*) FROM smtp_server s
+WHERE (:text = '' OR instr(lower(s.address), lower(:text)) OR instr(lower(s.host), lower(:text)) OR instr(lower(s.customer), lower(:text)) OR instr(lower(s.software), lower(:text)))
+-- name: network_events
+SELECT at_us, what, address, customer, host, before, after, text, since_us FROM network_event
+WHERE at_us >= :since AND (:address = '' OR address = :address) AND (:kind = '' OR (:kind = 'software') = (what = 'software')) ORDER BY at_us DESC, what, address LIMIT :limit
+-- name: web_any_server
+SELECT 1 WHERE EXISTS (SELECT 1 FROM smtp_server) OR EXISTS (SELECT 1 FROM network_event)
+-- name: web_server
+SELECT address, host, software, was, settled > 0 AS settled, first_us, last_us, changed_us, sessions FROM smtp_server WHERE address = :address
+-- name: web_server_faces
+SELECT software, first_us, last_us, sessions FROM smtp_server_face WHERE address = :address ORDER BY last_us DESC, slot
+-- name: letter_servers
+SELECT address, customer, host, before, after, at_us FROM network_event WHERE what = 'software' AND at_us >= :since AND at_us < :until ORDER BY customer, address LIMIT 100

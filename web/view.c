@@ -113,6 +113,14 @@ static void put_alternates(struct call *c, struct json_object *shell)
 	buf_fini(&b);
 }
 
+static bool any_server(struct db *d)
+{
+	sqlite3_stmt *st = db_query(d, Q_WEB_ANY_SERVER, "");
+	bool any = sqlite3_step(st) == SQLITE_ROW;
+	sqlite3_reset(st);
+	return any;
+}
+
 static struct json_object *make_shell(struct call *c, const char *title, const char *nav)
 {
 	struct json_object *s = json_object_new_object(), *n = json_object_new_object();
@@ -128,6 +136,7 @@ static struct json_object *make_shell(struct call *c, const char *title, const c
 		return s;
 	json_put_text(s, "user", c->session->user);
 	json_put_bool(s, "backup", c->web->conf->n_backup > 0);
+	json_put_bool(s, "servers", c->web->db_open && any_server(&c->web->db));
 	csrf_make(c->web->sessions, c->session_token, csrf);
 	json_put_text(s, "csrf", csrf);
 	if (c->session->flash[0] && !c->live) {

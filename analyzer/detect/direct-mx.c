@@ -1,14 +1,14 @@
 /* D7 direct-mx: a customer's host talks to many mail servers of the world on port 25. (a) How many networks (/24, IPv6 /48) it reached within an hour,
  * against its own highest hour where it has long been a mail server. (b) A Bernoulli walk on "a session that delivered nothing", 10 % against 60 %
- * (after Jung and others' TRW, 2004). Who behaves like a server (one name, mail taken) gets little from (a): a customer's own server may talk to whom
- * it likes. docs/detectors.md B.2, D7; tables and caps are assumptions. */
+ * (after Jung and others' TRW, 2004). Who behaves like a server (few names, mail taken) gets little from (a): a customer's own server may talk to whom
+ * it likes. Who looks whether servers are there, or asks them without a sender whether somebody exists, is not meant. docs/detectors.md B.2, D7; tables and caps are assumptions. */
 #include "analyzer/detector.h"
 #include "analyzer/phrase.h"
 
 struct options {
 	bool enabled;
 	int64_t half_life_s, few, server_days, blocked_networks;
-	double cap, server_cap;
+	double cap, server_cap, refused_cap;
 };
 
 static const struct opt_row rows[] = {
@@ -18,6 +18,8 @@ static const struct opt_row rows[] = {
 	{ "server-days", OPT_INT, offsetof(struct options, server_days), "7", 1, 30, "days", "with mail taken, out of 14 or more, make a mail server that is judged by its own habit" },
 	{ "blocked-networks", OPT_INT, offsetof(struct options, blocked_networks), "40", 2, 60, "networks", "in an hour that nobody answered (port 25 is closed): more than a queue of a customer's server would try" },
 	{ "cap", OPT_REAL, offsetof(struct options, cap), "16", 0, 64, "nats", "most evidence" },
+	{ "refused-cap", OPT_REAL, offsetof(struct options, refused_cap), "8", 0, 64, "nats",
+	  "most evidence of (b) of a mail server of weeks: a block list may have it, and that alone is no break-in" },
 	{ "server-cap", OPT_REAL, offsetof(struct options, server_cap), "4", 0, 64, "nats", "most evidence of (a) while it behaves like a mail server" },
 	{ 0 },
 };
@@ -27,30 +29,40 @@ static const struct opt_table table = { "detector", "direct-mx", rows, sizeof(st
 #define THETA1 614 /* .60 */
 #define DAYS 32
 #define RECENT 64  /* sessions that good and bad remember */
+#define NAMES 8    /* that a host may have: servers behind one address */
+#define SOME_NAMES 4 /* that are new prove nothing: several customers' servers behind one address */
+#define RECENT_NAMES 256
 
 struct state {
 	struct walk spread, failures;
 	int64_t first_us;
-	uint64_t hour_bits, day_bits, answered_bits, helo;
+	uint64_t hour_bits, day_bits, answered_bits;
+	uint32_t name[NAMES];           /* hashes of the organisations it greets as, newest at next_name - 1 */
 	uint32_t hour, day;
 	uint32_t good, bad;             /* sessions of late */
 	uint32_t sessions, failed;      /* since the evidence began */
 	uint32_t taken_days, taken_day; /* a bit for each of the last days on which mail was taken, and the newest */
 	uint32_t usual, peak;           /* highest number of networks in an hour of quiet days; of this hour */
-	uint16_t same_helo, other_helo;
+	uint16_t known_names, new_names; /* sessions of late with a name that it had before, and with one it had not */
 	uint16_t shown, shown_minutes;
+	uint8_t next_name;
+	bool poor_name;                 /* the newest one is none that anybody should have */
+	uint8_t pad[6];
 };
 
 static bool is_server(const struct state *s, const struct options *o, int64_t now_us)
 {
 	return s->first_us && now_us - s->first_us >= 14 * US_PER_DAY && __builtin_popcount(s->taken_days) >= o->server_days &&
-	       s->same_helo >= 9 * s->other_helo;
+	       s->known_names >= 9 * s->new_names;
 }
 
-/* Too new to know, but nothing of it looks like a bot. */
+/* Too new to know, but nothing of it looks like a bot: a few names that come again, and its mail is taken. Of one that is called localhost nearly all must
+ * be; of one that has been taken on some days before a third may fail: good servers are on a block list at times. */
 static bool looks_like_server(const struct state *s)
 {
-	return s->good >= 3 * s->bad && s->good && s->other_helo == 0 && s->same_helo;
+	uint32_t times = __builtin_popcount(s->taken_days) >= 4 ? 2 : 3;
+	bool taken = s->poor_name ? s->good >= 19 * s->bad && s->good >= 10 : s->good >= times * s->bad && s->good;
+	return taken && (s->new_names <= SOME_NAMES || s->known_names >= 2 * (s->new_names - SOME_NAMES));
 }
 
 static int32_t level_of(unsigned n)
@@ -66,7 +78,9 @@ static void new_times(struct state *s, int64_t at_us)
 {
 	uint32_t hour = (uint32_t)(at_us / US_PER_HOUR), day = (uint32_t)(at_us / US_PER_DAY);
 	if (s->hour != hour) {
-		if (s->spread.s < 2 * NAT && s->peak > s->usual)
+		/* Of who looks like a server the spread only counts little: it is its habit nonetheless. */
+		bool quiet = s->spread.s < 2 * NAT || (looks_like_server(s) && s->failures.s < 4 * NAT);
+		if (quiet && s->peak > s->usual)
 			s->usual = s->peak;
 		s->hour = hour;
 		s->hour_bits = s->answered_bits = s->peak = 0;
@@ -77,30 +91,55 @@ static void new_times(struct state *s, int64_t at_us)
 	}
 }
 
+static bool delivered(const struct session_view *v)
+{
+	return v->n_messages_taken || (v->session->flags & SMTP_TLS_MESSAGE);
+}
+
+/* Nobody it asked for was refused, whatever it did then. */
+static bool welcome(const struct session_view *v)
+{
+	return v->n_taken && !v->session->replies[5];
+}
+
+/* Servers have a name, those behind one address some names, even poor ones; not their peers', and not ever new ones. */
+static void remember_name(struct state *s, const struct session_view *v)
+{
+	uint32_t hash = (uint32_t)(v->helo_org >> 32) | 1;
+	bool known = false;
+	for (size_t i = 0; i < NAMES; i++)
+		known |= s->name[i] == hash;
+	bool first = !known && !s->name[0];
+	if (!known)
+		s->name[s->next_name++ % NAMES] = hash;
+	known = (known || first) && v->helo != HELO_PEER;
+	s->known_names = (uint16_t)(s->known_names + known);
+	s->new_names = (uint16_t)(s->new_names + !known);
+	if (s->known_names + s->new_names > RECENT_NAMES) {
+		s->known_names /= 2;
+		s->new_names /= 2;
+	}
+	s->poor_name = v->helo == HELO_LOCALHOST || v->helo == HELO_ADDRESS;
+}
+
 static void remember(struct state *s, const struct session_view *v)
 {
 	uint32_t day = (uint32_t)(v->at_us / US_PER_DAY);
 	if (!s->first_us)
 		s->first_us = v->at_us;
-	if (v->n_messages_taken || (v->session->flags & SMTP_TLS_MESSAGE)) {
+	if (delivered(v)) {
 		uint32_t gone = day - s->taken_day;
 		s->taken_days = gone >= DAYS ? 1 : s->taken_days << gone | 1;
 		s->taken_day = day;
-		s->good++;
 	}
+	s->good += delivered(v) || welcome(v);
 	s->bad += v->failed && !v->null_sender;
 	if (s->good + s->bad > RECENT) {
 		s->good /= 2;
 		s->bad /= 2;
 	}
-	if (!v->helo_org)
-		return;
-	if (!s->helo)
-		s->helo = v->helo_org;
-	/* One name, even a poor one, as servers have it; but not one that nobody should have. */
-	bool same = s->helo == v->helo_org && v->helo != HELO_LOCALHOST && v->helo != HELO_ADDRESS && v->helo != HELO_PEER;
-	s->same_helo = (uint16_t)(s->same_helo + (same && s->same_helo < UINT16_MAX));
-	s->other_helo = (uint16_t)(s->other_helo + (!same && s->other_helo < UINT16_MAX));
+	if (v->helo_org && !(v->session->flags & SMTP_TLS)) /* encrypted are mail programs behind NAT, each with its own name */
+		remember_name(s, v);
 }
 
 /* What the number of networks in this hour says. */
@@ -126,7 +165,7 @@ static void session(struct judge *j, struct principal *p, void *state, const voi
 	struct state *s = state;
 	const struct options *o = opt;
 	(void)j, (void)p;
-	if (v->inbound)
+	if (v->inbound || !v->tried)
 		return;
 	new_times(s, v->at_us);
 	remember(s, v);
@@ -141,9 +180,8 @@ static void session(struct judge *j, struct principal *p, void *state, const voi
 	if (linear_estimate(s->day_bits) <= o->few)
 		return;
 	look_at_spread(s, o, v->at_us);
-	bool delivered = v->n_messages_taken || (v->session->flags & SMTP_TLS_MESSAGE);
 	/* Notices and callouts go to addresses that others wrote; they say nothing. */
-	if (!v->null_sender && (v->failed || delivered))
+	if (!v->null_sender && (v->failed || delivered(v) || welcome(v)))
 		walk_trial(&s->failures, v->failed, THETA0, THETA1, v->at_us, o->half_life_s);
 }
 
@@ -154,7 +192,7 @@ static int32_t score(const struct judge *j, const struct principal *p, void *sta
 	(void)j, (void)p, (void)others;
 	int32_t cap = NATS(o->cap);
 	int32_t a = walk_evidence(&s->spread, now_us, o->half_life_s, looks_like_server(s) ? NATS(o->server_cap) : cap);
-	int32_t b = walk_evidence(&s->failures, now_us, o->half_life_s, cap);
+	int32_t b = walk_evidence(&s->failures, now_us, o->half_life_s, is_server(s, o, now_us) ? NATS(o->refused_cap) : cap);
 	int32_t both = a > b ? a + b / 2 : b + a / 2;
 	return both < cap ? both : cap;
 }

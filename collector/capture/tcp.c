@@ -349,10 +349,14 @@ static void anchor(struct half *h, uint32_t isn)
 
 static bool reset(struct capture *c, struct flow *f, const struct segment *s, int dir)
 {
-	const struct half *h = &f->half[dir];
+	struct half *h = &f->half[dir];
 	int32_t off = (int32_t)(s->seq - h->next);
 	if ((h->flags & HALF_ANCHORED) && s->seq && (off < -RST_BEHIND || off > RST_AHEAD))
 		return false; /* a blind guess */
+	if ((h->flags & HALF_ANCHORED) && s->seq && off > 0 && (!(h->flags & HALF_ACKED) || seq_lt(h->acked, s->seq))) {
+		h->acked = s->seq; /* what came before it was sent, though we have not seen it */
+		h->flags |= HALF_ACKED;
+	}
 	if (f->list == LIST_NEW && dir == SERVER)
 		f->smtp.flags |= SMTP_REFUSED;
 	if (f->list != LIST_CLOSING) {

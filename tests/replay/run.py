@@ -16,7 +16,7 @@ A scenario is a text file. Lines:
   session start=T every=D count=N client=IP server=IP [helo=NAME] [sender=S] [to=R,R] [reply=TEXT] [bad=K] [body=TEXT] [attachment=NAME] [port=25]
                                N captured SMTP sessions; {n} as above, also in addresses. reply: what every recipient is told (every K-th session's, else it
                                is taken and there is a message). esmtp=no early=yes quit=no pipelined=yes: manners. data=no: no message is sent.
-                               answer=no: nobody answers the SYN. banner=TEXT
+                               answer=no: nobody answers the SYN. banner=TEXT: what follows the code; keywords=STARTTLS,SIZE: of the EHLO reply
   lines start=T every=D count=N TEXT     N log lines "postfix/TEXT"; {n} as above
   dnsbl start=T [every=D count=N] target=A zone=Z verdict=V [kind=K] [code=127.0.0.2] [points=N] [meaning="…"] [text="…"] [asked=yes]
                                what the probe says; without target=: how the list itself is (reason="…")
@@ -36,6 +36,8 @@ A scenario is a text file. Lines:
   expect no change [WHAT]
   expect risk TARGET level=L|none [reason="part of one"] [cause=ID] [points>=N]
   expect no policy RULE [KIND=ID]                         none of that rule (about it)
+  expect network WHAT [ADDRESS] [after=T] [before=T] [was=TEXT] [now=TEXT] [text="part of it"]   one such fact about the network or a server
+  expect no network [WHAT] [ADDRESS]
 """
 import json, os, re, sqlite3, subprocess, sys, tempfile
 from datetime import datetime, timedelta, timezone
@@ -152,9 +154,11 @@ def talk(w, n):
     helo, out = get("helo", "mail.customer.example"), []
     say = lambda who, text: out.append((who, (text + "\r\n").encode()))
     if w.get("early") != "yes":
-        say("S", get("banner", "220 mx.peer.example ESMTP"))
+        say("S", "220 " + get("banner", "mx.peer.example ESMTP"))
     say("C", ("HELO " if w.get("esmtp") == "no" else "EHLO ") + helo)
-    say("S", ("220 mx.peer.example\r\n" if w.get("early") == "yes" else "") + "250 mx.peer.example")
+    keywords = [k for k in get("keywords", "").split(",") if k]
+    names = ["mx.peer.example", *keywords]
+    say("S", ("220 mx.peer.example\r\n" if w.get("early") == "yes" else "") + "\r\n".join("250" + ("-" if k is not names[-1] else " ") + k for k in names))
     envelope = ["MAIL FROM:<" + get("sender", "x@customer.example") + ">"] + ["RCPT TO:<" + r + ">" for r in get("to", "a@peer.example").split(",")]
     answers = ["250 2.1.0 Ok"] + [get("reply", "") if bad else "250 2.1.5 Ok"] * (len(envelope) - 1)
     if w.get("pipelined") == "yes":
@@ -178,16 +182,16 @@ def talk(w, n):
     return out
 
 
-def session(w, n, t):
-    port = 20000 + n % 40000
+def session(w, n, t, serial):
+    port = 20000 + serial % 40000  # lines of a scenario must not share connections
     ends = dict(client=fill(w["client"], n), server=fill(w["server"], n), cport=port, sport=int(w.get("port", "25")), at=t.replace(tzinfo=timezone.utc).timestamp())
     if w.get("answer") == "no":
         return wire.conversation([], **ends)[:1]
-    return wire.conversation(talk(w, n), isn=(1000 * n + 1, 77 * n + 5), **ends)
+    return wire.conversation(talk(w, n), isn=(1000 * serial + 1, 77 * serial + 5), **ends)
 
 
 def load(path):
-    s = {"config": [], "customers": [], "geo": [], "expect": [], "packets": [], "listings": [], "log": Log()}
+    s = {"config": [], "customers": [], "geo": [], "expect": [], "packets": [], "listings": [], "log": Log(), "sessions": 0}
     for raw in open(path, encoding="utf-8"):
         line = raw.strip()
         if not line or line.startswith("#"):
@@ -221,7 +225,8 @@ def load(path):
             w = words(rest)
             t = datetime.fromisoformat(w["start"])
             for n in range(int(w.get("count", "1"))):
-                s["packets"] += session(w, n, t)
+                s["packets"] += session(w, n, t, s["sessions"])
+                s["sessions"] += 1
                 t += duration(w.get("every", "1m"))
         elif verb == "mail":
             w = words(rest)
@@ -371,6 +376,23 @@ def block_lists(expect, path):
     return wrong(rows[0], w)
 
 
+def network(expect, path):
+    """What the store says about mail servers' software and the network; like check()."""
+    names = [x for x in re.sub(r'\w+="[^"]*"', "", expect).split() if "=" not in x]
+    none, w = names[0] == "no", words(expect)
+    names = names[2 if none else 1:] + ["", ""]
+    db = sqlite3.connect(path)
+    rows = db.execute("SELECT at_us, before, after, text FROM network_event WHERE (? = '' OR what = ?) AND (? = '' OR address = ?) ORDER BY at_us",
+                      (names[0], names[0], names[1], names[1])).fetchall()
+    db.close()
+    if none or len(rows) != 1:
+        return f"{[r[3] for r in rows]}" if rows else None if none else "none"
+    at, was, now, text = utc(rows[0][0]), *rows[0][1:]
+    if ("after" in w and at < when(w["after"])) or ("before" in w and at > when(w["before"])):
+        return f"at {at}"
+    return None if w.get("was", was) == was and w.get("now", now) == now and w.get("text", "") in text else f"{was!r} to {now!r}: {text}"
+
+
 def utc(us):
     return datetime.fromtimestamp(us / 1e6, timezone.utc)
 
@@ -382,6 +404,8 @@ def check(expect, cases, store):
         return service(expect, store)
     if verb == "policy" or expect.startswith("no policy "):
         return policy(expect, store)
+    if verb == "network" or expect.startswith("no network"):
+        return network(expect, store)
     if verb in ("listing", "past", "change", "risk") or expect.startswith("no change"):
         return block_lists(expect, store)
     if verb == "cases":

@@ -8,29 +8,7 @@ if [ "$(id -u)" != 0 ] || ! unshare -n -p -f -m -u --kill-child true 2>/dev/null
 fi
 bin=${BUILD:-$TOP/build}/bin
 work=$OUT/servers
-rsyslog="rsyslog libestr0 libfastjson4 liblognorm5"
-packages() {
-	case $1 in
-	exim) echo "exim4-daemon-light exim4-base exim4-config libgnutls-dane0 libunbound8 libidn12 libnsl2 $rsyslog" ;;
-	sendmail) echo "sendmail-bin sendmail-base sendmail-cf m4 libsigsegv2 liblockfile1 libwrap0 libnsl2 $rsyslog" ;;
-	postfix) echo "$rsyslog" ;; # the rest is installed (mk/deps.sh tests)
-	dovecot) echo "dovecot-core dovecot-imapd dovecot-pop3d dovecot-submissiond dovecot-lmtpd dovecot-sieve libexttextcat-2.0-0 liblua5.4-0 libwrap0 libapparmor1 libstemmer0d libtirpc3 libtirpc-common libunwind8 $rsyslog" ;;
-	opensmtpd) echo "opensmtpd libevent-2.1-7 $rsyslog" ;;
-	esac
-}
-
-# fetch NAME: the server's packages, unpacked in $work/NAME/root. Downloaded once, kept beside.
-fetch() {
-	mkdir -p "$work/debs" "$work/$1/root"
-	for p in $(packages "$1"); do
-		deb=$(find "$work/debs" -name "${p}_*.deb" | head -n 1)
-		if [ -z "$deb" ]; then
-			(cd "$work/debs" && apt-get -o APT::Sandbox::User=root download "$p") >&2 || return 1
-			deb=$(find "$work/debs" -name "${p}_*.deb" | head -n 1)
-		fi
-		dpkg-deb -x "$deb" "$work/$1/root" || return 1
-	done
-}
+. "$TOP/tests/system/packages.sh"
 
 for server in postfix exim sendmail opensmtpd dovecot; do
 	rm -rf "${work:?}/$server"

@@ -9,7 +9,7 @@ const ann = { user: "ann", password: "correct horse battery" };
 const pages = { overview: "/", cases: "/cases?state=all", case: "/case/7", steps: "/case/7/steps", nosteps: "/case/1/steps", hostile: "/case/6", closed: "/case/1", search: "/search?all=1", principals: "/principals",
 	principal: "/principal/account/anna%40brevik.example", health: "/about", coverage: "/coverage", hosts: "/exports/compromised-hosts",
 	backup: "/backup-mx", outage: "/backup-mx/halden.example", healthy: "/backup-mx/brevik.example", unseen: "/backup-mx/quiet.example",
-	recipients: "/backup-mx/brevik.example/recipients", policy: "/policy",
+	recipients: "/backup-mx/brevik.example/recipients", policy: "/policy", servers: "/servers", server: "/principal/host/198.18.40.12",
 	listings: "/listings", lists_past: "/listings/history", listing: "/case/902", listed_ip: "/principal/own_ip/198.51.100.25" };
 let failed = 0;
 
@@ -203,6 +203,29 @@ await test("policy findings: by rule, day and customer, and where they belong", 
 	want(/messages over the size limit\s+6× on 2 days/.test(await page.locator("section", { hasText: "Also breaks policy" }).innerText()), "on the case");
 	await page.goto(BASE + "/case/4");
 	same(await page.locator("text=Also breaks policy").count(), 0, "on a case of somebody who breaks none");
+});
+await test("mail servers: software, its changes, and what happens on the way", async () => {
+	const found = async (query) => (await (await api.get(BASE + "/servers.json" + query)).json()).servers.map((s) => s.address);
+	same(await found("?sort=address&dir=up"), ["198.18.40.12", "198.18.40.77", "198.18.41.3", "198.51.100.25", "2001:db8:7::25"], "all");
+	same(await found("?text=exim+4.9"), ["198.18.40.12"], "by software");
+	same((await found(""))[0], "198.18.40.12", "the newest change first");
+	const rows = parseCsv(await (await api.get(BASE + "/servers.csv?text=C1001")).text());
+	same(rows[0].join(), "address,customer,host,software,was,changed,first,last,sessions,greetings", "columns");
+	same(rows[1].slice(0, 5), ["198.18.40.12", "C1001", "mail.brevik.example", "Exim 4.97.1", "Exim 4.94.2"], "a row");
+	await page.goto(BASE + "/");
+	await page.click("nav >> text=Servers");
+	await page.waitForURL(BASE + "/servers");
+	const text = await page.locator("main").innerText();
+	want(/takes STARTTLS out/.test(text) && /offer STARTTLS again/.test(text), "what happens on the way");
+	want(/Exim 4\.94\.2 → Exim 4\.97\.1/.test(text), "the change");
+	want(/not yet known/.test(await page.locator("tr", { hasText: "198.18.41.3" }).innerText()), "one that is not settled");
+	await page.goto(BASE + "/principal/host/198.18.40.12");
+	const server = await page.locator("section", { hasText: "As a mail server" }).innerText();
+	want(/mail\.brevik\.example/.test(server) && /Exim 4\.94\.2/.test(server) && /greets with Exim 4\.97\.1, formerly/.test(server), "on the host's page: " + server);
+	await page.goto(BASE + "/principal/account/anna%40brevik.example");
+	same(await page.locator("text=As a mail server").count(), 0, "on an account's page");
+	await page.goto(BASE + "/about");
+	want(/takes STARTTLS out/.test(await page.locator("main").innerText()), "on the health page");
 });
 await test("hostile names stay text in a spreadsheet and on a page", async () => {
 	const rows = parseCsv(await (await api.get(BASE + "/cases.csv?state=all")).text());

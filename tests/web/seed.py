@@ -274,6 +274,24 @@ def seed_policy(db):
     insert(db, "policy_day", day=day - 1, dropped=7)
 
 
+def seed_servers(db):
+    """Mail servers as captured sessions show them: one whose software changed, one whose greeting names none, one that a stranger named."""
+    rows = [("198.18.40.12", "C1001", "mail.brevik.example", "Exim 4.97.1", "Exim 4.94.2", 2, 3 * DAY, 1820), ("198.51.100.25", "", "mx1.isp.example", "Postfix", "", 1, 0, 90233),
+            ("198.18.40.77", "C1002", XSS, XSS[:60], "", 1, 0, 12), ("198.18.41.3", "", "nas.home.example", "", "", 0, 0, 3), ("2001:db8:7::25", "C1002", "mail.halden.example", "", "Sendmail 8.15.2/8.15.2", 1, 9 * DAY, 400)]
+    for address, customer, host, software, was, settled, ago, n in rows:
+        insert(db, "smtp_server", address=address, customer=customer, host=host, software=software, was=was, settled=settled, first_us=now - 40 * DAY, last_us=now - HOUR,
+               changed_us=now - ago if ago else 0, sessions=n, alone=0, alone_nets=0)
+        for slot, (text, begin, end) in enumerate([(software, now - 40 * DAY, now - HOUR)] if not was else [(was, now - 40 * DAY, now - ago), (software, now - ago, now - HOUR)]):
+            insert(db, "smtp_server_face", address=address, slot=slot, software=text, first_us=begin, last_us=end, sessions=n // (slot + 1))
+        if was:
+            insert(db, "network_event", at_us=now - ago, what="software", address=address, customer=customer, host=host, before=was, after=software, since_us=now - ago - 2 * HOUR,
+                   text=f"The mail server {address} greets with {software or 'no name of its software'}, formerly {was}.")
+    insert(db, "network_event", at_us=now - 5 * HOUR, what="stripped", address="", customer="", host="", before="", after="", since_us=now - 6 * HOUR,
+           text="Somebody takes STARTTLS out of what mail servers offer on port 25: 9 of 10 organisations that offered it before offer it no more. Mail leaves in the clear.")
+    insert(db, "network_event", at_us=now - 2 * HOUR, what="ended", address="", customer="", host="", before="stripped", after="", since_us=now - 6 * HOUR,
+           text="Mail servers of the world offer STARTTLS again.")
+
+
 def main():
     db = open_store(sys.argv[1])
     with db:
@@ -283,6 +301,7 @@ def main():
         seed_messages(db)
         seed_inputs(db)
         seed_policy(db)
+        seed_servers(db)
     db.close()
 
 

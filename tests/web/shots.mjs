@@ -4,7 +4,7 @@ import { launch } from "./browser.mjs";
 
 const [, , link, out] = process.argv;
 const pages = [["overview", "/"], ["cases", "/cases?state=all"], ["case", "/case/7"], ["search", "/search?account=anna%40brevik.example"], ["principals", "/principals"],
-	["principal", "/principal/account/anna%40brevik.example"], ["about", "/about"], ["coverage", "/coverage"], ["hosts", "/exports/compromised-hosts"], ["policy", "/policy"], ["listings", "/listings"], ["listings-history", "/listings/history"], ["backup", "/backup-mx"], ["backup-domain", "/backup-mx/halden.example"]];
+	["principal", "/principal/account/anna%40brevik.example"], ["about", "/about"], ["coverage", "/coverage"], ["hosts", "/exports/compromised-hosts"], ["policy", "/policy"], ["servers", "/servers"], ["server", "/principal/host/198.18.40.12"], ["listings", "/listings"], ["listings-history", "/listings/history"], ["backup", "/backup-mx"], ["backup-domain", "/backup-mx/halden.example"]];
 mkdirSync(out, { recursive: true });
 const browser = await launch();
 const wide = await browser.newContext({ viewport: { width: 1280, height: 860 } });

@@ -9,7 +9,7 @@
 #include "web/page.h"
 #include "web/rows.h"
 
-#define ABOUT_SHAPES 5 /* the coverage page has them all */
+#define ABOUT_SHAPES 5 /* the coverage page has them all; the servers page all that is said of the network */
 #define ABOUT_PING_MS 300
 
 static int64_t file_bytes(const char *path, const char *suffix)
@@ -107,6 +107,7 @@ static int build(struct call *c, struct json_object *out, struct err *e)
 	int64_t limit = ABOUT_SHAPES;
 	json_put_text(out, "config", c->web->conf->path);
 	if (health_add(c, out, e) < 0 || add_store(c, out, e) < 0 ||
+	    rows_add(out, "network", d, db_query(d, Q_NETWORK_EVENTS, "issi", (int64_t)0, "", "network", limit), e) < 0 ||
 	    rows_add(out, "unrecognised", d, db_query(d, Q_WEB_UNRECOGNISED, "si", "", limit), e) < 0)
 		return 500;
 	add_versions(c, out);
@@ -114,6 +115,7 @@ static int build(struct call *c, struct json_object *out, struct err *e)
 	add_probe(c, out);
 	struct json_object *ui = json_object_new_object();
 	json_put_bool(ui, "has_captures", json_object_array_length(json_object_object_get(out, "captures")) > 0);
+	json_put_bool(ui, "has_network", json_object_array_length(json_object_object_get(out, "network")) > 0);
 	json_put_bool(ui, "has_unrecognised", json_object_array_length(json_object_object_get(out, "unrecognised")) > 0);
 	json_put(out, "ui", ui);
 	return 200;

@@ -56,6 +56,20 @@ static int add_hours(struct json_object *out, struct db *d, const char *kind, co
 	return rc == SQLITE_DONE ? 0 : err_set(e, "%s", sqlite3_errmsg(d->h));
 }
 
+/* An address that answers as a mail server: its software, and what changed of it. */
+static int add_server(struct json_object *out, struct db *d, const char *kind, const char *id, struct err *e)
+{
+	if (strcmp(kind, "host") != 0 && strcmp(kind, "own_ip") != 0)
+		return 0;
+	struct json_object *row = rows_one(d, db_query(d, Q_WEB_SERVER, "s", id), e);
+	if (!row)
+		return e->text[0] ? -1 : 0;
+	json_put(out, "server", row);
+	return rows_add(row, "greetings", d, db_query(d, Q_WEB_SERVER_FACES, "s", id), e) < 0 ||
+	               rows_add(row, "changes", d, db_query(d, Q_NETWORK_EVENTS, "issi", (int64_t)0, id, "software", (int64_t)20), e) < 0
+	       ? -1 : 0;
+}
+
 static int build(struct call *c, struct json_object *out, struct err *e)
 {
 	struct db *d = &c->web->db;
@@ -76,6 +90,7 @@ static int build(struct call *c, struct json_object *out, struct err *e)
 	    rows_add(out, "sessions", d, db_query(d, Q_WEB_DIALOGUES, "ss", kind, id), e) < 0 ||
 	    rows_add(out, "helos", d, db_query(d, Q_WEB_DIALOGUE_HELOS, "ss", kind, id), e) < 0 ||
 	    rows_add(out, "refusals", d, db_query(d, Q_WEB_DIALOGUE_REFUSALS, "ss", kind, id), e) < 0 ||
+	    add_server(out, d, kind, id, e) < 0 ||
 	    policy_rows(c, out, "policy", db_query(d, Q_WEB_PRINCIPAL_POLICY, "ss", kind, id), e) < 0 || listings_of(c, out, kind, id, true, e) < 0)
 		return 500;
 	struct json_object *ui = json_object_new_object();
