@@ -48,7 +48,8 @@ struct detector {
 };
 
 extern const struct detector *const detector_registry[]; /* NULL-terminated, alphabetical */
-size_t detector_count(void);
+extern const size_t detector_registry_n;
+static inline size_t detector_count(void) { return detector_registry_n; }
 /* Option tables of all detectors, of the fusion and of the policy rules, for conf_load(). */
 const struct opt_table *const *detector_option_tables(size_t *ret_n);
 extern const struct opt_table judge_option_table;

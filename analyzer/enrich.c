@@ -1,17 +1,17 @@
 #include "analyzer/enrich.h"
 
 #include <arpa/inet.h>
-#include <ctype.h>
 #include <libpsl.h>
 #include <maxminddb.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "lib/buf.h"
+#include "lib/near.h"
 
 #define GEO_FILES_MAX 8
-#define PLACE_CACHE 8192
-#define DOMAIN_CACHE 16384
+#define PLACE_CACHE 32768
+#define DOMAIN_CACHE 65536
 #define DOMAIN_CACHED_BYTES 100
 
 /* Text key → number, open addressing, built once. */
@@ -391,8 +391,7 @@ bool enrich_is_local_domain(const struct enrich *e, struct sv domain)
 static uint8_t fold(struct sv domain, char *low, size_t most)
 {
 	uint8_t n = (uint8_t)(domain.n < most ? domain.n : most);
-	for (size_t i = 0; i < n; i++)
-		low[i] = (char)tolower((unsigned char)domain.p[i]);
+	near_lower(low, domain.p, n);
 	return n;
 }
 

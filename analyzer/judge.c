@@ -393,8 +393,10 @@ static void judge_fact(struct judge *j, struct principal *p, const struct record
 		if (x->fact && (!p || (x->kinds >> p->kind & 1)))
 			x->fact(j, p, p ? judge_slab(j, p, d) : NULL, judge_options(j, d), &f);
 	}
-	if (!p)
+	if (!p) {
+		walk_trace = NULL;
 		return;
+	}
 	judge_after(j, p, NULL, record_kind_name(r->kind), before, line, f.at_us);
 	policy_fact(j, p, &f);
 }

@@ -48,14 +48,6 @@ static const struct opt_row fusion_rows[] = {
 };
 const struct opt_table judge_option_table = { "detector", "fusion", fusion_rows, sizeof(struct fusion_options) };
 
-size_t detector_count(void)
-{
-	static size_t n;
-	while (n == 0 || detector_registry[n])
-		n++;
-	return n;
-}
-
 const struct opt_table *const *detector_option_tables(size_t *ret_n)
 {
 	static const struct opt_table *tables[129];

@@ -23,6 +23,11 @@ uint16_t store_state_tag(const char *name)
 static size_t zeros(const unsigned char *p, size_t n)
 {
 	size_t k = 0;
+	for (uint64_t w; k + sizeof w <= n; k += sizeof w) {
+		memcpy(&w, p + k, sizeof w);
+		if (w)
+			break;
+	}
 	while (k < n && !p[k])
 		k++;
 	return k;

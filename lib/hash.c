@@ -2,6 +2,8 @@
 
 #include <sodium.h>
 
+#include "lib/near.h"
+
 _Static_assert(HASH_KEY_BYTES == crypto_shorthash_KEYBYTES, "SipHash key size");
 
 uint64_t hash_sv(const struct hash_key *k, struct sv s)
@@ -15,9 +17,6 @@ uint64_t hash_folded(const struct hash_key *k, struct sv s)
 {
 	char low[320];
 	size_t n = s.n < sizeof low ? s.n : sizeof low;
-	for (size_t i = 0; i < n; i++) {
-		char c = s.p[i];
-		low[i] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
-	}
+	near_lower(low, s.p, n);
 	return hash_sv(k, sv_make(low, n));
 }

@@ -128,6 +128,21 @@ static inline void near_copy(char *to, const char *from, size_t n)
 	}
 }
 
+/* A copy with A to Z in lower case. */
+static inline void near_lower(char *to, const char *from, size_t n)
+{
+	size_t i = 0;
+#ifdef __SSE2__
+	for (; i + 16 <= n; i += 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(from + i));
+		__m128i upper = _mm_and_si128(_mm_cmpgt_epi8(v, _mm_set1_epi8('A' - 1)), _mm_cmplt_epi8(v, _mm_set1_epi8('Z' + 1)));
+		_mm_storeu_si128((__m128i *)(void *)(to + i), _mm_or_si128(v, _mm_and_si128(upper, _mm_set1_epi8(0x20))));
+	}
+#endif
+	for (; i < n; i++)
+		to[i] = (char)(from[i] >= 'A' && from[i] <= 'Z' ? from[i] + 32 : from[i]);
+}
+
 /* Whether n bytes are the same. */
 static inline int near_same(const char *a, const char *b, size_t n)
 {

@@ -11,3 +11,4 @@ echo "const struct $type *const ${prefix}_registry[] = {"
 for f in "$@"; do n=$(basename "$f" .c | tr - _); echo "	&${prefix}_$n,"; done
 echo "	0"
 echo "};"
+echo "const size_t ${prefix}_registry_n = sizeof ${prefix}_registry / sizeof *${prefix}_registry - 1;"

@@ -110,10 +110,23 @@ static void digits(void **state)
 		}
 }
 
+static void lower(void **state)
+{
+	(void)state;
+	for (size_t n = 0; n < MOST; n++) {
+		char *from = bytes(n, "@AMZ[`amz{0\xc1\xdf\x80"), *to = bytes(n, "x");
+		near_lower(to, from, n);
+		for (size_t i = 0; i < n; i++)
+			assert_int_equal(to[i], from[i] >= 'A' && from[i] <= 'Z' ? from[i] + 32 : from[i]);
+		free(from);
+		free(to);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(searches), cmocka_unit_test(copies), cmocka_unit_test(plain), cmocka_unit_test(hexadecimal), cmocka_unit_test(digits),
+		cmocka_unit_test(searches), cmocka_unit_test(copies), cmocka_unit_test(plain), cmocka_unit_test(hexadecimal), cmocka_unit_test(digits), cmocka_unit_test(lower),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
