@@ -11,26 +11,26 @@
 #include "lib/buf.h"
 #include "lib/hash.h"
 #include "lib/msg.h"
+#include "lib/near.h"
 
 struct word { uint64_t hash; struct sv text; uint8_t class; };
 struct rank { uint64_t hash; uint32_t number; };
 struct slot { uint32_t word, tag; }; /* 1 + index of word; the upper half of its hash, so that others need not be looked at */
 
-/* A text on its way into a column. */
-struct waiting { struct sv text; uint64_t hash; uint8_t column, class; bool same; };
+/* A text on its way into a column, and how many rows before it have none. */
+struct waiting { struct sv text; uint64_t hash; uint32_t absent; uint8_t column, class; bool same; };
 #define WAITING_MAX 96u
 
 struct segment_writer {
 	struct waiting waiting[WAITING_MAX];
 	unsigned n_waiting;
-	bool had[SECTIONS];
 	struct buf column[SECTIONS];
 	struct word *word;
 	uint32_t n_words, cap_words, of_class[WORD_CLASSES];
 	struct slot *slot;
 	size_t cap;
-	struct sv last_text[SECTIONS]; /* of the row before, and its number */
-	uint32_t last[SECTIONS];
+	struct sv last_text[SECTIONS]; /* the one before, and its number */
+	uint32_t last[SECTIONS], absent[SECTIONS]; /* absent: rows without a text since then */
 	uint32_t messages, recipients;
 	struct segment_stats stats;
 	bool *is_last;         /* scratch of one segment */
@@ -88,7 +88,8 @@ static void begin(struct segment_writer *w, size_t n)
 {
 	for (int c = 0; c < SECTIONS; c++)
 		buf_clear(&w->column[c]);
-	memset(w->had, 0, sizeof w->had);
+	memset(w->last_text, 0, sizeof w->last_text);
+	memset(w->absent, 0, sizeof w->absent);
 	w->n_waiting = 0;
 	if (w->cap)
 		memset(w->slot, 0, w->cap * sizeof *w->slot);
@@ -131,7 +132,7 @@ static uint32_t intern(struct segment_writer *w, uint64_t h, struct sv s, uint8_
 			continue;
 		struct word *x = &w->word[w->slot[at].word - 1];
 		/* no word, no slot that is taken: NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
-		if (x->hash == h && x->class == class && sv_eq(x->text, s))
+		if (x->hash == h && x->class == class && x->text.n == s.n && near_same(x->text.p, s.p, s.n))
 			return w->slot[at].word;
 	}
 	if (w->n_words == w->cap_words) {
@@ -152,10 +153,20 @@ static inline void put(struct buf *b, const void *v, size_t n)
 	b->n += n;
 }
 
+static void put_absent(struct segment_writer *w, unsigned c, uint32_t n)
+{
+	struct buf *b = &w->column[c];
+	if (!n)
+		return;
+	buf_reserve(b, n * sizeof(uint32_t));
+	memset(b->p + b->n, 0, n * sizeof(uint32_t));
+	b->n += n * sizeof(uint32_t);
+}
+
 /* The word that is probably meant, whose slot memory has fetched by now. */
 static inline const struct word *likely(const struct segment_writer *w, const struct waiting *x)
 {
-	if (x->same || !x->text.p || !w->cap)
+	if (x->same || !w->cap)
 		return NULL;
 	const struct slot *s = &w->slot[(size_t)x->hash & (w->cap - 1)];
 	return s->word && s->tag == tag_of(x->hash) ? &w->word[s->word - 1] : NULL;
@@ -174,8 +185,9 @@ static void put_waiting(struct segment_writer *w)
 			__builtin_prefetch(x->text.p);
 	for (unsigned i = 0; i < w->n_waiting; i++) {
 		const struct waiting *t = &w->waiting[i];
-		uint32_t v = t->same ? w->last[t->column] : t->text.p ? intern(w, t->hash, t->text, t->class) : 0;
+		uint32_t v = t->same ? w->last[t->column] : intern(w, t->hash, t->text, t->class);
 		w->last[t->column] = v;
+		put_absent(w, t->column, t->absent);
 		put(&w->column[t->column], &v, sizeof v);
 	}
 	w->n_waiting = 0;
@@ -183,15 +195,23 @@ static void put_waiting(struct segment_writer *w)
 
 static void put_text(struct segment_writer *w, enum section c, enum word_class class, struct sv s)
 {
+	if (!s.p) {
+		w->absent[c]++;
+		return;
+	}
 	if (w->n_waiting == WAITING_MAX)
 		put_waiting(w);
 	struct waiting *x = &w->waiting[w->n_waiting++];
-	*x = (struct waiting){ .column = (uint8_t)c, .class = (uint8_t)class, .text = s };
+	struct sv *last = &w->last_text[c];
+	x->text = s;
+	x->column = (uint8_t)c;
+	x->class = (uint8_t)class;
+	x->absent = w->absent[c];
 	/* Hosts, statuses and relays repeat from row to row. */
-	x->same = w->had[c] && sv_absent(s) == sv_absent(w->last_text[c]) && sv_eq(w->last_text[c], s);
-	w->had[c] = true;
-	w->last_text[c] = s;
-	if (x->same || !s.p)
+	x->same = last->p && last->n == s.n && near_same(last->p, s.p, s.n);
+	w->absent[c] = 0;
+	*last = s;
+	if (x->same)
 		return;
 	x->hash = segment_hash(s);
 	if (w->cap)
@@ -534,6 +554,8 @@ int segment_write(struct segment_writer *w, const char *path, const struct segme
 		add_message(w, &t);
 	}
 	put_waiting(w);
+	for (unsigned c = 0; c < SECTIONS; c++)
+		put_absent(w, c, w->absent[c]);
 	int bad = write_out(w, path, e);
 	*ret_stats = w->stats;
 	return bad;
