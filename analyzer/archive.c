@@ -338,16 +338,6 @@ static void batch_start(struct archive *a)
 		(void)batch_main(b);
 }
 
-static int identity_of(struct sv encoded, uint64_t *ret, struct err *e)
-{
-	struct arena arena = { 0 };
-	struct txn t;
-	int bad = txn_decode(encoded, &arena, &t, e);
-	*ret = bad ? 0 : segment_identity(&t);
-	arena_fini(&arena);
-	return bad;
-}
-
 struct hot_rows { struct buf bytes; struct body *body; size_t n; };
 
 static int load_hot(struct archive *a, struct hot_rows *h, struct err *e)
@@ -362,7 +352,7 @@ static int load_hot(struct archive *a, struct hot_rows *h, struct err *e)
 		}
 		struct sv encoded = sv_make(sqlite3_column_blob(st, 1), (size_t)sqlite3_column_bytes(st, 1));
 		struct body b = { h->bytes.n, (uint32_t)encoded.n, sqlite3_column_int(st, 0), 0, 0 };
-		if (identity_of(encoded, &b.identity, e) < 0)
+		if (segment_identity_of(encoded, &b.identity, e) < 0)
 			break;
 		h->body[h->n++] = b;
 		buf_addsv(&h->bytes, encoded);
@@ -578,7 +568,7 @@ static int join(struct archive *a, const struct run *r, struct err *e)
 		size_t end;
 		memcpy(&end, ends.p + i * sizeof end, sizeof end);
 		bodies[i].bytes = sv_make(bytes.p + at, end - at);
-		bad = identity_of(bodies[i].bytes, &bodies[i].identity, e);
+		bad = segment_identity_of(bodies[i].bytes, &bodies[i].identity, e);
 		at = end;
 	}
 	(void)snprintf(name, sizeof name, "%" PRId64 "-%08" PRId64 ".seg", r->day, a->next_id++);

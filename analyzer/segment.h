@@ -22,6 +22,7 @@ void segment_writer_free(struct segment_writer *w);
 /* An encoded txn. identity: the same for all reports of a message; 0 in none. */
 struct segment_body { struct sv bytes; uint64_t identity; };
 uint64_t segment_identity(const struct txn *t);
+int segment_identity_of(struct sv encoded, uint64_t *ret, struct err *e);
 /* Writes bodies (oldest report first; an earlier report of the same message is left out) to a new file and syncs it. An existing file of
  * that name is replaced. */
 int segment_write(struct segment_writer *w, const char *path, const struct segment_body *bodies, size_t n, struct segment_stats *ret_stats, struct err *e);

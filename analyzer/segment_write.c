@@ -518,6 +518,16 @@ uint64_t segment_identity(const struct txn *t)
 	return hash_mix(hash_mix(segment_hash_of(t->host, false), segment_hash_of(t->queue_id, false)), (uint64_t)t->first_us) | 1;
 }
 
+int segment_identity_of(struct sv encoded, uint64_t *ret, struct err *e)
+{
+	struct arena arena = { 0 };
+	struct txn t;
+	int bad = txn_decode(encoded, &arena, &t, e);
+	*ret = bad ? 0 : segment_identity(&t);
+	arena_fini(&arena);
+	return bad;
+}
+
 /* Which bodies are the last report of their message. */
 static void mark_last(struct segment_writer *w, const struct segment_body *bodies, size_t n)
 {
