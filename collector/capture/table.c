@@ -66,7 +66,7 @@ uint32_t flow_hash(const struct capture *c, const struct segment *s, bool *ret_s
 	uint64_t h = mix(s->address[a][1] ^ c->key[0], s->address[b][1] ^ c->key[1]);
 	h = mix(h ^ ((uint64_t)s->port[a] << 16 | s->port[b]) ^ s->address[a][0], c->key[0] ^ s->address[b][0] * 0x9e3779b97f4a7c15ull);
 	*ret_swapped = a;
-	return (uint32_t)(h >> 32) | 1; /* 0: an empty slot */
+	return h >> 32 ? (uint32_t)(h >> 32) : 1; /* 0: an empty slot */
 }
 
 static inline bool same(const struct flow *f, const struct segment *s, unsigned from)
