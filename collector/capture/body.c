@@ -122,22 +122,24 @@ static bool short_lines(const uint8_t *p, size_t n)
 	return true;
 }
 
-/* Whole lines at p that are text and can go into the fingerprint at once: their bytes. */
-static size_t whole_lines(const struct body *b, const uint8_t *p, size_t n)
+/* Whole lines at p that are text and can go into the fingerprint together with so many bytes before them: their bytes. */
+static size_t whole_lines(const struct body *b, size_t before, const uint8_t *p, size_t n)
 {
 	const uint8_t *end = NULL;
-	size_t len = 0;
-	n = n < PRINT_CHUNK ? n : PRINT_CHUNK;
+	size_t len = 0, left = b->print_left > before ? b->print_left - before : 0;
+	n = n < PRINT_CHUNK - before ? n : PRINT_CHUNK - before;
+	if (!n || !left || (before && *p == '-' && b->n_boundaries))
+		return 0;
 	if (b->n_boundaries) {
 		size_t dash = pair_find(p, n, '-');
 		n = dash < n ? dash + 1 : n;
 	}
-	if (n >= b->print_left)
-		end = memchr(p + b->print_left - 1, '\n', n - b->print_left + 1);
+	if (n >= left)
+		end = memchr(p + left - 1, '\n', n - left + 1);
 	end = end ? end : memrchr(p, '\n', n);
 	if (end && short_lines(p, (size_t)(end - p) + 1))
 		return (size_t)(end - p) + 1;
-	while (len < n && len < b->print_left) { /* a long one is not taken as a whole */
+	while (len < n && len < left) { /* a long one is not taken as a whole */
 		size_t most = n - len < HEADER_BYTES ? n - len : HEADER_BYTES;
 		const uint8_t *nl = memchr(p + len, '\n', most);
 		if (!nl)
@@ -147,33 +149,25 @@ static size_t whole_lines(const struct body *b, const uint8_t *p, size_t n)
 	return len;
 }
 
-/* A part of a line waits in the header's place, so that the fingerprint does not depend on where segments were cut. */
-static size_t part_of_line(struct body *b, const uint8_t *p, size_t n)
-{
-	size_t most = HEADER_BYTES - b->header_n, look = n < most ? n : most;
-	const uint8_t *nl = memchr(p, '\n', look);
-	size_t len = nl ? (size_t)(nl - p) + 1 : look;
-	bool whole = nl || len == most;
-	b->line_start = nl != NULL;
-	append(b, p, len);
-	return whole ? len : 0;
-}
-
+/* Only whole lines go into the fingerprint, or HEADER_BYTES of a long one, so that it does not depend on where segments were cut: a part of a line
+ * waits in the header's place. */
 static size_t printed(struct body *b, const uint8_t *p, size_t n)
 {
-	size_t len = b->header_n ? 0 : whole_lines(b, p, n), took = len;
-	if (len) {
-		print_lines(&b->print, p, len);
-		b->line_start = true;
-	} else {
-		len = part_of_line(b, p, n);
-		if (!len)
-			return n;
-		took = b->header_n;
-		print_lines(&b->print, (const uint8_t *)b->header, took);
-		b->header_n = 0;
+	size_t waits = b->header_n, most = HEADER_BYTES - waits, len = 0;
+	const uint8_t *nl = waits ? memchr(p, '\n', n < most ? n : most) : NULL;
+	if (nl)
+		len = (size_t)(nl - p) + 1;
+	if (nl || !waits)
+		len += whole_lines(b, waits + len, p + len, n - len);
+	b->line_start = len > 0;
+	if (!len && n < most) {
+		append(b, p, n);
+		return n;
 	}
-	b->print_left = (uint16_t)(took < b->print_left ? b->print_left - took : 0);
+	len = len ? len : most;
+	print_lines(&b->print, sv_make(b->header, waits), p, len);
+	b->print_left = (uint16_t)(waits + len < b->print_left ? b->print_left - waits - len : 0);
+	b->header_n = 0;
 	return len;
 }
 
@@ -216,7 +210,7 @@ void smtp_body_end(struct capture *c, struct flow *f)
 	if (b->stage != BODY_TEXT)
 		flush_header(c, f, b);
 	else if (!b->dashes)
-		print_lines(&b->print, (const uint8_t *)b->header, b->header_n);
+		print_lines(&b->print, SV(""), (const uint8_t *)b->header, b->header_n);
 	if (print_done(&b->print))
 		note_add(c, f, &(struct note){ .type = NOTE_HASH, .of = of, .text = sv_make((const char *)b->print.hash, sizeof b->print.hash) });
 	cells_give(&c->cells, s->body);

@@ -281,30 +281,32 @@ static chunk_fn *way_of(enum print_way way)
 	return way == PRINT_PLAIN ? chunk_plain : NULL;
 }
 
-static void lines_by(chunk_fn *way, struct print *t, const uint8_t *p, size_t n)
+static void lines_by(chunk_fn *way, struct print *t, struct sv before, const uint8_t *p, size_t n)
 {
 	struct chunk k;
+	memcpy(k.text, before.p, before.n);
+	memcpy(k.text + before.n, p, n);
+	n += before.n;
 	k.n = n;
 	k.n_addresses = 0;
 	k.letters[n / BLOCK + 1] = 0;
-	memcpy(k.text, p, n);
 	memset(k.text + n, 0, sizeof k.text - n < 2 * BLOCK ? sizeof k.text - n : 2 * BLOCK);
 	way(t, &k);
 }
 
-void print_lines(struct print *t, const uint8_t *p, size_t n)
+void print_lines(struct print *t, struct sv before, const uint8_t *p, size_t n)
 {
 	static chunk_fn *best;
 	for (int way = PRINT_WAYS; !best && way-- > 0;)
 		best = way_of((enum print_way)way);
-	lines_by(best, t, p, n);
+	lines_by(best, t, before, p, n);
 }
 
 bool print_lines_by(enum print_way way, struct print *t, const uint8_t *p, size_t n)
 {
 	chunk_fn *fn = way_of(way);
 	if (fn)
-		lines_by(fn, t, p, n);
+		lines_by(fn, t, SV(""), p, n);
 	return fn;
 }
 

@@ -12,8 +12,8 @@
 struct print { uint64_t last; uint32_t n_words; uint16_t hash[SMTP_MINHASHES]; }; /* last: the hashes of the last two words */
 
 void print_begin(struct print *t);
-/* At most PRINT_CHUNK bytes: whole lines, or one that is cut (then a word and an address on the web end there). */
-void print_lines(struct print *t, const uint8_t *p, size_t n);
+/* At most PRINT_CHUNK bytes in two pieces: whole lines, or one that is cut (then a word and an address on the web end there). */
+void print_lines(struct print *t, struct sv before, const uint8_t *p, size_t n);
 /* Makes up for hashes that no word fell on. False: too little text to compare. */
 bool print_done(struct print *t);
 

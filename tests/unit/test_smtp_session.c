@@ -85,7 +85,7 @@ static void hostile_bytes(void **state)
 static void print_of(const char *text, struct print *t)
 {
 	print_begin(t);
-	print_lines(t, (const uint8_t *)text, strlen(text));
+	print_lines(t, SV(""), (const uint8_t *)text, strlen(text));
 	assert_true(print_done(t));
 }
 
@@ -111,10 +111,10 @@ static void too_little_text(void **state)
 	(void)state;
 	struct print t;
 	print_begin(&t);
-	print_lines(&t, (const uint8_t *)"see the file\r\n", 14);
+	print_lines(&t, SV(""), (const uint8_t *)"see the file\r\n", 14);
 	assert_false(print_done(&t));
 	for (unsigned i = 0; i < 40; i++)
-		print_lines(&t, (const uint8_t *)"an odd set of one or two or ten, as it may be\r\n", 47);
+		print_lines(&t, SV(""), (const uint8_t *)"an odd set of one or two or ten, as it may be\r\n", 47);
 	assert_false(print_done(&t)); /* words that are in every text */
 }
 
@@ -155,8 +155,8 @@ static void likeness(void **state)
 			struct print p, q;
 			print_begin(&p);
 			print_begin(&q);
-			print_lines(&p, (uint8_t *)a, na);
-			print_lines(&q, (uint8_t *)b, nb);
+			print_lines(&p, SV(""), (uint8_t *)a, na);
+			print_lines(&q, SV(""), (uint8_t *)b, nb);
 			assert_true(print_done(&p) && print_done(&q));
 			want += SMTP_MINHASHES * (double)same / (2 * (words - 1) - same) / 300;
 			got += smtp_hash_likeness(p.hash, q.hash) / 300.0;
@@ -223,10 +223,10 @@ static void lines_by_themselves(void **state)
 		struct print whole, t;
 		print_begin(&whole);
 		print_begin(&t);
-		print_lines(&whole, text, n);
+		print_lines(&whole, SV(""), text, n);
 		for (size_t k = 0; k < n; k++)
 			if (text[k] == '\n' || k + 1 == n) {
-				print_lines(&t, text + from, k + 1 - from);
+				print_lines(&t, SV(""), text + from, k + 1 - from);
 				from = k + 1;
 			}
 		assert_memory_equal(t.hash, whole.hash, sizeof t.hash);
