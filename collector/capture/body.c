@@ -22,7 +22,7 @@ void smtp_body_begin(struct capture *c, struct flow *f)
 	struct body *b = body_of(c, f);
 	if (!b)
 		return;
-	memset(b, 0, sizeof *b);
+	memset(b, 0, offsetof(struct body, header));
 	b->line_start = true;
 	b->print_left = PRINT_BYTES;
 	b->of = s->n_body ? s->body_of[s->n_body - 1] : s->message;
