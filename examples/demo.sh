@@ -34,6 +34,9 @@ python3 examples/shift.py examples/history.log.xz --end-at "$start" >"$dir/mail.
 python3 examples/shift.py examples/postfix.log.xz --end-at "$((start - 3600))" >"$dir/postfix.log"
 "$bin/abusewatch" check-config -c "$dir/abusewatch.conf"
 "$bin/abusewatch" import -c "$dir/abusewatch.conf" "$dir/mail.log" "$dir/postfix.log"
+say "import nine minutes of captured port 25"
+python3 examples/port25.py "$dir/port25.pcap" --from "$start"
+"$bin/abusewatch" import -c "$dir/abusewatch.conf" "$dir/port25.pcap"
 "$bin/abusewatch" cases -c "$dir/abusewatch.conf" --format table
 
 say "start"

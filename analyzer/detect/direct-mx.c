@@ -45,9 +45,9 @@ struct state {
 	uint32_t usual, peak;           /* highest number of networks in an hour of quiet days; of this hour */
 	uint16_t known_names, new_names; /* sessions of late with a name that it had before, and with one it had not */
 	uint16_t shown, shown_minutes;
-	uint8_t next_name;
+	uint8_t next_name, first_minute; /* of this hour: when its first session began */
 	bool poor_name;                 /* the newest one is none that anybody should have */
-	uint8_t pad[6];
+	uint8_t pad[5];
 };
 
 static bool is_server(const struct state *s, const struct options *o, int64_t now_us)
@@ -74,6 +74,11 @@ static int32_t level_of(unsigned n)
 	return 0;
 }
 
+static uint8_t minute_of(int64_t at_us)
+{
+	return (uint8_t)(at_us % US_PER_HOUR / (60 * US_PER_S));
+}
+
 static void new_times(struct state *s, int64_t at_us)
 {
 	uint32_t hour = (uint32_t)(at_us / US_PER_HOUR), day = (uint32_t)(at_us / US_PER_DAY);
@@ -83,6 +88,7 @@ static void new_times(struct state *s, int64_t at_us)
 		if (quiet && s->peak > s->usual)
 			s->usual = s->peak;
 		s->hour = hour;
+		s->first_minute = minute_of(at_us);
 		s->hour_bits = s->answered_bits = s->peak = 0;
 	}
 	if (s->day != day) {
@@ -157,7 +163,7 @@ static void look_at_spread(struct state *s, const struct options *o, int64_t at_
 	walk_reason("so many networks within an hour");
 	walk_raise(&s->spread, level, at_us, o->half_life_s);
 	s->shown = (uint16_t)n;
-	s->shown_minutes = (uint16_t)(at_us % US_PER_HOUR / (60 * US_PER_S) + 1);
+	s->shown_minutes = (uint16_t)(minute_of(at_us) - s->first_minute + 1);
 }
 
 static void session(struct judge *j, struct principal *p, void *state, const void *opt, const struct session_view *v)
@@ -209,8 +215,8 @@ static void why(const struct judge *j, const struct principal *p, const void *st
 {
 	const struct state *s = state;
 	const struct options *o = opt;
-	buf_printf(out, "%s opened port-25 sessions to mail servers in %u networks within %u minutes; it is %s, and %u of its %u sessions since %s delivered nothing.",
-	           phrase_name(p).s, s->shown, s->shown_minutes, is_server(s, o, j->site->now_us) ? "far above its habit" : "not a known mail server",
+	buf_printf(out, "%s opened port-25 sessions to mail servers in %u networks within %u minute%s; it is %s, and %u of its %u sessions since %s delivered nothing.",
+	           phrase_name(p).s, s->shown, s->shown_minutes, s->shown_minutes == 1 ? "" : "s", is_server(s, o, j->site->now_us) ? "far above its habit" : "not a known mail server",
 	           s->failed, s->sessions, phrase_time(p, since(state)).s);
 }
 

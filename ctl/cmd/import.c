@@ -49,7 +49,7 @@ static int import(const char *conf_path, const char *listings, char **files, siz
 		status = e.text[0] ? command_fail("%s", e.text) : COMMAND_FAILED;
 	else
 		status = replay_said_nothing(&r);
-	if (status == COMMAND_DONE && n_files)
+	if (status == COMMAND_DONE && n_files && (r.lines || !r.sessions))
 		fprintf(stderr, "%" PRId64 " lines read, %" PRId64 " of them of mail servers; %" PRId64 " reports of messages\n", r.lines, r.recognised, r.txns);
 	if (status == COMMAND_DONE && r.sessions)
 		fprintf(stderr, "%" PRId64 " captured sessions\n", r.sessions);
