@@ -11,15 +11,15 @@ packages() {
 	esac
 }
 
-# fetch NAME: the server's packages, unpacked in $work/NAME/root. Downloaded once, kept beside.
+# fetch NAME: the server's packages, unpacked in ${work:?}/NAME/root. Downloaded once, kept beside.
 fetch() {
-	mkdir -p "$work/debs" "$work/$1/root"
+	mkdir -p "${work:?}/debs" "${work:?}/$1/root"
 	for p in $(packages "$1"); do
-		deb=$(find "$work/debs" -name "${p}_*.deb" | head -n 1)
+		deb=$(find "${work:?}/debs" -name "${p}_*.deb" | head -n 1)
 		if [ -z "$deb" ]; then
-			(cd "$work/debs" && apt-get -o APT::Sandbox::User=root download "$p") >&2 || return 1
-			deb=$(find "$work/debs" -name "${p}_*.deb" | head -n 1)
+			(cd "${work:?}/debs" && apt-get -o APT::Sandbox::User=root download "$p") >&2 || return 1
+			deb=$(find "${work:?}/debs" -name "${p}_*.deb" | head -n 1)
 		fi
-		dpkg-deb -x "$deb" "$work/$1/root" || return 1
+		dpkg-deb -x "$deb" "${work:?}/$1/root" || return 1
 	done
 }
