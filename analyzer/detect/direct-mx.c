@@ -58,9 +58,10 @@ static bool is_server(const struct state *s, const struct options *o, int64_t no
 
 /* Too new to know, but nothing of it looks like a bot: a few names that come again, and its mail is taken. Of one that is called localhost nearly all must
  * be; of one that has been taken on some days before a third may fail: good servers are on a block list at times. */
-static bool looks_like_server(const struct state *s)
+static bool looks_like_server(const struct state *s, const struct options *o, int64_t now_us)
 {
-	uint32_t times = __builtin_popcount(s->taken_days) >= 4 ? 2 : 3;
+	/* Of a server of weeks the spread counts only beyond its habit, so it is no longer in need of that. */
+	uint32_t times = __builtin_popcount(s->taken_days) >= 4 && !is_server(s, o, now_us) ? 2 : 3;
 	bool taken = s->poor_name ? s->good >= 19 * s->bad && s->good >= 10 : s->good >= times * s->bad && s->good;
 	return taken && (s->new_names <= SOME_NAMES || s->known_names >= 2 * (s->new_names - SOME_NAMES));
 }
@@ -79,12 +80,12 @@ static uint8_t minute_of(int64_t at_us)
 	return (uint8_t)(at_us % US_PER_HOUR / (60 * US_PER_S));
 }
 
-static void new_times(struct state *s, int64_t at_us)
+static void new_times(struct state *s, const struct options *o, int64_t at_us)
 {
 	uint32_t hour = (uint32_t)(at_us / US_PER_HOUR), day = (uint32_t)(at_us / US_PER_DAY);
 	if (s->hour != hour) {
 		/* Of who looks like a server the spread only counts little: it is its habit nonetheless. */
-		bool quiet = s->spread.s < 2 * NAT || (looks_like_server(s) && s->failures.s < 4 * NAT);
+		bool quiet = s->spread.s < 2 * NAT || (looks_like_server(s, o, at_us) && s->failures.s < 4 * NAT);
 		if (quiet && s->peak > s->usual)
 			s->usual = s->peak;
 		s->hour = hour;
@@ -173,7 +174,7 @@ static void session(struct judge *j, struct principal *p, void *state, const voi
 	(void)j, (void)p;
 	if (v->inbound || !v->tried)
 		return;
-	new_times(s, v->at_us);
+	new_times(s, o, v->at_us);
 	remember(s, v);
 	linear_add(&s->hour_bits, v->peer.net);
 	linear_add(&s->day_bits, v->peer.net);
@@ -197,7 +198,7 @@ static int32_t score(const struct judge *j, const struct principal *p, void *sta
 	const struct options *o = opt;
 	(void)j, (void)p, (void)others;
 	int32_t cap = NATS(o->cap);
-	int32_t a = walk_evidence(&s->spread, now_us, o->half_life_s, looks_like_server(s) ? NATS(o->server_cap) : cap);
+	int32_t a = walk_evidence(&s->spread, now_us, o->half_life_s, looks_like_server(s, o, now_us) ? NATS(o->server_cap) : cap);
 	int32_t b = walk_evidence(&s->failures, now_us, o->half_life_s, is_server(s, o, now_us) ? NATS(o->refused_cap) : cap);
 	int32_t both = a > b ? a + b / 2 : b + a / 2;
 	return both < cap ? both : cap;
@@ -226,7 +227,7 @@ static void guards(const struct judge *j, const struct principal *p, const void 
 	(void)p;
 	if (is_server(s, opt, j->site->now_us))
 		buf_puts(out, "it has been a mail server for weeks and is judged by its own habit");
-	else if (looks_like_server(s))
+	else if (looks_like_server(s, opt, j->site->now_us))
 		buf_puts(out, "it behaves like a mail server: the number of its peers counts little");
 }
 

@@ -15,7 +15,7 @@ A scenario is a text file. Lines:
                                subject=S: a header check logs it. id=I: the message-id.
   session start=T every=D count=N client=IP server=IP [helo=NAME] [sender=S] [to=R,R] [reply=TEXT] [bad=K] [body=TEXT] [attachment=NAME] [port=25]
                                N captured SMTP sessions; {n} as above, also in addresses. reply: what every recipient is told (every K-th session's, else it
-                               is taken and there is a message). esmtp=no early=yes quit=no pipelined=yes: manners. data=no: no message is sent.
+                               is taken and there is a message). mail=no: it greets and leaves. tls=yes: encrypted after STARTTLS. esmtp=no early=yes quit=no pipelined=yes: manners. data=no: no message is sent.
                                answer=no: nobody answers the SYN. banner=TEXT: what follows the code; keywords=STARTTLS,SIZE: of the EHLO reply
   lines start=T every=D count=N TEXT     N log lines "postfix/TEXT"; {n} as above
   dnsbl start=T [every=D count=N] target=A zone=Z verdict=V [kind=K] [code=127.0.0.2] [points=N] [meaning="…"] [text="…"] [asked=yes]
@@ -23,7 +23,7 @@ A scenario is a text file. Lines:
   log LINE                     a log line as it is
   expect case KIND=ID [kind=K] [customer=C] [level>=L] [before=T] [after=T] [state=S] [reopened=N] [detectors=a,b]
                                [with=ID: it belongs to the case about ID] [without=a,b: detectors that do not speak]
-                               [peak<=N: a peak score below N] [text="part of what a detector says"] [evidence="part of a line"]
+                               [least=NAME:N] [most=NAME:N: so many nats of a detector] [peak<=N: a peak score below N] [text="part of what a detector says"] [evidence="part of a line"]
   expect silent KIND=ID        no case about it
   expect outage DOMAIN begin=T [end=T]   an outage of the primary that began within five minutes of T (and ended so)
   expect alert DOMAIN KIND [after=T] [before=T] [text="part of it"]
@@ -159,6 +159,14 @@ def talk(w, n):
     keywords = [k for k in get("keywords", "").split(",") if k]
     names = ["mx.peer.example", *keywords]
     say("S", ("220 mx.peer.example\r\n" if w.get("early") == "yes" else "") + "\r\n".join("250" + ("-" if k is not names[-1] else " ") + k for k in names))
+    if w.get("tls") == "yes":
+        say("C", "STARTTLS")
+        say("S", "220 go")
+        return out + [("C", b"\x16\x03\x01\x00\xfa" + b"\1" * 250), ("S", b"\x16\x03\x03\x04\x00" + b"\2" * 1024), ("C", b"\x17\x03\x03\x0e\x10" + b"\7" * 3600), ("S", b"\x17\x03\x03\x00\x80" + b"\x08" * 128)]
+    if w.get("mail") == "no":
+        say("C", "QUIT")
+        say("S", "221 bye")
+        return out
     envelope = ["MAIL FROM:<" + get("sender", "x@customer.example") + ">"] + ["RCPT TO:<" + r + ">" for r in get("to", "a@peer.example").split(",")]
     answers = ["250 2.1.0 Ok"] + [get("reply", "") if bad else "250 2.1.5 Ok"] * (len(envelope) - 1)
     if w.get("pipelined") == "yes":
@@ -440,6 +448,11 @@ def check(expect, cases, store):
     missing = set(filter(None, w.get("detectors", "").split(","))) - {d["name"] for d in c["detectors"]}
     if missing:
         return f"without {', '.join(sorted(missing))}"
+    scores = {d["name"]: d["score"] for d in c["detectors"]}
+    for key, wrong_way in (("least", lambda have, want: have < want), ("most", lambda have, want: have > want)):
+        name, _, nats = w.get(key, "").partition(":")
+        if name and wrong_way(scores.get(name, 0), float(nats)):
+            return f"{name} {scores.get(name, 0)}"
     said = [c["sentence"], *(d["why"] for d in c["detectors"])]
     if w.get("text", "") not in " ".join(said):
         return f"says {said}"
