@@ -68,18 +68,19 @@ static bool is_greylisted(const struct fact_view *f)
 
 static void wait_for(struct state *s, const struct options *o, uint32_t hash, int64_t at_us)
 {
-	size_t oldest = 0;
+	size_t room = PENDING;
 	for (size_t i = 0; i < PENDING; i++) {
 		if (s->pending[i].hash == hash) { /* tried again, if perhaps too early */
 			settle(s, o, i, true, at_us);
 			return;
 		}
-		if (s->pending[oldest].hash && (!s->pending[i].hash || s->pending[i].minute < s->pending[oldest].minute))
-			oldest = i;
+		if (!s->pending[i].hash)
+			room = i;
 	}
-	/* A full table forgets the oldest: it says neither yes nor no. */
-	s->pending[oldest].hash = hash;
-	s->pending[oldest].minute = (uint32_t)(at_us / (60 * US_PER_S));
+	if (room == PENDING)
+		return; /* those that wait are a sample: were the oldest forgotten, a fast host would never be waited for */
+	s->pending[room].hash = hash;
+	s->pending[room].minute = (uint32_t)(at_us / (60 * US_PER_S));
 }
 
 static void count_probe(struct state *s, const struct options *o, bool asks, bool empty, int64_t at_us)

@@ -15,7 +15,8 @@ A scenario is a text file. Lines:
                                subject=S: a header check logs it. id=I: the message-id.
   session start=T every=D count=N client=IP server=IP [helo=NAME] [sender=S] [to=R,R] [reply=TEXT] [bad=K] [body=TEXT] [attachment=NAME] [port=25]
                                N captured SMTP sessions; {n} as above, also in addresses. reply: what every recipient is told (every K-th session's, else it
-                               is taken and there is a message). mail=no: it greets and leaves. tls=yes: encrypted after STARTTLS. esmtp=no early=yes quit=no pipelined=yes: manners. data=no: no message is sent.
+                               is taken and there is a message). mail=no: it greets and leaves. tls=yes: encrypted after STARTTLS.
+                               auth=yes, vrfy=yes: it logs in, it asks whether the first recipient exists. esmtp=no early=yes quit=no pipelined=yes: manners. data=no: no message is sent.
                                answer=no: nobody answers the SYN. banner=TEXT: what follows the code; keywords=STARTTLS,SIZE: of the EHLO reply
   lines start=T every=D count=N TEXT     N log lines "postfix/TEXT"; {n} as above
   dnsbl start=T [every=D count=N] target=A zone=Z verdict=V [kind=K] [code=127.0.0.2] [points=N] [meaning="…"] [text="…"] [asked=yes]
@@ -167,6 +168,12 @@ def talk(w, n):
         say("C", "QUIT")
         say("S", "221 bye")
         return out
+    if w.get("auth") == "yes":
+        say("C", "AUTH PLAIN AGFubgBzZWNyZXQ=")
+        say("S", "235 2.7.0 Ok")
+    if w.get("vrfy") == "yes":
+        say("C", "VRFY " + get("to", "a@peer.example"))
+        say("S", "252 2.0.0 perhaps")
     envelope = ["MAIL FROM:<" + get("sender", "x@customer.example") + ">"] + ["RCPT TO:<" + r + ">" for r in get("to", "a@peer.example").split(",")]
     answers = ["250 2.1.0 Ok"] + [get("reply", "") if bad else "250 2.1.5 Ok"] * (len(envelope) - 1)
     if w.get("pipelined") == "yes":
