@@ -1,5 +1,5 @@
 # packages.sh: the mail servers' Debian packages, for those who set $work. Sourced.
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154
 rsyslog="rsyslog libestr0 libfastjson4 liblognorm5"
 packages() {
 	case $1 in
