@@ -146,7 +146,7 @@ static void session(struct judge *j, struct principal *p, void *state, const voi
 	uint32_t day = (uint32_t)(v->at_us / US_PER_DAY);
 	if (v->session->flags & (SMTP_TLS | SMTP_UNANSWERED | SMTP_REFUSED))
 		return;
-	if (s->day != day && s->domains) {
+	if (s->day != day) {
 		s->day = day;
 		s->domains = 0;
 	}
