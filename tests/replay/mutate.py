@@ -45,7 +45,7 @@ MUTANTS = [
     (D + "bot-dialect.c", "!v->helo_org || (v->session->flags & SMTP_TLS)", "!v->helo_org", "bot-dialect direct-mx"),
     (D + "bot-dialect.c", "t |= v->helo == HELO_PEER ? 1u << TRAIT_PEER_HELO : 0;", "", "direct-mx-peer-names"),
     (D + "bot-dialect.c", "t |= f & SMTP_EARLY_TALKER ? 1u << TRAIT_EARLY : 0;", "", "bot-dialect"),
-    (D + "bot-dialect.c", "t |= sends_program(s) ? 1u << TRAIT_PROGRAM : 0;", "", "bot-dialect"),
+    (D + "bot-dialect.c", "t |= (f & SMTP_PROGRAM) ? 1u << TRAIT_PROGRAM : 0;", "", "bot-dialect"),
     (D + "bot-dialect.c", "!(f & SMTP_PIPELINING_OFFERED) && ", "", "bot-dialect"),
     (D + "bot-dialect.c", "if (f & (SMTP_GAP | SMTP_MASKED", "if (f & (SMTP_GAP", "bot-dialect"),
     (D + "same-body.c", "own < o->own_messages", "false", "same-body"),

@@ -319,6 +319,52 @@ static void changes_on_lists_are_told_by_the_hour(void **state)
 	assert_int_equal(plan(f, NOW + 27 * HOUR), 0); /* history */
 }
 
+/* Servers that changed their software go along with the hour's letter and cause none; what happens to port 25 is a letter of its own, to the desk alone. */
+static void the_network_is_the_desks(void **state)
+{
+	static char en[] = "en", de[] = "de", none[] = "none";
+	struct fixture *f = *state;
+	struct letter l;
+	struct err e = { "" };
+	char text[900];
+	snprintf(text, sizeof text, "INSERT INTO network_event (at_us, what, address, customer, host, before, after, text, since_us) VALUES"
+	         " (%lld, 'software', '192.0.2.25', 'C1', 'mail.c1.example', 'Exim 4.94', 'Exim 4.97', 'x', 1),"
+	         " (%lld, 'software', '192.0.2.26', '', '', 'Postfix', '', 'x', 1)", (long long)NOW + 60, (long long)(NOW + HOUR));
+	sql(f, text);
+	assert_int_equal(plan(f, NOW + HOUR), 0);
+	add_change(f, "listed", "198.51.100.25", "own_ip", NOW + 5, 1);
+	for (int i = 0; i < 2; i++) {
+		f->conf.notify.default_language = i ? de : en;
+		assert_int_equal(plan(f, NOW + HOUR), 1);
+		if (letter_write(&f->db, &f->conf, &f->due[0], NOW, &l, &e) < 0)
+			fail_msg("%s", e.text);
+		assert_non_null(strstr(buf_cstr(&l.body), i ? "vorher Exim 4.94, jetzt Exim 4.97" : "Exim 4.94 before, Exim 4.97 now"));
+		assert_non_null(strstr(buf_cstr(&l.body), "192.0.2.25"));
+		assert_null(strstr(buf_cstr(&l.body), "192.0.2.26")); /* of the next hour */
+		assert_null(strstr(buf_cstr(&l.body), "{{"));
+		letter_fini(&l);
+	}
+	sql(f, "DELETE FROM service_alert");
+	snprintf(text, sizeof text, "INSERT INTO service_alert (domain, kind, subject_us, at_us, text) VALUES ('', 'network', %lld, %lld, 'STARTTLS is taken out.')",
+	         (long long)NOW, (long long)NOW);
+	sql(f, text);
+	f->conf.notify.service = none;
+	assert_int_equal(plan(f, NOW + US_PER_S), 0);
+	f->conf.notify.service = NULL;
+	for (int i = 0; i < 2; i++) {
+		f->conf.notify.default_language = i ? de : en;
+		assert_int_equal(plan(f, NOW + US_PER_S), 1);
+		assert_string_equal(f->due[0].recipient, "desk@isp.example");
+		if (letter_write(&f->db, &f->conf, &f->due[0], NOW, &l, &e) < 0)
+			fail_msg("%s", e.text);
+		assert_non_null(strstr(buf_cstr(&l.subject), i ? "Port 25" : "port 25"));
+		assert_non_null(strstr(buf_cstr(&l.body), "STARTTLS is taken out."));
+		assert_non_null(strstr(buf_cstr(&l.body), "/servers\n"));
+		assert_null(strstr(buf_cstr(&l.body), "{{"));
+		letter_fini(&l);
+	}
+}
+
 /* A customer's server on a list is no suspicion: he hears of it below the level, with the way off. */
 static void a_listed_customer_hears_of_it(void **state)
 {
@@ -385,7 +431,7 @@ int main(void)
 		TEST(one_letter_a_day_while_it_goes_on),  TEST(old_cases_write_no_letters),          TEST(a_failure_waits_before_the_next_try),
 		TEST(the_desk_is_told_when_nobody_takes_it), TEST(what_a_clerk_asked_for_is_sent_at_once), TEST(letters_are_well_formed), TEST(a_service_alert_goes_to_each_once),
 		TEST(alerts_of_history_and_of_our_own_queue_do_not_bother_customers), TEST(a_letter_about_the_service_is_well_formed),
-		TEST(changes_on_lists_are_told_by_the_hour), TEST(a_listed_customer_hears_of_it),
+		TEST(changes_on_lists_are_told_by_the_hour), TEST(the_network_is_the_desks), TEST(a_listed_customer_hears_of_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
