@@ -288,7 +288,7 @@ static void *ahead_main(void *arg)
 	struct ahead *a = r->ahead;
 	(void)pthread_setname_np(pthread_self(), "aw-unpack");
 	for (int how = 1; how > 0;) {
-		struct sv made;
+		struct sv made = { 0 };
 		pthread_mutex_lock(&a->lock);
 		while (!a->stop && a->made - a->taken + a->holding >= AHEAD_BLOCKS)
 			pthread_cond_wait(&a->took_more, &a->lock);
