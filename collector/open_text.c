@@ -16,7 +16,7 @@ static void move(char *to, uint32_t *n, const char *from, struct open_ref *ref)
 {
 	if (ref->at == OPEN_NONE)
 		return;
-	if (ref->n)
+	if (from && ref->n) /* without memory there is no text */
 		memcpy(to + *n, from + ref->at, ref->n);
 	ref->at = *n;
 	*n += ref->n;
