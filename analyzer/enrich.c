@@ -445,8 +445,8 @@ struct enrich_domain enrich_domain(struct enrich *e, const struct hash_key *k, s
 		return (struct enrich_domain){ sv_make(c->text + c->n - c->org_n, c->org_n), c->hash, c->org_hash, name_of(e, c->customer), c->local };
 	uint32_t customer;
 	struct enrich_domain d = domain_lookup(e, k, domain, &customer);
-	/* One in other letters is looked up each time: what is kept is its own text in lower case. */
-	if (domain.n && domain.n <= DOMAIN_CACHED_BYTES && memcmp(e->low, domain.p, domain.n) == 0)
+	/* One in other letters is looked up each time: what is kept is its own text in lower case. So is one with a NUL in it, where the library stops. */
+	if (domain.n && domain.n <= DOMAIN_CACHED_BYTES && memcmp(e->low, domain.p, domain.n) == 0 && d.org.p + d.org.n == e->low + domain.n)
 		keep(c, &d, domain, customer);
 	return d;
 }

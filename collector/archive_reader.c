@@ -288,7 +288,7 @@ static void *ahead_main(void *arg)
 	struct ahead *a = r->ahead;
 	(void)pthread_setname_np(pthread_self(), "aw-unpack");
 	for (int how = 1; how > 0;) {
-		struct sv made;
+		struct sv made = { 0 };
 		pthread_mutex_lock(&a->lock);
 		while (!a->stop && a->made - a->taken + a->holding >= AHEAD_BLOCKS)
 			pthread_cond_wait(&a->took_more, &a->lock);
@@ -341,12 +341,15 @@ void archive_reader_ahead(struct archive_reader *r)
 	pthread_mutex_init(&a->lock, NULL);
 	pthread_cond_init(&a->made_more, NULL);
 	pthread_cond_init(&a->took_more, NULL);
-	for (unsigned i = 0; i < AHEAD_BLOCKS; i++)
-		a->block[i].p = i ? xmalloc(ARCHIVE_READER_BYTES) : r->out;
+	/* The caller may still borrow the block at r->out: it is the one before the first. */
+	a->holding = true;
+	a->block[AHEAD_BLOCKS - 1].p = r->out;
+	for (unsigned i = 0; i < AHEAD_BLOCKS - 1; i++)
+		a->block[i].p = xmalloc(ARCHIVE_READER_BYTES);
 	a->position = r->position;
 	if (pthread_create(&a->thread, NULL, ahead_main, r) == 0)
 		return;
-	for (unsigned i = 1; i < AHEAD_BLOCKS; i++)
+	for (unsigned i = 0; i < AHEAD_BLOCKS - 1; i++)
 		free(a->block[i].p);
 	free(a);
 	r->ahead = NULL;

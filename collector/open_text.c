@@ -16,7 +16,7 @@ static void move(char *to, uint32_t *n, const char *from, struct open_ref *ref)
 {
 	if (ref->at == OPEN_NONE)
 		return;
-	if (ref->n)
+	if (from && ref->n) /* without memory there is no text */
 		memcpy(to + *n, from + ref->at, ref->n);
 	ref->at = *n;
 	*n += ref->n;
@@ -74,7 +74,8 @@ void open_set(struct correlate *c, struct open_msg *m, struct open_ref *ref, str
 		grow(c, m, s.n);
 	ref->at = m->text_n;
 	ref->n = (uint32_t)s.n;
-	near_copy(m->text + m->text_n, s.p, s.n);
+	if (s.n) /* else there may be no memory yet */
+		near_copy(m->text + m->text_n, s.p, s.n);
 	m->text_n += (uint32_t)s.n;
 	c->text_bytes += s.n;
 }

@@ -173,7 +173,7 @@ int smtp_session_decode(struct sv bytes, struct arena *a, struct smtp_session *s
 /* -- JSON -- */
 
 /* A capture prints tens of thousands of these a second: names are literals, so that the compiler copies them. */
-#define KEY(b, name) (jsonw_sep(b), buf_add((b), "\"" name "\":", sizeof name + 2))
+#define KEY(b, name) (jsonw_sep(b), buf_add((b), "\"" name "\":", sizeof(name) + 2))
 #define KEY_INT(b, name, v) (KEY(b, name), jsonw_int((b), (int64_t)(v)))
 #define KEY_TEXT(b, name, text) ((text).p ? (KEY(b, name), jsonw_text((b), (text))) : (void)0)
 
@@ -259,7 +259,7 @@ static void put_message(struct buf *b, const struct smtp_message *m)
 	buf_addc(b, '}');
 }
 
-#define NAME(name) { "\"" name "\":", sizeof name + 2 }
+#define NAME(name) { "\"" name "\":", sizeof(name) + 2 }
 struct name { const char *text; size_t n; };
 
 static void put_flags(struct buf *b, uint32_t flags)

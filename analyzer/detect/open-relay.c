@@ -136,7 +136,7 @@ static int64_t domains_needed(const struct state *s, const struct options *o)
 static void look_at_software(const struct judge *j, struct state *s, const struct options *o, const struct session_view *v)
 {
 	const struct server *its = servers_find(j, v->inbound ? &v->session->server : &v->session->client);
-	bool counts = its && its->changed_us && v->at_us - its->changed_us < o->software.counts_s * US_PER_S;
+	bool counts = its && its->settled && its->changed_us && v->at_us - its->changed_us < o->software.counts_s * US_PER_S;
 	s->changed_us = counts ? its->face[its->settled - 1].first_us : 0;
 }
 

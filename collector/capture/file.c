@@ -164,17 +164,19 @@ static int pcap_packets(struct reader *f, const struct interface *i)
 {
 	size_t head = f->long_header ? 24 : 16;
 	uint8_t *p;
-	int got = 0;
-	while (pcap_block(f, i->link, head) && (got = take(f, head, &p)) > 0) {
+	while (pcap_block(f, i->link, head)) {
+		int got = take(f, head, &p);
+		if (got <= 0)
+			return got;
 		struct pcap_record r = pcap_record(f, p);
 		if (r.captured > FRAME_MOST)
 			return damaged(f, "a packet longer than any");
 		if (need(f, r.captured, &p) < 0)
 			return -1;
 		if (!frame(f, i->link, r.at_us, p, r.captured, r.length))
-			return 0;
+			break;
 	}
-	return got;
+	return 0;
 }
 
 /* -- pcapng -- */

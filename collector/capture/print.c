@@ -88,7 +88,7 @@ static uint64_t long_word(const uint8_t *p, size_t n)
 INLINE uint32_t word_hash(const uint8_t *p, size_t n)
 {
 	static const uint64_t part[SHORT_WORD + 9] = {
-#define M(bytes) (1ull << 8 * (bytes)) - 1
+#define M(bytes) ((1ull << 8 * (bytes)) - 1)
 #define ALL ~0ull
 		[8] = 0, M(1), M(2), M(3), M(4), M(5), M(6), M(7), ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL,
 #undef ALL

@@ -126,7 +126,7 @@ void pending_drop(struct smtp *s)
 static enum smtp_verb verb_of(struct sv line)
 {
 	static const struct { char word[9]; uint8_t n, verb; } words[] = {
-#define W(word, verb) { word, sizeof word - 1, SMTP_VERB_##verb }
+#define W(word, verb) { word, sizeof(word) - 1, SMTP_VERB_##verb }
 		W("EHLO", EHLO), W("HELO", HELO), W("MAIL", MAIL), W("RCPT", RCPT), W("DATA", DATA), W("BDAT", BDAT), W("RSET", RSET), W("VRFY", VRFY),
 		W("EXPN", EXPN), W("NOOP", NOOP), W("AUTH", AUTH), W("STARTTLS", STARTTLS), W("X-ANONYM", STARTTLS), W("QUIT", QUIT), W("HELP", HELP),
 #undef W

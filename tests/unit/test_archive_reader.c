@@ -144,6 +144,28 @@ static void left_early(void **state)
 	buf_fini(&b);
 }
 
+/* A block that was given out before stays what it is, as of standard input, whose first block is looked at before the rest is read. */
+static void borrowed(void **state)
+{
+	(void)state;
+	struct buf want = text(), b = packed(buf_sv(&want)), got = { 0 };
+	struct err e;
+	struct sv block, next;
+	put(buf_sv(&b));
+	struct archive_reader *r = archive_reader_open(path, &e);
+	assert_int_equal(archive_reader_next(r, &block, &e), 1);
+	archive_reader_ahead(r);
+	usleep(100000); /* what the thread may do without being asked, it does now */
+	assert_memory_equal(block.p, want.p, block.n);
+	for (buf_addsv(&got, block); archive_reader_next(r, &next, &e) > 0;)
+		buf_addsv(&got, next);
+	assert_true(sv_eq(buf_sv(&got), buf_sv(&want)));
+	archive_reader_close(r);
+	buf_fini(&want);
+	buf_fini(&b);
+	buf_fini(&got);
+}
+
 int main(void)
 {
 	int fd = mkstemp(path);
@@ -152,6 +174,7 @@ int main(void)
 	close(fd);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(same_bytes), cmocka_unit_test(not_packed), cmocka_unit_test(damaged), cmocka_unit_test(left_early),
+		cmocka_unit_test(borrowed),
 	};
 	int bad = cmocka_run_group_tests(tests, NULL, NULL);
 	unlink(path);

@@ -1,0 +1,198 @@
+/* Frames to the analyzer: whether many come at once or a few bytes at a time, the same is held of everybody, and the same of each source was applied; also
+ * where another source begins in the middle, a report comes twice, and where a frame is broken: what came before it counts, what came behind does not. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "analyzer/ingest.h"
+#include "lib/txn.h"
+
+#define NOW (20000LL * US_PER_DAY)
+#define ACCOUNTS 7
+#define STREAM 400
+#define RCPTS 40 /* more than hashes are taken of */
+
+static char dir[] = "/tmp/aw-ingest-XXXXXX";
+static uint32_t turn = 7;
+
+static uint32_t below(uint32_t n)
+{
+	turn = turn * 1664525u + 1013904223u;
+	return (turn >> 8) % n;
+}
+
+/* The i-th report of a source. */
+static void put_report(struct buf *out, uint64_t seq, unsigned i)
+{
+	char account[64], sender[64], queue_id[32], ip[32], to[RCPTS][64];
+	struct txn_rcpt rcpt[RCPTS] = { 0 };
+	(void)snprintf(account, sizeof account, i % 3 ? "u%u@isp.example" : "U%u@isp.EXAMPLE", i % ACCOUNTS);
+	(void)snprintf(sender, sizeof sender, "s%u@isp.example", i % 5);
+	(void)snprintf(queue_id, sizeof queue_id, "Q%u", i);
+	(void)snprintf(ip, sizeof ip, "192.0.2.%u", i % 200);
+	struct txn t = { .seq = seq, .at_us = NOW + i * US_PER_S, .first_us = NOW + i * US_PER_S, .last_us = NOW + i * US_PER_S, .host = SV("mx"), .mta = SV("postfix"),
+		.queue_id = sv_cstr(queue_id), .client_ip = sv_cstr(ip), .sender = sv_cstr(sender), .sender_known = true, .uid = -1, .size = 1000, .nrcpt = 1,
+		.complete = true, .rcpt = rcpt, .n_rcpt = i % 11 ? 1 + i % 4 : RCPTS };
+	if (i % 9)
+		t.account = sv_cstr(account);
+	for (size_t k = 0; k < t.n_rcpt; k++) {
+		(void)snprintf(to[k], sizeof to[k], k % 2 ? "R%zu@D%u.example" : "r%zu@d%u.example", k, i % 31);
+		rcpt[k] = (struct txn_rcpt){ .recipient = sv_cstr(to[k]), .status = i % 4 ? TXN_SENT : TXN_BOUNCED, .changed = true, .attempts = 1,
+			.reply = i % 4 ? SV("250 ok") : SV("550 5.1.1 no such user"), .time_us = t.at_us };
+	}
+	obs_put_txn(out, &t);
+}
+
+static struct buf stream(void)
+{
+	struct buf b = { 0 };
+	uint64_t seq[2] = { 0 };
+	obs_put_hello(&b, SV("first"));
+	for (unsigned i = 0, of = 0; i < STREAM; i++) {
+		if (i % 37 == 20) { /* in the middle of what waits */
+			of = 1 - of;
+			obs_put_hello(&b, of ? SV("second") : SV("first"));
+		}
+		if (i % 13 == 5)
+			obs_put_empty(&b, OBS_IDLE);
+		put_report(&b, i % 23 == 3 && seq[of] ? seq[of] : ++seq[of], i);
+	}
+	return b;
+}
+
+struct seen { uint64_t applied[2], messages[ACCOUNTS]; int32_t score[ACCOUNTS]; struct buf state; int bad; char error[200]; };
+
+/* What is held after bytes came, at most `most` at a time; the store is a copy of one, as its key makes the hashes. */
+static void take(struct sv bytes, uint32_t most, struct seen *ret)
+{
+	static char none[] = "", conf_path[] = "test.conf";
+	char path[96], cp[256];
+	struct conf conf = { .path = conf_path, .customers_path = none };
+	struct err e = { "" };
+	(void)snprintf(path, sizeof path, "%s/t.db", dir);
+	(void)snprintf(cp, sizeof cp, "rm -rf %s/t.*; cp %s/empty %s", dir, dir, path);
+	assert_int_equal(system(cp), 0);
+	struct enrich *enrich = enrich_new(&conf, &e);
+	struct judge *j = judge_new(&conf, enrich, &e);
+	struct ingest in = { .store = store_open(path, j, &e), .judge = j };
+	assert_non_null(in.store);
+	struct ingest_source source = { 0 };
+	struct buf waits = { 0 }, reply = { 0 };
+	*ret = (struct seen){ 0 };
+	for (size_t at = 0; at < bytes.n && !ret->bad;) {
+		struct sv part = sv_take(sv_skip(bytes, at), most < bytes.n ? 1 + below(most) : bytes.n);
+		size_t used;
+		buf_addsv(&waits, part);
+		ret->bad = ingest_bytes(&in, &source, buf_sv(&waits), &used, &reply, &e);
+		buf_drop(&waits, used);
+		at += part.n;
+	}
+	(void)snprintf(ret->error, sizeof ret->error, "%.199s", ret->bad ? e.text : "");
+	assert_int_equal(ingest_commit(&in, &e), 0);
+	ret->applied[0] = store_input(in.store, SV("first"))->applied_seq;
+	ret->applied[1] = store_input(in.store, SV("second"))->applied_seq;
+	for (unsigned i = 0; i < ACCOUNTS; i++) {
+		char id[32];
+		(void)snprintf(id, sizeof id, "u%u@isp.example", i);
+		struct principal *p = judge_principal(j, PRINCIPAL_ACCOUNT, sv_cstr(id), j->site->now_us);
+		ret->messages[i] = p->messages;
+		ret->score[i] = p->score;
+		buf_add(&ret->state, p->state, j->slab_bytes[PRINCIPAL_ACCOUNT]);
+	}
+	buf_fini(&waits);
+	buf_fini(&reply);
+	ingest_fini(&in);
+	store_close(in.store, j);
+	judge_free(j);
+	enrich_free(enrich);
+}
+
+static void same(struct sv bytes, int bad)
+{
+	struct seen once, parts;
+	take(bytes, UINT32_MAX, &once);
+	assert_int_equal(once.bad, bad);
+	assert_true(once.messages[0] > 0 && once.applied[0] > 0 && once.applied[1] > 0);
+	for (uint32_t most = 300; most < 100000; most *= 5) {
+		take(bytes, most, &parts);
+		assert_int_equal(parts.bad, bad);
+		assert_string_equal(parts.error, once.error);
+		assert_memory_equal(parts.applied, once.applied, sizeof once.applied);
+		assert_memory_equal(parts.messages, once.messages, sizeof once.messages);
+		assert_memory_equal(parts.score, once.score, sizeof once.score);
+		assert_true(sv_eq(buf_sv(&parts.state), buf_sv(&once.state)));
+		buf_fini(&parts.state);
+	}
+	buf_fini(&once.state);
+}
+
+static void at_once_or_in_parts(void **state)
+{
+	struct buf b = stream();
+	(void)state;
+	same(buf_sv(&b), 0);
+	buf_fini(&b);
+}
+
+static void a_broken_frame_ends_it(void **state)
+{
+	struct buf b = stream();
+	struct seen before, after;
+	(void)state;
+	obs_put_hello(&b, SV("first"));
+	put_report(&b, 1000, 1);
+	size_t at = b.n;
+	put_report(&b, 1001, 2);
+	b.p[b.n - 1] = (char)0xff; /* a number that does not end */
+	take(sv_make(b.p, at), UINT32_MAX, &before);
+	for (unsigned i = 0; i < 40; i++)
+		put_report(&b, 1002 + i, i);
+	same(buf_sv(&b), -1);
+	take(buf_sv(&b), UINT32_MAX, &after);
+	assert_int_equal(after.applied[0], 1000);
+	assert_true(sv_eq(buf_sv(&before.state), buf_sv(&after.state)));
+	assert_non_null(strstr(after.error, "does not decode"));
+	buf_fini(&before.state);
+	buf_fini(&after.state);
+	buf_fini(&b);
+}
+
+/* A store of which each run gets a copy. */
+static int begin(void **state)
+{
+	static char none[] = "", conf_path[] = "test.conf";
+	struct conf conf = { .path = conf_path, .customers_path = none };
+	struct err e;
+	char path[64];
+	(void)state;
+	if (!mkdtemp(dir))
+		return -1;
+	(void)snprintf(path, sizeof path, "%s/empty", dir);
+	struct enrich *enrich = enrich_new(&conf, &e);
+	struct judge *j = judge_new(&conf, enrich, &e);
+	struct store *s = store_open(path, j, &e);
+	if (!s)
+		return -1;
+	store_close(s, j);
+	judge_free(j);
+	enrich_free(enrich);
+	return 0;
+}
+
+static int end(void **state)
+{
+	char rm[64];
+	(void)state;
+	(void)snprintf(rm, sizeof rm, "rm -rf %s", dir);
+	return system(rm);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(at_once_or_in_parts), cmocka_unit_test(a_broken_frame_ends_it) };
+	return cmocka_run_group_tests(tests, begin, end);
+}
