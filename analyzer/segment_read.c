@@ -10,6 +10,7 @@
 #include "analyzer/segment.h"
 #include "analyzer/segment_int.h"
 #include "lib/buf.h"
+#include "lib/near.h"
 
 #define OPEN_BLOCKS 4u
 
@@ -253,6 +254,8 @@ static int word_at(struct segment *s, uint32_t i, struct sv *ret, struct err *e)
 
 /* --- matching ----------------------------------------------------------------------------------------------------- */
 
+#define ARCHIVE_KEY_MAX 64u /* so much of a key is looked for at first */
+
 /* Which dictionary words answer to a key: a few, or a bit per word. */
 #define FEW 8u
 struct wanted { uint32_t few[FEW]; unsigned n; uint8_t *bit; bool any; };
@@ -342,30 +345,51 @@ static int want_exact(struct segment *s, enum word_class class, struct sv key, b
 	return 0;
 }
 
+/* Whether the key stands somewhere in the words of the block, which lie one after the other: nearly all have it nowhere. */
+static bool may_hold(const struct open_block *o, size_t raw, struct buf *low, struct sv key)
+{
+	buf_clear(low);
+	buf_reserve(low, raw);
+	near_lower(low->p, o->bytes, raw);
+	return near_find(low->p, raw, key.p, key.n) != NULL;
+}
+
+/* The addresses of a block that hold key. */
+static int want_of_block(struct segment *s, const struct open_block *o, struct segment_block head, struct segment_block next, struct sv key, bool substring,
+                         struct wanted *w, struct err *e)
+{
+	size_t at = 0;
+	for (uint32_t i = head.item; i < next.item && i < s->h.words[WORD_ADDRESS]; i++) {
+		int64_t n = number_at(s, SECTION_LENGTH, i);
+		if (n < 0 || (size_t)n > head.raw - at)
+			return err_set(e, "%s: damaged (words)", s->path);
+		if (archive_key_matches(sv_make(o->bytes + at, (size_t)n), key, substring))
+			want(s, w, i);
+		at += (size_t)n;
+	}
+	return 0;
+}
+
 /* Addresses that hold key: block by block. */
 static int want_scan(struct segment *s, struct sv key, bool substring, struct wanted *w, struct err *e)
 {
 	struct blocks b;
-	if (blocks_of(s, SECTION_TEXT, &b, e) < 0)
-		return -1;
-	for (uint32_t k = 0; k < b.n && block_at(&b, k).item < s->h.words[WORD_ADDRESS]; k++) {
+	struct buf low = { 0 };
+	char folded[ARCHIVE_KEY_MAX];
+	int bad = blocks_of(s, SECTION_TEXT, &b, e);
+	struct sv low_key = sv_make(folded, key.n < sizeof folded ? key.n : sizeof folded); /* its beginning does */
+	near_lower(folded, key.p, low_key.n);
+	for (uint32_t k = 0; !bad && k < b.n && block_at(&b, k).item < s->h.words[WORD_ADDRESS]; k++) {
 		struct segment_block head = block_at(&b, k), next = block_at(&b, k + 1);
-		size_t at = 0;
 		struct open_block *o = &s->word_block[k % OPEN_BLOCKS];
-		if (unpack(s, &b, k, o, e) < 0)
-			return -1;
-		if (next.item > s->words)
-			return err_set(e, "%s: damaged (words)", s->path);
-		for (uint32_t i = head.item; i < next.item && i < s->h.words[WORD_ADDRESS]; i++) {
-			int64_t n = number_at(s, SECTION_LENGTH, i);
-			if (n < 0 || (size_t)n > head.raw - at)
-				return err_set(e, "%s: damaged (words)", s->path);
-			if (archive_key_matches(sv_make(o->bytes + at, (size_t)n), key, substring))
-				want(s, w, i);
-			at += (size_t)n;
-		}
+		bad = unpack(s, &b, k, o, e);
+		if (!bad && next.item > s->words)
+			bad = err_set(e, "%s: damaged (words)", s->path);
+		if (!bad && may_hold(o, head.raw, &low, low_key))
+			bad = want_of_block(s, o, head, next, key, substring, w, e);
 	}
-	return 0;
+	buf_fini(&low);
+	return bad;
 }
 
 static bool is_address(enum archive_key k)

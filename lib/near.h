@@ -67,6 +67,30 @@ static inline void near_digits_dots(const char *p, size_t n, unsigned *ret_digit
 	*ret_dots = dots;
 }
 
+/* The first place of k bytes among n, or NULL: candidates are places whose first and last byte fit. */
+static inline const char *near_find(const char *p, size_t n, const char *want, size_t k)
+{
+	size_t i = 0;
+	if (!k || n < k)
+		return k ? NULL : p;
+#ifdef __SSE2__
+	const __m128i first = _mm_set1_epi8(want[0]), last = _mm_set1_epi8(want[k - 1]);
+	for (; i + k - 1 + 16 <= n; i += 16) {
+		__m128i a = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)(p + i)), first);
+		__m128i b = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)(p + i + k - 1)), last);
+		for (unsigned hit = (unsigned)_mm_movemask_epi8(_mm_and_si128(a, b)); hit; hit &= hit - 1) {
+			const char *at = p + i + __builtin_ctz(hit);
+			if (memcmp(at, want, k) == 0)
+				return at;
+		}
+	}
+#endif
+	for (; i + k <= n; i++)
+		if (p[i] == want[0] && memcmp(p + i, want, k) == 0)
+			return p + i;
+	return NULL;
+}
+
 /* How many of the first 16 bytes, which must be there, are digits or A to F, up to the first that is not. */
 static inline size_t near_hex(const char *p)
 {

@@ -43,6 +43,22 @@ static void searches(void **state)
 		}
 }
 
+static void finds(void **state)
+{
+	(void)state;
+	for (size_t n = 0; n < MOST; n++)
+		for (size_t k = 0; k < 40; k++) {
+			char *p = bytes(n, "ab"), *want = bytes(k, "ab");
+			assert_ptr_equal(near_find(p, n, want, k), k ? (n ? memmem(p, n, want, k) : NULL) : p);
+			if (k && k <= n) {
+				memcpy(p + n - k, want, k); /* at the very end */
+				assert_ptr_equal(near_find(p, n, want, k), memmem(p, n, want, k));
+			}
+			free(p);
+			free(want);
+		}
+}
+
 static void copies(void **state)
 {
 	(void)state;
@@ -126,7 +142,7 @@ static void lower(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(searches), cmocka_unit_test(copies), cmocka_unit_test(plain), cmocka_unit_test(hexadecimal), cmocka_unit_test(digits), cmocka_unit_test(lower),
+		cmocka_unit_test(searches), cmocka_unit_test(finds), cmocka_unit_test(copies), cmocka_unit_test(plain), cmocka_unit_test(hexadecimal), cmocka_unit_test(digits), cmocka_unit_test(lower),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
