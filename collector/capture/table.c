@@ -146,8 +146,11 @@ static void forget_slot(struct capture *c, const struct flow *f)
 
 void flow_end(struct capture *c, struct flow *f, enum smtp_end end)
 {
+	const uint32_t ack = c->cur_ack, seq = c->cur_seq; /* of another flow that is being read, and needs room */
 	c->ending = true;
 	tcp_flush(c, f);
+	c->cur_ack = ack;
+	c->cur_seq = seq;
 	session_report(c, f, end);
 	smtp_free(c, f);
 	for (uint32_t b = f->notes; b;) {
