@@ -163,6 +163,8 @@ static int run(int argc, char **argv)
 		}
 	if (optind < argc)
 		return command_misuse(&command_servers, "unexpected \"%s\"", argv[optind]);
+	if (changes && *text)
+		return command_misuse(&command_servers, "--text does not go with --changes");
 	return show(conf_path, changes, text, since_us, (enum command_format)format);
 }
 

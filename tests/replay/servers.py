@@ -56,4 +56,6 @@ for name in ("server-software", "server-software-farm", "silent-server-software"
             good = (one["address"], one["software"], one["was"], one["customer"], one["host"]) == ("198.18.7.25", "Exim 4.97", "Exim 4.94", "C5", "mail.relay.example")
             good &= (change["what"], change["before"], change["after"]) == ("software", "Exim 4.94", "Exim 4.97") and not ask("--changes", "--since", "2026-02-12")
             good &= ask("--format", "csv").startswith("address,software,") and "Exim 4.97" in ask("--format", "table", "--text", "exim") and "Exim" not in ask("--format", "table", "--text", "postfix")
+            wrong = subprocess.run([aw, "servers", "--changes", "--text", "exim"], capture_output=True, text=True)
+            good &= wrong.returncode == 2 and "--text does not go with --changes" in wrong.stderr
             print("ok servers command" if good else f"not ok servers command - {one} {change}")
