@@ -86,7 +86,7 @@ static void load_limits(struct judge *j)
 	free(f);
 }
 
-/* Events go through these, not through all that is registered. */
+/* Messages, and the scores after every event, go through these and not through all that is registered. */
 static void seat(struct judge *j)
 {
 	for (size_t k = 0; k < PRINCIPAL_KINDS; k++) {
