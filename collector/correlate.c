@@ -7,9 +7,15 @@
 #define NAME_MAX_BYTES 256u
 #define REPLY_MAX 400u
 
+/* The text is the record's at hand, of which correlate_record() knows the host. */
+static uint32_t host_of(struct correlate *c, const struct record *r)
+{
+	return r->queue_id.p && c->at.text.p == r->queue_id.p ? c->at.host : open_host(c, r->host);
+}
+
 static uint32_t find(struct correlate *c, const struct record *r, uint32_t *ret_key)
 {
-	*ret_key = open_find(c, open_host(c, r->host), r->queue_id);
+	*ret_key = open_find(c, host_of(c, r), r->queue_id);
 	return *ret_key == OPEN_NONE ? OPEN_NONE : c->key[*ret_key].msg;
 }
 
@@ -19,7 +25,7 @@ static uint32_t find_or_new(struct correlate *c, const struct record *r, uint32_
 	uint32_t m = find(c, r, ret_key);
 	if (m != OPEN_NONE)
 		return m;
-	m = open_new(c, open_host(c, r->host), r->queue_id);
+	m = open_new(c, host_of(c, r), r->queue_id);
 	*ret_key = c->msg[m].first_key;
 	c->msg[m].first_us = c->msg[m].last_us = r->time_us;
 	c->msg[m].mta = r->mta;
@@ -174,8 +180,9 @@ static void envelope(struct correlate *c, const struct record *r)
 
 static struct open_rcpt *rcpt_of(struct correlate *c, struct open_msg *m, struct sv recipient)
 {
-	struct open_rcpt *r = open_rcpt_find(c, m, recipient);
-	return r ? r : open_rcpt_add(c, m, recipient);
+	uint32_t hash = (uint32_t)open_hash(c, recipient, 0);
+	struct open_rcpt *r = open_rcpt_find(m, recipient, hash);
+	return r ? r : open_rcpt_add(c, m, recipient, hash);
 }
 
 static bool waits(const struct open_rcpt *r)

@@ -21,12 +21,6 @@ void frame_begin(struct frame *f)
 	f->mode = FRAME_UNKNOWN;
 }
 
-/* One pass over a big block is so cheap that lines need not be looked at one by one when it finds nothing. */
-void frame_feed(struct frame *f, struct sv in)
-{
-	f->odd = !near_plain(in.p, in.n);
-}
-
 void frame_count_odd(struct frame *f, struct sv line)
 {
 	const char *p = line.p, *end = line.p + line.n;
@@ -43,7 +37,8 @@ void frame_count_odd(struct frame *f, struct sv line)
 	}
 }
 
-static bool whole(struct frame *f, struct sv line, uint64_t input_bytes, struct sv *ret_line)
+/* odd: it may hold a NUL or bytes above 127. */
+static inline bool whole(struct frame *f, struct sv line, uint64_t input_bytes, bool odd, struct sv *ret_line)
 {
 	if (line.n && line.p[line.n - 1] == '\r')
 		line.n--;
@@ -53,7 +48,7 @@ static bool whole(struct frame *f, struct sv line, uint64_t input_bytes, struct 
 	}
 	f->lines++;
 	f->bytes += input_bytes;
-	if (f->odd)
+	if (odd)
 		frame_count_odd(f, line);
 	*ret_line = line;
 	return true;
@@ -72,25 +67,22 @@ bool frame_next(struct frame *f, struct sv *in, struct sv *ret_line)
 		return false;
 	if (f->mode != FRAME_LINES)
 		return framing_next(f, in, ret_line);
-	const char *nl = memchr(in->p, '\n', in->n);
-	if (!nl) {
-		keep(f, *in);
-		*in = sv_skip(*in, in->n);
+	int odd;
+	struct sv part = sv_make(in->p, near_line(in->p, in->n, &odd));
+	if (part.n == in->n) {
+		keep(f, part);
+		*in = sv_skip(*in, part.n);
 		return false;
 	}
-	struct sv part = sv_make(in->p, (size_t)(nl - in->p));
-	*in = sv_skip(*in, part.n + 1);
+	in->p += part.n + 1;
+	in->n -= part.n + 1;
 	if (!f->rest_bytes)
-		return whole(f, part, part.n + 1, ret_line);
+		return whole(f, part, part.n + 1, odd, ret_line);
 	keep(f, part);
 	uint64_t bytes = f->rest_bytes + 1;
-	bool odd = f->odd;
-	f->odd = true; /* the kept part came with an earlier block */
 	struct sv line = buf_sv(&f->rest);
 	frame_reset(f);
-	whole(f, line, bytes, ret_line);
-	f->odd = odd;
-	return true;
+	return whole(f, line, bytes, true, ret_line);
 }
 
 bool frame_last(struct frame *f, struct sv *ret_line)
@@ -102,6 +94,5 @@ bool frame_last(struct frame *f, struct sv *ret_line)
 	frame_reset(f);
 	if (f->mode == FRAME_UNITS && f->framing && !f->framing->open && sv_chr(line, '<') > 0) /* cut short: what there is of it */
 		line = sv_skip(line, (size_t)sv_chr(line, '<'));
-	f->odd = true;
-	return whole(f, line, bytes, ret_line);
+	return whole(f, line, bytes, true, ret_line);
 }

@@ -18,7 +18,6 @@ struct frame {
 	const struct framing *framing; /* of the unit at hand; NULL: a line */
 	/* totals over whole lines */
 	uint64_t lines, bytes, cut_lines, nul_bytes, bad_utf8;
-	bool odd; /* the bytes given last hold a NUL or a byte above 127 */
 };
 
 void frame_fini(struct frame *f);
@@ -28,8 +27,6 @@ void frame_reset(struct frame *f);
 void frame_begin(struct frame *f);
 /* Counts the NULs of a line, and whether it is UTF-8. */
 void frame_count_odd(struct frame *f, struct sv line);
-/* Says that in will be given to frame_next() until it is used up. */
-void frame_feed(struct frame *f, struct sv in);
 /* The next whole line out of *in, which moves on. The line is borrowed from in or from f until the next call.
  * False: what is left of in was kept for later, *in is empty. */
 bool frame_next(struct frame *f, struct sv *in, struct sv *ret_line);

@@ -5,9 +5,9 @@
 #include "lib/near.h"
 #include "lib/sv.h"
 
-static inline bool hot_lit(struct sv *s, const char *text, size_t n)
+static inline __attribute__((always_inline)) bool hot_lit(struct sv *s, const char *text, size_t n)
 {
-	if (s->n < n || !near_same(s->p, text, n))
+	if (s->n < n || memcmp(s->p, text, n) != 0) /* of a constant: compared without a call */
 		return false;
 	s->p += n;
 	s->n -= n;
@@ -16,14 +16,26 @@ static inline bool hot_lit(struct sv *s, const char *text, size_t n)
 #define LIT(s, text) hot_lit((s), (text), sizeof(text) - 1)
 
 /* What stands before the first c; *s moves past c. */
-static inline bool hot_upto(struct sv *s, char c, struct sv *ret)
+static inline __attribute__((always_inline)) bool hot_upto(struct sv *s, char c, struct sv *ret)
 {
-	const char *q = near_chr(s->p, c, s->n);
-	if (!q)
+	size_t i = near_first_of(s->p, s->n, c, c, c);
+	if (i == s->n)
 		return false;
-	*ret = sv_make(s->p, (size_t)(q - s->p));
-	s->n -= ret->n + 1;
-	s->p = q + 1;
+	*ret = sv_make(s->p, i);
+	s->n -= i + 1;
+	s->p += i + 1;
+	return true;
+}
+
+/* The same where `bad` must not stand before c. */
+static inline bool hot_upto_but(struct sv *s, char c, char bad, struct sv *ret)
+{
+	size_t i = near_first_of(s->p, s->n, c, bad, c);
+	if (i == s->n || s->p[i] != c)
+		return false;
+	*ret = sv_make(s->p, i);
+	s->n -= i + 1;
+	s->p += i + 1;
 	return true;
 }
 
@@ -54,7 +66,7 @@ static inline bool hot_number(struct sv *s, int64_t *ret)
 /* "<address>" without quotes. */
 static inline bool hot_angle(struct sv *s, struct sv *ret)
 {
-	return LIT(s, "<") && hot_upto(s, '>', ret) && !near_chr(ret->p, '"', ret->n);
+	return LIT(s, "<") && hot_upto_but(s, '>', '"', ret);
 }
 
 #endif

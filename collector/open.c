@@ -87,10 +87,8 @@ void correlate_free(struct correlate *c)
 
 #define HOSTS_MAX 65536u
 
-uint32_t open_host(struct correlate *c, struct sv name)
+uint32_t open_other_host(struct correlate *c, struct sv name)
 {
-	if (c->n_host && sv_eq(sv_make(c->host[c->last_host].name, c->host[c->last_host].n), name))
-		return c->last_host;
 	for (uint32_t i = 0; i < c->n_host; i++)
 		if (sv_eq(sv_make(c->host[i].name, c->host[i].n), name))
 			return c->last_host = i;

@@ -7,6 +7,7 @@
 #include "collector/cwd.h"
 #include "collector/pool.h"
 #include "lib/buf.h"
+#include "lib/near.h"
 
 #define OPEN_NONE UINT32_MAX
 #define OPEN_ID_BYTES 24
@@ -109,7 +110,15 @@ struct correlate {
 };
 
 /* -- open.c: the table -- */
-uint32_t open_host(struct correlate *c, struct sv name);
+/* A host of another name than the one asked for last. */
+uint32_t open_other_host(struct correlate *c, struct sv name);
+
+static inline uint32_t open_host(struct correlate *c, struct sv name)
+{
+	const struct open_host *h = c->host + c->last_host;
+	return c->n_host && h->n == name.n && near_same(h->name, name.p, name.n) ? c->last_host : open_other_host(c, name);
+}
+
 /* A queue id's bytes, zero padded; false when it is too long to be one. */
 bool open_id(struct sv queue_id, uint64_t ret[OPEN_ID_WORDS]);
 /* Looks at the id of the record at hand once; what asks for the same text on the same host later finds it done. False as open_id(). */
@@ -138,11 +147,35 @@ void open_index(struct correlate *c, uint32_t m);
 void open_unindex(struct correlate *c, uint32_t m);
 
 /* -- open_text.c: a message's texts -- */
-void open_set(struct correlate *c, struct open_msg *m, struct open_ref *ref, struct sv s);
-struct sv open_get(const struct open_msg *m, struct open_ref ref);
-struct open_rcpt *open_rcpt_find(struct correlate *c, struct open_msg *m, struct sv recipient);
+/* Replaces one, takes it away (s.p is NULL), or finds that there is no room. */
+void open_reset(struct correlate *c, struct open_msg *m, struct open_ref *ref, struct sv s);
+
+static inline void open_set(struct correlate *c, struct open_msg *m, struct open_ref *ref, struct sv s)
+{
+	if (ref->at != OPEN_NONE || !s.p || m->text_cap - m->text_n < s.n) {
+		if (s.p || ref->at != OPEN_NONE)
+			open_reset(c, m, ref, s);
+		return;
+	}
+	ref->at = m->text_n;
+	ref->n = (uint32_t)s.n;
+	if (s.n) /* else there may be no memory yet */
+		near_copy(m->text + m->text_n, s.p, s.n);
+	m->text_n += (uint32_t)s.n;
+	c->text_bytes += s.n;
+}
+
+static inline struct sv open_get(const struct open_msg *m, struct open_ref ref)
+{
+	if (ref.at == OPEN_NONE)
+		return (struct sv){ 0 };
+	return sv_make(ref.n ? m->text + ref.at : "", ref.n);
+}
+
+/* hash: open_hash() of recipient. */
+struct open_rcpt *open_rcpt_find(struct open_msg *m, struct sv recipient, uint32_t hash);
 /* A new, pending recipient; NULL when the message has too many. */
-struct open_rcpt *open_rcpt_add(struct correlate *c, struct open_msg *m, struct sv recipient);
+struct open_rcpt *open_rcpt_add(struct correlate *c, struct open_msg *m, struct sv recipient, uint32_t hash);
 /* Keeps a raw line as evidence of an outcome. */
 void open_add_line(struct correlate *c, struct open_msg *m, struct sv line, bool refused);
 void open_count(struct open_msg *m); /* n_known, n_waiting anew */

@@ -1,22 +1,13 @@
 #include "collector/open.h"
 
-#include "lib/near.h"
-
 #define FIRST_BYTES 384u /* what nearly every message comes to */
-
-struct sv open_get(const struct open_msg *m, struct open_ref ref)
-{
-	if (ref.at == OPEN_NONE)
-		return (struct sv){ 0 };
-	return sv_make(ref.n ? m->text + ref.at : "", ref.n);
-}
 
 /* Copies one text to the new place while the old one still stands. */
 static void move(char *to, uint32_t *n, const char *from, struct open_ref *ref)
 {
 	if (ref->at == OPEN_NONE)
 		return;
-	if (from && ref->n) /* without memory there is no text */
+	if (ref->n)
 		memcpy(to + *n, from + ref->at, ref->n);
 	ref->at = *n;
 	*n += ref->n;
@@ -32,6 +23,11 @@ static void grow(struct correlate *c, struct open_msg *m, size_t n)
 		want = FIRST_BYTES;
 	char *to = pool_alloc(&c->pool, want, &cap);
 	uint32_t at = 0;
+	if (!m->text) { /* nothing to move: there may be texts, but all are empty */
+		m->text = to;
+		m->text_cap = cap;
+		return;
+	}
 #define T(name) move(to, &at, m->text, &m->name);
 	OPEN_TEXTS(T)
 #undef T
@@ -51,7 +47,7 @@ static void grow(struct correlate *c, struct open_msg *m, size_t n)
 	m->text_lost = 0;
 }
 
-void open_set(struct correlate *c, struct open_msg *m, struct open_ref *ref, struct sv s)
+void open_reset(struct correlate *c, struct open_msg *m, struct open_ref *ref, struct sv s)
 {
 	if (!s.p) {
 		if (ref->at != OPEN_NONE)
@@ -72,24 +68,18 @@ void open_set(struct correlate *c, struct open_msg *m, struct open_ref *ref, str
 	ref->at = OPEN_NONE;
 	if (m->text_cap - m->text_n < s.n)
 		grow(c, m, s.n);
-	ref->at = m->text_n;
-	ref->n = (uint32_t)s.n;
-	if (s.n) /* else there may be no memory yet */
-		near_copy(m->text + m->text_n, s.p, s.n);
-	m->text_n += (uint32_t)s.n;
-	c->text_bytes += s.n;
+	open_set(c, m, ref, s);
 }
 
-struct open_rcpt *open_rcpt_find(struct correlate *c, struct open_msg *m, struct sv recipient)
+struct open_rcpt *open_rcpt_find(struct open_msg *m, struct sv recipient, uint32_t hash)
 {
-	uint32_t h = (uint32_t)open_hash(c, recipient, 0);
 	for (uint32_t i = 0; i < m->n_rcpt; i++)
-		if (m->rcpt[i].hash == h && sv_eq(open_get(m, m->rcpt[i].recipient), recipient))
+		if (m->rcpt[i].hash == hash && sv_eq(open_get(m, m->rcpt[i].recipient), recipient))
 			return &m->rcpt[i];
 	return NULL;
 }
 
-struct open_rcpt *open_rcpt_add(struct correlate *c, struct open_msg *m, struct sv recipient)
+struct open_rcpt *open_rcpt_add(struct correlate *c, struct open_msg *m, struct sv recipient, uint32_t hash)
 {
 	if (m->n_rcpt == CORRELATE_RCPT_MAX)
 		return NULL;
@@ -105,7 +95,7 @@ struct open_rcpt *open_rcpt_add(struct correlate *c, struct open_msg *m, struct 
 	struct open_rcpt *r = &m->rcpt[m->n_rcpt++];
 	c->rcpts++;
 	memset(r, 0, sizeof *r);
-	r->hash = (uint32_t)open_hash(c, recipient, 0);
+	r->hash = hash;
 	r->recipient.at = r->orig.at = r->dsn.at = r->reply.at = r->relay_host.at = r->relay_ip.at = OPEN_NONE;
 	open_set(c, m, &r->recipient, recipient);
 	m->n_waiting++;

@@ -14,8 +14,8 @@
 #define TAG_MAX 64 /* how far the '[' of "program[pid]" is looked for */
 
 struct known_program {
-	uint8_t n;
-	bool foreign;
+	uint64_t begin, end; /* of the name: its first and its last eight bytes (none where it has no more than eight) */
+	uint8_t n;           /* its length and one */
 	char name[PROGRAM_BYTES];
 	int number;
 	const struct mta *mta;
@@ -33,6 +33,7 @@ struct pipeline {
 	bool quick; /* only the correlator listens */
 	struct record hot;          /* of the quick readings */
 	const struct mta *hot_of;   /* whose reading left it */
+	struct logline hot_line;    /* of quick_line(), which sets what a line with a syslog header has */
 };
 
 void feed_init(struct feed *f, const struct mta *mta, const struct zone *z, int year, int64_t now_us)
@@ -215,19 +216,22 @@ static void find_format(const struct pipeline *p, struct sv name, struct known_p
 }
 
 /* The format and number of a program; asked of the formats once per name. */
-static const struct known_program *program_of(struct pipeline *p, struct sv name)
+static inline const struct known_program *program_of(struct pipeline *p, struct sv name)
 {
 	if (name.n > PROGRAM_BYTES)
 		name.n = PROGRAM_BYTES;
 	uint64_t begin = 0, end = 0; /* names differ at their ends, the long ones also where they begin */
-	near_copy((char *)&begin, name.p, name.n < 8 ? name.n : 8);
-	if (name.n > 8)
+	if (name.n > 8) {
+		memcpy(&begin, name.p, 8);
 		memcpy(&end, name.p + name.n - 8, 8);
+	} else {
+		near_copy((char *)&begin, name.p, name.n);
+	}
 	uint64_t h = (begin * 0x9e3779b97f4a7c15u ^ end ^ name.n) * 0xd6e8feb86659fd93u;
 	struct known_program *k = &p->program[h >> 56];
-	if (k->n == name.n + 1 && near_same(k->name, name.p, name.n))
+	if (k->n == name.n + 1 && k->begin == begin && k->end == end && (name.n <= 16 || near_same(k->name + 8, name.p + 8, name.n - 16)))
 		return k;
-	k->n = (uint8_t)(name.n + 1);
+	*k = (struct known_program){ .begin = begin, .end = end, .n = (uint8_t)(name.n + 1) };
 	memcpy(k->name, name.p, name.n);
 	find_format(p, name, k);
 	return k;
@@ -274,11 +278,12 @@ static void take_records(struct pipeline *p, const struct mta *mta, int number, 
 }
 
 /* The usual lines of a busy log, where only the correlator listens. False: parse() must decide; nothing was done then. */
-static bool take_hot(struct pipeline *p, const struct mta *mta, int number, const struct logline *l)
+static inline bool take_hot(struct pipeline *p, const struct mta *mta, int number, const struct logline *l)
 {
-	if (p->hot_of != mta)
+	if (p->hot_of != mta) {
 		record_clear(&p->hot);
-	p->hot_of = mta;
+		p->hot_of = mta;
+	}
 	enum mta_hot hot = mta->hot(number, l, &p->hot);
 	if (hot == HOT_NO)
 		return false;
@@ -287,7 +292,10 @@ static bool take_hot(struct pipeline *p, const struct mta *mta, int number, cons
 	if (hot == HOT_NOTHING)
 		return true;
 	head_of(l, mta, &p->hot);
-	take_records(p, mta, number, l, &p->hot);
+	if (!p->hot.session.p && !mta->next)
+		correlate_record(p->correlate, &p->hot, l->raw, mta->keeps_removed);
+	else
+		take_records(p, mta, number, l, &p->hot);
 	return true;
 }
 
@@ -351,19 +359,21 @@ static inline int32_t quick_fraction(const char *p)
  * moves behind the host. */
 static inline bool quick_head(struct feed *f, struct sv *t, struct logline *l)
 {
-	const struct stamp *s = &f->stamp;
+	struct stamp *s = &f->stamp;
 	const char *p = t->p;
 	size_t at = f->quick_at, n = f->quick_host_n;
 	if (n == 0 || t->n < at + n + 8 || !near_same(p + at, f->quick_host, n))
 		return false;
 	if (at == 16) {
-		if (s->memo_n != 15 || !near_same(p, s->memo, 15) || p[15] != ' ')
+		if (p[15] != ' ' || ((s->memo_n != 15 || !near_same(p, s->memo, 15)) && !stamp_later_second(s, p, 15)))
 			return false;
 		l->time_us = s->memo_us;
 		l->utc_offset_s = s->memo_offset_s;
 	} else {
 		int32_t us = quick_fraction(p + 20);
-		if (us < 0 || s->memo_n != 19 || !near_same(p, s->memo, 19) || p[19] != '.' || memcmp(p + 26, f->quick_zone, f->quick_zone_n) != 0)
+		if (us < 0 || p[19] != '.' || memcmp(p + 26, f->quick_zone, f->quick_zone_n) != 0)
+			return false;
+		if ((s->memo_n != 19 || !near_same(p, s->memo, 19)) && !stamp_later_second(s, p, 19))
 			return false;
 		l->time_us = (s->memo_us - f->quick_offset_s) * US_PER_S + us;
 		l->utc_offset_s = f->quick_offset_s;
@@ -401,31 +411,28 @@ static inline bool quick_tag(struct sv *t, struct logline *l)
 	size_t open = near_first_of(t->p, t->n < TAG_MAX ? t->n : TAG_MAX, '[', ' ', ':');
 	if (open == t->n || open == TAG_MAX || t->p[open] != '[')
 		return false;
-	size_t at = open + 1, end = t->n < at + 12 ? t->n : at + 12;
-	l->program = sv_make(t->p, open);
-	int64_t pid = 0;
-	size_t i = at;
-	for (; i < end && t->p[i] >= '0' && t->p[i] <= '9'; i++)
-		pid = pid * 10 + (t->p[i] - '0');
-	if (i == at || i + 3 > t->n || t->p[i] != ']' || t->p[i + 1] != ':' || t->p[i + 2] != ' ')
+	size_t n = t->n >= open + 12 ? near_number(t->p + open + 1, &l->pid) : 0;
+	const char *q = t->p + open + 1 + n;
+	if (!n || q[0] != ']' || q[1] != ':' || q[2] != ' ')
 		return false;
-	l->pid = pid;
-	*t = sv_skip(*t, i + 3);
+	l->program = sv_make(t->p, open);
+	*t = sv_skip(*t, open + n + 4);
 	return true;
 }
 
 /* False: the line must go the long way. Nothing was done then. */
-static bool quick_line(struct pipeline *p, struct feed *f, struct sv line, int64_t until_us)
+static inline bool quick_line(struct pipeline *p, struct feed *f, struct sv line, int64_t until_us)
 {
-	struct logline l = { .raw = line };
+	struct logline *l = &p->hot_line;
 	struct sv t = line;
-	if (!quick_head(f, &t, &l) || l.time_us > until_us || !quick_tag(&t, &l))
+	if (!quick_head(f, &t, l) || l->time_us > until_us || !quick_tag(&t, l))
 		return false;
-	const struct known_program *k = program_of(p, l.program);
+	const struct known_program *k = program_of(p, l->program);
 	if (!k->mta || !k->mta->hot || (t.n && t.p[0] == 'm' && t.n > 1 && t.p[1] == 'e'))
 		return false;
-	l.text = t;
-	if (!take_hot(p, k->mta, k->number, &l))
+	l->raw = line;
+	l->text = t;
+	if (!take_hot(p, k->mta, k->number, l))
 		return false;
 	f->last = line;
 	if (f->frame.rest.p && line.p >= f->frame.rest.p && line.p < f->frame.rest.p + f->frame.rest.cap)
@@ -451,7 +458,6 @@ void pipeline_bytes(struct pipeline *p, struct feed *f, struct sv in)
 	struct sv line;
 	struct logline l;
 	unsigned times;
-	frame_feed(&f->frame, in);
 	while (frame_next(&f->frame, &in, &line))
 		(void)pipeline_line(p, f, line, INT64_MAX, &l, &times);
 	feed_block_ends(f);

@@ -141,19 +141,19 @@ static inline bool is_octet(const char *p, size_t n)
 /* Most addresses in logs are plain IPv4 in canonical form: say so without parsing them twice. */
 static bool canonical_v4(struct sv s)
 {
-	unsigned digits, dots;
+	unsigned digits, dots, at = 0;
 	if (s.n < 7 || s.n > 15)
 		return false;
 	near_digits_dots(s.p, s.n, &digits, &dots);
-	if ((digits | dots) != (1u << s.n) - 1 || __builtin_popcount(dots) != 3)
+	if ((digits | dots) != (1u << s.n) - 1)
 		return false;
-	dots |= 1u << s.n;
-	for (size_t at = 0, end; dots; at = end + 1, dots &= dots - 1) {
-		end = (size_t)__builtin_ctz(dots);
-		if (!is_octet(s.p + at, end - at))
+	for (unsigned i = 0; i < 3; i++, dots &= dots - 1) {
+		unsigned end = dots ? (unsigned)__builtin_ctz(dots) : 0;
+		if (!dots || !is_octet(s.p + at, end - at))
 			return false;
+		at = end + 1;
 	}
-	return true;
+	return !dots && is_octet(s.p + at, s.n - at);
 }
 
 struct sv scan_ip(struct sv text)

@@ -97,6 +97,24 @@ static void memo_set(struct stamp *s, const char *p, size_t n, int64_t us, int32
 	s->memo_offset_s = offset_s;
 }
 
+bool stamp_later_second(struct stamp *s, const char *p, size_t n)
+{
+	if (s->memo_n != n || memcmp(s->memo, p, n - 2) != 0)
+		return false;
+	int was = two(s->memo + n - 2), is = two(p + n - 2);
+	if (is <= was || is > 59)
+		return false;
+	if (n == 19) {
+		s->memo_us += is - was; /* seconds: see wall_of() */
+	} else if (s->memo_us == s->last_us) { /* not one of lines that came late */
+		s->last_us = s->memo_us += (is - was) * US_PER_S;
+	} else {
+		return false;
+	}
+	memcpy(s->memo + n - 2, p + n - 2, 2);
+	return true;
+}
+
 /* "Nov 24 00:00:00 ", "Nov  4 …" */
 static bool read_3164(struct stamp *s, struct sv *text, int64_t *ret_us, int32_t *ret_offset_s)
 {

@@ -28,5 +28,8 @@ static inline bool stamp_is_memo(const struct stamp *s, struct sv text, size_t n
 {
 	return s->memo_n == n && text.n >= n && memcmp(s->memo, text.p, n) == 0;
 }
+/* Reads the stamp at p (15 bytes: without a year, or 19: a date and a time) where it is a later second of the minute of the stamp before:
+ * then nothing but the seconds changes, and s->memo_us says when. False: it is not, and nothing was done. */
+bool stamp_later_second(struct stamp *s, const char *p, size_t n);
 
 #endif

@@ -9,37 +9,32 @@
 #include <emmintrin.h>
 #endif
 
-/* The same as memchr(). */
-static inline const char *near_chr(const char *p, char c, size_t n)
-{
 #ifdef __SSE2__
-	const __m128i want = _mm_set1_epi8(c);
-	for (; n >= 16; p += 16, n -= 16) {
-		unsigned hit = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)p), want));
-		if (hit)
-			return p + __builtin_ctz(hit);
-	}
-	for (; n; p++, n--)
-		if (*p == c)
-			return p;
-	return NULL;
-#else
-	return n ? memchr(p, c, n) : NULL;
-#endif
+/* Which of the 16 bytes at p are a, b or c, as bits.  */
+static inline unsigned near_hits(const char *p, char a, char b, char c)
+{
+	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+	__m128i any = _mm_cmpeq_epi8(v, _mm_set1_epi8(a));
+	if (b != a)
+		any = _mm_or_si128(any, _mm_cmpeq_epi8(v, _mm_set1_epi8(b)));
+	if (c != a && c != b)
+		any = _mm_or_si128(any, _mm_cmpeq_epi8(v, _mm_set1_epi8(c)));
+	return (unsigned)_mm_movemask_epi8(any);
 }
+#endif
 
-/* Where the first of three bytes is; n: nowhere. */
+/* Where the first of three bytes, which may be the same, is; n: nowhere. */
 static inline size_t near_first_of(const char *p, size_t n, char a, char b, char c)
 {
 	size_t i = 0;
 #ifdef __SSE2__
-	const __m128i x = _mm_set1_epi8(a), y = _mm_set1_epi8(b), z = _mm_set1_epi8(c);
-	for (; i + 16 <= n; i += 16) {
-		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
-		__m128i any = _mm_or_si128(_mm_cmpeq_epi8(v, x), _mm_or_si128(_mm_cmpeq_epi8(v, y), _mm_cmpeq_epi8(v, z)));
-		unsigned hit = (unsigned)_mm_movemask_epi8(any);
-		if (hit)
+	unsigned hit;
+	for (; i + 16 <= n; i += 16)
+		if ((hit = near_hits(p + i, a, b, c)))
 			return i + (size_t)__builtin_ctz(hit);
+	if (n >= 16) { /* what is left, together with bytes that were looked at */
+		hit = i < n ? near_hits(p + n - 16, a, b, c) : 0;
+		return hit ? n - 16 + (size_t)__builtin_ctz(hit) : n;
 	}
 #endif
 	while (i < n && p[i] != a && p[i] != b && p[i] != c)
@@ -47,14 +42,30 @@ static inline size_t near_first_of(const char *p, size_t n, char a, char b, char
 	return i;
 }
 
+/* The same as memchr(). */
+static inline const char *near_chr(const char *p, char c, size_t n)
+{
+	size_t i = near_first_of(p, n, c, c, c);
+	return i < n ? p + i : NULL;
+}
+
 /* Which of n bytes, at most 16, are digits, and which are dots, as bits. */
 static inline void near_digits_dots(const char *p, size_t n, unsigned *ret_digits, unsigned *ret_dots)
 {
 	unsigned digits = 0, dots = 0;
 #ifdef __SSE2__
-	char b[16] = { 0 };
-	memcpy(b, p, n <= sizeof b ? n : sizeof b);
-	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)b);
+	uint64_t b[2] = { 0 };
+	if (n >= 16) {
+		memcpy(b, p, 16);
+	} else if (n >= 8) {
+		memcpy(b, p, 8);
+		memcpy(b + 1, p + n - 8, 8);
+		b[1] >>= 8 * (16 - n) & 63; /* n == 8: says the same twice, and is masked below */
+	} else {
+		for (size_t i = 0; i < n; i++)
+			b[0] |= (uint64_t)(unsigned char)p[i] << 8 * i;
+	}
+	__m128i v = _mm_set_epi64x((long long)(n == 8 ? 0 : b[1]), (long long)b[0]);
 	digits = (unsigned)_mm_movemask_epi8(_mm_and_si128(_mm_cmpgt_epi8(v, _mm_set1_epi8('0' - 1)), _mm_cmplt_epi8(v, _mm_set1_epi8('9' + 1))));
 	dots = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8('.')));
 #else
@@ -65,6 +76,31 @@ static inline void near_digits_dots(const char *p, size_t n, unsigned *ret_digit
 #endif
 	*ret_digits = digits;
 	*ret_dots = dots;
+}
+
+/* The number that begins at p, where eight bytes must be there: how many digits it has, at most seven; 0: none, or more. */
+static inline size_t near_number(const char *p, int64_t *ret)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	uint64_t w;
+	memcpy(&w, p, 8);
+	w ^= 0x3030303030303030u; /* digits are 0 to 9 now */
+	uint64_t other = ((w & 0x7f7f7f7f7f7f7f7fu) + 0x7676767676767676u) | w; /* the highest bit of what is none */
+	other &= 0x8080808080808080u;
+	if (!other || (other & 0x80))
+		return 0;
+	unsigned n = (unsigned)__builtin_ctzll(other) / 8;
+	w <<= 64 - 8 * n; /* as if zeros stood before it; then pairs, fours and eights of digits are joined */
+	w = (w * 10 + (w >> 8)) & 0x00ff00ff00ff00ffu;
+	w = (w * 100 + (w >> 16)) & 0x0000ffff0000ffffu;
+	*ret = (int64_t)((w * 10000 + (w >> 32)) & 0xffffffffu);
+	return n;
+#else
+	size_t n = 0;
+	for (*ret = 0; n < 8 && p[n] >= '0' && p[n] <= '9'; n++)
+		*ret = *ret * 10 + (p[n] - '0');
+	return n < 8 ? n : 0;
+#endif
 }
 
 /* The first place of k bytes among n, or NULL: candidates are places whose first and last byte fit. */
@@ -131,6 +167,30 @@ static inline int near_plain(const char *p, size_t n)
 	return any < 0x80 && least;
 }
 
+/* Where the first newline is; n: nowhere. *ret_odd: among the bytes before it, or a few behind it, is a NUL or one above 127. */
+static inline size_t near_line(const char *p, size_t n, int *ret_odd)
+{
+	size_t i = 0;
+#ifdef __SSE2__
+	const __m128i newline = _mm_set1_epi8('\n');
+	__m128i high = _mm_setzero_si128(), low = _mm_set1_epi8(-1);
+	for (; i + 32 <= n; i += 32) {
+		__m128i a = _mm_loadu_si128((const __m128i *)(const void *)(p + i)), b = _mm_loadu_si128((const __m128i *)(const void *)(p + i + 16));
+		unsigned hit = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(a, newline)) | (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(b, newline)) << 16;
+		high = _mm_or_si128(high, _mm_or_si128(a, b));
+		low = _mm_min_epu8(low, _mm_min_epu8(a, b));
+		if (hit) {
+			*ret_odd = _mm_movemask_epi8(_mm_or_si128(high, _mm_cmpeq_epi8(low, _mm_setzero_si128())));
+			return i + (size_t)__builtin_ctz(hit);
+		}
+	}
+#endif
+	const char *q = n > i ? memchr(p + i, '\n', n - i) : NULL;
+	size_t end = q ? (size_t)(q - p) : n;
+	*ret_odd = !near_plain(p, end);
+	return end;
+}
+
 /* The same as memcpy(). */
 static inline void near_copy(char *to, const char *from, size_t n)
 {
@@ -171,7 +231,17 @@ static inline void near_lower(char *to, const char *from, size_t n)
 static inline int near_same(const char *a, const char *b, size_t n)
 {
 	uint64_t x, y;
+	uint32_t v, w;
 	if (n < 8) {
+		if (n >= 4) {
+			memcpy(&v, a, 4);
+			memcpy(&w, b, 4);
+			if (v != w)
+				return 0;
+			memcpy(&v, a + n - 4, 4);
+			memcpy(&w, b + n - 4, 4);
+			return v == w;
+		}
 		for (size_t i = 0; i < n; i++)
 			if (a[i] != b[i])
 				return 0;

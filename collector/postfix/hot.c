@@ -6,7 +6,7 @@
 /* "name[address]" without a port, the name without spaces. */
 static inline bool peer(struct sv *s, struct sv *name, struct sv *addr)
 {
-	return hot_upto(s, '[', name) && name->n <= 255 && !near_chr(name->p, ' ', name->n) && hot_upto(s, ']', addr) && addr->n <= 128;
+	return hot_upto_but(s, '[', ' ', name) && name->n <= 255 && hot_upto(s, ']', addr) && addr->n <= 128;
 }
 
 static inline bool set_client(struct record *r, struct sv name, struct sv addr)
