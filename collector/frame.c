@@ -1,7 +1,6 @@
 #include "collector/framing.h"
 
 #include "lib/jsonw.h"
-#include "lib/near.h"
 
 void frame_fini(struct frame *f)
 {
@@ -61,14 +60,39 @@ static void keep(struct frame *f, struct sv part)
 	f->rest_bytes += part.n;
 }
 
+void frame_feed(struct frame *f, struct sv in)
+{
+	f->ends.n = f->next_end = 0;
+	f->line = in.p;
+}
+
+/* Where the line at the front of in ends; in.n: not in in. *ret_odd: it may hold odd bytes. */
+static size_t line_end(struct frame *f, struct sv in, bool *ret_odd)
+{
+	if (f->next_end == f->ends.n || f->line != in.p) {
+		newlines_find(in.p, in.n, &f->ends);
+		f->next_end = 0;
+		f->from = in.p;
+	}
+	*ret_odd = f->ends.odd;
+	if (f->next_end < f->ends.n) {
+		const char *end = f->from + f->ends.at[f->next_end++];
+		f->line = end + 1;
+		return (size_t)(end - in.p);
+	}
+	*ret_odd = true;
+	const char *nl = memchr(in.p + f->ends.looked, '\n', in.n - f->ends.looked);
+	return nl ? (size_t)(nl - in.p) : in.n;
+}
+
 bool frame_next(struct frame *f, struct sv *in, struct sv *ret_line)
 {
 	if (!in->n)
 		return false;
 	if (f->mode != FRAME_LINES)
 		return framing_next(f, in, ret_line);
-	int odd;
-	struct sv part = sv_make(in->p, near_line(in->p, in->n, &odd));
+	bool odd;
+	struct sv part = sv_make(in->p, line_end(f, *in, &odd));
 	if (part.n == in->n) {
 		keep(f, part);
 		*in = sv_skip(*in, part.n);

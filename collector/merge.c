@@ -89,6 +89,7 @@ static int64_t first_stamp(const struct merge *m, struct sv block)
 	unsigned times;
 	int64_t us = INT64_MIN;
 	init_feed(m, &f);
+	frame_feed(&f.frame, block);
 	for (unsigned i = 0; i < 64 && us == INT64_MIN && (frame_next(&f.frame, &block, &line) || frame_last(&f.frame, &line)); i++)
 		if (feed_line(&f, line, &l, &times) && l.time_us) /* a heading has no time */
 			us = l.time_us;
@@ -124,6 +125,7 @@ int merge_add(struct merge *m, const char *path, struct err *e)
 	if (!strcmp(path, "-")) { /* cannot be opened twice */
 		f->reader = r;
 		f->block = block;
+		frame_feed(&f->feed.frame, block);
 		return 0;
 	}
 	if (stat(path, &st) == 0) {
@@ -184,6 +186,7 @@ static bool next_block(struct merge *m, struct merge_file *f)
 	}
 	f->block = sv_skip(f->block, (size_t)f->skip);
 	f->skip = 0;
+	frame_feed(&f->feed.frame, f->block);
 	return true;
 }
 

@@ -150,7 +150,7 @@ void open_unindex(struct correlate *c, uint32_t m);
 /* Replaces one, takes it away (s.p is NULL), or finds that there is no room. */
 void open_reset(struct correlate *c, struct open_msg *m, struct open_ref *ref, struct sv s);
 
-static inline void open_set(struct correlate *c, struct open_msg *m, struct open_ref *ref, struct sv s)
+static inline __attribute__((always_inline)) void open_set(struct correlate *c, struct open_msg *m, struct open_ref *ref, struct sv s)
 {
 	if (ref->at != OPEN_NONE || !s.p || m->text_cap - m->text_n < s.n) {
 		if (s.p || ref->at != OPEN_NONE)
@@ -165,7 +165,7 @@ static inline void open_set(struct correlate *c, struct open_msg *m, struct open
 	c->text_bytes += s.n;
 }
 
-static inline struct sv open_get(const struct open_msg *m, struct open_ref ref)
+static inline __attribute__((always_inline)) struct sv open_get(const struct open_msg *m, struct open_ref ref)
 {
 	if (ref.at == OPEN_NONE)
 		return (struct sv){ 0 };

@@ -215,8 +215,16 @@ static void find_format(const struct pipeline *p, struct sv name, struct known_p
 			k->mta = *m;
 }
 
+static __attribute__((noinline)) const struct known_program *learn_program(const struct pipeline *p, struct sv name, uint64_t begin, uint64_t end, struct known_program *k)
+{
+	*k = (struct known_program){ .begin = begin, .end = end, .n = (uint8_t)(name.n + 1) };
+	memcpy(k->name, name.p, name.n);
+	find_format(p, name, k);
+	return k;
+}
+
 /* The format and number of a program; asked of the formats once per name. */
-static inline const struct known_program *program_of(struct pipeline *p, struct sv name)
+static inline __attribute__((always_inline)) const struct known_program *program_of(struct pipeline *p, struct sv name)
 {
 	if (name.n > PROGRAM_BYTES)
 		name.n = PROGRAM_BYTES;
@@ -231,10 +239,7 @@ static inline const struct known_program *program_of(struct pipeline *p, struct 
 	struct known_program *k = &p->program[h >> 56];
 	if (k->n == name.n + 1 && k->begin == begin && k->end == end && (name.n <= 16 || near_same(k->name + 8, name.p + 8, name.n - 16)))
 		return k;
-	*k = (struct known_program){ .begin = begin, .end = end, .n = (uint8_t)(name.n + 1) };
-	memcpy(k->name, name.p, name.n);
-	find_format(p, name, k);
-	return k;
+	return learn_program(p, name, begin, end, k);
 }
 
 static void unrecognised(struct pipeline *p, const struct logline *l)
@@ -458,6 +463,7 @@ void pipeline_bytes(struct pipeline *p, struct feed *f, struct sv in)
 	struct sv line;
 	struct logline l;
 	unsigned times;
+	frame_feed(&f->frame, in);
 	while (frame_next(&f->frame, &in, &line))
 		(void)pipeline_line(p, f, line, INT64_MAX, &l, &times);
 	feed_block_ends(f);

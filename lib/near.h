@@ -167,30 +167,6 @@ static inline int near_plain(const char *p, size_t n)
 	return any < 0x80 && least;
 }
 
-/* Where the first newline is; n: nowhere. *ret_odd: among the bytes before it, or a few behind it, is a NUL or one above 127. */
-static inline size_t near_line(const char *p, size_t n, int *ret_odd)
-{
-	size_t i = 0;
-#ifdef __SSE2__
-	const __m128i newline = _mm_set1_epi8('\n');
-	__m128i high = _mm_setzero_si128(), low = _mm_set1_epi8(-1);
-	for (; i + 32 <= n; i += 32) {
-		__m128i a = _mm_loadu_si128((const __m128i *)(const void *)(p + i)), b = _mm_loadu_si128((const __m128i *)(const void *)(p + i + 16));
-		unsigned hit = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(a, newline)) | (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(b, newline)) << 16;
-		high = _mm_or_si128(high, _mm_or_si128(a, b));
-		low = _mm_min_epu8(low, _mm_min_epu8(a, b));
-		if (hit) {
-			*ret_odd = _mm_movemask_epi8(_mm_or_si128(high, _mm_cmpeq_epi8(low, _mm_setzero_si128())));
-			return i + (size_t)__builtin_ctz(hit);
-		}
-	}
-#endif
-	const char *q = n > i ? memchr(p + i, '\n', n - i) : NULL;
-	size_t end = q ? (size_t)(q - p) : n;
-	*ret_odd = !near_plain(p, end);
-	return end;
-}
-
 /* The same as memcpy(). */
 static inline void near_copy(char *to, const char *from, size_t n)
 {

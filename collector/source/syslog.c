@@ -93,6 +93,7 @@ static void give_lines(struct source_run *s)
 static void take_bytes(struct client *c, struct sv in)
 {
 	struct sv line;
+	frame_feed(&c->frame, in);
 	while (frame_next(&c->frame, &in, &line))
 		add_line(c->s, line);
 }

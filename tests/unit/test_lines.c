@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -30,6 +31,7 @@ static void lines_of_blocks(void **state)
 	struct frame f = { 0 };
 	struct sv line, in = SV("one\ntwo\r\n\nthr");
 	(void)state;
+	frame_feed(&f, in);
 	assert_true(frame_next(&f, &in, &line));
 	assert_sv(line, "one");
 	assert_true(frame_next(&f, &in, &line));
@@ -39,6 +41,7 @@ static void lines_of_blocks(void **state)
 	assert_false(frame_next(&f, &in, &line));
 	assert_int_equal(f.rest_bytes, 3);
 	in = SV("ee\nlast");
+	frame_feed(&f, in);
 	assert_true(frame_next(&f, &in, &line));
 	assert_sv(line, "three");
 	assert_false(frame_next(&f, &in, &line));
@@ -66,6 +69,7 @@ static void long_lines_are_cut(void **state)
 		while (all.n) {
 			struct sv in = sv_take(all, step);
 			all = sv_skip(all, in.n);
+			frame_feed(&f, in);
 			while (frame_next(&f, &in, &line)) {
 				if (lines++ == 0)
 					assert_int_equal(line.n, FRAME_LINE_MAX);
@@ -85,6 +89,7 @@ static void odd_bytes_are_counted(void **state)
 	struct frame f = { 0 };
 	struct sv line, in = sv_make("a\0b\0\n\xc3\xa9\n\xff x \xfe\nplain\n", 20);
 	(void)state;
+	frame_feed(&f, in);
 	while (frame_next(&f, &in, &line))
 		;
 	assert_int_equal(f.nul_bytes, 2);
@@ -163,6 +168,42 @@ static void named_zones(void **state)
 	assert_int_equal(zone_init(&z, "+99:00", &e), -1);
 }
 
+/* What the pipeline does for most lines: the same stamp again, or a later second of its minute. */
+static int64_t quickly(struct stamp *s, const char *text, size_t n)
+{
+	if (stamp_is_memo(s, sv_cstr(text), n) || stamp_later_second(s, text, n))
+		return s->memo_us;
+	return stamp(s, text);
+}
+
+/* A log whose clock goes on, stands still, goes back, and passes the end of a minute, an hour (and with it summer time) and a year. */
+static void later_seconds(void **state)
+{
+	static const char *const from[] = { "Oct 25 02:5", "Dec 31 23:5", "Mar 29 01:5", "Feb 28 23:5", "Nov  9 00:0" };
+	static const char *const until[] = { "Oct 25 02:0", "Jan  1 00:0", "Mar 29 03:0", "Mar  1 00:0", "Nov  9 00:1" };
+	uint32_t turn = 7, quick = 0;
+	(void)state;
+	for (unsigned k = 0; k < 40; k++) {
+		struct stamp a = stamp_in("Europe/Prague", k % 2 ? 2026 : 0, "2026-11-23"), b = a;
+		int second = 0;
+		for (unsigned i = 0; i < 2000; i++) {
+			char text[32];
+			turn = turn * 1664525u + 1013904223u;
+			second = turn >> 24 ? second + (int)(turn >> 8) % 3 : (int)(turn >> 8) % 1200; /* now and then anywhere */
+			if (second >= 1200)
+				second = 0;
+			snprintf(text, sizeof text, "%s%d:%02d x", second < 600 ? from[k % 5] : until[k % 5], second / 60 % 10, second % 60);
+			int64_t slow = stamp(&a, text);
+			quick += stamp_later_second(&b, text, 15);
+			int64_t got = quickly(&b, text, 15);
+			assert_int_equal(got, slow);
+			assert_int_equal(b.last_us, a.last_us);
+			assert_int_equal(b.year, a.year);
+		}
+	}
+	assert_true(quick > 20000);
+}
+
 static void no_stamps(void **state)
 {
 	static const char *const all[] = {
@@ -239,7 +280,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lines_of_blocks), cmocka_unit_test(long_lines_are_cut), cmocka_unit_test(odd_bytes_are_counted),
-		cmocka_unit_test(stamps_with_everything), cmocka_unit_test(years_that_are_not_said), cmocka_unit_test(named_zones),
+		cmocka_unit_test(stamps_with_everything), cmocka_unit_test(years_that_are_not_said), cmocka_unit_test(named_zones), cmocka_unit_test(later_seconds),
 		cmocka_unit_test(no_stamps), cmocka_unit_test(headers), cmocka_unit_test(repeats),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,6 +39,7 @@ static void searches(void **state)
 			while (first < n && p[first] != '[' && p[first] != ' ' && p[first] != ':')
 				first++;
 			assert_int_equal(near_first_of(p, n, '[', ' ', ':'), first);
+			assert_int_equal(near_first_of(p, n, 'q', 'q', 'q'), n && memchr(p, 'q', n) ? (size_t)((const char *)memchr(p, 'q', n) - p) : n);
 			free(p);
 		}
 }
@@ -139,10 +140,27 @@ static void lower(void **state)
 	}
 }
 
+static void numbers(void **state)
+{
+	static const char *const kinds[] = { "0123456789", "0123456789]:/ \xb1\x80", "09" };
+	(void)state;
+	for (int k = 0; k < 20000; k++) {
+		char *p = bytes(8, kinds[k % 3]);
+		int64_t want = 0, got = 0;
+		size_t n = 0;
+		for (; n < 8 && p[n] >= '0' && p[n] <= '9'; n++)
+			want = want * 10 + (p[n] - '0');
+		assert_int_equal(near_number(p, &got), n < 8 ? n : 0);
+		if (n && n < 8)
+			assert_int_equal(got, want);
+		free(p);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(searches), cmocka_unit_test(finds), cmocka_unit_test(copies), cmocka_unit_test(plain), cmocka_unit_test(hexadecimal), cmocka_unit_test(digits), cmocka_unit_test(lower),
+		cmocka_unit_test(searches), cmocka_unit_test(finds), cmocka_unit_test(copies), cmocka_unit_test(plain), cmocka_unit_test(hexadecimal), cmocka_unit_test(digits), cmocka_unit_test(numbers), cmocka_unit_test(lower),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
