@@ -201,7 +201,7 @@ static void later_seconds(void **state)
 			assert_int_equal(b.year, a.year);
 		}
 	}
-	assert_true(quick > 20000);
+	assert_true(quick > 8000); /* else it was not tried */
 }
 
 static void no_stamps(void **state)
