@@ -190,8 +190,14 @@ static bool waits(const struct open_rcpt *r)
 	return (r->status == TXN_PENDING || r->status == TXN_DEFERRED) && !r->changed;
 }
 
+static bool is_final(uint8_t status)
+{
+	return status != TXN_PENDING && status != TXN_DEFERRED;
+}
+
 static void rcpt_apply(struct correlate *c, struct open_msg *m, struct open_rcpt *r, const struct outcome *o)
 {
+	m->n_again += is_final(r->status) && is_final(o->status) && !r->handed && !o->handed && !o->final_hop;
 	m->n_waiting -= waits(r);
 	m->n_known -= r->status != TXN_PENDING;
 	open_set(c, m, &r->orig, sv_take(o->orig, ADDRESS_MAX));
@@ -217,7 +223,7 @@ static void rcpt_apply(struct correlate *c, struct open_msg *m, struct open_rcpt
 static void maybe_report(struct correlate *c, uint32_t m)
 {
 	struct open_msg *o = &c->msg[m];
-	bool all = o->nrcpt >= 0 && o->n_known >= (uint64_t)o->nrcpt && !o->n_waiting, deferred = false;
+	bool all = o->nrcpt >= 0 && (uint64_t)o->n_known + o->n_again >= (uint64_t)o->nrcpt && !o->n_waiting, deferred = false;
 	if (o->maybe_parent != OPEN_NONE || (c->final_only && !o->keeps_removed))
 		return;
 	for (uint32_t i = 0; all && !deferred && i < o->n_rcpt; i++)

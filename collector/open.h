@@ -46,6 +46,7 @@ struct open_msg {
 	struct open_rcpt *rcpt;
 	size_t rcpt_cap; /* bytes */
 	uint32_t n_rcpt, n_known, n_waiting; /* waiting: not final and not changed since the last report */
+	uint32_t n_again; /* final outcomes of recipients that had one: an address that was given twice has two */
 	char *text;
 	size_t text_cap;
 	uint32_t text_n, text_lost;
@@ -60,7 +61,7 @@ struct open_msg {
 /* -- what a snapshot says of each. -- */
 /* Plain figures of a message: F(member). Signed ones travel zig-zag. */
 #define MSG_FIGURES(F)                                                                               \
-	F(first_us) F(last_us) F(due_us) F(uid) F(size) F(nrcpt) F(utc_offset_s) F(id_order) F(text_lost) \
+	F(first_us) F(last_us) F(due_us) F(uid) F(size) F(nrcpt) F(n_again) F(utc_offset_s) F(id_order) F(text_lost) \
 	F(indexed) F(head) F(sender_known) F(submission) F(bounce) F(forward) F(probe) F(loopback)        \
 	F(piped) F(stitched) F(removed) F(reported) F(dirty) F(shown) F(keeps_removed)
 #define RCPT_FIGURES(F) F(time_us) F(attempts) F(status) F(local) F(changed) F(handed) F(final_hop)
