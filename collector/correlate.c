@@ -16,7 +16,10 @@ static uint32_t host_of(struct correlate *c, const struct record *r)
 static uint32_t find(struct correlate *c, const struct record *r, uint32_t *ret_key)
 {
 	*ret_key = open_find(c, host_of(c, r), r->queue_id);
-	return *ret_key == OPEN_NONE ? OPEN_NONE : c->key[*ret_key].msg;
+	if (*ret_key == OPEN_NONE)
+		return OPEN_NONE;
+	(void)open_get_msg(c, c->key[*ret_key].msg);
+	return c->key[*ret_key].msg;
 }
 
 /* The message of a line that is not how a message begins; a new one, headless, when we do not know it. */
@@ -26,31 +29,31 @@ static uint32_t find_or_new(struct correlate *c, const struct record *r, uint32_
 	if (m != OPEN_NONE)
 		return m;
 	m = open_new(c, host_of(c, r), r->queue_id);
-	*ret_key = c->msg[m].first_key;
-	c->msg[m].first_us = c->msg[m].last_us = r->time_us;
-	c->msg[m].mta = r->mta;
-	c->msg[m].keeps_removed = c->keeps_removed;
-	c->msg[m].utc_offset_s = r->utc_offset_s;
+	*ret_key = c->msg[m]->first_key;
+	c->msg[m]->first_us = c->msg[m]->last_us = r->time_us;
+	c->msg[m]->mta = r->mta;
+	c->msg[m]->keeps_removed = c->keeps_removed;
+	c->msg[m]->utc_offset_s = r->utc_offset_s;
 	return m;
 }
 
 /* Every line of a message comes here. */
 static void seen(struct correlate *c, uint32_t m, uint32_t k, const struct record *r)
 {
-	struct open_msg *o = &c->msg[m];
+	struct open_msg *o = c->msg[m];
 	if (r->time_us < o->first_us)
 		o->first_us = r->time_us;
 	if (r->time_us > o->last_us)
 		o->last_us = r->time_us;
-	if (c->msg[m].first_key != k && !c->key[k].seen)
+	if (c->msg[m]->first_key != k && !c->key[k].seen)
 		stitch_begun(c, m);
 	c->key[k].seen = true;
-	open_touch(c, m, (enum open_list)o->list);
+	open_touch(c, m, c->stub[m].list == OPEN_FRESH ? OPEN_FRESH : OPEN_QUEUED);
 }
 
 static bool is_primary(const struct correlate *c, uint32_t m, uint32_t k)
 {
-	return c->msg[m].first_key == k;
+	return c->msg[m]->first_key == k;
 }
 
 /* Can a message that begins like this be one that a content filter gives back? */
@@ -67,10 +70,10 @@ static uint32_t begin(struct correlate *c, const struct record *r, uint32_t *ret
 		return find_or_new(c, r, ret_key);
 	const struct open_key *k = &c->key[*ret_key];
 	if (is_primary(c, m, *ret_key)) {
-		const struct open_msg *o = &c->msg[m];
+		const struct open_msg *o = c->msg[m];
 		/* Exim says what it delivered while the client waited before it says that the message came. */
 		bool delivered_first = !o->sender_known && r->time_us - o->last_us <= CORRELATE_LINGER_US;
-		if (o->head || o->removed || (o->list == OPEN_QUEUED && !delivered_first))
+		if (o->head || o->removed || (c->stub[m].list != OPEN_FRESH && !delivered_first))
 			report_end(c, m, o->removed ? 0 : TXN_TAIL_MISSING);
 	} else if (k->head || k->removed || !may_be_copy(r)) {
 		bool was_open = !k->removed;
@@ -92,7 +95,7 @@ static bool said_again(struct correlate *c, const struct record *r)
 	uint32_t k, m = find(c, r, &k);
 	if (m == OPEN_NONE || !r->recipient.p || !is_primary(c, m, k))
 		return false;
-	struct open_msg *o = &c->msg[m];
+	struct open_msg *o = c->msg[m];
 	if (!o->head || o->removed || o->n_rcpt || r->time_us - o->first_us > CORRELATE_LINGER_US || clashes(o, r))
 		return false;
 	if (o->nrcpt >= 0 && r->nrcpt != RECORD_UNSET)
@@ -111,7 +114,7 @@ static void accepted(struct correlate *c, const struct record *r, struct sv line
 			stitch_sender(c, m, r->sender);
 		return;
 	}
-	struct open_msg *o = &c->msg[m];
+	struct open_msg *o = c->msg[m];
 	o->head = true;
 	seen(c, m, k, r);
 	open_set(c, o, &o->client_ip, r->client_ip);
@@ -137,7 +140,7 @@ static void accepted(struct correlate *c, const struct record *r, struct sv line
 	}
 	if (r->orig_queue_id.p)
 		(void)stitch_named(c, m, r->orig_queue_id);
-	else if (c->msg[m].loopback || c->msg[m].piped)
+	else if (c->msg[m]->loopback || c->msg[m]->piped)
 		stitch_child(c, m);
 }
 
@@ -145,7 +148,7 @@ static void message_id(struct correlate *c, const struct record *r)
 {
 	uint32_t k, m = find_or_new(c, r, &k);
 	seen(c, m, k, r);
-	struct open_msg *o = &c->msg[m];
+	struct open_msg *o = c->msg[m];
 	if (!is_primary(c, m, k) || o->message_id.at != OPEN_NONE)
 		return;
 	open_set(c, o, &o->message_id, sv_take(r->message_id, ADDRESS_MAX));
@@ -157,12 +160,12 @@ static void message_id(struct correlate *c, const struct record *r)
 static void envelope(struct correlate *c, const struct record *r)
 {
 	uint32_t k, m = find_or_new(c, r, &k);
-	if (is_primary(c, m, k) && (clashes(&c->msg[m], r) || c->msg[m].removed)) {
-		report_end(c, m, c->msg[m].removed ? 0 : TXN_TAIL_MISSING);
+	if (is_primary(c, m, k) && (clashes(c->msg[m], r) || c->msg[m]->removed)) {
+		report_end(c, m, c->msg[m]->removed ? 0 : TXN_TAIL_MISSING);
 		m = find_or_new(c, r, &k);
 	}
 	seen(c, m, k, r);
-	struct open_msg *o = &c->msg[m];
+	struct open_msg *o = c->msg[m];
 	open_touch(c, m, OPEN_QUEUED);
 	if (!is_primary(c, m, k))
 		return;
@@ -222,7 +225,7 @@ static void rcpt_apply(struct correlate *c, struct open_msg *m, struct open_rcpt
  * is no such line the message is told, and waits a little for recipients that aliases add. */
 static void maybe_report(struct correlate *c, uint32_t m)
 {
-	struct open_msg *o = &c->msg[m];
+	struct open_msg *o = c->msg[m];
 	bool all = o->nrcpt >= 0 && (uint64_t)o->n_known + o->n_again >= (uint64_t)o->nrcpt && !o->n_waiting, deferred = false;
 	if (o->maybe_parent != OPEN_NONE || (c->final_only && !o->keeps_removed))
 		return;
@@ -241,7 +244,7 @@ static void maybe_report(struct correlate *c, uint32_t m)
 
 void correlate_outcome(struct correlate *c, uint32_t m, const struct outcome *o)
 {
-	struct open_msg *msg = &c->msg[m];
+	struct open_msg *msg = c->msg[m];
 	struct open_rcpt *r = rcpt_of(c, msg, sv_take(o->recipient, ADDRESS_MAX));
 	if (!r || (o->handed && r->final_hop)) /* we know better: the copy's outcome came before the hand-over's line */
 		return;
@@ -272,18 +275,18 @@ static void delivery(struct correlate *c, const struct record *r, struct sv line
 	open_touch(c, m, OPEN_QUEUED);
 	int status = status_of(r->status);
 	if (status < 0) {
-		c->msg[m].probe |= sv_ends(r->status, SV("deliverable"));
+		c->msg[m]->probe |= sv_ends(r->status, SV("deliverable"));
 		return;
 	}
-	if (r->uid != RECORD_UNSET && c->msg[m].uid < 0 && c->msg[m].local_user.at != OPEN_NONE) /* Sendmail says it only here */
-		c->msg[m].uid = r->uid;
+	if (r->uid != RECORD_UNSET && c->msg[m]->uid < 0 && c->msg[m]->local_user.at != OPEN_NONE) /* Sendmail says it only here */
+		c->msg[m]->uid = r->uid;
 	struct outcome o = {
 		.recipient = r->recipient, .orig = r->orig_recipient, .dsn = r->dsn, .reply = r->reply,
 		.relay_host = r->relay_host, .relay_ip = r->relay_ip, .time_us = r->time_us, .attempts = 1,
 		.status = (uint8_t)status, .local = r->local,
 		.handed = status == TXN_SENT && (r->piped || scan_ip_is_loopback(r->relay_ip)), .final_hop = !is_primary(c, m, k),
 	};
-	open_add_line(c, &c->msg[m], line, status != TXN_SENT);
+	open_add_line(c, c->msg[m], line, status != TXN_SENT);
 	correlate_outcome(c, m, &o);
 	if (o.handed)
 		stitch_handed(c, m, r->reply);
@@ -298,7 +301,7 @@ static void expired(struct correlate *c, const struct record *r, struct sv line)
 	uint32_t k, m = find_or_new(c, r, &k);
 	seen(c, m, k, r);
 	open_touch(c, m, OPEN_QUEUED);
-	struct open_msg *o = &c->msg[m];
+	struct open_msg *o = c->msg[m];
 	if (!o->sender_known && is_primary(c, m, k)) {
 		o->sender_known = true;
 		open_set(c, o, &o->sender, sv_take(r->sender, ADDRESS_MAX));
@@ -330,10 +333,10 @@ static uint32_t child_of(struct correlate *c, const struct record *r, struct sv 
 		return OPEN_NONE;
 	struct sv parent_id = parent == OPEN_NONE ? r->queue_id : open_queue_id(c, parent);
 	if (!sv_eq(parent_id, queue_id)) /* a notice whose log does not say for which message */
-		open_set(c, &c->msg[m], &c->msg[m].parent, parent_id);
-	c->msg[m].head = true;
-	if (c->msg[m].last_us < r->time_us)
-		c->msg[m].last_us = r->time_us; /* not of long ago */
+		open_set(c, c->msg[m], &c->msg[m]->parent, parent_id);
+	c->msg[m]->head = true;
+	if (c->msg[m]->last_us < r->time_us)
+		c->msg[m]->last_us = r->time_us; /* not of long ago */
 	return m;
 }
 
@@ -345,13 +348,13 @@ static void notified(struct correlate *c, const struct record *r)
 	uint32_t m = child_of(c, r, r->child_queue_id, parent);
 	if (m == OPEN_NONE)
 		return;
-	c->msg[m].bounce = true;
+	c->msg[m]->bounce = true;
 	if (r->nrcpt != RECORD_UNSET) { /* a format that says no more of it than this and where it goes */
-		c->msg[m].nrcpt = r->nrcpt;
-		c->msg[m].sender_known = true;
-		open_set(c, &c->msg[m], &c->msg[m].sender, sv_make("", 0));
+		c->msg[m]->nrcpt = r->nrcpt;
+		c->msg[m]->sender_known = true;
+		open_set(c, c->msg[m], &c->msg[m]->sender, sv_make("", 0));
 	}
-	if (c->msg[m].removed)
+	if (c->msg[m]->removed)
 		report_end(c, m, 0);
 }
 
@@ -360,11 +363,11 @@ static void forwarded(struct correlate *c, uint32_t m, struct sv reply)
 	ptrdiff_t end = 0;
 	while ((size_t)end < reply.n && reply.p[end] != ' ' && reply.p[end] != ')')
 		end++;
-	const struct open_host *h = &c->host[c->msg[m].host];
-	struct record r = { .host = sv_make(h->name, h->n), .time_us = c->msg[m].last_us, .mta = c->msg[m].mta, .utc_offset_s = c->msg[m].utc_offset_s };
+	const struct open_host *h = &c->host[c->msg[m]->host];
+	struct record r = { .host = sv_make(h->name, h->n), .time_us = c->msg[m]->last_us, .mta = c->msg[m]->mta, .utc_offset_s = c->msg[m]->utc_offset_s };
 	uint32_t child = end ? child_of(c, &r, sv_take(reply, (size_t)end), m) : OPEN_NONE;
 	if (child != OPEN_NONE)
-		c->msg[child].forward = true;
+		c->msg[child]->forward = true;
 }
 
 /* -- ends -- */
@@ -372,7 +375,7 @@ static void forwarded(struct correlate *c, uint32_t m, struct sv reply)
 /* Reasons to wait a little for lines that another process may write later. */
 static bool lingers(const struct correlate *c, uint32_t m)
 {
-	const struct open_msg *o = &c->msg[m];
+	const struct open_msg *o = c->msg[m];
 	bool gap = open_outcomes(o) < o->nrcpt;
 	bool orphan = !o->head && o->sender_known && o->sender.n == 0; /* its "notification:" line is about to come */
 	if (o->keys_open || gap || orphan || o->maybe_parent != OPEN_NONE)
@@ -386,7 +389,7 @@ static bool lingers(const struct correlate *c, uint32_t m)
 /* Copies that were announced ("queued as") but of which no line came: perhaps the relay is no filter of ours. */
 static bool waits_for_seen_copy(const struct correlate *c, uint32_t m)
 {
-	for (uint32_t k = c->msg[m].first_key, i = 0; k != OPEN_NONE; k = c->key[k].next, i++)
+	for (uint32_t k = c->msg[m]->first_key, i = 0; k != OPEN_NONE; k = c->key[k].next, i++)
 		if (i && c->key[k].seen && !c->key[k].removed)
 			return true;
 	return false;
@@ -394,14 +397,14 @@ static bool waits_for_seen_copy(const struct correlate *c, uint32_t m)
 
 void correlate_removed(struct correlate *c, uint32_t m)
 {
-	if (!c->msg[m].removed || waits_for_seen_copy(c, m))
+	if (!c->msg[m]->removed || waits_for_seen_copy(c, m))
 		return;
 	if (!lingers(c, m)) {
 		report_end(c, m, 0);
 		return;
 	}
-	bool may_be_copy = c->msg[m].maybe_parent != OPEN_NONE;
-	bool gap = open_outcomes(&c->msg[m]) < c->msg[m].nrcpt;
+	bool may_be_copy = c->msg[m]->maybe_parent != OPEN_NONE;
+	bool gap = open_outcomes(c->msg[m]) < c->msg[m]->nrcpt;
 	if (!c->final_only && !may_be_copy && !gap)
 		report_now(c, m, 0); /* do not make detectors wait for what is unlikely */
 	open_set_due(c, m, OPEN_DUE_LINGER);
@@ -414,10 +417,10 @@ static void removed(struct correlate *c, const struct record *r)
 		return;
 	seen(c, m, k, r);
 	if (is_primary(c, m, k)) {
-		c->msg[m].removed = true;
+		c->msg[m]->removed = true;
 	} else if (!c->key[k].removed) {
 		c->key[k].removed = true;
-		c->msg[m].keys_open--;
+		c->msg[m]->keys_open--;
 	}
 	correlate_removed(c, m);
 }
@@ -427,7 +430,7 @@ static void killed(struct correlate *c, const struct record *r)
 	uint32_t k, m = find(c, r, &k);
 	if (m == OPEN_NONE || !is_primary(c, m, k))
 		return;
-	if (c->msg[m].list == OPEN_QUEUED && (!c->keeps_removed || c->msg[m].n_rcpt)) /* some formats say what came before they refuse it */
+	if (c->stub[m].list != OPEN_FRESH && (!c->keeps_removed || c->msg[m]->n_rcpt)) /* some formats say what came before they refuse it */
 		return;
 	stitch_release(c, m);
 	open_free(c, m);
@@ -457,10 +460,10 @@ static struct sv account_of(struct correlate *c, const struct record *r)
 	uint32_t k, m;
 	bool content = (r->kind == RECORD_POLICY && !sv_eq(r->status, SV("greylist")) && !sv_eq(r->status, SV("defer"))) ||
 	               (r->kind == RECORD_REJECT && (sv_starts(r->reason, SV("mime header ")) || sv_starts(r->reason, SV("header "))));
-	if (!content || r->account.n || !r->queue_id.n || (m = find(c, r, &k)) == OPEN_NONE || !c->msg[m].head)
+	if (!content || r->account.n || !r->queue_id.n || (m = find(c, r, &k)) == OPEN_NONE || !c->msg[m]->head)
 		return r->account;
-	struct sv sender = open_get(&c->msg[m], c->msg[m].sender);
-	return c->msg[m].sender_known && !sv_eq(sender, r->sender) ? r->account : open_get(&c->msg[m], c->msg[m].account);
+	struct sv sender = open_get(c->msg[m], c->msg[m]->sender);
+	return c->msg[m]->sender_known && !sv_eq(sender, r->sender) ? r->account : open_get(c->msg[m], c->msg[m]->account);
 }
 
 void correlate_advance(struct correlate *c, int64_t us)
@@ -475,8 +478,8 @@ void correlate_advance(struct correlate *c, int64_t us)
 static void subject(struct correlate *c, const struct record *r)
 {
 	uint32_t k, m = find(c, r, &k);
-	if (m != OPEN_NONE && c->msg[m].subject.at == OPEN_NONE)
-		open_set(c, &c->msg[m], &c->msg[m].subject, sv_take(r->subject, TXN_SUBJECT_BYTES));
+	if (m != OPEN_NONE && c->msg[m]->subject.at == OPEN_NONE)
+		open_set(c, c->msg[m], &c->msg[m]->subject, sv_take(r->subject, TXN_SUBJECT_BYTES));
 }
 
 static void tell_fact(struct correlate *c, const struct record *r, struct sv line)

@@ -16,6 +16,7 @@
 
 #define CORRELATE_REPORT_US (30LL * 1000000)
 #define CORRELATE_LINGER_US (10LL * 1000000)
+#define CORRELATE_FOLD_US (60LL * 1000000)
 #define CORRELATE_FRESH_US (3600LL * 1000000)          /* never reached the queue: forgotten */
 #define CORRELATE_STALE_US (6LL * 86400 * 1000000)     /* longer than mail stays in a queue: reported as it is */
 #define CORRELATE_RCPT_MAX 65536u
@@ -35,6 +36,8 @@ struct correlate_sink {
  * snapshot, too. Beyond either the oldest messages are reported as they are and counted as evicted. */
 struct correlate *correlate_new(const struct correlate_sink *sink, size_t max_open_bytes, bool final_only);
 void correlate_free(struct correlate *c);
+/* What waits for longer (CORRELATE_FOLD_US) is kept as few bytes, see fold.c. It makes no difference to what is told. */
+void correlate_fold_after(struct correlate *c, int64_t us);
 
 /* One record with the line it came from. keeps_removed: see struct mta. */
 void correlate_record(struct correlate *c, const struct record *r, struct sv line, bool keeps_removed);

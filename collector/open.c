@@ -49,6 +49,7 @@ struct correlate *correlate_new(const struct correlate_sink *sink, size_t max_op
 	c->max_bytes = max_open_bytes ? max_open_bytes : SIZE_MAX;
 	c->max_saved = final_only ? SIZE_MAX : CORRELATE_SAVED_BYTES_MAX;
 	c->final_only = final_only;
+	c->fold_after_us = CORRELATE_FOLD_US;
 	c->free_msg = c->free_key = OPEN_NONE;
 	if (getrandom(c->seed, sizeof c->seed, 0) != sizeof c->seed)
 		panic("getrandom failed");
@@ -63,16 +64,26 @@ struct correlate *correlate_new(const struct correlate_sink *sink, size_t max_op
 	return c;
 }
 
+void correlate_fold_after(struct correlate *c, int64_t us)
+{
+	c->fold_after_us = us;
+}
+
 void correlate_free(struct correlate *c)
 {
 	if (!c)
 		return;
 	for (uint32_t i = 0; i < c->n_msg; i++) {
-		if (c->msg[i].used) {
-			pool_free(&c->pool, c->msg[i].text, c->msg[i].text_cap);
-			pool_free(&c->pool, c->msg[i].rcpt, c->msg[i].rcpt_cap);
-		}
+		if (c->msg[i])
+			open_msg_drop(c, i);
+		free(c->stub[i].folded);
 	}
+	for (struct open_msg *o = c->spare, *next; o; o = next) {
+		memcpy(&next, &o->text, sizeof next);
+		free(o);
+	}
+	fold_free(c);
+	free(c->stub);
 	for (uint32_t i = 0; i < c->n_host; i++)
 		free(c->host[i].name);
 	free(c->host);
@@ -252,28 +263,28 @@ struct sv open_key_text(const struct open_key *k)
 
 struct sv open_queue_id(const struct correlate *c, uint32_t m)
 {
-	uint32_t k = c->msg[m].first_key;
+	uint32_t k = c->msg[m]->first_key;
 	return k == OPEN_NONE ? sv_make("", 0) : open_key_text(&c->key[k]);
 }
 
 uint32_t open_add_key(struct correlate *c, uint32_t m, struct sv queue_id)
 {
 	uint64_t id[OPEN_ID_WORDS];
-	if (!open_id(queue_id, id) || c->msg[m].n_keys >= 64)
+	if (!open_id(queue_id, id) || c->msg[m]->n_keys >= 64)
 		return OPEN_NONE;
-	uint32_t k = key_new(c, c->msg[m].host, id), *at = &c->msg[m].first_key;
+	uint32_t k = key_new(c, c->msg[m]->host, id), *at = &c->msg[m]->first_key;
 	while (*at != OPEN_NONE)
 		at = &c->key[*at].next;
 	*at = k;
 	c->key[k].msg = m;
-	if (c->msg[m].n_keys++)
-		c->msg[m].keys_open++;
+	if (c->msg[m]->n_keys++)
+		c->msg[m]->keys_open++;
 	return k;
 }
 
 void open_drop_key(struct correlate *c, uint32_t k)
 {
-	struct open_msg *m = &c->msg[c->key[k].msg];
+	struct open_msg *m = c->msg[c->key[k].msg];
 	uint32_t *at = &m->first_key;
 	if (*at != k && !c->key[k].removed)
 		m->keys_open--;
@@ -286,49 +297,73 @@ void open_drop_key(struct correlate *c, uint32_t k)
 
 void open_move_keys(struct correlate *c, uint32_t from, uint32_t to)
 {
-	uint32_t *at = &c->msg[to].first_key;
+	uint32_t *at = &c->msg[to]->first_key;
 	while (*at != OPEN_NONE)
 		at = &c->key[*at].next;
-	*at = c->msg[from].first_key;
+	*at = c->msg[from]->first_key;
 	bool first = true;
 	for (uint32_t k = *at; k != OPEN_NONE; k = c->key[k].next, first = false) {
 		struct open_key *key = &c->key[k];
 		key->msg = to;
 		key->seen = true;
 		if (first) {
-			key->head = c->msg[from].head;
-			key->removed = c->msg[from].removed;
+			key->head = c->msg[from]->head;
+			key->removed = c->msg[from]->removed;
 		}
-		c->msg[to].n_keys++;
-		c->msg[to].keys_open += !key->removed;
+		c->msg[to]->n_keys++;
+		c->msg[to]->keys_open += !key->removed;
 	}
-	c->msg[from].first_key = OPEN_NONE;
-	c->msg[from].n_keys = c->msg[from].keys_open = 0;
+	c->msg[from]->first_key = OPEN_NONE;
+	c->msg[from]->n_keys = c->msg[from]->keys_open = 0;
 }
 
 /* -- messages -- */
 
-uint32_t open_new(struct correlate *c, uint32_t host, struct sv queue_id)
+struct open_msg *open_msg_new(struct correlate *c, uint32_t m)
 {
-	uint32_t m = c->free_msg;
-	if (m != OPEN_NONE) {
-		c->free_msg = c->msg[m].list_next;
-	} else {
-		if (c->n_msg == c->cap_msg) {
-			c->cap_msg = c->cap_msg ? c->cap_msg * 2 : 256;
-			c->msg = xrealloc(c->msg, c->cap_msg * sizeof *c->msg);
-		}
-		m = c->n_msg++;
-	}
-	struct open_msg *o = &c->msg[m];
-	*o = (struct open_msg){ .host = host, .uid = -1, .size = -1, .nrcpt = -1, .used = true, .list = OPEN_LISTS };
-	o->first_key = o->maybe_parent = o->first_child = o->next_child = OPEN_NONE;
-	o->list_prev = o->list_next = o->due_prev = o->due_next = o->id_prev = o->id_next = OPEN_NONE;
+	struct open_msg *o = c->spare;
+	if (o)
+		memcpy(&c->spare, &o->text, sizeof c->spare);
+	else
+		o = xmalloc(sizeof *o);
+	*o = (struct open_msg){ .uid = -1, .size = -1, .nrcpt = -1 };
+	o->first_key = o->maybe_parent = o->first_child = o->next_child = o->due_prev = o->due_next = OPEN_NONE;
 #define T(name) o->name.at = OPEN_NONE;
 	OPEN_TEXTS(T)
 #undef T
 	for (unsigned i = 0; i < TXN_LINES; i++)
 		o->lines[i].at = OPEN_NONE;
+	return c->msg[m] = o;
+}
+
+void open_msg_drop(struct correlate *c, uint32_t m)
+{
+	struct open_msg *o = c->msg[m];
+	pool_free(&c->pool, o->text, o->text_cap);
+	pool_free(&c->pool, o->rcpt, o->rcpt_cap);
+	c->text_bytes -= o->text_n;
+	c->rcpts -= o->n_rcpt;
+	memcpy(&o->text, &c->spare, sizeof c->spare);
+	c->spare = o;
+	c->msg[m] = NULL;
+}
+
+uint32_t open_new(struct correlate *c, uint32_t host, struct sv queue_id)
+{
+	uint32_t m = c->free_msg;
+	if (m != OPEN_NONE) {
+		c->free_msg = c->stub[m].list_next;
+	} else {
+		if (c->n_msg == c->cap_msg) {
+			c->cap_msg = c->cap_msg ? c->cap_msg * 2 : 256;
+			c->msg = xrealloc(c->msg, c->cap_msg * sizeof *c->msg);
+			c->stub = xrealloc(c->stub, c->cap_msg * sizeof *c->stub);
+		}
+		m = c->n_msg++;
+	}
+	c->stub[m] = (struct open_stub){ .list = OPEN_LISTS, .used = true };
+	c->stub[m].list_prev = c->stub[m].list_next = c->stub[m].id_prev = c->stub[m].id_next = OPEN_NONE;
+	open_msg_new(c, m)->host = host;
 	c->live++;
 	(void)open_add_key(c, m, queue_id);
 	open_touch(c, m, OPEN_FRESH);
@@ -337,36 +372,48 @@ uint32_t open_new(struct correlate *c, uint32_t host, struct sv queue_id)
 
 static void unlink_list(struct correlate *c, uint32_t m)
 {
-	struct open_msg *o = &c->msg[m];
-	if (o->list == OPEN_LISTS)
+	struct open_stub *s = &c->stub[m];
+	if (s->list == OPEN_LISTS)
 		return;
-	struct open_ends *e = &c->list[o->list];
-	*(o->list_prev == OPEN_NONE ? &e->first : &c->msg[o->list_prev].list_next) = o->list_next;
-	*(o->list_next == OPEN_NONE ? &e->last : &c->msg[o->list_next].list_prev) = o->list_prev;
-	o->list = OPEN_LISTS;
+	struct open_ends *e = &c->list[s->list];
+	*(s->list_prev == OPEN_NONE ? &e->first : &c->stub[s->list_prev].list_next) = s->list_next;
+	*(s->list_next == OPEN_NONE ? &e->last : &c->stub[s->list_next].list_prev) = s->list_prev;
+	s->list = OPEN_LISTS;
 }
 
 void open_touch(struct correlate *c, uint32_t m, enum open_list list)
 {
-	struct open_msg *o = &c->msg[m];
-	if (o->list == list && c->list[list].last == m)
+	struct open_stub *s = &c->stub[m];
+	if (s->list == list && c->list[list].last == m)
 		return;
 	unlink_list(c, m);
 	struct open_ends *e = &c->list[list];
-	o->list = (uint8_t)list;
-	o->list_prev = e->last;
-	o->list_next = OPEN_NONE;
-	*(e->last == OPEN_NONE ? &e->first : &c->msg[e->last].list_next) = m;
+	s->list = (uint8_t)list;
+	s->list_prev = e->last;
+	s->list_next = OPEN_NONE;
+	*(e->last == OPEN_NONE ? &e->first : &c->stub[e->last].list_next) = m;
 	e->last = m;
+}
+
+void open_touch_first(struct correlate *c, uint32_t m, enum open_list list)
+{
+	struct open_stub *s = &c->stub[m];
+	unlink_list(c, m);
+	struct open_ends *e = &c->list[list];
+	s->list = (uint8_t)list;
+	s->list_prev = OPEN_NONE;
+	s->list_next = e->first;
+	*(e->first == OPEN_NONE ? &e->last : &c->stub[e->first].list_prev) = m;
+	e->first = m;
 }
 
 void open_set_due(struct correlate *c, uint32_t m, enum open_due due)
 {
-	struct open_msg *o = &c->msg[m];
+	struct open_msg *o = c->msg[m];
 	if (o->due) {
 		struct open_ends *e = &c->due[o->due];
-		*(o->due_prev == OPEN_NONE ? &e->first : &c->msg[o->due_prev].due_next) = o->due_next;
-		*(o->due_next == OPEN_NONE ? &e->last : &c->msg[o->due_next].due_prev) = o->due_prev;
+		*(o->due_prev == OPEN_NONE ? &e->first : &c->msg[o->due_prev]->due_next) = o->due_next;
+		*(o->due_next == OPEN_NONE ? &e->last : &c->msg[o->due_next]->due_prev) = o->due_prev;
 	}
 	o->due = (uint8_t)due;
 	if (!due)
@@ -375,26 +422,26 @@ void open_set_due(struct correlate *c, uint32_t m, enum open_due due)
 	o->due_us = c->now_us + (due == OPEN_DUE_REPORT ? CORRELATE_REPORT_US : CORRELATE_LINGER_US);
 	o->due_prev = e->last;
 	o->due_next = OPEN_NONE;
-	*(e->last == OPEN_NONE ? &e->first : &c->msg[e->last].due_next) = m;
+	*(e->last == OPEN_NONE ? &e->first : &c->msg[e->last]->due_next) = m;
 	e->last = m;
 }
 
 /* Takes m out of its would-be parent's list. */
 static void leave_parent(struct correlate *c, uint32_t m)
 {
-	struct open_msg *o = &c->msg[m];
+	struct open_msg *o = c->msg[m];
 	if (o->maybe_parent == OPEN_NONE)
 		return;
-	uint32_t *at = &c->msg[o->maybe_parent].first_child;
+	uint32_t *at = &c->msg[o->maybe_parent]->first_child;
 	while (*at != m)
-		at = &c->msg[*at].next_child;
+		at = &c->msg[*at]->next_child;
 	*at = o->next_child;
 	o->maybe_parent = o->next_child = OPEN_NONE;
 }
 
 void open_free(struct correlate *c, uint32_t m)
 {
-	struct open_msg *o = &c->msg[m];
+	struct open_msg *o = c->msg[m];
 	leave_parent(c, m);
 	while (o->first_key != OPEN_NONE) {
 		uint32_t k = o->first_key;
@@ -404,12 +451,9 @@ void open_free(struct correlate *c, uint32_t m)
 	unlink_list(c, m);
 	open_set_due(c, m, OPEN_DUE_NOT);
 	open_unindex(c, m);
-	pool_free(&c->pool, o->text, o->text_cap);
-	pool_free(&c->pool, o->rcpt, o->rcpt_cap);
-	c->text_bytes -= o->text_n;
-	c->rcpts -= o->n_rcpt;
-	o->used = false;
-	o->list_next = c->free_msg;
+	open_msg_drop(c, m);
+	c->stub[m].used = false;
+	c->stub[m].list_next = c->free_msg;
 	c->free_msg = m;
 	c->live--;
 }
@@ -418,18 +462,18 @@ void open_free(struct correlate *c, uint32_t m)
 
 static void bucket_put(struct correlate *c, uint32_t m)
 {
-	uint32_t *b = &c->bucket[c->msg[m].id_hash & c->bucket_mask];
-	c->msg[m].id_prev = OPEN_NONE;
-	c->msg[m].id_next = *b ? *b - 1 : OPEN_NONE;
+	uint32_t *b = &c->bucket[c->stub[m].id_hash & c->bucket_mask];
+	c->stub[m].id_prev = OPEN_NONE;
+	c->stub[m].id_next = *b ? *b - 1 : OPEN_NONE;
 	if (*b)
-		c->msg[*b - 1].id_prev = m;
+		c->stub[*b - 1].id_prev = m;
 	*b = m + 1;
 }
 
 static int by_id_order(const void *a, const void *b, void *ctx)
 {
 	const struct correlate *c = ctx;
-	uint64_t x = c->msg[*(const uint32_t *)a].id_order, y = c->msg[*(const uint32_t *)b].id_order;
+	uint64_t x = c->stub[*(const uint32_t *)a].id_order, y = c->stub[*(const uint32_t *)b].id_order;
 	return x < y ? -1 : x > y;
 }
 
@@ -438,7 +482,7 @@ static void bucket_resize(struct correlate *c, uint32_t size)
 {
 	uint32_t *all = xmalloc((size_t)c->n_msg * sizeof *all), n = 0;
 	for (uint32_t m = 0; m < c->n_msg; m++)
-		if (c->msg[m].used && c->msg[m].indexed)
+		if (c->stub[m].used && c->stub[m].indexed)
 			all[n++] = m;
 	qsort_r(all, n, sizeof *all, by_id_order, c);
 	free(c->bucket);
@@ -451,15 +495,16 @@ static void bucket_resize(struct correlate *c, uint32_t size)
 
 void open_index(struct correlate *c, uint32_t m)
 {
-	struct open_msg *o = &c->msg[m];
-	if (o->indexed)
+	const struct open_msg *o = c->msg[m];
+	struct open_stub *s = &c->stub[m];
+	if (s->indexed)
 		open_unindex(c, m);
 	struct sv id = open_get(o, o->message_id);
 	if (!id.n)
 		return;
-	o->id_hash = open_hash(c, id, o->host);
-	o->id_order = ++c->id_order;
-	o->indexed = true;
+	s->id_hash = (uint32_t)open_hash(c, id, o->host);
+	s->id_order = ++c->id_order;
+	s->indexed = true;
 	if (++c->indexed > c->bucket_mask)
 		bucket_resize(c, (c->bucket_mask + 1) * 2);
 	else
@@ -468,16 +513,16 @@ void open_index(struct correlate *c, uint32_t m)
 
 void open_unindex(struct correlate *c, uint32_t m)
 {
-	struct open_msg *o = &c->msg[m];
-	if (!o->indexed)
+	struct open_stub *s = &c->stub[m];
+	if (!s->indexed)
 		return;
-	if (o->id_prev == OPEN_NONE)
-		c->bucket[o->id_hash & c->bucket_mask] = o->id_next == OPEN_NONE ? 0 : o->id_next + 1;
+	if (s->id_prev == OPEN_NONE)
+		c->bucket[s->id_hash & c->bucket_mask] = s->id_next == OPEN_NONE ? 0 : s->id_next + 1;
 	else
-		c->msg[o->id_prev].id_next = o->id_next;
-	if (o->id_next != OPEN_NONE)
-		c->msg[o->id_next].id_prev = o->id_prev;
-	o->indexed = false;
+		c->stub[s->id_prev].id_next = s->id_next;
+	if (s->id_next != OPEN_NONE)
+		c->stub[s->id_next].id_prev = s->id_prev;
+	s->indexed = false;
 	c->indexed--;
 }
 
@@ -492,15 +537,10 @@ void open_rebuild(struct correlate *c)
 	slot_resize(c, slots);
 	c->indexed = 0;
 	for (uint32_t m = 0; m < c->n_msg; m++) {
-		struct open_msg *o = &c->msg[m];
-		if (!o->used)
-			continue;
-		for (uint32_t i = 0; i < o->n_rcpt; i++)
+		struct open_msg *o = c->msg[m];
+		c->indexed += c->stub[m].used && c->stub[m].indexed;
+		for (uint32_t i = 0; o && i < o->n_rcpt; i++)
 			o->rcpt[i].hash = (uint32_t)open_hash(c, open_get(o, o->rcpt[i].recipient), 0);
-		if (o->indexed) {
-			o->id_hash = open_hash(c, open_get(o, o->message_id), o->host);
-			c->indexed++;
-		}
 	}
 	while (buckets < c->indexed)
 		buckets *= 2;

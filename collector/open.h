@@ -26,7 +26,9 @@ struct open_rcpt {
 	bool final_hop; /* the outcome comes from the re-injected copy */
 };
 
-enum open_list { OPEN_FRESH, OPEN_QUEUED, OPEN_LISTS };
+/* Each from the message that was heard of least lately to the latest. FRESH: it did not reach the queue yet; of those that did: FOLDED; IDLE
+ * might have been folded by their age, but something waits for them; QUEUED, the others. */
+enum open_list { OPEN_FRESH, OPEN_FOLDED, OPEN_IDLE, OPEN_QUEUED, OPEN_LISTS };
 enum open_due { OPEN_DUE_NOT, OPEN_DUE_REPORT, OPEN_DUE_LINGER, OPEN_DUES };
 
 /* T(name): every text of a message's head. */
@@ -34,11 +36,10 @@ enum open_due { OPEN_DUE_NOT, OPEN_DUE_REPORT, OPEN_DUE_LINGER, OPEN_DUES };
 
 struct open_msg {
 	uint32_t host, first_key, n_keys, keys_open; /* keys_open: other queue ids of it that are not removed yet */
-	uint32_t list_prev, list_next, due_prev, due_next, id_prev, id_next;
+	uint32_t due_prev, due_next;
 	uint32_t maybe_parent, first_child, next_child; /* a guess that waits for proof */
 	int64_t first_us, last_us, due_us, uid, size, nrcpt;
 	int32_t utc_offset_s;
-	uint64_t id_hash, id_order; /* order: of coming into the index */
 #define T(name) struct open_ref name;
 	OPEN_TEXTS(T)
 #undef T
@@ -51,18 +52,28 @@ struct open_msg {
 	size_t text_cap;
 	uint32_t text_n, text_lost;
 	const char *mta;
-	uint8_t list, due;
+	uint8_t due;
 	bool line_refused[TXN_LINES];
-	bool used, indexed;
 	bool head, sender_known, submission, bounce, forward, probe, loopback, piped, stitched;
 	bool removed, reported, dirty, shown, keeps_removed;
 };
 
-/* -- what a snapshot says of each. -- */
+/* What is known of a message without looking at it, whether it is folded (fold.c) or not. */
+struct open_stub {
+	uint32_t list_prev, list_next, id_prev, id_next, id_hash;
+	uint8_t list;
+	bool indexed, used;
+	uint32_t folded_n;
+	uint64_t id_order;  /* of coming into the index */
+	int64_t last_us;    /* of one that is folded, as in struct open_msg */
+	char *folded;       /* NULL: c->msg[] has it */
+};
+
+/* -- what a snapshot says of each, and a folded message keeps. -- */
 /* Plain figures of a message: F(member). Signed ones travel zig-zag. */
 #define MSG_FIGURES(F)                                                                               \
-	F(first_us) F(last_us) F(due_us) F(uid) F(size) F(nrcpt) F(n_again) F(utc_offset_s) F(id_order) F(text_lost) \
-	F(indexed) F(head) F(sender_known) F(submission) F(bounce) F(forward) F(probe) F(loopback)        \
+	F(first_us) F(last_us) F(due_us) F(uid) F(size) F(nrcpt) F(n_again) F(utc_offset_s) F(text_lost)             \
+	F(head) F(sender_known) F(submission) F(bounce) F(forward) F(probe) F(loopback)        \
 	F(piped) F(stitched) F(removed) F(reported) F(dirty) F(shown) F(keeps_removed)
 #define RCPT_FIGURES(F) F(time_us) F(attempts) F(status) F(local) F(changed) F(handed) F(final_hop)
 #define RCPT_TEXTS(T) T(recipient) T(orig) T(dsn) T(reply) T(relay_host) T(relay_ip)
@@ -87,13 +98,17 @@ struct correlate {
 	struct correlate_sink sink;
 	size_t max_bytes, max_saved;
 	size_t text_bytes, rcpts; /* of all messages: what a snapshot's size is estimated by */
+	int64_t fold_after_us;
 	bool final_only, keeps_removed; /* the latter: of the format of the line at hand */
 	uint64_t seed[4];
 	int64_t now_us;
 	uint64_t seq, txns, facts, head_missing, tail_missing, evicted;
 	struct pool pool;
-	struct open_msg *msg;
+	struct open_msg **msg; /* NULL: folded, or not in use */
+	struct open_stub *stub;
+	struct open_msg *spare; /* of messages that ended: the next one by its text */
 	uint32_t n_msg, cap_msg, free_msg, live;
+	struct fold *fold;
 	struct open_key *key;
 	uint32_t n_key, cap_key, free_key, live_keys;
 	struct open_place at;
@@ -134,6 +149,9 @@ void open_drop_key(struct correlate *c, uint32_t k);
 /* Moves every key of `from` to `to`, as further ids. */
 void open_move_keys(struct correlate *c, uint32_t from, uint32_t to);
 void open_free(struct correlate *c, uint32_t m);
+/* The place of an open message's struct comes and goes without what else the table knows of it. */
+struct open_msg *open_msg_new(struct correlate *c, uint32_t m);
+void open_msg_drop(struct correlate *c, uint32_t m);
 struct sv open_key_text(const struct open_key *k);
 struct sv open_queue_id(const struct correlate *c, uint32_t m);
 uint64_t open_hash(const struct correlate *c, struct sv s, uint64_t more);
@@ -141,6 +159,7 @@ void open_rebuild(struct correlate *c); /* after loading: hash tables from array
 
 /* -- lists: oldest first -- */
 void open_touch(struct correlate *c, uint32_t m, enum open_list list);
+void open_touch_first(struct correlate *c, uint32_t m, enum open_list list); /* the same, but m becomes the oldest */
 void open_set_due(struct correlate *c, uint32_t m, enum open_due due);
 
 /* -- message-id index -- */
@@ -182,6 +201,30 @@ void open_add_line(struct correlate *c, struct open_msg *m, struct sv line, bool
 void open_count(struct open_msg *m); /* n_known, n_waiting anew */
 /* Outcome lines so far: an address that was given twice counts twice in nrcpt, but is one recipient here. */
 int64_t open_outcomes(const struct open_msg *m);
+
+/* -- fold.c: messages that wait for long are kept as few bytes. Whoever wants to look at one asks for it here. -- */
+void fold_open(struct correlate *c, uint32_t m);
+
+static inline struct open_msg *open_get_msg(struct correlate *c, uint32_t m)
+{
+	if (!c->msg[m])
+		fold_open(c, m);
+	return c->msg[m];
+}
+
+/* Folds what may be folded as of c->now_us. */
+void fold_idle(struct correlate *c);
+uint32_t fold_count(const struct correlate *c);
+size_t fold_bytes(const struct correlate *c); /* what they take, and a snapshot of them */
+void fold_free(struct correlate *c);
+/* For snapshots: what packs and unpacks, and then a message as it is kept, without its keys. */
+void fold_save_dictionary(const struct correlate *c, struct buf *out);
+void fold_load_dictionary(struct correlate *c, struct wire *w);
+void fold_save(const struct correlate *c, uint32_t m, struct buf *out);
+uint32_t fold_keys(const struct correlate *c, uint32_t m); /* the first key of a folded message */
+/* The new message m becomes what was saved, not folded. False: it was no folded message. When it has its keys: fold_again() with *ret_body. */
+bool fold_load(struct correlate *c, uint32_t m, struct wire *w, struct sv *ret_body);
+void fold_again(struct correlate *c, uint32_t m, struct sv body);
 
 /* -- report.c -- */
 void report_now(struct correlate *c, uint32_t m, uint32_t flags);

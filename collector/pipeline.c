@@ -183,6 +183,8 @@ struct pipeline *pipeline_new(const struct pipeline_options *o, const struct pip
 	struct correlate_sink s = { p, give_txn, give_fact };
 	if (o->correlate)
 		p->correlate = correlate_new(&s, o->max_open_bytes, o->final_only);
+	if (p->correlate && o->fold_after_us)
+		correlate_fold_after(p->correlate, o->fold_after_us);
 	p->quick = o->correlate && !sink->record && !sink->line;
 	return p;
 }

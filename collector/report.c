@@ -75,7 +75,7 @@ static void lines_out(const struct open_msg *m, struct txn *t)
 
 static void txn_of(struct correlate *c, uint32_t i, uint32_t flags, bool ended, struct txn *t)
 {
-	const struct open_msg *m = &c->msg[i];
+	const struct open_msg *m = c->msg[i];
 	const struct open_host *h = &c->host[m->host];
 	*t = (struct txn){
 		.at_us = c->now_us, .first_us = m->first_us, .last_us = m->last_us, .utc_offset_s = m->utc_offset_s,
@@ -117,7 +117,7 @@ static void give(struct correlate *c, uint32_t i, uint32_t flags, bool ended)
 	if (!(t.flags & TXN_REPLAY))
 		count(c, &t);
 	c->sink.txn(c->sink.ctx, &t);
-	struct open_msg *m = &c->msg[i];
+	struct open_msg *m = c->msg[i];
 	for (uint32_t r = 0; r < m->n_rcpt; r++)
 		m->rcpt[r].changed = false;
 	m->reported = true;
@@ -129,27 +129,27 @@ static void give(struct correlate *c, uint32_t i, uint32_t flags, bool ended)
 void report_now(struct correlate *c, uint32_t m, uint32_t flags)
 {
 	open_set_due(c, m, OPEN_DUE_NOT);
-	if (c->msg[m].probe || (!c->msg[m].dirty && c->msg[m].reported))
+	if (c->msg[m]->probe || (!c->msg[m]->dirty && c->msg[m]->reported))
 		return;
 	give(c, m, flags, false);
 }
 
 /* A message that never reached the queue and left nothing behind is none. */
-static bool worth_telling(const struct open_msg *m, uint32_t flags)
+static bool worth_telling(const struct open_msg *m, bool fresh, uint32_t flags)
 {
 	if (m->probe)
 		return false;
-	if (m->list == OPEN_FRESH && !m->removed)
+	if (fresh && !m->removed)
 		return (flags & TXN_TAIL_MISSING) && m->message_id.at != OPEN_NONE;
 	return true;
 }
 
 void report_end(struct correlate *c, uint32_t m, uint32_t flags)
 {
+	struct open_msg *o = open_get_msg(c, m);
 	stitch_release(c, m);
-	struct open_msg *o = &c->msg[m];
 	/* the "removed" of a message whose outcomes were all told makes it complete: worth one more word */
-	if (worth_telling(o, flags) && (!o->reported || o->dirty || o->removed))
+	if (worth_telling(o, c->stub[m].list == OPEN_FRESH, flags) && (!o->reported || o->dirty || o->removed))
 		if (!(o->reported && !o->dirty && o->due == OPEN_DUE_LINGER))
 			give(c, m, flags, true);
 	open_free(c, m);
@@ -157,44 +157,63 @@ void report_end(struct correlate *c, uint32_t m, uint32_t flags)
 
 /* -- time -- */
 
+static int64_t last_us(const struct correlate *c, uint32_t m)
+{
+	return c->msg[m] ? c->msg[m]->last_us : c->stub[m].last_us;
+}
+
 void report_timers(struct correlate *c)
 {
-	for (uint32_t m; (m = c->due[OPEN_DUE_REPORT].first) != OPEN_NONE && c->msg[m].due_us <= c->now_us;) {
-		if (c->msg[m].maybe_parent != OPEN_NONE || c->final_only)
+	for (uint32_t m; (m = c->due[OPEN_DUE_REPORT].first) != OPEN_NONE && c->msg[m]->due_us <= c->now_us;) {
+		if (c->msg[m]->maybe_parent != OPEN_NONE || c->final_only)
 			open_set_due(c, m, OPEN_DUE_NOT);
 		else
 			report_now(c, m, 0);
 	}
-	for (uint32_t m; (m = c->due[OPEN_DUE_LINGER].first) != OPEN_NONE && c->msg[m].due_us <= c->now_us;) {
-		if (c->msg[m].maybe_parent != OPEN_NONE) /* the would-be parent decides */
+	for (uint32_t m; (m = c->due[OPEN_DUE_LINGER].first) != OPEN_NONE && c->msg[m]->due_us <= c->now_us;) {
+		if (c->msg[m]->maybe_parent != OPEN_NONE) /* the would-be parent decides */
 			open_set_due(c, m, OPEN_DUE_NOT);
 		else
 			report_end(c, m, 0);
 	}
-	for (uint32_t m; (m = c->list[OPEN_FRESH].first) != OPEN_NONE && c->msg[m].last_us + CORRELATE_FRESH_US <= c->now_us;)
+	for (uint32_t m; (m = c->list[OPEN_FRESH].first) != OPEN_NONE && c->msg[m]->last_us + CORRELATE_FRESH_US <= c->now_us;)
 		report_end(c, m, 0);
-	for (uint32_t m; (m = c->list[OPEN_QUEUED].first) != OPEN_NONE && c->msg[m].last_us + CORRELATE_STALE_US <= c->now_us;)
-		report_end(c, m, TXN_TAIL_MISSING);
+	for (unsigned l = OPEN_FOLDED; l < OPEN_LISTS; l++)
+		for (uint32_t m; (m = c->list[l].first) != OPEN_NONE && last_us(c, m) + CORRELATE_STALE_US <= c->now_us;)
+			report_end(c, m, TXN_TAIL_MISSING);
+	fold_idle(c);
 }
 
 static size_t bytes(const struct correlate *c)
 {
-	return c->pool.bytes + c->live * sizeof *c->msg + c->live_keys * sizeof *c->key;
+	size_t unfolded = c->live - fold_count(c);
+	return c->pool.bytes + fold_bytes(c) + unfolded * sizeof **c->msg + c->live * (sizeof *c->msg + sizeof *c->stub) + c->live_keys * sizeof *c->key;
 }
 
 /* What a snapshot takes, rather too much than too little. */
 static size_t saved_bytes(const struct correlate *c)
 {
-	return c->text_bytes + c->rcpts * 80 + c->live * 300 + c->live_keys * 30;
+	size_t unfolded = c->live - fold_count(c);
+	return c->text_bytes + fold_bytes(c) + c->rcpts * 80 + unfolded * 300 + (size_t)c->live * 20 + c->live_keys * 30;
+}
+
+/* Of all open messages the one that was heard of least lately; rather one that is in the queue. */
+static uint32_t oldest(const struct correlate *c)
+{
+	uint32_t best = OPEN_NONE;
+	for (unsigned l = OPEN_LISTS; l-- > 0;) {
+		uint32_t m = c->list[l].first;
+		if (m != OPEN_NONE && (best == OPEN_NONE || last_us(c, m) < last_us(c, best)))
+			best = m;
+	}
+	return best;
 }
 
 void report_limit(struct correlate *c)
 {
 	while ((bytes(c) > c->max_bytes || saved_bytes(c) > c->max_saved) && c->live) {
-		uint32_t fresh = c->list[OPEN_FRESH].first, queued = c->list[OPEN_QUEUED].first;
-		bool take_fresh = queued == OPEN_NONE || (fresh != OPEN_NONE && c->msg[fresh].last_us < c->msg[queued].last_us);
 		c->evicted++;
-		report_end(c, take_fresh ? fresh : queued, TXN_TAIL_MISSING);
+		report_end(c, oldest(c), TXN_TAIL_MISSING);
 	}
 }
 
@@ -204,22 +223,18 @@ static void provisional(struct correlate *c, uint32_t i)
 	txn_of(c, i, TXN_PROVISIONAL, false, &t);
 	t.flags &= ~TXN_REPLAY;
 	c->sink.txn(c->sink.ctx, &t);
-	c->msg[i].shown = true;
+	c->msg[i]->shown = true;
 }
 
 void correlate_idle(struct correlate *c)
 {
 	for (unsigned l = 0; l < OPEN_LISTS; l++) {
-		for (uint32_t m = c->list[l].first, next; m != OPEN_NONE; m = next) {
-			next = c->msg[m].list_next;
-			if (c->final_only)
-				continue;
-			if (l == OPEN_QUEUED && !c->msg[m].shown && !c->msg[m].probe)
+		for (uint32_t m = c->list[l].first; m != OPEN_NONE && l >= OPEN_IDLE && !c->final_only; m = c->stub[m].list_next)
+			if (!c->msg[m]->shown && !c->msg[m]->probe) /* what is folded was shown */
 				provisional(c, m);
-		}
 		while (c->final_only && c->list[l].first != OPEN_NONE) {
 			uint32_t m = c->list[l].first;
-			report_end(c, m, c->msg[m].removed ? 0 : TXN_TAIL_MISSING);
+			report_end(c, m, open_get_msg(c, m)->removed ? 0 : TXN_TAIL_MISSING);
 		}
 	}
 }

@@ -41,7 +41,7 @@ static void load_keys(struct correlate *c, struct wire *w, uint32_t m)
 	for (uint64_t i = 0; i < n && !w->bad; i++) {
 		struct sv id = wire_get_sv(w);
 		uint64_t bits = wire_get_u(w);
-		uint32_t k = w->bad || open_find(c, c->msg[m].host, id) != OPEN_NONE ? OPEN_NONE : open_add_key(c, m, id);
+		uint32_t k = w->bad || open_find(c, c->msg[m]->host, id) != OPEN_NONE ? OPEN_NONE : open_add_key(c, m, id);
 		if (k == OPEN_NONE) {
 			w->bad = true;
 			return;
@@ -50,7 +50,7 @@ static void load_keys(struct correlate *c, struct wire *w, uint32_t m)
 		c->key[k].head = bits & 2;
 		c->key[k].removed = bits & 4;
 		if (i && c->key[k].removed)
-			c->msg[m].keys_open--;
+			c->msg[m]->keys_open--;
 	}
 }
 
@@ -95,14 +95,43 @@ static void load_refs(struct wire *w, struct open_msg *m)
 	}
 }
 
+/* Every message begins with its place in the order of message-ids, if it has one. */
+static void index_it(struct correlate *c, uint32_t m, uint64_t order)
+{
+	const struct open_msg *o = c->msg[m];
+	c->stub[m].id_order = order;
+	c->stub[m].indexed = order != 0;
+	if (order)
+		c->stub[m].id_hash = (uint32_t)open_hash(c, open_get(o, o->message_id), o->host);
+}
+
+static bool load_folded(struct correlate *c, struct wire *w, uint64_t order, uint32_t *ret_m)
+{
+	struct sv body;
+	uint32_t m = *ret_m = open_new(c, 0, (struct sv){ 0 });
+	if (!fold_load(c, m, w, &body))
+		w->bad = true;
+	else
+		load_keys(c, w, m);
+	if (w->bad)
+		return false;
+	index_it(c, m, order);
+	open_touch(c, m, OPEN_FOLDED);
+	fold_again(c, m, body);
+	return true;
+}
+
 static bool load_msg(struct correlate *c, struct wire *w, enum open_list list, uint32_t *ret_m)
 {
+	uint64_t order = wire_get_u(w);
+	if (list == OPEN_FOLDED)
+		return load_folded(c, w, order, ret_m);
 	uint64_t host = wire_get_u(w);
 	struct sv mta = wire_get_sv(w);
 	if (w->bad || host >= c->n_host)
 		return false;
 	uint32_t m = open_new(c, (uint32_t)host, (struct sv){ 0 });
-	struct open_msg *o = &c->msg[m];
+	struct open_msg *o = c->msg[m];
 	const struct mta *format = mta_named(mta);
 	o->mta = format ? format->name : "other";
 #define F(name) o->name = (__typeof__(o->name))wire_get_i(w);
@@ -112,7 +141,8 @@ static bool load_msg(struct correlate *c, struct wire *w, enum open_list list, u
 	load_refs(w, o);
 	load_rcpts(c, w, o);
 	load_keys(c, w, m);
-	open_count(&c->msg[m]);
+	open_count(c->msg[m]);
+	index_it(c, m, order);
 	open_touch(c, m, list);
 	*ret_m = m;
 	return !w->bad;
@@ -133,13 +163,13 @@ static void load_dues(struct correlate *c, struct wire *w, const uint32_t *all, 
 	for (unsigned d = OPEN_DUE_REPORT; d < OPEN_DUES; d++) {
 		for (uint64_t left = wire_get_u(w); left-- && !w->bad;) {
 			uint32_t m = pick(w, all, n);
-			if (m == OPEN_NONE || c->msg[m].due) {
+			if (m == OPEN_NONE || !c->msg[m] || c->msg[m]->due) {
 				w->bad = true;
 				return;
 			}
-			int64_t due_us = c->msg[m].due_us;
+			int64_t due_us = c->msg[m]->due_us;
 			open_set_due(c, m, (enum open_due)d);
-			c->msg[m].due_us = due_us;
+			c->msg[m]->due_us = due_us;
 		}
 	}
 }
@@ -147,16 +177,16 @@ static void load_dues(struct correlate *c, struct wire *w, const uint32_t *all, 
 static void load_children(struct correlate *c, struct wire *w, const uint32_t *all, uint64_t n)
 {
 	for (uint64_t i = 0; i < n && !w->bad; i++) {
-		uint32_t *at = &c->msg[all[i]].first_child;
+		uint32_t none, *at = c->msg[all[i]] ? &c->msg[all[i]]->first_child : &none;
 		for (uint64_t left = wire_get_u(w); left-- && !w->bad;) {
 			uint32_t m = pick(w, all, n);
-			if (m == OPEN_NONE || m == all[i] || c->msg[m].maybe_parent != OPEN_NONE) {
+			if (at == &none || m == OPEN_NONE || m == all[i] || !c->msg[m] || c->msg[m]->maybe_parent != OPEN_NONE) {
 				w->bad = true;
 				return;
 			}
-			c->msg[m].maybe_parent = all[i];
+			c->msg[m]->maybe_parent = all[i];
 			*at = m;
-			at = &c->msg[m].next_child;
+			at = &c->msg[m]->next_child;
 		}
 	}
 }
@@ -178,6 +208,7 @@ static void load_head(struct correlate *c, struct wire *w)
 			w->bad = true;
 	}
 	cwd_load(&c->cwd, w, c->n_host);
+	fold_load_dictionary(c, w);
 }
 
 int correlate_load(struct correlate *c, struct wire *w)
@@ -200,7 +231,7 @@ int correlate_load(struct correlate *c, struct wire *w)
 	free(all);
 	if (w->bad)
 		for (uint32_t m = 0; m < c->n_msg; m++)
-			c->msg[m].indexed = false; /* so that throwing it away touches no index */
+			c->stub[m].indexed = false; /* so that throwing it away touches no index */
 	else
 		open_rebuild(c);
 	return w->bad ? -1 : 0;

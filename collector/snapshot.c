@@ -5,7 +5,7 @@
 #include "collector/open.h"
 #include "lib/wire.h"
 
-#define SNAPSHOT_VERSION 7u
+#define SNAPSHOT_VERSION 8u
 
 void snapshot_fini(struct snapshot *s)
 {
@@ -66,18 +66,28 @@ static void save_rcpt(const struct open_rcpt *r, struct buf *out)
 #undef T
 }
 
-static void save_keys(const struct correlate *c, const struct open_msg *m, struct buf *out)
+static void save_keys(const struct correlate *c, uint32_t first, struct buf *out)
 {
-	wire_put_u(out, m->n_keys);
-	for (uint32_t k = m->first_key; k != OPEN_NONE; k = c->key[k].next) {
+	uint32_t n = 0;
+	for (uint32_t k = first; k != OPEN_NONE; k = c->key[k].next)
+		n++;
+	wire_put_u(out, n);
+	for (uint32_t k = first; k != OPEN_NONE; k = c->key[k].next) {
 		const struct open_key *key = &c->key[k];
 		wire_put_sv(out, open_key_text(key));
 		wire_put_u(out, (key->seen ? 1u : 0u) | (key->head ? 2u : 0u) | (key->removed ? 4u : 0u));
 	}
 }
 
-static void save_msg(const struct correlate *c, const struct open_msg *m, struct buf *out)
+static void save_msg(const struct correlate *c, uint32_t at, struct buf *out)
 {
+	const struct open_msg *m = c->msg[at];
+	wire_put_u(out, c->stub[at].indexed ? c->stub[at].id_order : 0);
+	if (!m) {
+		fold_save(c, at, out);
+		save_keys(c, fold_keys(c, at), out);
+		return;
+	}
 	wire_put_u(out, m->host);
 	wire_put_sv(out, sv_cstr(m->mta));
 #define F(name) wire_put_i(out, (int64_t)m->name);
@@ -96,7 +106,7 @@ static void save_msg(const struct correlate *c, const struct open_msg *m, struct
 	wire_put_u(out, m->rcpt_cap);
 	for (uint32_t i = 0; i < m->n_rcpt; i++)
 		save_rcpt(&m->rcpt[i], out);
-	save_keys(c, m, out);
+	save_keys(c, m->first_key, out);
 }
 
 /* Messages are written list by list, oldest first; from then on a message is its number in that order. */
@@ -104,18 +114,18 @@ static uint32_t *numbers(const struct correlate *c)
 {
 	uint32_t *number = xcalloc(c->n_msg, sizeof *number), n = 0;
 	for (unsigned l = 0; l < OPEN_LISTS; l++)
-		for (uint32_t m = c->list[l].first; m != OPEN_NONE; m = c->msg[m].list_next)
+		for (uint32_t m = c->list[l].first; m != OPEN_NONE; m = c->stub[m].list_next)
 			number[m] = n++;
 	return number;
 }
 
 static void save_children(const struct correlate *c, const uint32_t *number, uint32_t m, struct buf *out)
 {
-	uint32_t n = 0;
-	for (uint32_t k = c->msg[m].first_child; k != OPEN_NONE; k = c->msg[k].next_child)
+	uint32_t n = 0, first = c->msg[m] ? c->msg[m]->first_child : OPEN_NONE; /* a folded one has none */
+	for (uint32_t k = first; k != OPEN_NONE; k = c->msg[k]->next_child)
 		n++;
 	wire_put_u(out, n);
-	for (uint32_t k = c->msg[m].first_child; k != OPEN_NONE; k = c->msg[k].next_child)
+	for (uint32_t k = first; k != OPEN_NONE; k = c->msg[k]->next_child)
 		wire_put_u(out, number[k]);
 }
 
@@ -124,14 +134,14 @@ static void save_lists(const struct correlate *c, struct buf *out)
 	uint32_t *number = numbers(c);
 	for (unsigned d = OPEN_DUE_REPORT; d < OPEN_DUES; d++) {
 		uint32_t n = 0;
-		for (uint32_t m = c->due[d].first; m != OPEN_NONE; m = c->msg[m].due_next)
+		for (uint32_t m = c->due[d].first; m != OPEN_NONE; m = c->msg[m]->due_next)
 			n++;
 		wire_put_u(out, n);
-		for (uint32_t m = c->due[d].first; m != OPEN_NONE; m = c->msg[m].due_next)
+		for (uint32_t m = c->due[d].first; m != OPEN_NONE; m = c->msg[m]->due_next)
 			wire_put_u(out, number[m]);
 	}
 	for (unsigned l = 0; l < OPEN_LISTS; l++)
-		for (uint32_t m = c->list[l].first; m != OPEN_NONE; m = c->msg[m].list_next)
+		for (uint32_t m = c->list[l].first; m != OPEN_NONE; m = c->stub[m].list_next)
 			save_children(c, number, m, out);
 	free(number);
 }
@@ -150,13 +160,14 @@ void correlate_save(const struct correlate *c, struct buf *out)
 	for (uint32_t i = 0; i < c->n_host; i++)
 		wire_put_sv(out, sv_make(c->host[i].name, c->host[i].n));
 	cwd_save(&c->cwd, out);
+	fold_save_dictionary(c, out);
 	for (unsigned l = 0; l < OPEN_LISTS; l++) {
 		uint32_t n = 0;
-		for (uint32_t m = c->list[l].first; m != OPEN_NONE; m = c->msg[m].list_next)
+		for (uint32_t m = c->list[l].first; m != OPEN_NONE; m = c->stub[m].list_next)
 			n++;
 		wire_put_u(out, n);
-		for (uint32_t m = c->list[l].first; m != OPEN_NONE; m = c->msg[m].list_next)
-			save_msg(c, &c->msg[m], out);
+		for (uint32_t m = c->list[l].first; m != OPEN_NONE; m = c->stub[m].list_next)
+			save_msg(c, m, out);
 	}
 	save_lists(c, out);
 }

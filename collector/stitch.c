@@ -4,18 +4,20 @@
 #include "collector/open.h"
 
 /* The newest open message with m's message-id that m may be a copy of. */
-static uint32_t original_of(const struct correlate *c, uint32_t m)
+static uint32_t original_of(struct correlate *c, uint32_t m)
 {
-	const struct open_msg *o = &c->msg[m];
+	const struct open_msg *o = c->msg[m];
 	struct sv id = open_get(o, o->message_id);
-	uint32_t at = c->bucket[o->id_hash & c->bucket_mask];
+	uint32_t hash = c->stub[m].id_hash, at = c->bucket[hash & c->bucket_mask];
 	for (unsigned tries = 0; at && tries < 32;) {
-		const struct open_msg *p = &c->msg[at - 1];
-		tries += p->id_hash == o->id_hash;
-		if (at - 1 != m && p->id_hash == o->id_hash && p->host == o->host && sv_eq(open_get(p, p->message_id), id) &&
-		    p->maybe_parent == OPEN_NONE && o->first_child == OPEN_NONE)
-			return at - 1;
-		at = p->id_next == OPEN_NONE ? 0 : p->id_next + 1;
+		uint32_t next = c->stub[at - 1].id_next;
+		if (at - 1 != m && c->stub[at - 1].id_hash == hash) {
+			const struct open_msg *p = open_get_msg(c, at - 1);
+			if (p->host == o->host && sv_eq(open_get(p, p->message_id), id) && p->maybe_parent == OPEN_NONE && o->first_child == OPEN_NONE)
+				return at - 1;
+		}
+		tries += c->stub[at - 1].id_hash == hash;
+		at = next == OPEN_NONE ? 0 : next + 1;
 	}
 	return OPEN_NONE;
 }
@@ -31,7 +33,7 @@ static bool has_handed(const struct open_msg *m)
 /* The outcomes of the copy are the message's. */
 static void merge_rcpts(struct correlate *c, uint32_t from, uint32_t to)
 {
-	const struct open_msg *f = &c->msg[from];
+	const struct open_msg *f = c->msg[from];
 	for (uint32_t i = 0; i < f->n_rcpt; i++) {
 		const struct open_rcpt *r = &f->rcpt[i];
 		struct outcome o = {
@@ -44,12 +46,12 @@ static void merge_rcpts(struct correlate *c, uint32_t from, uint32_t to)
 	}
 	for (unsigned i = 1; i < TXN_LINES; i++)
 		if (f->lines[i].at != OPEN_NONE)
-			open_add_line(c, &c->msg[to], open_get(f, f->lines[i]), f->line_refused[i]);
+			open_add_line(c, c->msg[to], open_get(f, f->lines[i]), f->line_refused[i]);
 }
 
 void stitch_sender(struct correlate *c, uint32_t m, struct sv sender)
 {
-	struct open_msg *o = &c->msg[m];
+	struct open_msg *o = c->msg[m];
 	struct sv had = open_get(o, o->sender);
 	if (o->sender_known && had.n && sv_chr(had, '@') < 0 && sv_chr(sender, '@') > 0)
 		open_set(c, o, &o->sender, sv_take(sender, 512));
@@ -57,7 +59,7 @@ void stitch_sender(struct correlate *c, uint32_t m, struct sv sender)
 
 void stitch_begun(struct correlate *c, uint32_t m)
 {
-	struct open_msg *o = &c->msg[m];
+	struct open_msg *o = c->msg[m];
 	o->stitched = true;
 	for (uint32_t i = 0; i < o->n_rcpt; i++)
 		if (o->rcpt[i].handed && !o->rcpt[i].final_hop)
@@ -67,7 +69,7 @@ void stitch_begun(struct correlate *c, uint32_t m)
 
 static void confirm(struct correlate *c, uint32_t to, uint32_t from)
 {
-	struct open_msg *t = &c->msg[to], *f = &c->msg[from];
+	struct open_msg *t = c->msg[to], *f = c->msg[from];
 	stitch_release(c, from);
 	stitch_begun(c, to);
 	merge_rcpts(c, from, to);
@@ -77,7 +79,7 @@ static void confirm(struct correlate *c, uint32_t to, uint32_t from)
 		t->first_us = f->first_us;
 	if (f->last_us > t->last_us)
 		t->last_us = f->last_us;
-	if (f->list == OPEN_QUEUED)
+	if (c->stub[from].list != OPEN_FRESH)
 		open_touch(c, to, OPEN_QUEUED);
 	open_move_keys(c, from, to);
 	open_free(c, from);
@@ -85,28 +87,29 @@ static void confirm(struct correlate *c, uint32_t to, uint32_t from)
 
 void stitch_child(struct correlate *c, uint32_t m)
 {
-	struct open_msg *o = &c->msg[m];
-	if (!o->indexed || o->maybe_parent != OPEN_NONE || o->reported)
+	struct open_msg *o = c->msg[m];
+	if (!c->stub[m].indexed || o->maybe_parent != OPEN_NONE || o->reported)
 		return;
 	uint32_t p = original_of(c, m);
 	if (p == OPEN_NONE)
 		return;
-	if (has_handed(&c->msg[p])) {
+	if (has_handed(c->msg[p])) {
 		confirm(c, p, m);
 		correlate_removed(c, p);
 		return;
 	}
 	o->maybe_parent = p;
-	o->next_child = c->msg[p].first_child;
-	c->msg[p].first_child = m;
+	o->next_child = c->msg[p]->first_child;
+	c->msg[p]->first_child = m;
 }
 
 uint32_t stitch_named(struct correlate *c, uint32_t m, struct sv orig_queue_id)
 {
-	uint32_t k = open_find(c, c->msg[m].host, orig_queue_id);
+	uint32_t k = open_find(c, c->msg[m]->host, orig_queue_id);
 	if (k == OPEN_NONE || c->key[k].msg == m)
 		return m;
 	uint32_t to = c->key[k].msg;
+	(void)open_get_msg(c, to);
 	confirm(c, to, m);
 	return to;
 }
@@ -137,27 +140,27 @@ static struct sv queued_as(struct sv reply)
 
 void stitch_handed(struct correlate *c, uint32_t m, struct sv reply)
 {
-	while (c->msg[m].first_child != OPEN_NONE)
-		confirm(c, m, c->msg[m].first_child);
+	while (c->msg[m]->first_child != OPEN_NONE)
+		confirm(c, m, c->msg[m]->first_child);
 	struct sv id = queued_as(reply);
 	if (!id.p)
 		return;
-	uint32_t k = open_find(c, c->msg[m].host, id);
+	uint32_t k = open_find(c, c->msg[m]->host, id);
 	if (k == OPEN_NONE) {
 		(void)open_add_key(c, m, id); /* its lines may still come */
 		return;
 	}
 	uint32_t from = c->key[k].msg;
-	if (from != m && c->msg[from].first_key == k && (c->msg[from].loopback || !c->msg[from].head))
+	if (from != m && open_get_msg(c, from)->first_key == k && (c->msg[from]->loopback || !c->msg[from]->head))
 		confirm(c, m, from);
 }
 
 void stitch_release(struct correlate *c, uint32_t m)
 {
-	while (c->msg[m].first_child != OPEN_NONE) {
-		uint32_t child = c->msg[m].first_child;
-		struct open_msg *o = &c->msg[child];
-		c->msg[m].first_child = o->next_child;
+	while (c->msg[m]->first_child != OPEN_NONE) {
+		uint32_t child = c->msg[m]->first_child;
+		struct open_msg *o = c->msg[child];
+		c->msg[m]->first_child = o->next_child;
 		o->maybe_parent = o->next_child = OPEN_NONE;
 		if (o->removed)
 			open_set_due(c, child, OPEN_DUE_LINGER);
