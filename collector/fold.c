@@ -50,17 +50,18 @@ static struct fold *fold_of(struct correlate *c)
 #define MAGIC_BYTES 4u /* the same for all: left out */
 static const char magic[MAGIC_BYTES] = { '\x28', '\xb5', '\x2f', '\xfd' };
 
-static void use_dictionary(struct fold *f)
+/* False: it is no dictionary (one of a snapshot may be damaged). */
+static bool use_dictionary(struct fold *f)
 {
 	f->pack = ZSTD_createCCtx();
 	f->unpack = ZSTD_createDCtx();
 	f->pack_by = ZSTD_createCDict(f->dictionary.p, f->dictionary.n, PACK_LEVEL);
 	f->unpack_by = ZSTD_createDDict(f->dictionary.p, f->dictionary.n);
 	if (!f->pack || !f->unpack || !f->pack_by || !f->unpack_by)
-		panic("no memory to pack messages");
+		return false;
 	(void)ZSTD_CCtx_setParameter(f->pack, ZSTD_c_contentSizeFlag, 0);
 	(void)ZSTD_CCtx_setParameter(f->pack, ZSTD_c_dictIDFlag, 0);
-	(void)ZSTD_CCtx_refCDict(f->pack, f->pack_by);
+	return !ZSTD_isError(ZSTD_CCtx_refCDict(f->pack, f->pack_by));
 }
 
 /* The raw bytes are a sample of what messages are like. */
@@ -80,7 +81,8 @@ static void learn(struct fold *f)
 	}
 	f->dictionary.n = n;
 	buf_fini(&f->samples);
-	use_dictionary(f);
+	if (!use_dictionary(f))
+		panic("no memory to pack messages");
 }
 
 /* False: as it is, it is shorter. */
@@ -120,7 +122,7 @@ static void end_packing(struct fold *f)
 }
 #else
 #define MAGIC_BYTES 0u
-static void use_dictionary(struct fold *f) { (void)f; }
+static bool use_dictionary(struct fold *f) { return (void)f, false; }
 static void learn(struct fold *f) { (void)f; }
 static bool pack(struct fold *f) { return (void)f, false; }
 static bool unpack(struct fold *f, struct sv packed, size_t raw_n) { return (void)f, (void)packed, (void)raw_n, false; }
@@ -371,7 +373,8 @@ void fold_load_dictionary(struct correlate *c, struct wire *w)
 	if (w->bad || !dictionary.n)
 		return;
 	buf_addsv(&f->dictionary, dictionary);
-	use_dictionary(f);
+	if (!use_dictionary(f))
+		w->bad = true;
 }
 
 uint32_t fold_keys(const struct correlate *c, uint32_t m)

@@ -157,6 +157,8 @@ static void on_txn(void *ctx, const struct txn *t)
 	buf_printf(&r->out, "%llu %lld %u ", (unsigned long long)t->seq, (long long)t->at_us, t->flags);
 	for (size_t i = 0; i < t->n_rcpt; i++)
 		buf_addc(&r->out, t->rcpt[i].changed ? '1' : '0');
+	for (unsigned i = 0; r->fold_after_us && i < t->n_lines; i++)
+		buf_addsv(&r->out, t->lines[i]);
 	txn_json(t, &r->out);
 }
 
@@ -294,7 +296,7 @@ static void feed_text(struct run *r, const char *text)
 /* Messages that wait are folded, opened, folded again and go through snapshots: nothing that is told of them changes. */
 static void folding_changes_nothing(void **state)
 {
-	static const int64_t after_us[] = { 1, 20000000, 0 };
+	static const int64_t after_us[] = { 1, 20000000, CORRELATE_FOLD_US };
 	struct script *v = xcalloc(MESSAGES, sizeof *v);
 	struct buf log = { 0 };
 	(void)state;
@@ -349,6 +351,7 @@ static const char *const waited[] = {
 	/* a notice and the end of what was never delivered */
 	"10:00 smtpd[1]: C%c00000002: client=a.example[192.0.2.1]", "10:00 qmgr[1]: C%c00000002: from=<a@a.example>, size=9, nrcpt=1 (queue active)",
 	"10:01 smtp[3]: C%c00000002: to=<x@b.example>, relay=mx.b.example[203.0.113.1]:25, delay=1, delays=0/0/0/1, dsn=4.0.0, status=deferred (450 later)",
+	"20:30 smtp[3]: C%c00000002: to=<x@b.example>, relay=mx.b.example[203.0.113.1]:25, delay=1, delays=0/0/0/1, dsn=4.0.0, status=deferred (450 much later)",
 	"31:00 qmgr[1]: C%c00000002: from=<a@a.example>, status=expired, returned to sender", "31:00 bounce[5]: C%c00000002: sender non-delivery notification: D%c00000002", "31:00 qmgr[1]: D%c00000002: from=<>, size=9, nrcpt=1 (queue active)", "31:00 qmgr[1]: C%c00000002: removed",
 	"31:01 smtp[3]: D%c00000002: to=<a@a.example>, relay=mx.a.example[203.0.113.1]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 Ok)", "31:01 qmgr[1]: D%c00000002: removed",
 };
@@ -397,16 +400,10 @@ static void folding_changes_no_joining(void **state)
 	buf_fini(&log);
 }
 
-/* A queue of deferred messages: how little each takes, and that all of them end as they would have. */
-static void waiting_takes_little(void **state)
+/* n messages, five in a second, all deferred, and then half an hour of which nothing is said. */
+static void queue_up(struct run *r, unsigned n)
 {
-	struct run r = { 0 };
-	struct obs_counters c = { 0 };
-	struct snapshot s = { 0 };
-	struct buf line = { 0 }, blob = { 0 };
-	unsigned n = 3000;
-	(void)state;
-	start(&r, false, 0);
+	struct buf line = { 0 };
 	rnd_state = 5;
 	for (unsigned i = 0; i < n; i++) {
 		unsigned t = i / 5;
@@ -417,20 +414,41 @@ static void waiting_takes_little(void **state)
 		buf_printf(&line, LINE("qmgr[33]") "from=<u%u@isp.example>, size=%u, nrcpt=1 (queue active)\n", t / 60, t % 60, i, rnd(5000), rnd(200000));
 		buf_printf(&line, LINE("smtp[34]") "to=<anna%u@far%u.example>, relay=mx.far%u.example[203.0.113.%u]:25, delay=%u.2, delays=0/0/0/1, dsn=4.7.1, status=deferred (host mx.far%u.example said: 451 4.7.1 try again later)\n",
 		           t / 60, t % 60, i, rnd(90000), i % 90, i % 90, rnd(250), rnd(9), i % 90);
-		pipeline_bytes(r.p, &r.f, buf_sv(&line));
+		pipeline_bytes(r->p, &r->f, buf_sv(&line));
 	}
-	feed_text(&r, "2026-11-22T10:30:00Z mx1 postfix/smtpd[1]: connect from unknown[192.0.2.1]\n");
+	feed_text(r, "2026-11-22T10:30:00Z mx1 postfix/smtpd[1]: connect from unknown[192.0.2.1]\n");
+	buf_fini(&line);
+}
+
+static void all_removed(struct pipeline *p, struct feed *f, unsigned n)
+{
+	struct buf line = { 0 };
+	for (unsigned k = 0; k < n; k++) {
+		buf_clear(&line);
+		buf_printf(&line, "2026-11-22T10:40:00Z mx1 postfix/qmgr[33]: B%09X: removed\n", (k * 7) % n);
+		pipeline_bytes(p, f, buf_sv(&line));
+	}
+	buf_fini(&line);
+}
+
+/* A queue of deferred messages: how little each takes, and that all of them end as they would have. */
+static void waiting_takes_little(void **state)
+{
+	struct run r = { 0 };
+	struct obs_counters c = { 0 };
+	struct snapshot s = { 0 };
+	struct buf blob = { 0 };
+	unsigned n = 3000;
+	(void)state;
+	start(&r, false, 0);
+	queue_up(&r, n);
 	pipeline_counters(r.p, &c);
 	assert_int_equal(c.open_messages, n);
 	assert_true(c.open_bytes < n * 400ull);
 	snapshot_save(&s, r.p, &blob);
 	assert_true(blob.n < n * 350ull);
 	size_t told = r.out.n;
-	for (unsigned k = 0; k < n; k++) {
-		buf_clear(&line);
-		buf_printf(&line, "2026-11-22T10:40:00Z mx1 postfix/qmgr[33]: B%09X: removed\n", (k * 7) % n);
-		pipeline_bytes(r.p, &r.f, buf_sv(&line));
-	}
+	all_removed(r.p, &r.f, n);
 	c = (struct obs_counters){ 0 };
 	pipeline_idle(r.p);
 	feed_text(&r, "2026-11-22T10:50:00Z mx1 postfix/smtpd[1]: connect from unknown[192.0.2.1]\n");
@@ -438,7 +456,6 @@ static void waiting_takes_little(void **state)
 	assert_int_equal(c.open_messages, 0);
 	assert_true(r.out.n > told + n * 300ull);
 	stop(&r);
-	buf_fini(&line);
 	buf_fini(&blob);
 	buf_fini(&r.out);
 }
@@ -525,39 +542,54 @@ static void reports_when_it_should(void **state)
 	buf_fini(&r.out);
 }
 
-static void hostile_snapshots_are_refused(void **state)
+/* Every kind of damage to the snapshot is refused or harmless, also when the messages in it are looked at. */
+static void damage(const struct run *r, unsigned every)
 {
-	struct script *v = xcalloc(MESSAGES, sizeof *v);
-	struct buf log = { 0 }, blob = { 0 };
-	struct run r = { 0 };
 	struct snapshot s = { 0 };
 	struct pipeline_options o = options(false, 0);
 	struct pipeline_sink none = { 0 };
+	struct buf blob = { 0 };
 	struct err e;
+	snapshot_save(&s, r->p, &blob);
+	for (size_t i = 1; i < blob.n; i += 1 + i / every) {
+		struct snapshot t = { 0 };
+		struct pipeline *p = pipeline_new(&o, &none);
+		struct run other = { 0 };
+		assert_int_equal(snapshot_load(sv_make(blob.p, i), &t, p, &e), -1);
+		pipeline_free(p);
+		snapshot_fini(&t);
+		t = (struct snapshot){ 0 };
+		start(&other, false, 0);
+		blob.p[i] = (char)(blob.p[i] ^ 0x15);
+		if (snapshot_load(buf_sv(&blob), &t, other.p, &e) == 0) { /* it may be meaningful */
+			pipeline_idle(other.p);
+			all_removed(other.p, &other.f, 300);
+		}
+		blob.p[i] = (char)(blob.p[i] ^ 0x15);
+		stop(&other);
+		buf_fini(&other.out);
+		snapshot_fini(&t);
+	}
+	buf_fini(&blob);
+}
+
+static void hostile_snapshots_are_refused(void **state)
+{
+	struct script *v = xcalloc(MESSAGES, sizeof *v);
+	struct buf log = { 0 };
+	struct run r = { 0 };
 	(void)state;
 	make_scripts(v, 5);
 	shuffle(v, 5, &log);
 	start(&r, false, 0);
 	pipeline_bytes(r.p, &r.f, sv_take(buf_sv(&log), 20000));
-	snapshot_save(&s, r.p, &blob);
-	for (size_t i = 1; i < blob.n; i += 1 + i / 40) {
-		struct snapshot t = { 0 };
-		struct pipeline *p = pipeline_new(&o, &none);
-		assert_int_equal(snapshot_load(sv_make(blob.p, i), &t, p, &e), -1);
-		pipeline_free(p);
-		snapshot_fini(&t);
-		t = (struct snapshot){ 0 };
-		p = pipeline_new(&o, &none);
-		blob.p[i] = (char)(blob.p[i] ^ 0x15);
-		if (snapshot_load(buf_sv(&blob), &t, p, &e) == 0)
-			pipeline_idle(p); /* it may be meaningful, but must be harmless */
-		blob.p[i] = (char)(blob.p[i] ^ 0x15);
-		pipeline_free(p);
-		snapshot_fini(&t);
-	}
+	damage(&r, 40);
+	stop(&r);
+	start(&r, false, 0);
+	queue_up(&r, 300); /* folded, the last of them packed */
+	damage(&r, 200);
 	stop(&r);
 	buf_fini(&r.out);
-	buf_fini(&blob);
 	buf_fini(&log);
 	free_scripts(v);
 }
