@@ -177,10 +177,10 @@ static void load_dues(struct correlate *c, struct wire *w, const uint32_t *all, 
 static void load_children(struct correlate *c, struct wire *w, const uint32_t *all, uint64_t n)
 {
 	for (uint64_t i = 0; i < n && !w->bad; i++) {
-		uint32_t none, *at = c->msg[all[i]] ? &c->msg[all[i]]->first_child : &none;
+		uint32_t *at = c->msg[all[i]] ? &c->msg[all[i]]->first_child : NULL; /* a folded one has none */
 		for (uint64_t left = wire_get_u(w); left-- && !w->bad;) {
 			uint32_t m = pick(w, all, n);
-			if (at == &none || m == OPEN_NONE || m == all[i] || !c->msg[m] || c->msg[m]->maybe_parent != OPEN_NONE) {
+			if (!at || m == OPEN_NONE || m == all[i] || !c->msg[m] || c->msg[m]->maybe_parent != OPEN_NONE) {
 				w->bad = true;
 				return;
 			}

@@ -1,0 +1,155 @@
+/* Messages that wait are kept as few bytes (collector/fold.c): nothing that is told of them changes by it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/messages_run.h"
+
+/* What may happen to a message that waited: %c is part of its queue ids, times are minutes and seconds. */
+static const char *const waited[] = {
+	/* a content filter's copy is deferred, the message itself left the queue, and the copy is delivered later */
+	"10:00 smtpd[1]: A%c00000001: client=a.example[192.0.2.1]", "10:00 cleanup[1]: A%c00000001: message-id=<%c1@a.example>", "10:00 qmgr[1]: A%c00000001: from=<a@a.example>, size=9, nrcpt=2 (queue active)",
+	"10:01 smtpd[2]: B%c00000001: client=localhost[127.0.0.1]", "10:01 cleanup[1]: B%c00000001: message-id=<%c1@a.example>", "10:01 qmgr[1]: B%c00000001: from=<a@a.example>, size=9, nrcpt=2 (queue active)",
+	"10:01 smtp[3]: A%c00000001: to=<x@b.example>, relay=127.0.0.1[127.0.0.1]:10024, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 2.0.0 from MTA: 250 Ok: queued as B%c00000001)",
+	"10:01 smtp[3]: A%c00000001: to=<y@b.example>, relay=127.0.0.1[127.0.0.1]:10024, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 2.0.0 from MTA: 250 Ok: queued as B%c00000001)", "10:01 qmgr[1]: A%c00000001: removed",
+	"10:02 smtp[4]: B%c00000001: to=<x@b.example>, relay=mx.b.example[203.0.113.1]:25, delay=1, delays=0/0/0/1, dsn=4.0.0, status=deferred (450 later)", "10:02 smtp[4]: B%c00000001: to=<y@b.example>, relay=mx.b.example[203.0.113.1]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (550 nobody)",
+	"20:00 smtp[4]: B%c00000001: to=<x@b.example>, relay=mx.b.example[203.0.113.1]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 Ok)", "20:00 qmgr[1]: B%c00000001: removed",
+	/* the filter was away; its copy, named by the server or by the reply, comes when it is back */
+	"10:00 smtpd[1]: C%c00000001: client=a.example[192.0.2.1]", "10:00 cleanup[1]: C%c00000001: message-id=<%c2@a.example>", "10:00 qmgr[1]: C%c00000001: from=<a@a.example>, size=9, nrcpt=1 (queue active)",
+	"10:01 smtp[3]: C%c00000001: to=<x@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=deferred (connect to 127.0.0.1[127.0.0.1]:10024: Connection refused)",
+	"22:01 smtpd[2]: D%c00000001: client=localhost[127.0.0.1], orig_queue_id=C%c00000001, orig_client=a.example[192.0.2.1]", "22:01 cleanup[1]: D%c00000001: message-id=<%c2@a.example>", "22:01 qmgr[1]: D%c00000001: from=<a@a.example>, size=9, nrcpt=1 (queue active)",
+	"22:01 smtp[3]: C%c00000001: to=<x@b.example>, relay=127.0.0.1[127.0.0.1]:10024, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as D%c00000001)", "22:01 qmgr[1]: C%c00000001: removed",
+	"22:02 smtp[4]: D%c00000001: to=<x@b.example>, relay=mx.b.example[203.0.113.1]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 Ok)", "22:02 qmgr[1]: D%c00000001: removed",
+	/* a copy without a name is deferred for long before the line that says whose it is */
+	"10:00 smtpd[1]: E%c00000001: client=a.example[192.0.2.1]", "10:00 cleanup[1]: E%c00000001: message-id=<%c3@a.example>", "10:00 qmgr[1]: E%c00000001: from=<a@a.example>, size=9, nrcpt=1 (queue active)",
+	"10:01 smtpd[2]: F%c00000001: client=localhost[127.0.0.1]", "10:01 cleanup[1]: F%c00000001: message-id=<other%c3@a.example>", "10:01 qmgr[1]: F%c00000001: from=<a@a.example>, size=9, nrcpt=1 (queue active)",
+	"10:02 smtp[4]: F%c00000001: to=<x@b.example>, relay=mx.b.example[203.0.113.1]:25, delay=1, delays=0/0/0/1, dsn=4.0.0, status=deferred (450 later)",
+	"24:01 smtp[3]: E%c00000001: to=<x@b.example>, relay=127.0.0.1[127.0.0.1]:10024, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as F%c00000001)", "24:01 qmgr[1]: E%c00000001: removed",
+	"25:02 smtp[4]: F%c00000001: to=<x@b.example>, relay=mx.b.example[203.0.113.1]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 Ok)", "25:02 qmgr[1]: F%c00000001: removed",
+	/* the same message-id comes back by a list while the first one waits: only a guess, until the first was handed to it */
+	"10:00 smtpd[1]: A%c00000002: client=a.example[192.0.2.1]", "10:00 cleanup[1]: A%c00000002: message-id=<%c4@a.example>", "10:00 qmgr[1]: A%c00000002: from=<a@a.example>, size=9, nrcpt=2 (queue active)",
+	"10:01 smtp[3]: A%c00000002: to=<x@b.example>, relay=mx.b.example[203.0.113.1]:25, delay=1, delays=0/0/0/1, dsn=4.0.0, status=deferred (450 later)", "10:01 smtp[3]: A%c00000002: to=<list@b.example>, relay=mx.b.example[203.0.113.1]:25, delay=1, delays=0/0/0/1, dsn=4.0.0, status=deferred (450 later)",
+	"17:01 smtpd[2]: B%c00000002: client=localhost[127.0.0.1]", "17:01 cleanup[1]: B%c00000002: message-id=<%c4@a.example>", "17:01 qmgr[1]: B%c00000002: from=<list@b.example>, size=9, nrcpt=1 (queue active)",
+	"17:02 smtp[4]: B%c00000002: to=<z@c.example>, relay=mx.c.example[203.0.113.1]:25, delay=1, delays=0/0/0/1, dsn=4.0.0, status=deferred (450 later)",
+	"29:01 smtp[3]: A%c00000002: to=<list@b.example>, relay=127.0.0.1[127.0.0.1]:10024, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 2.0.0 Ok)", "29:05 smtp[3]: A%c00000002: to=<x@b.example>, relay=mx.b.example[203.0.113.1]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 Ok)", "29:05 qmgr[1]: A%c00000002: removed",
+	"30:02 smtp[4]: B%c00000002: to=<z@c.example>, relay=mx.c.example[203.0.113.1]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 Ok)", "30:02 qmgr[1]: B%c00000002: removed",
+	/* a notice and the end of what was never delivered */
+	"10:00 smtpd[1]: C%c00000002: client=a.example[192.0.2.1]", "10:00 qmgr[1]: C%c00000002: from=<a@a.example>, size=9, nrcpt=1 (queue active)",
+	"10:01 smtp[3]: C%c00000002: to=<x@b.example>, relay=mx.b.example[203.0.113.1]:25, delay=1, delays=0/0/0/1, dsn=4.0.0, status=deferred (450 later)",
+	"20:30 smtp[3]: C%c00000002: to=<x@b.example>, relay=mx.b.example[203.0.113.1]:25, delay=1, delays=0/0/0/1, dsn=4.0.0, status=deferred (450 much later)",
+	"31:00 qmgr[1]: C%c00000002: from=<a@a.example>, status=expired, returned to sender", "31:00 bounce[5]: C%c00000002: sender non-delivery notification: D%c00000002", "31:00 qmgr[1]: D%c00000002: from=<>, size=9, nrcpt=1 (queue active)", "31:00 qmgr[1]: C%c00000002: removed",
+	"31:01 smtp[3]: D%c00000002: to=<a@a.example>, relay=mx.a.example[203.0.113.1]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 Ok)", "31:01 qmgr[1]: D%c00000002: removed",
+};
+
+/* All lines of all second by second; something else is logged every second, so that time goes on. */
+static void put_waited(struct buf *log)
+{
+	for (unsigned t = 600; t < 1920; t++) {
+		char at[8];
+		(void)snprintf(at, sizeof at, "%02u:%02u ", t / 60, t % 60);
+		buf_printf(log, "2026-11-22T10:%.5sZ mx1 postfix/smtpd[9]: connect from unknown[192.0.2.9]\n", at);
+		for (char id = 'A'; id <= 'F'; id++)
+			for (size_t i = 0; i < sizeof waited / sizeof *waited; i++) {
+				if (strncmp(waited[i], at, 6) != 0)
+					continue;
+				buf_printf(log, "2026-11-22T10:%.5sZ mx1 postfix/", at);
+				for (const char *p = waited[i] + 6; *p; p++)
+					if (p[0] == '%' && p[1] == 'c')
+						buf_addc(log, id), p++;
+					else
+						buf_addc(log, *p);
+				buf_addc(log, '\n');
+			}
+	}
+}
+
+static void folding_changes_no_joining(void **state)
+{
+	struct run never = { .fold_after_us = INT64_MAX };
+	struct buf log = { 0 };
+	(void)state;
+	put_waited(&log);
+	run_through(&never, buf_sv(&log), 0, 0);
+	assert_true(never.txns >= 6 * 10);
+	for (unsigned i = 0; i < 60; i++) {
+		struct run r = { .fold_after_us = i % 3 ? 1 : 60000000 };
+		rnd_state = i + 1;
+		run_through(&r, buf_sv(&log), i % 4, 0);
+		assert_int_equal(r.out.n, never.out.n);
+		assert_memory_equal(r.out.p, never.out.p, r.out.n);
+		stop(&r);
+		buf_fini(&r.out);
+	}
+	stop(&never);
+	buf_fini(&never.out);
+	buf_fini(&log);
+}
+
+/* n messages, five in a second, all deferred, and then half an hour of which nothing is said. */
+static void queue_up(struct run *r, unsigned n)
+{
+	struct buf line = { 0 };
+	rnd_state = 5;
+	for (unsigned i = 0; i < n; i++) {
+		unsigned t = i / 5;
+		buf_clear(&line);
+#define LINE(daemon) "2026-11-22T10:%02u:%02uZ mx1 postfix/" daemon ": B%09X: "
+		buf_printf(&line, LINE("submission/smtpd[31]") "client=dyn-%u.isp.example[198.51.100.%u], sasl_method=PLAIN, sasl_username=u%u@isp.example\n", t / 60, t % 60, i, rnd(60000), rnd(250), rnd(5000));
+		buf_printf(&line, LINE("cleanup[32]") "message-id=<%08x%08x.%u@client.example>\n", t / 60, t % 60, i, rnd(UINT32_MAX), rnd(UINT32_MAX), i);
+		buf_printf(&line, LINE("qmgr[33]") "from=<u%u@isp.example>, size=%u, nrcpt=1 (queue active)\n", t / 60, t % 60, i, rnd(5000), rnd(200000));
+		buf_printf(&line, LINE("smtp[34]") "to=<anna%u@far%u.example>, relay=mx.far%u.example[203.0.113.%u]:25, delay=%u.2, delays=0/0/0/1, dsn=4.7.1, status=deferred (host mx.far%u.example said: 451 4.7.1 try again later)\n",
+		           t / 60, t % 60, i, rnd(90000), i % 90, i % 90, rnd(250), rnd(9), i % 90);
+		pipeline_bytes(r->p, &r->f, buf_sv(&line));
+	}
+	feed_text(r, "2026-11-22T10:30:00Z mx1 postfix/smtpd[1]: connect from unknown[192.0.2.1]\n");
+	buf_fini(&line);
+}
+
+/* A queue of deferred messages: how little each takes, and that all of them end as they would have. */
+static void waiting_takes_little(void **state)
+{
+	struct run r = { 0 };
+	struct obs_counters c = { 0 };
+	struct snapshot s = { 0 };
+	struct buf blob = { 0 };
+	unsigned n = 3000;
+	(void)state;
+	start(&r, false, 0);
+	queue_up(&r, n);
+	pipeline_counters(r.p, &c);
+	assert_int_equal(c.open_messages, n);
+	assert_true(c.open_bytes < n * 400ull);
+	snapshot_save(&s, r.p, &blob);
+	assert_true(blob.n < n * 350ull);
+	size_t told = r.out.n;
+	all_removed(r.p, &r.f, n);
+	c = (struct obs_counters){ 0 };
+	pipeline_idle(r.p);
+	feed_text(&r, "2026-11-22T10:50:00Z mx1 postfix/smtpd[1]: connect from unknown[192.0.2.1]\n");
+	pipeline_counters(r.p, &c);
+	assert_int_equal(c.open_messages, 0);
+	assert_true(r.out.n > told + n * 300ull);
+	stop(&r);
+	buf_fini(&blob);
+	buf_fini(&r.out);
+}
+
+static void damage_is_harmless(void **state)
+{
+	struct run r = { 0 };
+	(void)state;
+	start(&r, false, 0);
+	queue_up(&r, 300); /* folded, the last of them packed */
+	damage(&r, 200);
+	stop(&r);
+	buf_fini(&r.out);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(folding_changes_no_joining), cmocka_unit_test(waiting_takes_little), cmocka_unit_test(damage_is_harmless) };
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
