@@ -37,7 +37,7 @@ $(B)/tests/perf/genlog: tests/perf/genlog.c
 $(B)/tests/perf/fillstore: $(B)/tests/perf/fillstore.o $(B)/analyzer.a $(B)/lib.a
 	@$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_STORE) $(LIBS_ARCHIVE) $(LIBS_BASE)
 $(B)/tests/perf/pump: $(B)/tests/perf/pump.o $(B)/collector.a $(B)/lib.a
-	@$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_BASE)
+	@$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_ARCHIVE) $(LIBS_BASE)
 $(B)/tests/perf/inflate: tests/perf/inflate.c
 	@mkdir -p $(@D)
 	@$(CC) -O2 -o $@ $< -lz
