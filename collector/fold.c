@@ -14,8 +14,8 @@
 #include "lib/wire.h"
 
 #define FOLD_EVERY_US (5LL * 1000000)
-#define DICTIONARY_BYTES (16u << 10)
-#define DICTIONARY_SAMPLES 256u
+#define DICTIONARY_BYTES (8u << 10)
+#define DICTIONARY_SAMPLES 100u
 #define SAMPLE_BYTES 4096u
 #define PACK_LEVEL 3
 #define RAW_MAX (64u << 20)
