@@ -51,6 +51,9 @@ void scan_set_relay(struct record *r, const struct scan_peer *p);
 
 /* Whether s starts with one of an array of texts that were written with SCAN_S("…"). */
 #define SCAN_S(lit) { (lit), sizeof(lit) - 1 }
+/* A failed log-in's record, when the reason says that the server could not tell (its own authentication server was away, ...): then nobody's password
+ * was wrong, and it becomes a warning. */
+void scan_login_unjudged(struct record *r);
 #define SCAN_ANY(s, array) scan_starts_any((s), (array), sizeof(array) / sizeof *(array))
 bool scan_starts_any(struct sv s, const struct sv *v, size_t n);
 

@@ -154,6 +154,7 @@ static bool login_failed(struct sv s, struct record *r)
 		r->account = end < 0 ? s : sv_take(s, (size_t)end);
 	}
 	r->reason = text;
+	scan_login_unjudged(r);
 	return true;
 }
 

@@ -29,7 +29,7 @@ static bool notice(struct sv s, struct record *r)
 static bool complaint(struct sv s, struct record *r)
 {
 	static const struct sv begins[] = {
-		SCAN_S("SYSERR"), SCAN_S("WARNING"), SCAN_S("Warning"), SCAN_S("collect: "), SCAN_S("rejecting connections"), SCAN_S("unable to qualify"), SCAN_S("Too many "), SCAN_S("too many "),
+		SCAN_S("SYSERR"), SCAN_S("WARNING"), SCAN_S("Warning"), SCAN_S("collect: "), SCAN_S("rejecting connections"), SCAN_S("unable to qualify"), SCAN_S("My unqualified host name "), SCAN_S("Too many "), SCAN_S("too many "),
 		SCAN_S("timeout "), SCAN_S("error "), SCAN_S("ERROR"), SCAN_S("queueup: "), SCAN_S("Losing "), SCAN_S("losing "), SCAN_S("runqueue: "),
 		SCAN_S("makeconnection"), SCAN_S("deliver"), SCAN_S("putoutmsg"), SCAN_S("low on space"), SCAN_S("MX list"), SCAN_S("savemail"),
 	};

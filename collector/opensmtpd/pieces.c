@@ -120,6 +120,7 @@ void opensmtpd_failed(struct sv command, struct sv result, struct record *r)
 		r->auth_method = scan_word(&t);
 		r->reason = result;
 		r->reply = (struct sv){ 0 };
+		scan_login_unjudged(r);
 		return;
 	}
 	bool protocol = sv_starts(r->dsn, SV("5.5."));

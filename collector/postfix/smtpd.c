@@ -188,6 +188,7 @@ static bool sasl_line(struct sv s, struct record *r)
 	}
 	if (s.n)
 		r->reason = s;
+	scan_login_unjudged(r);
 	return true;
 }
 

@@ -110,7 +110,11 @@ bool sendmail_address(struct sv *s, struct sv *ret)
 			quoted = !quoted;
 	}
 	i = i < s->n ? i : s->n;
-	*ret = sv_take(*s, i);
+	struct sv a = sv_take(*s, i);
 	*s = sv_skip(*s, i);
+	ptrdiff_t open = a.n && a.p[a.n - 1] == '>' ? sv_rchr(a, '<') : -1;
+	if (open > 0 && a.p[open - 1] == ' ') /* as it was given to a program: "Anna <anna@x.example>" */
+		a = sv_make(a.p + open + 1, a.n - (size_t)open - 2);
+	*ret = a;
 	return i > 0;
 }

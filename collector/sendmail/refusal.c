@@ -131,6 +131,7 @@ static bool login_failed(struct sv s, struct record *r)
 	if (user.n)
 		r->account = user;
 	r->reason = s;
+	scan_login_unjudged(r);
 	return true;
 }
 

@@ -58,6 +58,10 @@ def postfix_smtpd(text):
     if x := m(rb"(" + QID + rb"): client=" + PEER + rb"(?:, sasl_method=([\w-]+), sasl_username=([^,]*))?", text):
         return given(kind=b"accept", queue_id=x[1], client_ip=ip(x[2]), account=x[4])
     if x := m(rb"warning: " + PEER + rb": SASL ([\w-]+) authentication failed: ([^,]*)(?:, sasl_username=(.*))?", text):
+        if x[3].startswith((b"Connection lost to authentication server", b"generic failure", b"remote authentication server unavailable", b"transient failure",
+                            b"no mechanism available", b"no memory available", b"Temporary authentication failure", b"temporary failure", b"435 ", b"454 ",
+                            b"Unable to authenticate at present")):  # no password was judged
+            return given(kind=b"warning", client_ip=ip(x[1]))
         return given(kind=b"auth_fail", client_ip=ip(x[1]), account=None if x[4] == b"(unavailable)" else x[4])
     # proto= and helo= end the line; smtpd replaces odd characters in HELO. The text before may imitate all of it.
     x = m(rb"NOQUEUE: reject: RCPT from " + PEER + rb": (\d{3}) (\d\.\d+\.\d+) .*; from=" + ADDR + rb" to=" + ADDR + rb" proto=(?:E?SMTP) helo=<[^<>\s\";]*>", text)
