@@ -51,14 +51,14 @@ static void put_waited(struct buf *log)
 		char at[8];
 		(void)snprintf(at, sizeof at, "%02u:%02u ", t / 60, t % 60);
 		buf_printf(log, "2026-11-22T10:%.5sZ mx1 postfix/smtpd[9]: connect from unknown[192.0.2.9]\n", at);
-		for (char id = 'A'; id <= 'F'; id++)
+		for (const char *id = "ABCDEF"; *id; id++)
 			for (size_t i = 0; i < sizeof waited / sizeof *waited; i++) {
 				if (strncmp(waited[i], at, 6) != 0)
 					continue;
 				buf_printf(log, "2026-11-22T10:%.5sZ mx1 postfix/", at);
 				for (const char *p = waited[i] + 6; *p; p++)
 					if (p[0] == '%' && p[1] == 'c')
-						buf_addc(log, id), p++;
+						buf_addc(log, *id), p++;
 					else
 						buf_addc(log, *p);
 				buf_addc(log, '\n');

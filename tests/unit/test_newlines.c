@@ -41,7 +41,7 @@ static void every_way(void **state)
 	for (int way = 0; way < NEWLINES_WAYS; way++)
 		for (size_t n = 0; n < 300; n++)
 			for (unsigned kind = 0; kind < 9; kind++) {
-				char *p = malloc(n ? n : 1); /* just as long, so that a sanitizer sees what is read beyond */
+				char *p = calloc(1, n ? n : 1); /* just as long, so that a sanitizer sees what is read beyond */
 				for (size_t i = 0; i < n; i++)
 					p[i] = kinds[kind % 3][below((uint32_t)strlen(kinds[kind % 3]))];
 				if (n && kind >= 3)
@@ -61,7 +61,7 @@ static void no_room(void **state)
 {
 	struct newlines r;
 	size_t n = 200000;
-	char *p = malloc(n);
+	char *p = calloc(1, n);
 	(void)state;
 	for (int way = 0; way < NEWLINES_WAYS; way++)
 		for (unsigned every = 1; every < 100000; every = every * 3 + 1) {
