@@ -77,7 +77,8 @@ struct surprise_population { /* of one class of principals; counts in 1/256, so 
 };
 /* The weak Pareto start mass 0.5·n^-1.5 per bin, so that sizes never seen keep a finite tail. */
 void fixed_population_init(struct surprise_population *p);
-/* ln(1/p) in 1/4096 nat of a count in this bin or above, for personal bins shrunk to the population with weight kappa. */
+/* ln(1/p) in 1/4096 nat of a count in this bin or above, for personal bins shrunk to the population with weight kappa. 0 where p is a quarter
+ * or more: the calibrator makes nothing of that. */
 int32_t fixed_surprise(const uint8_t *personal, const struct surprise_population *pop, unsigned bin, unsigned kappa);
 /* c(p) = max(0, ½·ln(1/p) − ln 2). */
 int32_t fixed_calibrate(int32_t ln_inv_p);

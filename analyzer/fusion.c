@@ -28,7 +28,7 @@ void fusion_groups(const int32_t *scores, int32_t volume_cap, int32_t *groups)
 	int32_t second[GROUPS] = { 0 };
 	for (size_t g = 0; g < GROUPS; g++)
 		groups[g] = 0;
-	for (size_t d = 0; detector_registry[d]; d++) {
+	for (size_t d = 0; d < detector_count(); d++) {
 		if (scores[d] <= 0)
 			continue;
 		enum evidence_group g = detector_registry[d]->group;
@@ -72,36 +72,64 @@ static int32_t sum(const int32_t *groups)
 	return s;
 }
 
-/* groups: what they say, for guards; NULL: not known yet. Whether anything speaks against p. */
-static bool each(const struct judge *j, const struct principal *p, int64_t now_us, int32_t *scores, int32_t total, const int32_t *groups)
+/* Most say nothing about most principals, and asking them costs more than looking. */
+static bool is_silent(const struct detector *d, const struct walk *w)
+{
+	bool any = !d->walks;
+	for (unsigned i = 0; i < d->walks; i++)
+		any |= w[i].s || w[i].since_us;
+	return !any;
+}
+
+static int32_t ask(const struct judge *j, const struct principal *p, const struct judge_detector *x, int64_t now_us, int32_t others)
+{
+	void *state = (void *)(uintptr_t)(p->state + x->slab);
+	return is_silent(x->detector, state) ? 0 : x->detector->score(j, p, state, x->options, now_us, others);
+}
+
+/* Whether anything speaks against p. */
+static bool each(const struct judge *j, const struct principal *p, int64_t now_us, int32_t *scores)
 {
 	bool any = false;
 	memset(scores, 0, detector_count() * sizeof *scores);
 	for (size_t i = 0; i < j->n_judging[p->kind]; i++) {
 		const struct judge_detector *x = &j->judging[p->kind][i];
-		if (!x->enabled)
-			continue;
-		void *state = (void *)(uintptr_t)(p->state + x->slab);
-		scores[x->number] = x->detector->score(j, p, state, x->options, now_us, groups ? total - groups[x->detector->group] : 0);
-		any |= scores[x->number] > 0;
+		int32_t score = x->enabled ? ask(j, p, x, now_us, 0) : 0;
+		scores[x->number] = score;
+		any |= score > 0;
 	}
 	return any;
+}
+
+/* Guards look at what the other groups say, so a second round with that known; of those that have one. Whether that changed anything. */
+static bool guards(const struct judge *j, const struct principal *p, int64_t now_us, int32_t *scores, int32_t total, const int32_t *groups)
+{
+	bool changed = false;
+	for (size_t i = 0; i < j->n_judging[p->kind]; i++) {
+		const struct judge_detector *x = &j->judging[p->kind][i];
+		if (!x->detector->guarded || !x->enabled)
+			continue;
+		int32_t score = ask(j, p, x, now_us, total - groups[x->detector->group]);
+		changed |= score != scores[x->number];
+		scores[x->number] = score;
+	}
+	return changed;
 }
 
 int32_t fusion_score(const struct judge *j, const struct principal *p, int64_t now_us, int32_t *scores)
 {
 	int32_t groups[GROUPS];
-	if (!each(j, p, now_us, scores, 0, NULL))
+	if (!each(j, p, now_us, scores))
 		return 0;
 	int32_t cap = fusion_volume_cap(j, p, now_us);
 	fusion_groups(scores, cap, groups);
 	int32_t total = sum(groups);
 	if (total == 0)
 		return 0;
-	/* Guards look at what the other groups say, so a second round with that known. */
-	each(j, p, now_us, scores, total, groups);
-	fusion_groups(scores, cap, groups);
-	total = sum(groups);
+	if (guards(j, p, now_us, scores, total, groups)) {
+		fusion_groups(scores, cap, groups);
+		total = sum(groups);
+	}
 	int32_t home = fusion_home_cap(j, p);
 	return total > home && fusion_is_home(j, p, scores) ? home : total;
 }

@@ -240,6 +240,7 @@ const struct detector detector_auth_guess = {
 	.independent = true,
 	.kinds = 1u << PRINCIPAL_ACCOUNT,
 	.state_bytes = (sizeof(struct state) + 7) / 8 * 8,
+	.walks = 1,
 	.shared_bytes = GUESSERS * sizeof(struct guesser),
 	.options = &table,
 	.message = message,

@@ -178,6 +178,7 @@ const struct detector detector_campaign = {
 	.group = GROUP_IDENTITY,
 	.kinds = 1u << PRINCIPAL_ACCOUNT | 1u << PRINCIPAL_HOST | 1u << PRINCIPAL_SCRIPT,
 	.state_bytes = (sizeof(struct state) + 7) / 8 * 8,
+	.walks = 1,
 	.shared_bytes = CLUSTERS * sizeof(struct cluster),
 	.options = &table,
 	.message = message,
