@@ -15,6 +15,9 @@ void ahead_message(const struct judge *j, struct txn *t)
 		if (j->cap)
 			__builtin_prefetch(&j->table[(size_t)key & (j->cap - 1)]);
 	}
+	judge_read_client(t);
+	if (t->client_is == TXN_CLIENT_ADDRESS)
+		enrich_place_soon(j->enrich, &t->client);
 	if (t->sender.n)
 		t->sender_hash = sv_eq(t->sender, t->account) ? t->account_hash : hash_folded(&j->key, t->sender);
 	for (size_t i = 0; i < t->n_rcpt && i < RCPT_MOST; i++) {

@@ -356,12 +356,27 @@ void judge_message(struct judge *j, struct principal *p, const struct txn *t)
 		view_remember_place(j, p, &m.place);
 }
 
+/* Several ask about the recipients' domains. */
+static void look_up_domains(struct judge *j, const struct txn *t)
+{
+	j->domain = arena_alloc(&j->scratch, t->n_rcpt * sizeof *j->domain);
+	for (size_t i = 0; i < t->n_rcpt; i++) {
+		struct sv domain = sv_domain(t->rcpt[i].recipient);
+		struct enrich_domain *d = &j->domain[i];
+		*d = enrich_domain(j->enrich, &j->key, domain);
+		if (d->org.p + d->org.n != domain.p + domain.n)
+			d->org = arena_sv(&j->scratch, d->org);
+	}
+}
+
 void judge_txn(struct judge *j, struct txn *t)
 {
 	view_replies(j, t);
 	if (t->flags & TXN_PROVISIONAL)
 		return;
 	arena_reset(&j->scratch);
+	judge_read_client(t);
+	look_up_domains(j, t);
 	tick(j, t->at_us);
 	struct principal *p = attribute_txn(j, t);
 	tally_txn(j, p, t);
@@ -377,11 +392,12 @@ void judge_txn(struct judge *j, struct txn *t)
 static void judge_fact(struct judge *j, struct principal *p, const struct record *r, struct sv line)
 {
 	struct fact_view f = { .record = r, .line = line, .at_us = j->site->now_us };
+	struct ipaddr ip;
 	int32_t before[64];
 	struct walk_trace trace;
 	if (r->kind == RECORD_REJECT)
 		f.class = reply_classify(j->replies, r->reply, r->dsn).class;
-	view_place(j, p, r->client_ip, &f.place);
+	view_place(j, p, ipaddr_parse(r->client_ip, &ip) == 0 ? &ip : NULL, &f.place);
 	if (p) {
 		judge_touch(j, p);
 		score_before(j, p, f.at_us, before);

@@ -195,6 +195,7 @@ struct judge {
 	struct listing *listing;        /* what DNS block lists say of our own addresses, customers' servers and domains */
 	struct buf ended_days;          /* rows of principal_day that wait for the commit: kind, id, day, bytes (lib/wire.h) */
 	struct arena scratch;           /* of the event being judged */
+	struct enrich_domain *domain;   /* of the report being judged: of each recipient's; in scratch */
 };
 
 /* Makes a judge with empty memory; store_load() then fills it. Option mistakes cannot happen: conf was checked. */
