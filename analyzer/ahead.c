@@ -30,9 +30,9 @@ void ahead_message(const struct judge *j, struct txn *t)
 
 void ahead_principal(const struct judge *j, const struct txn *t)
 {
-	if (!t->account_hash || !j->cap)
+	if (!t->account_hash)
 		return;
-	const char *p = (const char *)j->table[(size_t)judge_key_of(PRINCIPAL_ACCOUNT, t->account_hash) & (j->cap - 1)];
+	const char *p = (const char *)principal_in_memory(j, judge_key_of(PRINCIPAL_ACCOUNT, t->account_hash));
 	for (size_t at = 0; p && at < sizeof(struct principal) + j->slab_bytes[PRINCIPAL_ACCOUNT] + ID_BYTES; at += LINE_BYTES)
 		__builtin_prefetch(p + at);
 }

@@ -53,13 +53,14 @@ struct enrich {
 static uint64_t text_place(const char *p, size_t n)
 {
 	uint64_t h = n, w = 0;
-	size_t i = 0;
-	for (; i + 8 <= n; i += 8) {
+	for (size_t i = 0; i + 8 < n; i += 8) {
 		memcpy(&w, p + i, 8);
 		h = (h ^ w) * 0x9e3779b97f4a7c15ull;
 		h ^= h >> 29;
 	}
-	for (w = 0; i < n; i++)
+	if (n >= 8) /* the last eight overlap with those before */
+		memcpy(&w, p + n - 8, 8);
+	for (size_t i = 0; n < 8 && i < n; i++)
 		w = w << 8 | (uint8_t)p[i];
 	h = (h ^ w) * 0x9e3779b97f4a7c15ull;
 	return h >> 32;

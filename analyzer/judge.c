@@ -61,8 +61,8 @@ void judge_free(struct judge *j)
 	if (!j)
 		return;
 	for (size_t i = 0; i < j->cap; i++)
-		if (j->table[i])
-			principal_free(j->table[i]);
+		if (j->table[i].principal)
+			principal_free(j->table[i].principal);
 	for (size_t i = 0; i < j->n_cases; i++)
 		acase_free(j->cases[i]);
 	for (size_t d = 0; d < detector_count(); d++)
@@ -200,15 +200,17 @@ static void gather(struct principal *p, const struct message_view *m)
 }
 
 /* The detector whose evidence grew most, or -1 when none did. */
-static int grew_most(const int32_t *before, const int32_t *after)
+static int grew_most(const struct judge *j, const struct principal *p, const int32_t *before, const int32_t *after)
 {
 	int best = -1;
 	int32_t most = 0;
-	for (size_t d = 0; d < detector_count(); d++)
+	for (size_t i = 0; i < j->n_judging[p->kind]; i++) {
+		uint32_t d = j->judging[p->kind][i].number;
 		if (after[d] - before[d] > most) {
 			most = after[d] - before[d];
 			best = (int)d;
 		}
+	}
 	return best;
 }
 
@@ -246,7 +248,7 @@ static void judge_after(struct judge *j, struct principal *p, const struct messa
 	const struct walk_trace *trace = walk_trace;
 	int32_t after[64];
 	int32_t total = fusion_score(j, p, at_us, after);
-	int grown = grew_most(before, after);
+	int grown = grew_most(j, p, before, after);
 	suspect(j, p, m, total, after, grown, line, at_us);
 	p->score = total;
 	acase_update(j, p, after, total, at_us, grown >= 0);

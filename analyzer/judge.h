@@ -44,6 +44,7 @@ struct principal {
 	struct acase *open_case;   /* NULL when there is none */
 	struct odd odd;
 	const char *customer;      /* borrowed from the inventory; see judge_customer() */
+	uint64_t customer_hash;    /* keyed, of its name */
 	uint32_t inventory;
 	int32_t top_day, top;      /* highest score of that day (since 1970-01-01 UTC); -1: a case stood */
 	struct suspicion *suspicion; /* what would be shown, gathered while anything points at it; owned, may be NULL */
@@ -163,6 +164,9 @@ struct dialogues { struct dialogues_of **v; size_t n, cap; uint32_t *slot; size_
 /* A detector that judges principals of some kind, where its slab lies in them, and its number in the registry. */
 struct judge_detector { const struct detector *detector; void *options; size_t slab; uint32_t number; bool enabled; };
 
+/* The key beside the principal: who sits elsewhere need not be fetched to be passed over. */
+struct judge_seat { uint64_t key; struct principal *principal; };
+
 struct judge {
 	const struct conf *conf;
 	struct enrich *enrich;
@@ -175,7 +179,7 @@ struct judge {
 	size_t slab_bytes[PRINCIPAL_KINDS];
 	struct judge_detector *judging[PRINCIPAL_KINDS]; /* in registry order */
 	size_t n_judging[PRINCIPAL_KINDS];
-	struct principal **table;       /* open addressing by key */
+	struct judge_seat *table;       /* open addressing by key */
 	size_t n_principals, cap;
 	uint64_t principals_bytes, evicted; /* in memory as of the last commit; let go since the start */
 	struct principal *dirty;

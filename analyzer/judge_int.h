@@ -21,6 +21,8 @@ static inline uint64_t judge_key_of(enum principal_kind kind, uint64_t hash)
 	return hash_mix(hash, (uint64_t)kind + 1);
 }
 void principal_free(struct principal *p);
+/* NULL: not in memory. */
+const struct principal *principal_in_memory(const struct judge *j, uint64_t key);
 
 /* The hash of an address that a report names; see analyzer/ahead.h. */
 static inline uint64_t judge_hash(const struct judge *j, uint64_t taken, struct sv address)

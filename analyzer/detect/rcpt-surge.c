@@ -76,13 +76,13 @@ static void note_peak(struct state *s, int which, uint32_t n, uint16_t month)
 
 static uint64_t free_level(const struct state *s, int which, uint16_t month)
 {
-	uint64_t level = 0;
-	for (unsigned slot = 0; slot < 12; slot++) {
-		unsigned age = (unsigned)(month - s->peak_month[slot]);
-		if ((age <= 3 || age == 12) && figure(s->peak[which][slot]) > level)
-			level = figure(s->peak[which][slot]);
+	uint16_t most = 0; /* of codes: they grow with their figures */
+	for (unsigned ago = 0; ago <= 3; ago++) {
+		unsigned slot = (month + 12u - ago) % 12, age = (unsigned)(month - s->peak_month[slot]);
+		if ((age <= 3 || age == 12) && s->peak[which][slot] > most)
+			most = s->peak[which][slot];
 	}
-	return level;
+	return figure(most);
 }
 
 static void halve(struct bucket *b)
