@@ -8,6 +8,7 @@
 
 #include "lib/buf.h"
 #include "lib/near.h"
+#include "lib/table.h"
 
 #define GEO_FILES_MAX 8
 #define PLACE_CACHE 32768
@@ -207,7 +208,7 @@ static int load_geo(struct enrich *e, struct err *err)
 
 size_t enrich_check_geo(const struct conf *conf, void (*tell)(void *ctx, const char *text), void *ctx)
 {
-	struct enrich *e = xcalloc(1, sizeof *e);
+	struct enrich *e = table_new(sizeof *e);
 	struct err err;
 	size_t n = 0;
 	for (size_t i = 0; i < conf->geo.n; i++)
@@ -221,7 +222,7 @@ size_t enrich_check_geo(const struct conf *conf, void (*tell)(void *ctx, const c
 
 struct enrich *enrich_new(const struct conf *conf, struct err *err)
 {
-	struct enrich *e = xcalloc(1, sizeof *e);
+	struct enrich *e = table_new(sizeof *e);
 	e->conf = conf;
 	e->psl = psl_builtin();
 	load_customers(e);
@@ -252,7 +253,7 @@ void enrich_free(struct enrich *e)
 	free(e->geo_row);
 	for (size_t i = 0; i < e->n_mmdb; i++)
 		MMDB_close(&e->mmdb[i]);
-	free(e);
+	table_free(e, sizeof *e);
 }
 
 /* --- customers ---------------------------------------------------------------------------------------------------- */

@@ -37,6 +37,11 @@ static void map_clear(struct rollup_map *m)
 	m->n = 0;
 }
 
+static uint64_t seat(uint64_t hash, size_t i)
+{
+	return (hash & ~(uint64_t)UINT32_MAX) | (i + 1);
+}
+
 static void map_grow(struct rollup_map *m)
 {
 	m->cap = m->cap ? m->cap * 2 : 256;
@@ -48,7 +53,7 @@ static void map_grow(struct rollup_map *m)
 		size_t at = (size_t)m->row[i].hash & (m->cap - 1);
 		while (m->slot[at])
 			at = (at + 1) & (m->cap - 1);
-		m->slot[at] = (uint32_t)i + 1;
+		m->slot[at] = seat(m->row[i].hash, i);
 	}
 }
 
@@ -58,7 +63,9 @@ static struct rollup_row *row_at(struct rollup_map *m, struct arena *text, uint6
 		map_grow(m);
 	size_t at = (size_t)hash & (m->cap - 1);
 	for (; m->slot[at]; at = (at + 1) & (m->cap - 1)) {
-		struct rollup_row *row = &m->row[m->slot[at] - 1];
+		if ((m->slot[at] ^ hash) >> 32)
+			continue;
+		struct rollup_row *row = &m->row[(uint32_t)m->slot[at] - 1];
 		if (row->hash == hash) {
 			row->dirty = true;
 			return row;
@@ -66,8 +73,8 @@ static struct rollup_row *row_at(struct rollup_map *m, struct arena *text, uint6
 	}
 	if (m->n >= ROLLUP_IDS_MAX)
 		return &m->none;
-	struct rollup_row *row = &m->row[m->n++];
-	m->slot[at] = (uint32_t)m->n;
+	struct rollup_row *row = &m->row[m->n];
+	m->slot[at] = seat(hash, m->n++);
 	*row = (struct rollup_row){ .hash = hash, .time_us = time_us, .kind = kind, .dirty = true, .id = arena_sv(text, id) };
 	return row;
 }

@@ -27,7 +27,7 @@ struct rollup_row {
 struct rollup_map {
 	struct rollup_row *row; /* dense */
 	size_t n, cap_rows;
-	uint32_t *slot;         /* 1 + index into row */
+	uint64_t *slot;         /* 1 + index into row, and the upper half of its hash: other rows need not be looked at */
 	size_t cap;
 	struct rollup_row none; /* counts for those that found no place */
 };

@@ -86,8 +86,10 @@ static int load_memory(struct store *s, struct judge *j, struct err *e)
 		size_t at = (size_t)sqlite3_column_int64(st, 1) * MEMORY_PAGE_BYTES;
 		struct sv v = db_blob(st, 2);
 		/* A filter whose size was changed in the config starts empty: its bits mean nothing in the new one. */
-		if (m && at + v.n <= m->n && sqlite3_column_int64(st, 3) == (int64_t)m->n)
+		if (m && at + v.n <= m->n && sqlite3_column_int64(st, 3) == (int64_t)m->n) {
 			memcpy(m->p + at, v.p, v.n);
+			m->used = true;
+		}
 		any = true;
 	}
 	sqlite3_reset(st);
