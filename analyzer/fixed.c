@@ -1,5 +1,7 @@
 #include "analyzer/fixed.h"
 
+#include <string.h>
+
 #include "lib/times.h"
 
 /* ln 2 in 1/2^32, for turning a binary logarithm into a natural one. */
@@ -282,4 +284,21 @@ unsigned linear_estimate(uint64_t bits)
 		196, 222, 266, 300,
 	};
 	return estimate[__builtin_popcountll(bits)];
+}
+
+size_t fixed_text(int64_t n, int64_t unit, int64_t places, char *out)
+{
+	int64_t all = (n < 0 ? -n : n) * places, q = all / unit, twice = all % unit * 2;
+	char text[FIXED_TEXT];
+	size_t at = sizeof text;
+	q += twice > unit || (twice == unit && q % 2);
+	for (int64_t left = q, place = 1; left || place <= places; left /= 10, place *= 10) {
+		if (place == places)
+			text[--at] = '.';
+		text[--at] = (char)('0' + left % 10);
+	}
+	if (n < 0)
+		text[--at] = '-';
+	memcpy(out, text + at, sizeof text - at);
+	return sizeof text - at;
 }

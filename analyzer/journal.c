@@ -73,17 +73,30 @@ const struct journal_step *journal_step(const struct journal *g, uint32_t number
 
 /* --- recording ---------------------------------------------------------------------------------------------------- */
 
+static void say_share(struct buf *out, int64_t n, int64_t unit, int64_t places, const char *sign)
+{
+	char text[FIXED_TEXT];
+	buf_puts(out, n < 0 ? "" : sign);
+	buf_add(out, text, fixed_text(n, unit, places, text));
+}
+
 static void say_note(const struct walk_note *n, struct buf *out)
 {
 	if (out->n)
 		buf_puts(out, "; ");
-	if (n->what == WALK_YES || n->what == WALK_NO)
-		buf_printf(out, "%s %ux (%.3f against %.3f)", n->what == WALK_YES ? "yes" : "no", n->times, (double)n->theta0 / THETA_ONE, (double)n->theta1 / THETA_ONE);
-	else if (n->times > 1)
+	if (n->what == WALK_YES || n->what == WALK_NO) {
+		buf_printf(out, "%s %ux (", n->what == WALK_YES ? "yes" : "no", n->times);
+		say_share(out, n->theta0, THETA_ONE, 1000, "");
+		buf_puts(out, " against ");
+		say_share(out, n->theta1, THETA_ONE, 1000, "");
+		buf_addc(out, ')');
+	} else if (n->times > 1) {
 		buf_printf(out, "%s %ux", n->reason, n->times);
-	else
+	} else {
 		buf_puts(out, n->reason);
-	buf_printf(out, " %+.4f", (double)n->step / NAT);
+	}
+	buf_addc(out, ' ');
+	say_share(out, n->step, NAT, 10000, "+");
 }
 
 void journal_say(struct journal_step *s)

@@ -161,8 +161,8 @@ struct judge_store {
 struct dialogues_of;
 struct dialogues { struct dialogues_of **v; size_t n, cap; uint32_t *slot; size_t n_slots; }; /* analyzer/dialogues.h */
 
-/* A detector that judges principals of some kind, where its slab lies in them, and its number in the registry. */
-struct judge_detector { const struct detector *detector; void *options; size_t slab; uint32_t number; bool enabled; };
+/* A detector that judges principals of some kind, where its slab lies in them, its number in the registry, and what of it is asked most. */
+struct judge_detector { const struct detector *detector; void *options; size_t slab; uint32_t number; uint8_t group, walks; bool enabled, guarded; };
 
 /* The key beside the principal: who sits elsewhere need not be fetched to be passed over. */
 struct judge_seat { uint64_t key; struct principal *principal; };

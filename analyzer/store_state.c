@@ -40,8 +40,11 @@ static void pack(const unsigned char *p, size_t n, struct buf *out)
 		size_t gap = zeros(p + at, n - at), from = at + gap, to = from;
 		if (from == n)
 			return;
-		while (to < n && zeros(p + to, n - to) < GAP && !(zeros(p + to, n - to) == n - to))
-			to++;
+		for (size_t none; to < n; to += none ? none : 1) { /* fewer zero bytes than a number takes stay */
+			none = p[to] ? 0 : zeros(p + to, n - to);
+			if (none >= GAP || none == n - to)
+				break;
+		}
 		wire_put_u(out, gap);
 		wire_put_u(out, to - from);
 		buf_add(out, p + from, to - from);

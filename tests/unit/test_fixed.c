@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
 
@@ -131,6 +132,20 @@ static void nearly_forgotten_evidence_is_no_beginning(void **state)
 	assert_int_equal(w.since_us, 20 * day);
 }
 
+static void text_is_what_printf_writes(void **state)
+{
+	char want[64], got[FIXED_TEXT + 1];
+	(void)state;
+	for (int64_t n = -40000; n <= 40000; n++) {
+		got[fixed_text(n, THETA_ONE, 1000, got)] = 0;
+		snprintf(want, sizeof want, "%.3f", (double)n / THETA_ONE);
+		assert_string_equal(got, want);
+		got[fixed_text(n * 13, NAT, 10000, got)] = 0;
+		snprintf(want, sizeof want, "%.4f", (double)(n * 13) / NAT);
+		assert_string_equal(got, want);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -142,6 +157,7 @@ int main(void)
 		cmocka_unit_test(bins_are_half_octaves),
 		cmocka_unit_test(a_size_never_seen_is_more_surprising_than_a_usual_one),
 		cmocka_unit_test(linear_counter_counts),
+		cmocka_unit_test(text_is_what_printf_writes),
 		cmocka_unit_test(tables_and_shortcuts_agree_with_the_logarithm),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
