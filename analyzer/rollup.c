@@ -81,7 +81,13 @@ static struct rollup_row *row_at(struct rollup_map *m, struct arena *text, uint6
 
 struct rollup_row *rollup_volume(struct rollup *r, int64_t bucket_us)
 {
-	return row_at(&r->volume, &r->text, hash_mix((uint64_t)bucket_us, 1), bucket_us, 0, SV(""));
+	struct rollup_map *m = &r->volume;
+	if (r->volume_at < m->n && m->row[r->volume_at].time_us == bucket_us) /* as the one before */
+		return &m->row[r->volume_at];
+	struct rollup_row *row = row_at(m, &r->text, hash_mix((uint64_t)bucket_us, 1), bucket_us, 0, SV(""));
+	if (row != &m->none)
+		r->volume_at = (size_t)(row - m->row);
+	return row;
 }
 
 struct rollup_row *rollup_principal(struct rollup *r, uint64_t hash, uint8_t kind, struct sv id)

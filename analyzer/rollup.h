@@ -37,6 +37,7 @@ struct rollup_tops { struct rollup_row *row; size_t n, cap; };
 
 struct rollup {
 	struct rollup_map volume;              /* since the last commit */
+	size_t volume_at;                      /* the row that was asked for last */
 	struct rollup_map principal, receiver; /* of the hour at hand */
 	struct rollup_tops top_principals, top_receivers;
 	int64_t hour_us;                       /* at hand */

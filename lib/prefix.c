@@ -11,12 +11,21 @@ static const uint8_t prefix_v4_head[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 
 static int parse_v4(const char *p, const char *end, uint8_t *ret_quad)
 {
 	for (int part = 0; part < 4; part++) {
-		unsigned v = 0, n = 0;
+		unsigned v, digit;
 		if (part && (p == end || *p++ != '.'))
 			return -1;
-		for (; p < end && (unsigned)(*p - '0') < 10u; p++, n++)
-			v = v * 10 + (unsigned)(*p - '0');
-		if (n == 0 || n > 3 || v > 255 || (n > 1 && p[-(int)n] == '0'))
+		if (p == end || (v = (unsigned)(*p - '0')) > 9)
+			return -1;
+		if (++p < end && (digit = (unsigned)(*p - '0')) <= 9) {
+			if (v == 0)
+				return -1;
+			v = v * 10 + digit;
+			if (++p < end && (digit = (unsigned)(*p - '0')) <= 9) {
+				v = v * 10 + digit;
+				p++;
+			}
+		}
+		if (v > 255)
 			return -1;
 		ret_quad[part] = (uint8_t)v;
 	}
