@@ -244,20 +244,19 @@ void fixed_population_init(struct surprise_population *p)
 
 int32_t fixed_surprise(const uint8_t *personal, const struct surprise_population *pop, unsigned bin, unsigned kappa)
 {
-	uint64_t all = 0, below = 0, own_below = 0;
-	uint32_t own = 0;
-	for (unsigned b = 0; b < SURPRISE_BINS; b++)
-		all += pop->bins[b];
-	for (unsigned b = 0; b < SURPRISE_BINS; b++)
-		own += personal[b];
-	for (unsigned b = 0; b < bin; b++) { /* most sizes are small ones */
-		below += pop->bins[b];
-		own_below += personal[b];
+	uint64_t tail = 0, own_tail = 0;
+	for (unsigned b = bin; b < SURPRISE_BINS; b++) {
+		tail += pop->bins[b];
+		own_tail += personal[b];
 	}
-	uint64_t tail = all - below, own_tail = own - own_below;
+	uint64_t all = tail, own = own_tail;
+	for (unsigned b = 0; b < bin; b++) {
+		all += pop->bins[b];
+		own += personal[b];
+	}
 	/* p = (own_tail + kappa·tail/all) / (own + kappa), over the common denominator all·(own + kappa). The
 	 * histograms are aged before they can overflow 48 bits here. */
-	uint64_t num = own_tail * all + kappa * tail, den = ((uint64_t)own + kappa) * all;
+	uint64_t num = own_tail * all + kappa * tail, den = (own + kappa) * all;
 	while (den >> 47) {
 		den >>= 1;
 		num >>= 1;

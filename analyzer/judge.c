@@ -138,11 +138,17 @@ static void tick(struct judge *j, int64_t at_us)
 	struct site_state *s = j->site;
 	if (at_us <= s->now_us)
 		return;
+	if (at_us < j->tick_us) {
+		s->now_us = at_us;
+		memory_touch(&j->site_memory, 0);
+		return;
+	}
 	if (!s->first_us)
 		s->first_us = s->generation_us = s->aged_us = at_us;
-	int64_t hour = at_us / US_PER_HOUR;
-	bool risk_due = j->conf->egress.n && s->now_us / LISTING_RISK_US != at_us / LISTING_RISK_US;
+	int64_t hour = at_us / US_PER_HOUR, risk = at_us / LISTING_RISK_US;
+	bool risk_due = j->conf->egress.n && s->now_us / LISTING_RISK_US != risk;
 	bool new_hour = s->now_us && s->now_us / US_PER_HOUR != hour, new_day = s->now_us / US_PER_DAY != at_us / US_PER_DAY;
+	j->tick_us = (hour + 1) * US_PER_HOUR < (risk + 1) * LISTING_RISK_US ? (hour + 1) * US_PER_HOUR : (risk + 1) * LISTING_RISK_US;
 	s->now_us = at_us;
 	memory_touch(&j->site_memory, 0);
 	rollup_hour(j->rollup, hour * US_PER_HOUR);

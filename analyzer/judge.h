@@ -189,6 +189,7 @@ struct judge {
 	struct memory site_memory, outage_memory, budget_memory;
 	struct memory *shared;          /* one per detector, in registry order; empty where it has none */
 	struct site_state *site;        /* inside site_memory */
+	int64_t tick_us;                /* until then time brings nothing that is due; 0: not known */
 	bool egress_quiet;              /* no address of ours was refused since nothing was left of earlier refusals */
 	uint32_t inventory;             /* how often the inventory was read: principals' customers are looked up anew after that */
 	struct rollup *rollup;

@@ -8,6 +8,7 @@
 #include "lib/buf.h"
 #include "lib/embed.h"
 #include "lib/hash.h"
+#include "lib/msg.h"
 #include "lib/multimatch.h"
 
 #define REPLY_ROWS_MAX 512
@@ -18,6 +19,7 @@ extern const struct embed embed_tables[];
 
 struct row {
 	regex_t regex;
+	char *pattern;   /* NULL: it is compiled */
 	uint8_t class;
 	char *detail;
 	bool always; /* no literal to filter by */
@@ -70,18 +72,31 @@ static int add_row(struct reply_table *t, struct sv line, struct err *e)
 	int c = reply_class_named(class);
 	if (c < 0)
 		return err_set(e, "reply_patterns.tsv: unknown class \"%.*s\"", SVARG(class));
-	char *text = xsvdup(pattern);
-	int bad = regcomp(&r->regex, text, REG_EXTENDED | REG_ICASE | REG_NOSUB);
-	if (bad) {
-		(void)err_set(e, "reply_patterns.tsv: pattern \"%s\" does not compile", text);
-		free(text);
-		return -1;
-	}
-	add_literals(t, text, r);
-	free(text);
+	r->pattern = xsvdup(pattern);
+	add_literals(t, r->pattern, r);
 	r->class = (uint8_t)c;
 	r->detail = xsvdup(detail);
 	t->n++;
+	return 0;
+}
+
+/* When first needed: a short log meets few of them, and all take longer than its lines. */
+static int compile(struct row *r, struct err *e)
+{
+	if (!r->pattern)
+		return 0;
+	if (regcomp(&r->regex, r->pattern, REG_EXTENDED | REG_ICASE | REG_NOSUB) != 0)
+		return err_set(e, "reply_patterns.tsv: pattern \"%s\" does not compile", r->pattern);
+	free(r->pattern);
+	r->pattern = NULL;
+	return 0;
+}
+
+int reply_table_compile(struct reply_table *t, struct err *e)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (compile(&t->row[i], e) < 0)
+			return -1;
 	return 0;
 }
 
@@ -123,7 +138,10 @@ void reply_table_free(struct reply_table *t)
 	if (!t)
 		return;
 	for (size_t i = 0; i < t->n; i++) {
-		regfree(&t->row[i].regex);
+		if (t->row[i].pattern)
+			free(t->row[i].pattern);
+		else
+			regfree(&t->row[i].regex);
 		free(t->row[i].detail);
 	}
 	multimatch_free(t->literals);
@@ -290,6 +308,9 @@ static struct reply_verdict first_row(struct reply_table *t, struct sv text, str
 		struct row *r = &t->row[i];
 		if (!r->always && !(h.bit[i / 64] >> (i % 64) & 1))
 			continue;
+		struct err e;
+		if (compile(r, &e) < 0)
+			panic("%s", e.text);
 		if (regexec(&r->regex, text.p, 0, NULL, 0) == 0)
 			return (struct reply_verdict){ r->class, r->detail, (int)i };
 	}
