@@ -76,8 +76,9 @@ const struct journal_step *journal_step(const struct journal *g, uint32_t number
 static void say_share(struct buf *out, int64_t n, int64_t unit, int64_t places, const char *sign)
 {
 	char text[FIXED_TEXT];
+	size_t k = fixed_text(n, unit, places, text);
 	buf_puts(out, n < 0 ? "" : sign);
-	buf_add(out, text, fixed_text(n, unit, places, text));
+	buf_add(out, text, k);
 }
 
 static void say_note(const struct walk_note *n, struct buf *out)

@@ -77,8 +77,8 @@ static void note_peak(struct state *s, int which, uint32_t n, uint16_t month)
 static uint64_t free_level(const struct state *s, int which, uint16_t month)
 {
 	uint16_t most = 0; /* of codes: they grow with their figures */
-	for (unsigned ago = 0; ago <= 3; ago++) {
-		unsigned slot = (month + 12u - ago) % 12, age = (unsigned)(month - s->peak_month[slot]);
+	for (unsigned ago = 0, slot = month % 12; ago <= 3; ago++, slot = slot ? slot - 1 : 11) {
+		unsigned age = (unsigned)(month - s->peak_month[slot]);
 		if ((age <= 3 || age == 12) && s->peak[which][slot] > most)
 			most = s->peak[which][slot];
 	}
