@@ -1,6 +1,5 @@
 #include "analyzer/reply.h"
 
-#include <ctype.h>
 #include <regex.h>
 #include <stdlib.h>
 
@@ -184,38 +183,38 @@ struct sv reply_unwrap(struct sv s, enum reply_verb *ret_verb)
 
 /* --- normalising and masking -------------------------------------------------------------------------------------- */
 
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
 /* "550-5.7.1 " in the middle of a reply is the continuation of a line. */
-static size_t continuation_prefix(struct sv s)
+static size_t continuation_prefix(const char *p, size_t left)
 {
 	size_t n = 4;
-	if (s.n < 5 || !isdigit((unsigned char)s.p[0]) || !isdigit((unsigned char)s.p[1]) || !isdigit((unsigned char)s.p[2]) ||
-	    s.p[3] != '-')
+	if (left < 5 || !is_digit(p[0]) || !is_digit(p[1]) || !is_digit(p[2]) || p[3] != '-')
 		return 0;
-	while (n < s.n && (isdigit((unsigned char)s.p[n]) || s.p[n] == '.'))
+	while (n < left && (is_digit(p[n]) || p[n] == '.'))
 		n++;
 	return n;
 }
 
 static struct sv normalise(struct sv s, char *out)
 {
+	const char *p = s.p, *end = s.p + s.n;
 	size_t n = 0;
-	bool start = true;
-	while (s.n && n < REPLY_TEXT_MAX - 1) {
-		size_t drop = start && n > 0 ? continuation_prefix(s) : 0;
-		if (drop) {
-			s = sv_skip(s, drop);
+	while (p < end && n < REPLY_TEXT_MAX - 1) {
+		char c = *p++;
+		if ((unsigned char)c > ' ') {
+			out[n++] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
 			continue;
 		}
-		char c = s.p[0];
-		if ((unsigned char)c <= ' ') {
-			if (n && out[n - 1] != ' ')
-				out[n++] = ' ';
-			start = true;
-		} else {
-			out[n++] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
-			start = false;
+		if (n && out[n - 1] != ' ')
+			out[n++] = ' ';
+		for (size_t drop = 1; n && drop;) {
+			drop = continuation_prefix(p, (size_t)(end - p));
+			p += drop;
 		}
-		s = sv_skip(s, 1);
 	}
 	out[n] = 0;
 	return sv_make(out, n);
@@ -232,9 +231,8 @@ static bool token_is_variable(struct sv t)
 			return true;
 		if (c == '_' || c == '/')
 			return false; /* receivers' code tokens (ofr004_416) and addresses of pages: the table knows some */
-		bool is_digit = c >= '0' && c <= '9';
-		digit += is_digit;
-		alpha += !is_digit && c >= 'a' && c <= 'z';
+		digit += c >= '0' && c <= '9';
+		alpha += c >= 'a' && c <= 'z';
 		dot += c == '.';
 		colon += c == ':';
 	}
@@ -257,8 +255,11 @@ static uint64_t template_hash(const struct hash_key *k, struct sv s, struct sv d
 		} else {
 			/* Pages' addresses end in what was looked up there. */
 			bool page = word.n > 24 && sv_find(word, SV("://")) >= 0;
-			for (size_t i = 0; i < word.n; i++)
-				mask[n++] = page && word.p[i] >= '0' && word.p[i] <= '9' ? '#' : word.p[i];
+			memcpy(mask + n, word.p, word.n);
+			for (size_t i = 0; page && i < word.n; i++)
+				if (is_digit(word.p[i]))
+					mask[n + i] = '#';
+			n += word.n;
 		}
 		mask[n++] = ' ';
 		s = sv_skip(s, word.n + 1);
