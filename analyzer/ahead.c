@@ -15,6 +15,9 @@ void ahead_message(const struct judge *j, struct txn *t)
 		if (j->cap)
 			__builtin_prefetch(&j->table[(size_t)key & (j->cap - 1)]);
 	}
+	judge_read_client(t);
+	if (t->client_is == TXN_CLIENT_ADDRESS)
+		enrich_place_soon(j->enrich, &t->client);
 	if (t->sender.n)
 		t->sender_hash = sv_eq(t->sender, t->account) ? t->account_hash : hash_folded(&j->key, t->sender);
 	for (size_t i = 0; i < t->n_rcpt && i < RCPT_MOST; i++) {
@@ -27,9 +30,9 @@ void ahead_message(const struct judge *j, struct txn *t)
 
 void ahead_principal(const struct judge *j, const struct txn *t)
 {
-	if (!t->account_hash || !j->cap)
+	if (!t->account_hash)
 		return;
-	const char *p = (const char *)j->table[(size_t)judge_key_of(PRINCIPAL_ACCOUNT, t->account_hash) & (j->cap - 1)];
+	const char *p = (const char *)principal_in_memory(j, judge_key_of(PRINCIPAL_ACCOUNT, t->account_hash));
 	for (size_t at = 0; p && at < sizeof(struct principal) + j->slab_bytes[PRINCIPAL_ACCOUNT] + ID_BYTES; at += LINE_BYTES)
 		__builtin_prefetch(p + at);
 }

@@ -8,7 +8,7 @@
 
 #define AHEAD_MESSAGES 16 /* so many wait at most; memory serves about as many requests at once */
 
-/* Takes the hashes of t and asks for the places they lead to. */
+/* Takes the hashes of t, reads its client's address and asks for the places they lead to. */
 void ahead_message(const struct judge *j, struct txn *t);
 /* Some messages later: asks for the principal found there. */
 void ahead_principal(const struct judge *j, const struct txn *t);

@@ -5,9 +5,17 @@
 
 #include "analyzer/judge_int.h"
 
+/* An address of ours that is no server's own. */
+static bool is_host(struct judge *j, const struct ipaddr *ip)
+{
+	if (ipaddr_is_loopback(ip))
+		return false;
+	struct enrich_place at = enrich_place(j->enrich, ip);
+	return at.own_network && !at.egress;
+}
+
 struct principal *attribute_txn(struct judge *j, const struct txn *t)
 {
-	struct ipaddr ip;
 	if (t->origin == TXN_BOUNCE || t->origin == TXN_FORWARD)
 		return NULL;
 	if (t->account.n)
@@ -19,8 +27,7 @@ struct principal *attribute_txn(struct judge *j, const struct txn *t)
 	}
 	if (t->local_user.n)
 		return judge_principal(j, PRINCIPAL_SCRIPT, t->local_user, t->at_us);
-	if (ipaddr_parse(t->client_ip, &ip) != 0 || ipaddr_is_loopback(&ip) || enrich_is_egress(j->enrich, &ip) ||
-	    !enrich_is_own_network(j->enrich, &ip))
+	if (t->client_is != TXN_CLIENT_ADDRESS || !is_host(j, &t->client))
 		return NULL;
 	return judge_principal(j, PRINCIPAL_HOST, t->client_ip, t->at_us);
 }
@@ -50,8 +57,7 @@ struct principal *attribute_record(struct judge *j, const struct record *r)
 		            contacts_known(&j->contacts, hash_mix(judge_key(j, PRINCIPAL_ACCOUNT, sv_take(r->account, 320)), IS_AN_ACCOUNT));
 		return ours ? judge_principal(j, PRINCIPAL_ACCOUNT, r->account, r->time_us) : NULL;
 	}
-	if (ipaddr_parse(r->client_ip, &ip) != 0 || ipaddr_is_loopback(&ip) || enrich_is_egress(j->enrich, &ip) ||
-	    !enrich_is_own_network(j->enrich, &ip))
+	if (ipaddr_parse(r->client_ip, &ip) != 0 || !is_host(j, &ip))
 		return NULL;
 	return judge_principal(j, PRINCIPAL_HOST, r->client_ip, r->time_us);
 }

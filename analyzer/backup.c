@@ -308,7 +308,7 @@ static void domain_report(struct judge *j, struct backup_domain *d, const struct
 	struct report p = { .j = j, .d = d, .t = t, .message = backup_message_key(j, t) };
 	struct backup_health *h = &d->health;
 	for (size_t i = 0; i < t->n_rcpt; i++)
-		if (backup_find(j, sv_domain(t->rcpt[i].recipient)) == d && !is_ours(j, &t->rcpt[i]))
+		if (by_hash_find(j->backup, j->domain[i].hash) == d && !is_ours(j, &t->rcpt[i]))
 			outcome(&p, &t->rcpt[i]);
 	d->dirty = true;
 	h->first_us = h->first_us ? h->first_us : j->site->now_us;
@@ -367,7 +367,7 @@ void backup_txn(struct judge *j, const struct txn *t, bool from_us)
 	if (!j->backup->n_domains)
 		return;
 	for (size_t i = 0; i < t->n_rcpt && n < DOMAINS_OF_MESSAGE; i++) {
-		struct backup_domain *d = backup_find(j, sv_domain(t->rcpt[i].recipient));
+		struct backup_domain *d = by_hash_find(j->backup, j->domain[i].hash);
 		bool known = !d;
 		for (size_t k = 0; k < n && !known; k++)
 			known = mine[k] == d;

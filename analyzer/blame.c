@@ -72,10 +72,14 @@ static bool is_fresh(const struct judge *j, const struct blame *b, size_t at)
 static uint64_t sum32(const struct judge *j, const uint32_t *n)
 {
 	const struct blame *b = blame_of(j);
-	bool now = b->hour == j->site->now_us / US_PER_HOUR; /* then all are fresh */
 	uint64_t s = 0;
+	if (b->hour == j->site->now_us / US_PER_HOUR) { /* then all are fresh */
+		for (size_t h = 0; h < BLAME_HOURS; h++)
+			s += n[h];
+		return s;
+	}
 	for (size_t h = 0; h < BLAME_HOURS; h++)
-		s += now || is_fresh(j, b, h) ? n[h] : 0;
+		s += is_fresh(j, b, h) ? n[h] : 0;
 	return s;
 }
 

@@ -22,5 +22,5 @@ unsigned cluster_join(struct cluster_member in[CLUSTER_MEMBERSHIPS], uint32_t cl
 uint64_t cluster_customer(struct judge *j, const struct principal *p)
 {
 	const char *customer = judge_customer(j, p);
-	return customer[0] ? hash_sv(&j->key, sv_cstr(customer)) : p->key;
+	return customer[0] ? p->customer_hash : p->key;
 }

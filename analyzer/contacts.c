@@ -36,13 +36,14 @@ void contacts_soon(const struct contacts *c, uint64_t pair)
 {
 	size_t at = block_of(&c->young, pair);
 	__builtin_prefetch(c->young.p + at);
-	__builtin_prefetch(c->old.p + at);
+	if (c->old.used)
+		__builtin_prefetch(c->old.p + at);
 }
 
 bool contacts_known(const struct contacts *c, uint64_t pair)
 {
 	size_t at = block_of(&c->young, pair);
-	return block_has(c->young.p + at, pair) || block_has(c->old.p + at, pair);
+	return block_has(c->young.p + at, pair) || (c->old.used && block_has(c->old.p + at, pair));
 }
 
 void contacts_add(struct contacts *c, uint64_t pair)

@@ -68,16 +68,19 @@ int db_open(struct db *d, const char *path, struct err *e)
 
 void db_close(struct db *d)
 {
-	for (size_t i = 0; i < QUERY_COUNT; i++)
+	for (size_t i = 0; i < QUERY_COUNT; i++) {
 		sqlite3_finalize(d->stmt[i]);
+		sqlite3_finalize(d->rows[i]);
+	}
 	sqlite3_close(d->h);
 	free(d->path);
 	*d = (struct db){ 0 };
 }
 
-static void bind(sqlite3_stmt *st, const char *types, va_list ap)
+/* Returns the place behind the last one. */
+static int bind(sqlite3_stmt *st, int i, const char *types, va_list ap)
 {
-	for (int i = 1; *types; types++, i++) {
+	for (; *types; types++, i++) {
 		struct sv s;
 		const char *text;
 		switch (*types) {
@@ -98,6 +101,7 @@ static void bind(sqlite3_stmt *st, const char *types, va_list ap)
 		default: panic("db: bad bind type %c", *types);
 		}
 	}
+	return i;
 }
 
 static sqlite3_stmt *query_v(struct db *d, enum query q, const char *types, va_list ap)
@@ -107,7 +111,7 @@ static sqlite3_stmt *query_v(struct db *d, enum query q, const char *types, va_l
 		panic("%s: query %d: %s", d->path, (int)q, sqlite3_errmsg(d->h));
 	st = d->stmt[q];
 	sqlite3_reset(st);
-	bind(st, types, ap);
+	(void)bind(st, 1, types, ap);
 	return st;
 }
 
@@ -131,6 +135,70 @@ int db_run(struct db *d, struct err *e, enum query q, const char *types, ...)
 		;
 	sqlite3_reset(st);
 	return rc == SQLITE_DONE ? 0 : sql_error(d, e);
+}
+
+/* --- many rows ---------------------------------------------------------------------------------------------------- */
+
+void db_bind(struct db_binder *b, const char *types, ...)
+{
+	va_list ap;
+	va_start(ap, types);
+	b->at = bind(b->st, b->at, types, ap);
+	va_end(ap);
+}
+
+/* The values between brackets, without their names: "(?, nullif(?, 0))". */
+static void put_values(struct buf *out, struct sv values)
+{
+	for (size_t i = 0; i < values.n; i++) {
+		buf_addc(out, values.p[i] == ':' ? '?' : values.p[i]);
+		for (bool name = values.p[i] == ':'; name && i + 1 < values.n && (values.p[i + 1] == '_' || (values.p[i + 1] >= 'a' && values.p[i + 1] <= 'z'));)
+			i++;
+	}
+}
+
+static sqlite3_stmt *prepare_rows(struct db *d, enum query q)
+{
+	const char *text = query_text[q], *from = strstr(text, "VALUES ("), *to = from ? from + strlen("VALUES ") : NULL;
+	struct buf sql = { 0 };
+	sqlite3_stmt *st = NULL;
+	if (!to)
+		panic("query %d inserts no values", (int)q);
+	for (int depth = 0; *to; to++) {
+		depth += *to == '(';
+		if (*to == ')' && --depth == 0)
+			break;
+	}
+	from += strlen("VALUES ");
+	to += *to == ')';
+	buf_add(&sql, text, (size_t)(from - text));
+	for (size_t i = 0; i < DB_ROWS; i++) {
+		buf_puts(&sql, i ? ", " : "");
+		put_values(&sql, sv_make(from, (size_t)(to - from)));
+	}
+	buf_puts(&sql, to);
+	if (sqlite3_prepare_v3(d->h, buf_cstr(&sql), -1, SQLITE_PREPARE_PERSISTENT, &st, NULL) != SQLITE_OK)
+		panic("%s: query %d for many rows: %s", d->path, (int)q, sqlite3_errmsg(d->h));
+	buf_fini(&sql);
+	return st;
+}
+
+int db_run_rows(struct db *d, struct err *e, enum query q, size_t n, void (*row)(struct db_binder *b, const void *ctx, size_t i), const void *ctx)
+{
+	for (size_t i = 0, k; i < n; i += k) {
+		struct db_binder b = { .at = 1 };
+		k = n - i >= DB_ROWS ? DB_ROWS : 1;
+		if (k > 1 && !d->rows[q])
+			d->rows[q] = prepare_rows(d, q);
+		b.st = k > 1 ? d->rows[q] : db_query(d, q, "");
+		for (size_t r = 0; r < k; r++)
+			row(&b, ctx, i + r);
+		int rc = sqlite3_step(b.st);
+		sqlite3_reset(b.st);
+		if (rc != SQLITE_DONE)
+			return sql_error(d, e);
+	}
+	return 0;
 }
 
 struct sv db_text(sqlite3_stmt *st, int column)

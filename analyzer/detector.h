@@ -18,6 +18,8 @@ struct detector {
 	bool independent;            /* of how many and which recipients there are: an old address book does not make such evidence */
 	unsigned kinds;              /* bit set of 1 << enum principal_kind; none: it has no opinion about anybody, and none of score(), since(), why() */
 	size_t state_bytes;          /* multiple of 8, zero = nothing known */
+	unsigned walks;              /* its state begins with so many walks, at most two, and without them it says nothing: score() is not asked. 0: always */
+	bool guarded;                /* score() looks at `others` */
 	size_t shared_bytes;         /* of memory for all principals together (judge_shared()), all zero at first; 0: none */
 	const struct opt_table *options; /* the first member of the struct is `bool enabled` */
 	/* A message report of p. Called for every report, in event order. May be NULL. */

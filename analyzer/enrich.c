@@ -8,11 +8,13 @@
 
 #include "lib/buf.h"
 #include "lib/near.h"
+#include "lib/table.h"
 
 #define GEO_FILES_MAX 8
 #define PLACE_CACHE 32768
 #define DOMAIN_CACHE 65536
 #define DOMAIN_CACHED_BYTES 100
+#define KEY_BYTES 320 /* longer texts are looked for in no map */
 
 /* Text key → number, open addressing, built once. */
 struct text_map {
@@ -20,7 +22,8 @@ struct text_map {
 	size_t n, cap;
 };
 
-struct place_cached { struct ipaddr ip; struct enrich_place found; bool set; };
+struct place_cached { struct ipaddr ip; struct geo geo; uint32_t customer; bool set, own_network, egress; };
+_Static_assert(sizeof(struct place_cached) == 32, "two lie in one line of the processor's cache");
 /* The organisational domain is the end of the domain. What is looked at first lies in one line of the processor's cache. */
 struct domain_cached {
 	uint64_t hash, org_hash;
@@ -32,7 +35,6 @@ struct domain_cached {
 
 struct enrich {
 	const struct conf *conf;
-	struct hash_key key;
 	struct text_map accounts, domains, uids, customers, local;
 	struct prefix_table hosts, geo_csv;
 	struct geo *geo_row;
@@ -47,29 +49,50 @@ struct enrich {
 
 /* --- maps --------------------------------------------------------------------------------------------------------- */
 
-static size_t map_slot(const struct enrich *e, const struct text_map *m, struct sv key)
+/* Only says where to look. The keys of maps come from the config, and what is kept of other texts is looked up again when others take its place:
+ * whoever makes texts meet makes us look longer, by as much as we would have without. */
+static uint64_t text_place(const char *p, size_t n)
 {
-	size_t i = (size_t)hash_folded(&e->key, key) & (m->cap - 1);
+	uint64_t h = n, w = 0;
+	for (size_t i = 0; i + 8 < n; i += 8) {
+		memcpy(&w, p + i, 8);
+		h = (h ^ w) * 0x9e3779b97f4a7c15ull;
+		h ^= h >> 29;
+	}
+	if (n >= 8) /* the last eight overlap with those before */
+		memcpy(&w, p + n - 8, 8);
+	for (size_t i = 0; n < 8 && i < n; i++)
+		w = w << 8 | (uint8_t)p[i];
+	h = (h ^ w) * 0x9e3779b97f4a7c15ull;
+	return h >> 32;
+}
+
+static size_t map_slot(const struct text_map *m, struct sv key)
+{
+	char low[KEY_BYTES];
+	size_t n = key.n < sizeof low ? key.n : sizeof low;
+	near_lower(low, key.p, n);
+	size_t i = (size_t)text_place(low, n) & (m->cap - 1);
 	while (m->slot[i].key && !(m->slot[i].n == key.n && strncasecmp(m->slot[i].key, key.p, key.n) == 0))
 		i = (i + 1) & (m->cap - 1);
 	return i;
 }
 
-static void map_put(struct enrich *e, struct text_map *m, struct sv key, uint32_t value)
+static void map_put(struct text_map *m, struct sv key, uint32_t value)
 {
 	if (m->n * 2 >= m->cap) {
 		struct text_map bigger = { .cap = m->cap ? m->cap * 2 : 64 };
 		bigger.slot = xcalloc(bigger.cap, sizeof *bigger.slot);
 		for (size_t i = 0; i < m->cap; i++)
 			if (m->slot[i].key) {
-				size_t at = map_slot(e, &bigger, sv_cstr(m->slot[i].key));
+				size_t at = map_slot(&bigger, sv_cstr(m->slot[i].key));
 				bigger.slot[at] = m->slot[i];
 				bigger.n++;
 			}
 		free(m->slot);
 		*m = bigger;
 	}
-	size_t at = map_slot(e, m, key);
+	size_t at = map_slot(m, key);
 	if (!m->slot[at].key) {
 		m->slot[at].key = xsvdup(key);
 		m->slot[at].n = (uint32_t)key.n;
@@ -78,11 +101,11 @@ static void map_put(struct enrich *e, struct text_map *m, struct sv key, uint32_
 	m->slot[at].value = value;
 }
 
-static uint32_t map_get(const struct enrich *e, const struct text_map *m, struct sv key)
+static uint32_t map_get(const struct text_map *m, struct sv key)
 {
-	if (!m->n || !key.n || key.n > 320)
+	if (!m->n || !key.n || key.n > KEY_BYTES)
 		return ENRICH_NOBODY;
-	size_t at = map_slot(e, m, key);
+	size_t at = map_slot(m, key);
 	return m->slot[at].key ? m->slot[at].value : ENRICH_NOBODY;
 }
 
@@ -101,11 +124,11 @@ static void load_customers(struct enrich *e)
 		const struct conf_customer *c = &e->conf->customer[i];
 		struct sv value = sv_cstr(c->value);
 		struct prefix p;
-		map_put(e, &e->customers, sv_cstr(c->customer), i);
+		map_put(&e->customers, sv_cstr(c->customer), i);
 		switch (c->kind) {
-		case CUSTOMER_ACCOUNT: map_put(e, &e->accounts, value, i); break;
-		case CUSTOMER_DOMAIN: map_put(e, &e->domains, value, i); break;
-		case CUSTOMER_UID: map_put(e, &e->uids, value, i); break;
+		case CUSTOMER_ACCOUNT: map_put(&e->accounts, value, i); break;
+		case CUSTOMER_DOMAIN: map_put(&e->domains, value, i); break;
+		case CUSTOMER_UID: map_put(&e->uids, value, i); break;
 		case CUSTOMER_PREFIX:
 			if (prefix_parse(value, &p) == 0) {
 				p.value = i;
@@ -185,7 +208,7 @@ static int load_geo(struct enrich *e, struct err *err)
 
 size_t enrich_check_geo(const struct conf *conf, void (*tell)(void *ctx, const char *text), void *ctx)
 {
-	struct enrich *e = xcalloc(1, sizeof *e);
+	struct enrich *e = table_new(sizeof *e);
 	struct err err;
 	size_t n = 0;
 	for (size_t i = 0; i < conf->geo.n; i++)
@@ -199,16 +222,16 @@ size_t enrich_check_geo(const struct conf *conf, void (*tell)(void *ctx, const c
 
 struct enrich *enrich_new(const struct conf *conf, struct err *err)
 {
-	struct enrich *e = xcalloc(1, sizeof *e);
+	struct enrich *e = table_new(sizeof *e);
 	e->conf = conf;
 	e->psl = psl_builtin();
 	load_customers(e);
 	for (size_t i = 0; i < conf->local_domains.n; i++)
-		map_put(e, &e->local, sv_cstr(conf->local_domains.v[i]), 0);
+		map_put(&e->local, sv_cstr(conf->local_domains.v[i]), 0);
 	for (size_t i = 0; i < conf->relay_domains.n; i++)
-		map_put(e, &e->local, sv_cstr(conf->relay_domains.v[i]), 0);
+		map_put(&e->local, sv_cstr(conf->relay_domains.v[i]), 0);
 	for (size_t i = 0; i < conf->n_backup; i++)
-		map_put(e, &e->local, sv_cstr(conf->backup[i].domain), 0);
+		map_put(&e->local, sv_cstr(conf->backup[i].domain), 0);
 	if (load_geo(e, err) < 0) {
 		enrich_free(e);
 		return NULL;
@@ -230,7 +253,7 @@ void enrich_free(struct enrich *e)
 	free(e->geo_row);
 	for (size_t i = 0; i < e->n_mmdb; i++)
 		MMDB_close(&e->mmdb[i]);
-	free(e);
+	table_free(e, sizeof *e);
 }
 
 /* --- customers ---------------------------------------------------------------------------------------------------- */
@@ -238,7 +261,7 @@ void enrich_free(struct enrich *e)
 static uint32_t customer_of_domain(const struct enrich *e, struct sv domain)
 {
 	while (domain.n) {
-		uint32_t i = map_get(e, &e->domains, domain);
+		uint32_t i = map_get(&e->domains, domain);
 		if (i != ENRICH_NOBODY)
 			return i;
 		ptrdiff_t dot = sv_chr(domain, '.');
@@ -275,9 +298,9 @@ static uint32_t customer_index(const struct enrich *e, enum principal_kind kind,
 	uint32_t i;
 	switch (kind) {
 	case PRINCIPAL_ACCOUNT:
-		i = map_get(e, &e->accounts, id);
+		i = map_get(&e->accounts, id);
 		return i != ENRICH_NOBODY ? i : customer_of_domain(e, sv_domain(id));
-	case PRINCIPAL_SCRIPT: return map_get(e, &e->uids, id);
+	case PRINCIPAL_SCRIPT: return map_get(&e->uids, id);
 	case PRINCIPAL_DOMAIN: return customer_of_domain(e, id);
 	case PRINCIPAL_MX: return customer_of_backup(e, id);
 	case PRINCIPAL_HOST:
@@ -299,7 +322,7 @@ const char *enrich_customer(const struct enrich *e, enum principal_kind kind, st
 
 bool enrich_contact(const struct enrich *e, const char *customer, const char **ret_contact, const char **ret_language)
 {
-	uint32_t i = map_get(e, &e->customers, sv_cstr(customer));
+	uint32_t i = map_get(&e->customers, sv_cstr(customer));
 	if (i == ENRICH_NOBODY)
 		return false;
 	*ret_contact = e->conf->customer[i].contact;
@@ -350,22 +373,31 @@ static struct geo geo_lookup(struct enrich *e, const struct ipaddr *ip)
 	return g;
 }
 
-static struct enrich_place place_lookup(struct enrich *e, const struct ipaddr *ip)
+static struct place_cached place_lookup(struct enrich *e, const struct ipaddr *ip)
 {
 	const struct prefix *host = prefix_table_find(&e->hosts, ip);
-	return (struct enrich_place){ .geo = geo_lookup(e, ip), .own_network = enrich_is_own_network(e, ip), .egress = enrich_is_egress(e, ip),
-		                      .customer = name_of(e, host ? host->value : ENRICH_NOBODY) };
+	return (struct place_cached){ *ip, geo_lookup(e, ip), host ? host->value : ENRICH_NOBODY, true, enrich_is_own_network(e, ip), enrich_is_egress(e, ip) };
 }
 
-const struct enrich_place *enrich_place(struct enrich *e, const struct ipaddr *ip)
+static struct place_cached *place_of(const struct enrich *e, const struct ipaddr *ip)
 {
 	uint64_t a, b;
 	memcpy(&a, ip->b, 8);
 	memcpy(&b, ip->b + 8, 8);
-	struct place_cached *c = &e->place_cache[hash_mix(a, b) % PLACE_CACHE];
+	return (struct place_cached *)(uintptr_t)&e->place_cache[hash_mix(a, b) % PLACE_CACHE];
+}
+
+void enrich_place_soon(const struct enrich *e, const struct ipaddr *ip)
+{
+	__builtin_prefetch(place_of(e, ip));
+}
+
+struct enrich_place enrich_place(struct enrich *e, const struct ipaddr *ip)
+{
+	struct place_cached *c = place_of(e, ip);
 	if (!c->set || memcmp(&c->ip, ip, sizeof *ip) != 0)
-		*c = (struct place_cached){ *ip, place_lookup(e, ip), true };
-	return &c->found;
+		*c = place_lookup(e, ip);
+	return (struct enrich_place){ c->geo, c->own_network, c->egress, name_of(e, c->customer) };
 }
 
 bool enrich_is_own_network(const struct enrich *e, const struct ipaddr *ip)
@@ -385,7 +417,7 @@ bool enrich_is_egress(const struct enrich *e, const struct ipaddr *ip)
 
 bool enrich_is_local_domain(const struct enrich *e, struct sv domain)
 {
-	return map_get(e, &e->local, domain) != ENRICH_NOBODY;
+	return map_get(&e->local, domain) != ENRICH_NOBODY;
 }
 
 static uint8_t fold(struct sv domain, char *low, size_t most)
@@ -399,30 +431,19 @@ static struct enrich_domain domain_lookup(struct enrich *e, const struct hash_ke
 {
 	struct sv low = sv_make(e->low, fold(domain, e->low, sizeof e->low - 1));
 	e->low[low.n] = 0;
-	const char *org = e->psl ? psl_registrable_domain(e->psl, e->low) : NULL; /* its own end */
+	const char *org = e->psl && low.n ? psl_registrable_domain(e->psl, e->low) : NULL; /* its own end */
 	struct enrich_domain d = { .org = org ? sv_cstr(org) : low, .hash = hash_folded(k, domain) };
 	d.org = sv_take(d.org, DOMAIN_CACHED_BYTES);
 	d.org_hash = hash_sv(k, d.org);
-	d.local = map_get(e, &e->local, domain) != ENRICH_NOBODY;
+	d.local = map_get(&e->local, domain) != ENRICH_NOBODY;
 	*ret_customer = customer_of_domain(e, domain);
 	d.customer = name_of(e, *ret_customer);
 	return d;
 }
 
-/* Only says where to look: whoever makes domains meet there makes us look them up again. */
 static size_t cache_place(struct sv domain)
 {
-	uint64_t h = domain.n, w = 0;
-	size_t i = 0;
-	for (; i + 8 <= domain.n; i += 8) {
-		memcpy(&w, domain.p + i, 8);
-		h = (h ^ w) * 0x9e3779b97f4a7c15ull;
-		h ^= h >> 29;
-	}
-	for (w = 0; i < domain.n; i++)
-		w = w << 8 | (uint8_t)domain.p[i];
-	h = (h ^ w) * 0x9e3779b97f4a7c15ull;
-	return (size_t)(h >> 32) % DOMAIN_CACHE;
+	return (size_t)text_place(domain.p, domain.n) % DOMAIN_CACHE;
 }
 
 void enrich_domain_soon(const struct enrich *e, struct sv domain)
@@ -442,11 +463,13 @@ struct enrich_domain enrich_domain(struct enrich *e, const struct hash_key *k, s
 {
 	struct domain_cached *c = &e->domain_cache[cache_place(domain)];
 	if (domain.n && c->n == domain.n && memcmp(c->text, domain.p, domain.n) == 0)
-		return (struct enrich_domain){ sv_make(c->text + c->n - c->org_n, c->org_n), c->hash, c->org_hash, name_of(e, c->customer), c->local };
+		return (struct enrich_domain){ sv_make(domain.p + domain.n - c->org_n, c->org_n), c->hash, c->org_hash, name_of(e, c->customer), c->local };
 	uint32_t customer;
 	struct enrich_domain d = domain_lookup(e, k, domain, &customer);
 	/* One in other letters is looked up each time: what is kept is its own text in lower case. So is one with a NUL in it, where the library stops. */
-	if (domain.n && domain.n <= DOMAIN_CACHED_BYTES && memcmp(e->low, domain.p, domain.n) == 0 && d.org.p + d.org.n == e->low + domain.n)
+	if (domain.n && domain.n <= DOMAIN_CACHED_BYTES && memcmp(e->low, domain.p, domain.n) == 0 && d.org.p + d.org.n == e->low + domain.n) {
 		keep(c, &d, domain, customer);
+		d.org = sv_make(domain.p + domain.n - d.org.n, d.org.n);
+	}
 	return d;
 }

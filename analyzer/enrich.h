@@ -34,8 +34,9 @@ struct enrich_place {
 	bool own_network, egress;
 	const char *customer; /* whose host it is, borrowed from the inventory; "" nobody's */
 };
-/* Borrowed until the next call, which may evict it. */
-const struct enrich_place *enrich_place(struct enrich *e, const struct ipaddr *ip);
+struct enrich_place enrich_place(struct enrich *e, const struct ipaddr *ip);
+/* It will be asked for soon: memory may begin to fetch what is known of it. */
+void enrich_place_soon(const struct enrich *e, const struct ipaddr *ip);
 bool enrich_is_own_network(const struct enrich *e, const struct ipaddr *ip);
 /* A mail server of a customer, as the config declares it. */
 bool enrich_is_mail_server(const struct enrich *e, const struct ipaddr *ip);
@@ -44,7 +45,7 @@ bool enrich_is_egress(const struct enrich *e, const struct ipaddr *ip);
 bool enrich_is_local_domain(const struct enrich *e, struct sv domain);
 /* What is known of a domain that somebody writes to. */
 struct enrich_domain {
-	struct sv org;           /* organisational domain (public suffix + one label) in lower case; the domain itself when it has none. Borrowed until the next call */
+	struct sv org;           /* organisational domain (public suffix + one label) in lower case; the domain itself when it has none. Borrowed from the domain's text, or until the next call */
 	uint64_t hash, org_hash; /* keyed: of the domain in lower case, of org */
 	const char *customer;    /* whose it is, "" nobody's */
 	bool local;              /* a local, relay or backup domain of ours */

@@ -1,5 +1,7 @@
 #include "analyzer/fixed.h"
 
+#include <string.h>
+
 #include "lib/times.h"
 
 /* ln 2 in 1/2^32, for turning a binary logarithm into a natural one. */
@@ -215,7 +217,10 @@ unsigned fixed_bin(uint64_t n)
 {
 	if (n <= 1)
 		return 0;
-	unsigned b = (unsigned)(log2_q16(n) >> 15);
+	/* The first step of log2_q16() decides about the half octave. */
+	unsigned whole = 63 - (unsigned)__builtin_clzll(n);
+	uint64_t m = whole > 31 ? n >> (whole - 31) : n << (31 - whole);
+	unsigned b = 2 * whole + (unsigned)((m * m) >> 63);
 	return b < SURPRISE_BINS ? b : SURPRISE_BINS - 1;
 }
 
@@ -239,14 +244,15 @@ void fixed_population_init(struct surprise_population *p)
 
 int32_t fixed_surprise(const uint8_t *personal, const struct surprise_population *pop, unsigned bin, unsigned kappa)
 {
-	uint64_t tail = 0, all = 0, own_tail = 0, own = 0;
-	for (unsigned b = 0; b < SURPRISE_BINS; b++) {
+	uint64_t tail = 0, own_tail = 0;
+	for (unsigned b = bin; b < SURPRISE_BINS; b++) {
+		tail += pop->bins[b];
+		own_tail += personal[b];
+	}
+	uint64_t all = tail, own = own_tail;
+	for (unsigned b = 0; b < bin; b++) {
 		all += pop->bins[b];
 		own += personal[b];
-		if (b >= bin) {
-			tail += pop->bins[b];
-			own_tail += personal[b];
-		}
 	}
 	/* p = (own_tail + kappa·tail/all) / (own + kappa), over the common denominator all·(own + kappa). The
 	 * histograms are aged before they can overflow 48 bits here. */
@@ -257,8 +263,10 @@ int32_t fixed_surprise(const uint8_t *personal, const struct surprise_population
 	}
 	if (num == 0)
 		num = 1;
-	int32_t r = fixed_ln_ratio(den ? den : 1, num);
-	return r > 0 ? r : 0;
+	/* Most sizes are usual ones; the logarithms cost more than all else here. */
+	if (den <= 4 * num)
+		return 0;
+	return fixed_ln_ratio(den, num);
 }
 
 int32_t fixed_calibrate(int32_t ln_inv_p)
@@ -269,8 +277,28 @@ int32_t fixed_calibrate(int32_t ln_inv_p)
 
 unsigned linear_estimate(uint64_t bits)
 {
-	int zeros = 64 - __builtin_popcountll(bits);
-	if (zeros == 0)
-		return 300;
-	return (unsigned)((64 * (int64_t)fixed_ln_ratio(64, (uint64_t)zeros) + NAT / 2) / NAT);
+	/* 64 · ln(64 / zeros) rounded, by the number of ones; with no zero left there is no estimate. */
+	static const uint16_t estimate[65] = {
+		0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 15, 16, 17, 18, 20, 21, 23, 24, 25, 27, 29, 30, 32, 33, 35, 37, 39, 40, 42, 44,
+		46, 49, 51, 53, 55, 58, 60, 63, 66, 68, 71, 74, 78, 81, 85, 89, 93, 97, 102, 107, 113, 119, 126, 133, 142, 152, 163, 177,
+		196, 222, 266, 300,
+	};
+	return estimate[__builtin_popcountll(bits)];
+}
+
+size_t fixed_text(int64_t n, int64_t unit, int64_t places, char *out)
+{
+	int64_t all = (n < 0 ? -n : n) * places, q = all / unit, twice = all % unit * 2;
+	char text[FIXED_TEXT];
+	size_t at = sizeof text;
+	q += twice > unit || (twice == unit && q % 2);
+	for (int64_t left = q, place = 1; left || place <= places; left /= 10, place *= 10) {
+		if (place == places)
+			text[--at] = '.';
+		text[--at] = (char)('0' + left % 10);
+	}
+	if (n < 0)
+		text[--at] = '-';
+	memcpy(out, text + at, sizeof text - at);
+	return sizeof text - at;
 }

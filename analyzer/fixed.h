@@ -6,6 +6,7 @@
 #define ANALYZER_FIXED_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define NAT 4096            /* one nat */
@@ -77,7 +78,8 @@ struct surprise_population { /* of one class of principals; counts in 1/256, so 
 };
 /* The weak Pareto start mass 0.5·n^-1.5 per bin, so that sizes never seen keep a finite tail. */
 void fixed_population_init(struct surprise_population *p);
-/* ln(1/p) in 1/4096 nat of a count in this bin or above, for personal bins shrunk to the population with weight kappa. */
+/* ln(1/p) in 1/4096 nat of a count in this bin or above, for personal bins shrunk to the population with weight kappa. 0 where p is a quarter
+ * or more: the calibrator makes nothing of that. */
 int32_t fixed_surprise(const uint8_t *personal, const struct surprise_population *pop, unsigned bin, unsigned kappa);
 /* c(p) = max(0, ½·ln(1/p) − ln 2). */
 int32_t fixed_calibrate(int32_t ln_inv_p);
@@ -85,5 +87,10 @@ int32_t fixed_calibrate(int32_t ln_inv_p);
 /* K3. 64-bit linear counter. */
 static inline void linear_add(uint64_t *bits, uint64_t hash) { *bits |= 1ull << (hash >> 58); }
 unsigned linear_estimate(uint64_t bits);
+
+/* n/unit for people, |n| below 2^40: places is 10, 100, 1000 or 10000. As printf() writes it, which takes most of a commit with many suspects: half
+ * of the last place goes to the even one. Not ended by NUL; returns its length. */
+#define FIXED_TEXT 32
+size_t fixed_text(int64_t n, int64_t unit, int64_t places, char *out);
 
 #endif

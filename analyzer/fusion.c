@@ -23,28 +23,35 @@ int32_t fusion_volume_cap(const struct judge *j, const struct principal *p, int6
 	return ready || j->limits.unready_cap > whole ? whole : j->limits.unready_cap;
 }
 
-void fusion_groups(const int32_t *scores, int32_t volume_cap, int32_t *groups)
+/* The two highest of each group. */
+struct highest { int32_t first[GROUPS], second[GROUPS]; };
+
+static void take(struct highest *h, size_t g, int32_t score)
 {
-	int32_t second[GROUPS] = { 0 };
-	for (size_t g = 0; g < GROUPS; g++)
-		groups[g] = 0;
-	for (size_t d = 0; detector_registry[d]; d++) {
-		if (scores[d] <= 0)
-			continue;
-		enum evidence_group g = detector_registry[d]->group;
-		if (scores[d] > groups[g]) {
-			second[g] = groups[g];
-			groups[g] = scores[d];
-		} else if (scores[d] > second[g]) {
-			second[g] = scores[d];
-		}
+	if (score > h->first[g]) {
+		h->second[g] = h->first[g];
+		h->first[g] = score;
+	} else if (score > h->second[g]) {
+		h->second[g] = score;
 	}
+}
+
+static void add_up(const struct highest *h, int32_t volume_cap, int32_t *groups)
+{
 	for (size_t g = 0; g < GROUPS; g++) {
-		groups[g] += second[g] / 2;
 		int32_t cap = g == GROUP_VOLUME ? volume_cap : group_cap[g] * NAT;
+		groups[g] = h->first[g] + h->second[g] / 2;
 		if (groups[g] > cap)
 			groups[g] = cap;
 	}
+}
+
+void fusion_groups(const int32_t *scores, int32_t volume_cap, int32_t *groups)
+{
+	struct highest h = { { 0 }, { 0 } };
+	for (size_t d = 0; d < detector_count(); d++)
+		take(&h, detector_registry[d]->group, scores[d]);
+	add_up(&h, volume_cap, groups);
 }
 
 int32_t fusion_home_cap(const struct judge *j, const struct principal *p)
@@ -72,36 +79,66 @@ static int32_t sum(const int32_t *groups)
 	return s;
 }
 
-/* groups: what they say, for guards; NULL: not known yet. Whether anything speaks against p. */
-static bool each(const struct judge *j, const struct principal *p, int64_t now_us, int32_t *scores, int32_t total, const int32_t *groups)
+/* Most say nothing about most principals, and asking them costs more than looking. */
+static bool is_silent(const struct judge_detector *x, const unsigned char *state)
 {
+	const struct walk *w = (const struct walk *)(const void *)(state + x->slab);
+	bool any = !x->walks || w[0].s || w[0].since_us;
+	return !any && (x->walks < 2 || (!w[1].s && !w[1].since_us));
+}
+
+static int32_t ask(const struct judge *j, const struct principal *p, const struct judge_detector *x, int64_t now_us, int32_t others)
+{
+	return x->detector->score(j, p, (void *)(uintptr_t)(p->state + x->slab), x->options, now_us, others);
+}
+
+/* Whether anything speaks against p. */
+static bool each(const struct judge *j, const struct principal *p, int64_t now_us, int32_t *scores, struct highest *h)
+{
+	const struct judge_detector *x = j->judging[p->kind], *end = x + j->n_judging[p->kind];
 	bool any = false;
 	memset(scores, 0, detector_count() * sizeof *scores);
-	for (size_t i = 0; i < j->n_judging[p->kind]; i++) {
-		const struct judge_detector *x = &j->judging[p->kind][i];
-		if (!x->enabled)
+	for (; x < end; x++) {
+		if (!x->enabled || is_silent(x, p->state))
 			continue;
-		void *state = (void *)(uintptr_t)(p->state + x->slab);
-		scores[x->number] = x->detector->score(j, p, state, x->options, now_us, groups ? total - groups[x->detector->group] : 0);
-		any |= scores[x->number] > 0;
+		int32_t score = ask(j, p, x, now_us, 0);
+		scores[x->number] = score;
+		any |= score > 0;
+		take(h, x->group, score);
 	}
 	return any;
+}
+
+/* Guards look at what the other groups say, so a second round with that known; of those that have one. Whether that changed anything. */
+static bool guards(const struct judge *j, const struct principal *p, int64_t now_us, int32_t *scores, int32_t total, const int32_t *groups)
+{
+	const struct judge_detector *x = j->judging[p->kind], *end = x + j->n_judging[p->kind];
+	bool changed = false;
+	for (; x < end; x++) {
+		if (!x->guarded || !x->enabled || is_silent(x, p->state))
+			continue;
+		int32_t score = ask(j, p, x, now_us, total - groups[x->group]);
+		changed |= score != scores[x->number];
+		scores[x->number] = score;
+	}
+	return changed;
 }
 
 int32_t fusion_score(const struct judge *j, const struct principal *p, int64_t now_us, int32_t *scores)
 {
 	int32_t groups[GROUPS];
-	if (!each(j, p, now_us, scores, 0, NULL))
+	struct highest h = { { 0 }, { 0 } };
+	if (!each(j, p, now_us, scores, &h))
 		return 0;
 	int32_t cap = fusion_volume_cap(j, p, now_us);
-	fusion_groups(scores, cap, groups);
+	add_up(&h, cap, groups);
 	int32_t total = sum(groups);
 	if (total == 0)
 		return 0;
-	/* Guards look at what the other groups say, so a second round with that known. */
-	each(j, p, now_us, scores, total, groups);
-	fusion_groups(scores, cap, groups);
-	total = sum(groups);
+	if (guards(j, p, now_us, scores, total, groups)) {
+		fusion_groups(scores, cap, groups);
+		total = sum(groups);
+	}
 	int32_t home = fusion_home_cap(j, p);
 	return total > home && fusion_is_home(j, p, scores) ? home : total;
 }

@@ -73,17 +73,42 @@ const struct journal_step *journal_step(const struct journal *g, uint32_t number
 
 /* --- recording ---------------------------------------------------------------------------------------------------- */
 
+static void say_share(struct buf *out, int64_t n, int64_t unit, int64_t places, const char *sign)
+{
+	char text[FIXED_TEXT];
+	size_t k = fixed_text(n, unit, places, text);
+	buf_puts(out, n < 0 ? "" : sign);
+	buf_add(out, text, k);
+}
+
 static void say_note(const struct walk_note *n, struct buf *out)
 {
 	if (out->n)
 		buf_puts(out, "; ");
-	if (n->what == WALK_YES || n->what == WALK_NO)
-		buf_printf(out, "%s %ux (%.3f against %.3f)", n->what == WALK_YES ? "yes" : "no", n->times, (double)n->theta0 / THETA_ONE, (double)n->theta1 / THETA_ONE);
-	else if (n->times > 1)
+	if (n->what == WALK_YES || n->what == WALK_NO) {
+		buf_puts(out, n->what == WALK_YES ? "yes " : "no ");
+		jsonw_int(out, n->times);
+		buf_puts(out, "x (");
+		say_share(out, n->theta0, THETA_ONE, 1000, "");
+		buf_puts(out, " against ");
+		say_share(out, n->theta1, THETA_ONE, 1000, "");
+		buf_addc(out, ')');
+	} else if (n->times > 1) {
 		buf_printf(out, "%s %ux", n->reason, n->times);
-	else
+	} else {
 		buf_puts(out, n->reason);
-	buf_printf(out, " %+.4f", (double)n->step / NAT);
+	}
+	buf_addc(out, ' ');
+	say_share(out, n->step, NAT, 10000, "+");
+}
+
+static void say_message(const struct journal_step *s, struct buf *out)
+{
+	buf_puts(out, "message ");
+	buf_add(out, s->queue_id, strnlen(s->queue_id, s->queue_id_n));
+	buf_puts(out, " to ");
+	jsonw_int(out, s->n_rcpt);
+	buf_puts(out, s->outcomes ? ", outcomes" : "");
 }
 
 void journal_say(struct journal_step *s)
@@ -94,7 +119,7 @@ void journal_say(struct journal_step *s)
 	if (s->fact)
 		buf_puts(&b, s->fact);
 	else
-		buf_printf(&b, "message %.*s to %u%s", (int)s->queue_id_n, s->queue_id, s->n_rcpt, s->outcomes ? ", outcomes" : "");
+		say_message(s, &b);
 	s->what = xsvdup(buf_sv(&b));
 	for (size_t i = 0; i < s->n; i++) {
 		buf_clear(&b);

@@ -61,8 +61,8 @@ void judge_free(struct judge *j)
 	if (!j)
 		return;
 	for (size_t i = 0; i < j->cap; i++)
-		if (j->table[i])
-			principal_free(j->table[i]);
+		if (j->table[i].principal)
+			principal_free(j->table[i].principal);
 	for (size_t i = 0; i < j->n_cases; i++)
 		acase_free(j->cases[i]);
 	for (size_t d = 0; d < detector_count(); d++)
@@ -138,11 +138,17 @@ static void tick(struct judge *j, int64_t at_us)
 	struct site_state *s = j->site;
 	if (at_us <= s->now_us)
 		return;
+	if (at_us < j->tick_us) {
+		s->now_us = at_us;
+		memory_touch(&j->site_memory, 0);
+		return;
+	}
 	if (!s->first_us)
 		s->first_us = s->generation_us = s->aged_us = at_us;
-	int64_t hour = at_us / US_PER_HOUR;
-	bool risk_due = j->conf->egress.n && s->now_us / LISTING_RISK_US != at_us / LISTING_RISK_US;
+	int64_t hour = at_us / US_PER_HOUR, risk = at_us / LISTING_RISK_US;
+	bool risk_due = j->conf->egress.n && s->now_us / LISTING_RISK_US != risk;
 	bool new_hour = s->now_us && s->now_us / US_PER_HOUR != hour, new_day = s->now_us / US_PER_DAY != at_us / US_PER_DAY;
+	j->tick_us = (hour + 1) * US_PER_HOUR < (risk + 1) * LISTING_RISK_US ? (hour + 1) * US_PER_HOUR : (risk + 1) * LISTING_RISK_US;
 	s->now_us = at_us;
 	memory_touch(&j->site_memory, 0);
 	rollup_hour(j->rollup, hour * US_PER_HOUR);
@@ -200,15 +206,17 @@ static void gather(struct principal *p, const struct message_view *m)
 }
 
 /* The detector whose evidence grew most, or -1 when none did. */
-static int grew_most(const int32_t *before, const int32_t *after)
+static int grew_most(const struct judge *j, const struct principal *p, const int32_t *before, const int32_t *after)
 {
 	int best = -1;
 	int32_t most = 0;
-	for (size_t d = 0; d < detector_count(); d++)
+	for (size_t i = 0; i < j->n_judging[p->kind]; i++) {
+		uint32_t d = j->judging[p->kind][i].number;
 		if (after[d] - before[d] > most) {
 			most = after[d] - before[d];
 			best = (int)d;
 		}
+	}
 	return best;
 }
 
@@ -246,7 +254,7 @@ static void judge_after(struct judge *j, struct principal *p, const struct messa
 	const struct walk_trace *trace = walk_trace;
 	int32_t after[64];
 	int32_t total = fusion_score(j, p, at_us, after);
-	int grown = grew_most(before, after);
+	int grown = grew_most(j, p, before, after);
 	suspect(j, p, m, total, after, grown, line, at_us);
 	p->score = total;
 	acase_update(j, p, after, total, at_us, grown >= 0);
@@ -356,12 +364,27 @@ void judge_message(struct judge *j, struct principal *p, const struct txn *t)
 		view_remember_place(j, p, &m.place);
 }
 
+/* Several ask about the recipients' domains. */
+static void look_up_domains(struct judge *j, const struct txn *t)
+{
+	j->domain = arena_alloc(&j->scratch, t->n_rcpt * sizeof *j->domain);
+	for (size_t i = 0; i < t->n_rcpt; i++) {
+		struct sv domain = sv_domain(t->rcpt[i].recipient);
+		struct enrich_domain *d = &j->domain[i];
+		*d = enrich_domain(j->enrich, &j->key, domain);
+		if (d->org.p + d->org.n != domain.p + domain.n)
+			d->org = arena_sv(&j->scratch, d->org);
+	}
+}
+
 void judge_txn(struct judge *j, struct txn *t)
 {
 	view_replies(j, t);
 	if (t->flags & TXN_PROVISIONAL)
 		return;
 	arena_reset(&j->scratch);
+	judge_read_client(t);
+	look_up_domains(j, t);
 	tick(j, t->at_us);
 	struct principal *p = attribute_txn(j, t);
 	tally_txn(j, p, t);
@@ -377,11 +400,12 @@ void judge_txn(struct judge *j, struct txn *t)
 static void judge_fact(struct judge *j, struct principal *p, const struct record *r, struct sv line)
 {
 	struct fact_view f = { .record = r, .line = line, .at_us = j->site->now_us };
+	struct ipaddr ip;
 	int32_t before[64];
 	struct walk_trace trace;
 	if (r->kind == RECORD_REJECT)
 		f.class = reply_classify(j->replies, r->reply, r->dsn).class;
-	view_place(j, p, r->client_ip, &f.place);
+	view_place(j, p, ipaddr_parse(r->client_ip, &ip) == 0 ? &ip : NULL, &f.place);
 	if (p) {
 		judge_touch(j, p);
 		score_before(j, p, f.at_us, before);

@@ -44,6 +44,7 @@ struct principal {
 	struct acase *open_case;   /* NULL when there is none */
 	struct odd odd;
 	const char *customer;      /* borrowed from the inventory; see judge_customer() */
+	uint64_t customer_hash;    /* keyed, of its name */
 	uint32_t inventory;
 	int32_t top_day, top;      /* highest score of that day (since 1970-01-01 UTC); -1: a case stood */
 	struct suspicion *suspicion; /* what would be shown, gathered while anything points at it; owned, may be NULL */
@@ -160,8 +161,11 @@ struct judge_store {
 struct dialogues_of;
 struct dialogues { struct dialogues_of **v; size_t n, cap; uint32_t *slot; size_t n_slots; }; /* analyzer/dialogues.h */
 
-/* A detector that judges principals of some kind, where its slab lies in them, and its number in the registry. */
-struct judge_detector { const struct detector *detector; void *options; size_t slab; uint32_t number; bool enabled; };
+/* A detector that judges principals of some kind, where its slab lies in them, its number in the registry, and what of it is asked most. */
+struct judge_detector { const struct detector *detector; void *options; size_t slab; uint32_t number; uint8_t group, walks; bool enabled, guarded; };
+
+/* The key beside the principal: who sits elsewhere need not be fetched to be passed over. */
+struct judge_seat { uint64_t key; struct principal *principal; };
 
 struct judge {
 	const struct conf *conf;
@@ -175,7 +179,7 @@ struct judge {
 	size_t slab_bytes[PRINCIPAL_KINDS];
 	struct judge_detector *judging[PRINCIPAL_KINDS]; /* in registry order */
 	size_t n_judging[PRINCIPAL_KINDS];
-	struct principal **table;       /* open addressing by key */
+	struct judge_seat *table;       /* open addressing by key */
 	size_t n_principals, cap;
 	uint64_t principals_bytes, evicted; /* in memory as of the last commit; let go since the start */
 	struct principal *dirty;
@@ -185,6 +189,7 @@ struct judge {
 	struct memory site_memory, outage_memory, budget_memory;
 	struct memory *shared;          /* one per detector, in registry order; empty where it has none */
 	struct site_state *site;        /* inside site_memory */
+	int64_t tick_us;                /* until then time brings nothing that is due; 0: not known */
 	bool egress_quiet;              /* no address of ours was refused since nothing was left of earlier refusals */
 	uint32_t inventory;             /* how often the inventory was read: principals' customers are looked up anew after that */
 	struct rollup *rollup;
@@ -195,6 +200,7 @@ struct judge {
 	struct listing *listing;        /* what DNS block lists say of our own addresses, customers' servers and domains */
 	struct buf ended_days;          /* rows of principal_day that wait for the commit: kind, id, day, bytes (lib/wire.h) */
 	struct arena scratch;           /* of the event being judged */
+	struct enrich_domain *domain;   /* of the report being judged: of each recipient's; in scratch */
 };
 
 /* Makes a judge with empty memory; store_load() then fills it. Option mistakes cannot happen: conf was checked. */

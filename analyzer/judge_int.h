@@ -21,6 +21,8 @@ static inline uint64_t judge_key_of(enum principal_kind kind, uint64_t hash)
 	return hash_mix(hash, (uint64_t)kind + 1);
 }
 void principal_free(struct principal *p);
+/* NULL: not in memory. */
+const struct principal *principal_in_memory(const struct judge *j, uint64_t key);
 
 /* The hash of an address that a report names; see analyzer/ahead.h. */
 static inline uint64_t judge_hash(const struct judge *j, uint64_t taken, struct sv address)
@@ -28,11 +30,18 @@ static inline uint64_t judge_hash(const struct judge *j, uint64_t taken, struct 
 	return taken ? taken : hash_folded(&j->key, address);
 }
 
+/* Reads the client's address, unless that was done. */
+static inline void judge_read_client(struct txn *t)
+{
+	if (t->client_is == TXN_CLIENT_UNREAD)
+		t->client_is = ipaddr_parse(t->client_ip, &t->client) == 0 ? TXN_CLIENT_ADDRESS : TXN_CLIENT_NONE;
+}
+
 /* view.c: fills in the reply classes of t; prepares what detectors see, which lives in the judge's scratch arena. */
 void view_replies(struct judge *j, struct txn *t);
 void view_message(struct judge *j, const struct principal *p, const struct txn *t, struct message_view *ret_m);
-/* p may be NULL: then nothing is its home. */
-void view_place(struct judge *j, const struct principal *p, struct sv client_ip, struct place *ret_place);
+/* ip: of the client, NULL: it has none. p may be NULL: then nothing is its home. */
+void view_place(struct judge *j, const struct principal *p, const struct ipaddr *ip, struct place *ret_place);
 /* p writes to people it knows from there: if nothing speaks against it now, that is home later on. */
 void view_remember_place(struct judge *j, const struct principal *p, const struct place *at);
 

@@ -7,6 +7,7 @@
 #include "analyzer/judge_int.h"
 #include "analyzer/listing.h"
 #include "analyzer/policy.h"
+#include "lib/msg.h"
 
 struct fusion_options {
 	bool enabled;
@@ -91,10 +92,14 @@ static void seat(struct judge *j)
 {
 	for (size_t k = 0; k < PRINCIPAL_KINDS; k++) {
 		j->n_judging[k] = 0;
-		for (size_t d = 0; d < detector_count(); d++)
-			if (detector_registry[d]->kinds >> k & 1)
-				j->judging[k][j->n_judging[k]++] =
-					(struct judge_detector){ detector_registry[d], j->options[d], j->slab[k][d], (uint32_t)d, *(const bool *)j->options[d] };
+		for (size_t d = 0; d < detector_count(); d++) {
+			const struct detector *x = detector_registry[d];
+			if (x->walks > 2)
+				panic("detector %s: more walks than the fusion looks at", x->name);
+			if (x->kinds >> k & 1)
+				j->judging[k][j->n_judging[k]++] = (struct judge_detector){ x, j->options[d], j->slab[k][d], (uint32_t)d, (uint8_t)x->group,
+					                                                    (uint8_t)x->walks, *(const bool *)j->options[d], x->guarded };
+		}
 	}
 }
 

@@ -4,6 +4,9 @@
 #include <string.h>
 
 #include "lib/buf.h"
+#include "lib/table.h"
+
+#define LARGE_BYTES (4u << 20)
 
 static size_t words(const struct memory *m)
 {
@@ -14,13 +17,16 @@ void memory_init(struct memory *m, const char *name, size_t n)
 {
 	n = (n + MEMORY_PAGE_BYTES - 1) / MEMORY_PAGE_BYTES * MEMORY_PAGE_BYTES;
 	*m = (struct memory){ .name = name, .n = n };
-	m->p = xcalloc(1, n);
+	m->p = n >= LARGE_BYTES ? table_new(n) : xcalloc(1, n);
 	m->touched = xcalloc(words(m), sizeof *m->touched);
 }
 
 void memory_fini(struct memory *m)
 {
-	free(m->p);
+	if (m->n >= LARGE_BYTES)
+		table_free(m->p, m->n);
+	else
+		free(m->p);
 	free(m->touched);
 	*m = (struct memory){ 0 };
 }

@@ -14,7 +14,8 @@ struct memory {
 	unsigned char *p;
 	size_t n;           /* bytes, a multiple of MEMORY_PAGE_BYTES */
 	uint64_t *touched;  /* one bit a page */
-	bool any;
+	bool any;           /* page touched */
+	bool used;          /* ever written, or loaded: else all zero */
 };
 
 /* n is rounded up to whole pages; zeroed. */
@@ -24,7 +25,7 @@ static inline void memory_touch(struct memory *m, size_t offset)
 {
 	size_t page = offset / MEMORY_PAGE_BYTES;
 	m->touched[page / 64] |= 1ull << (page % 64);
-	m->any = true;
+	m->any = m->used = true;
 }
 /* An item within it, which may lie across two pages. */
 static inline void memory_touch_item(struct memory *m, const void *item, size_t bytes)

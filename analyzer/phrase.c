@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "lib/near.h"
+
 struct phrase_text phrase_time(const struct principal *p, int64_t us)
 {
 	static const char month[12][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
@@ -33,6 +35,8 @@ bool phrase_is_expansion(const struct judge *j, struct sv sender)
 	if (!domain.n || domain.n >= sender.n)
 		return false;
 	struct sv local = sv_take(sender, sender.n - domain.n - 1);
+	if (near_first_of(local.p, local.n, '-', '+', '=') == local.n) /* as most; all shapes have one */
+		return false;
 	bool shape = sv_starts(local, SV("owner-")) || sv_ends(local, SV("-bounces")) || sv_ends(local, SV("-owner")) ||
 	             sv_find(local, SV("-bounces+")) >= 0 || sv_starts(local, SV("bounces+")) || sv_starts(local, SV("SRS0=")) ||
 	             sv_starts(local, SV("SRS1=")) || sv_starts(local, SV("srs0=")) || sv_starts(local, SV("srs1="));

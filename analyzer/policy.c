@@ -195,11 +195,15 @@ static bool is_customers(const struct principal *p)
 
 void policy_message(struct judge *j, const struct principal *p, const struct message_view *m)
 {
-	for (size_t r = 0; policy_registry[r] && is_customers(p); r++) {
+	if (!is_customers(p))
+		return;
+	for (size_t r = 0; policy_registry[r]; r++) {
 		const struct policy_rule *rule = policy_registry[r];
 		const void *opt = j->policy->options[r];
+		if (!rule->message || !*(const bool *)opt)
+			continue;
 		struct policy_breach b = { .times = 1, .line = m->line, .queue_id = m->txn->queue_id };
-		if (*(const bool *)opt && rule->message && rule->message(j, p, opt, m, &b))
+		if (rule->message(j, p, opt, m, &b))
 			note(j, p, rule, &b, m->at_us, m->txn->utc_offset_s);
 	}
 }

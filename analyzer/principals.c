@@ -18,20 +18,25 @@ uint64_t judge_key(const struct judge *j, enum principal_kind kind, struct sv id
 static size_t table_slot(const struct judge *j, uint64_t key)
 {
 	size_t i = (size_t)key & (j->cap - 1);
-	while (j->table[i] && j->table[i]->key != key)
+	while (j->table[i].principal && j->table[i].key != key)
 		i = (i + 1) & (j->cap - 1);
 	return i;
 }
 
+const struct principal *principal_in_memory(const struct judge *j, uint64_t key)
+{
+	return j->cap ? j->table[table_slot(j, key)].principal : NULL;
+}
+
 static void table_grow(struct judge *j)
 {
-	struct principal **old = j->table;
+	struct judge_seat *old = j->table;
 	size_t n = j->cap;
 	j->cap = n ? n * 2 : 1024;
-	j->table = xcalloc(j->cap, sizeof(struct principal *));
+	j->table = xcalloc(j->cap, sizeof *j->table);
 	for (size_t i = 0; i < n; i++)
-		if (old[i])
-			j->table[table_slot(j, old[i]->key)] = old[i];
+		if (old[i].principal)
+			j->table[table_slot(j, old[i].key)] = old[i];
 	free(old);
 }
 
@@ -56,14 +61,14 @@ struct principal *judge_principal_hashed(struct judge *j, enum principal_kind ki
 	if (j->n_principals * 2 >= j->cap)
 		table_grow(j);
 	size_t at = table_slot(j, key);
-	if (j->table[at])
-		return j->table[at];
+	if (j->table[at].principal)
+		return j->table[at].principal;
 	struct principal *p = xcalloc(1, sizeof *p + j->slab_bytes[kind] + id.n + 1);
 	p->key = key;
 	p->kind = (uint8_t)kind;
 	p->id = (char *)p->state + j->slab_bytes[kind];
 	memcpy(p->id, id.p, id.n);
-	j->table[at] = p;
+	j->table[at] = (struct judge_seat){ key, p };
 	j->n_principals++;
 	if (j->store.load_principal && j->store.load_principal(j->store.ctx, j, p))
 		return p;
@@ -80,6 +85,7 @@ const char *judge_customer(const struct judge *j, const struct principal *p)
 	struct principal *cached = (struct principal *)(uintptr_t)p; /* what is cached is no state */
 	if (!p->customer || p->inventory != j->inventory) {
 		cached->customer = enrich_customer(j->enrich, (enum principal_kind)p->kind, sv_cstr(p->id));
+		cached->customer_hash = hash_sv(&j->key, sv_cstr(cached->customer));
 		cached->inventory = j->inventory;
 	}
 	return p->customer;
@@ -109,10 +115,10 @@ static int by_age(const void *x, const void *y)
 
 static void table_fill(struct judge *j, struct principal *const *list, size_t n)
 {
-	memset(j->table, 0, j->cap * sizeof(struct principal *));
+	memset(j->table, 0, j->cap * sizeof *j->table);
 	for (size_t i = 0; i < n; i++)
 		if (list[i])
-			j->table[table_slot(j, list[i]->key)] = list[i];
+			j->table[table_slot(j, list[i]->key)] = (struct judge_seat){ list[i]->key, list[i] };
 }
 
 void judge_evict(struct judge *j)
@@ -123,8 +129,8 @@ void judge_evict(struct judge *j)
 	struct principal **list = xcalloc(j->n_principals, sizeof(struct principal *));
 	size_t n = 0;
 	for (size_t i = 0; i < j->cap; i++)
-		if (j->table[i])
-			list[n++] = j->table[i];
+		if (j->table[i].principal)
+			list[n++] = j->table[i].principal;
 	qsort(list, n, sizeof(struct principal *), by_age);
 	for (size_t i = 0; i < n && j->principals_bytes > enough; i++) {
 		struct principal *p = list[i];

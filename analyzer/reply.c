@@ -1,6 +1,5 @@
 #include "analyzer/reply.h"
 
-#include <ctype.h>
 #include <regex.h>
 #include <stdlib.h>
 
@@ -8,6 +7,7 @@
 #include "lib/buf.h"
 #include "lib/embed.h"
 #include "lib/hash.h"
+#include "lib/msg.h"
 #include "lib/multimatch.h"
 
 #define REPLY_ROWS_MAX 512
@@ -18,6 +18,7 @@ extern const struct embed embed_tables[];
 
 struct row {
 	regex_t regex;
+	char *pattern;   /* NULL: it is compiled */
 	uint8_t class;
 	char *detail;
 	bool always; /* no literal to filter by */
@@ -70,18 +71,31 @@ static int add_row(struct reply_table *t, struct sv line, struct err *e)
 	int c = reply_class_named(class);
 	if (c < 0)
 		return err_set(e, "reply_patterns.tsv: unknown class \"%.*s\"", SVARG(class));
-	char *text = xsvdup(pattern);
-	int bad = regcomp(&r->regex, text, REG_EXTENDED | REG_ICASE | REG_NOSUB);
-	if (bad) {
-		(void)err_set(e, "reply_patterns.tsv: pattern \"%s\" does not compile", text);
-		free(text);
-		return -1;
-	}
-	add_literals(t, text, r);
-	free(text);
+	r->pattern = xsvdup(pattern);
+	add_literals(t, r->pattern, r);
 	r->class = (uint8_t)c;
 	r->detail = xsvdup(detail);
 	t->n++;
+	return 0;
+}
+
+/* When first needed: a short log meets few of them, and all take longer than its lines. */
+static int compile(struct row *r, struct err *e)
+{
+	if (!r->pattern)
+		return 0;
+	if (regcomp(&r->regex, r->pattern, REG_EXTENDED | REG_ICASE | REG_NOSUB) != 0)
+		return err_set(e, "reply_patterns.tsv: pattern \"%s\" does not compile", r->pattern);
+	free(r->pattern);
+	r->pattern = NULL;
+	return 0;
+}
+
+int reply_table_compile(struct reply_table *t, struct err *e)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (compile(&t->row[i], e) < 0)
+			return -1;
 	return 0;
 }
 
@@ -123,7 +137,10 @@ void reply_table_free(struct reply_table *t)
 	if (!t)
 		return;
 	for (size_t i = 0; i < t->n; i++) {
-		regfree(&t->row[i].regex);
+		if (t->row[i].pattern)
+			free(t->row[i].pattern);
+		else
+			regfree(&t->row[i].regex);
 		free(t->row[i].detail);
 	}
 	multimatch_free(t->literals);
@@ -166,38 +183,38 @@ struct sv reply_unwrap(struct sv s, enum reply_verb *ret_verb)
 
 /* --- normalising and masking -------------------------------------------------------------------------------------- */
 
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
 /* "550-5.7.1 " in the middle of a reply is the continuation of a line. */
-static size_t continuation_prefix(struct sv s)
+static size_t continuation_prefix(const char *p, size_t left)
 {
 	size_t n = 4;
-	if (s.n < 5 || !isdigit((unsigned char)s.p[0]) || !isdigit((unsigned char)s.p[1]) || !isdigit((unsigned char)s.p[2]) ||
-	    s.p[3] != '-')
+	if (left < 5 || !is_digit(p[0]) || !is_digit(p[1]) || !is_digit(p[2]) || p[3] != '-')
 		return 0;
-	while (n < s.n && (isdigit((unsigned char)s.p[n]) || s.p[n] == '.'))
+	while (n < left && (is_digit(p[n]) || p[n] == '.'))
 		n++;
 	return n;
 }
 
 static struct sv normalise(struct sv s, char *out)
 {
+	const char *p = s.p, *end = s.p + s.n;
 	size_t n = 0;
-	bool start = true;
-	while (s.n && n < REPLY_TEXT_MAX - 1) {
-		size_t drop = start && n > 0 ? continuation_prefix(s) : 0;
-		if (drop) {
-			s = sv_skip(s, drop);
+	while (p < end && n < REPLY_TEXT_MAX - 1) {
+		char c = *p++;
+		if ((unsigned char)c > ' ') {
+			out[n++] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
 			continue;
 		}
-		char c = s.p[0];
-		if ((unsigned char)c <= ' ') {
-			if (n && out[n - 1] != ' ')
-				out[n++] = ' ';
-			start = true;
-		} else {
-			out[n++] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
-			start = false;
+		if (n && out[n - 1] != ' ')
+			out[n++] = ' ';
+		for (size_t drop = 1; n && drop;) {
+			drop = continuation_prefix(p, (size_t)(end - p));
+			p += drop;
 		}
-		s = sv_skip(s, 1);
 	}
 	out[n] = 0;
 	return sv_make(out, n);
@@ -214,9 +231,8 @@ static bool token_is_variable(struct sv t)
 			return true;
 		if (c == '_' || c == '/')
 			return false; /* receivers' code tokens (ofr004_416) and addresses of pages: the table knows some */
-		bool is_digit = c >= '0' && c <= '9';
-		digit += is_digit;
-		alpha += !is_digit && c >= 'a' && c <= 'z';
+		digit += c >= '0' && c <= '9';
+		alpha += c >= 'a' && c <= 'z';
 		dot += c == '.';
 		colon += c == ':';
 	}
@@ -239,8 +255,11 @@ static uint64_t template_hash(const struct hash_key *k, struct sv s, struct sv d
 		} else {
 			/* Pages' addresses end in what was looked up there. */
 			bool page = word.n > 24 && sv_find(word, SV("://")) >= 0;
-			for (size_t i = 0; i < word.n; i++)
-				mask[n++] = page && word.p[i] >= '0' && word.p[i] <= '9' ? '#' : word.p[i];
+			memcpy(mask + n, word.p, word.n);
+			for (size_t i = 0; page && i < word.n; i++)
+				if (is_digit(word.p[i]))
+					mask[n + i] = '#';
+			n += word.n;
 		}
 		mask[n++] = ' ';
 		s = sv_skip(s, word.n + 1);
@@ -290,6 +309,9 @@ static struct reply_verdict first_row(struct reply_table *t, struct sv text, str
 		struct row *r = &t->row[i];
 		if (!r->always && !(h.bit[i / 64] >> (i % 64) & 1))
 			continue;
+		struct err e;
+		if (compile(r, &e) < 0)
+			panic("%s", e.text);
 		if (regexec(&r->regex, text.p, 0, NULL, 0) == 0)
 			return (struct reply_verdict){ r->class, r->detail, (int)i };
 	}

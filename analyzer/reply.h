@@ -18,8 +18,10 @@ struct reply_verdict {
 	int row;             /* row of the table, -1: by status code or unmatched */
 };
 
-/* The built-in table. NULL and e when it does not compile (a bug of the table). */
+/* The built-in table. NULL and e when a row of it is wrong (a bug of the table). Patterns are compiled when they are first needed. */
 struct reply_table *reply_table_new(struct err *e);
+/* Compiles all of them; -1 and e when one does not compile. */
+int reply_table_compile(struct reply_table *t, struct err *e);
 void reply_table_free(struct reply_table *t);
 
 /* reply as the log has it ("host x[1.2.3.4] said: 550 5.1.1 … (in reply to RCPT TO command)"), dsn its status code. */

@@ -37,6 +37,11 @@ static void map_clear(struct rollup_map *m)
 	m->n = 0;
 }
 
+static uint64_t seat(uint64_t hash, size_t i)
+{
+	return (hash & ~(uint64_t)UINT32_MAX) | (i + 1);
+}
+
 static void map_grow(struct rollup_map *m)
 {
 	m->cap = m->cap ? m->cap * 2 : 256;
@@ -48,7 +53,7 @@ static void map_grow(struct rollup_map *m)
 		size_t at = (size_t)m->row[i].hash & (m->cap - 1);
 		while (m->slot[at])
 			at = (at + 1) & (m->cap - 1);
-		m->slot[at] = (uint32_t)i + 1;
+		m->slot[at] = seat(m->row[i].hash, i);
 	}
 }
 
@@ -58,7 +63,9 @@ static struct rollup_row *row_at(struct rollup_map *m, struct arena *text, uint6
 		map_grow(m);
 	size_t at = (size_t)hash & (m->cap - 1);
 	for (; m->slot[at]; at = (at + 1) & (m->cap - 1)) {
-		struct rollup_row *row = &m->row[m->slot[at] - 1];
+		if ((m->slot[at] ^ hash) >> 32)
+			continue;
+		struct rollup_row *row = &m->row[(uint32_t)m->slot[at] - 1];
 		if (row->hash == hash) {
 			row->dirty = true;
 			return row;
@@ -66,15 +73,21 @@ static struct rollup_row *row_at(struct rollup_map *m, struct arena *text, uint6
 	}
 	if (m->n >= ROLLUP_IDS_MAX)
 		return &m->none;
-	struct rollup_row *row = &m->row[m->n++];
-	m->slot[at] = (uint32_t)m->n;
+	struct rollup_row *row = &m->row[m->n];
+	m->slot[at] = seat(hash, m->n++);
 	*row = (struct rollup_row){ .hash = hash, .time_us = time_us, .kind = kind, .dirty = true, .id = arena_sv(text, id) };
 	return row;
 }
 
 struct rollup_row *rollup_volume(struct rollup *r, int64_t bucket_us)
 {
-	return row_at(&r->volume, &r->text, hash_mix((uint64_t)bucket_us, 1), bucket_us, 0, SV(""));
+	struct rollup_map *m = &r->volume;
+	if (r->volume_at < m->n && m->row[r->volume_at].time_us == bucket_us) /* as the one before */
+		return &m->row[r->volume_at];
+	struct rollup_row *row = row_at(m, &r->text, hash_mix((uint64_t)bucket_us, 1), bucket_us, 0, SV(""));
+	if (row != &m->none)
+		r->volume_at = (size_t)(row - m->row);
+	return row;
 }
 
 struct rollup_row *rollup_principal(struct rollup *r, uint64_t hash, uint8_t kind, struct sv id)

@@ -27,7 +27,7 @@ struct rollup_row {
 struct rollup_map {
 	struct rollup_row *row; /* dense */
 	size_t n, cap_rows;
-	uint32_t *slot;         /* 1 + index into row */
+	uint64_t *slot;         /* 1 + index into row, and the upper half of its hash: other rows need not be looked at */
 	size_t cap;
 	struct rollup_row none; /* counts for those that found no place */
 };
@@ -37,6 +37,7 @@ struct rollup_tops { struct rollup_row *row; size_t n, cap; };
 
 struct rollup {
 	struct rollup_map volume;              /* since the last commit */
+	size_t volume_at;                      /* the row that was asked for last */
 	struct rollup_map principal, receiver; /* of the hour at hand */
 	struct rollup_tops top_principals, top_receivers;
 	int64_t hour_us;                       /* at hand */

@@ -16,7 +16,6 @@
 #include "analyzer/servers.h"
 #include "lib/lock.h"
 #include "lib/msg.h"
-#include "lib/wire.h"
 
 /* --- loading ------------------------------------------------------------------------------------------------------ */
 
@@ -86,32 +85,15 @@ static int load_memory(struct store *s, struct judge *j, struct err *e)
 		size_t at = (size_t)sqlite3_column_int64(st, 1) * MEMORY_PAGE_BYTES;
 		struct sv v = db_blob(st, 2);
 		/* A filter whose size was changed in the config starts empty: its bits mean nothing in the new one. */
-		if (m && at + v.n <= m->n && sqlite3_column_int64(st, 3) == (int64_t)m->n)
+		if (m && at + v.n <= m->n && sqlite3_column_int64(st, 3) == (int64_t)m->n) {
 			memcpy(m->p + at, v.p, v.n);
+			m->used = true;
+		}
 		any = true;
 	}
 	sqlite3_reset(st);
 	if (any)
 		memory_clean(&j->site_memory);
-	return rc == SQLITE_DONE ? 0 : err_set(e, "%s: %s", s->db.path, sqlite3_errmsg(s->db.h));
-}
-
-/* What was counted of the hour at hand. */
-static int load_hour(struct store *s, struct judge *j, struct err *e)
-{
-	int rc;
-	sqlite3_stmt *st = db_query(&s->db, Q_HOUR_NOW_ALL, "");
-	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-		struct sv what = db_text(st, 0), id = db_text(st, 2);
-		int kind = principal_kind_named((const char *)sqlite3_column_text(st, 1));
-		rollup_hour(j->rollup, sqlite3_column_int64(st, 3));
-		struct rollup_row *r = sv_eq(what, SV("receiver")) ? rollup_receiver(j->rollup, hash_sv(&j->key, id), id)
-		                                                  : rollup_principal(j->rollup, judge_key(j, (enum principal_kind)kind, id), (uint8_t)kind, id);
-		for (unsigned c = 0; c < 6; c++) /* in the order of the enum */
-			r->n[ROLLUP_MESSAGES + c] = (uint32_t)sqlite3_column_int64(st, 4 + (int)c);
-	}
-	sqlite3_reset(st);
-	rollup_committed(j->rollup);
 	return rc == SQLITE_DONE ? 0 : err_set(e, "%s: %s", s->db.path, sqlite3_errmsg(s->db.h));
 }
 
@@ -185,7 +167,7 @@ struct store *store_open(const char *path, struct judge *j, struct err *e)
 		return NULL;
 	}
 	s->archive = archive_open(s->db.h, path, true, e);
-	if (!s->archive || load_key(s, j, e) < 0 || load_memory(s, j, e) < 0 || load_hour(s, j, e) < 0) {
+	if (!s->archive || load_key(s, j, e) < 0 || load_memory(s, j, e) < 0 || store_rollup_load(s, j, e) < 0) {
 		store_close(s, j);
 		return NULL;
 	}
@@ -283,91 +265,71 @@ void store_input_shape(struct store_input *in, const struct obs_shape *shape)
 
 /* --- committing --------------------------------------------------------------------------------------------------- */
 
+struct dirty { const struct judge *j; const struct principal **v; struct buf *state, *today; /* DB_ROWS of each */ };
+
+static void bind_principal(struct db_binder *b, const void *ctx, size_t i)
+{
+	const struct dirty *d = ctx;
+	const struct principal *p = d->v[i];
+	struct buf *state = &d->state[i % DB_ROWS], *today = &d->today[i % DB_ROWS];
+	buf_clear(state);
+	buf_clear(today);
+	store_state_encode(d->j, p, state);
+	hours_encode(&p->hours, today);
+	db_bind(b, "sssiiiiiiibb", principal_kind_name(p->kind), p->id, judge_customer(d->j, p), (int64_t)p->score, p->first_us, p->last_us,
+	        (int64_t)p->messages, (int64_t)p->recipients, (int64_t)p->bounced, p->open_case && acase_is_open(p->open_case) ? p->open_case->id : 0,
+	        buf_sv(state), buf_sv(today));
+}
+
+/* In the order of their index. */
+static int by_kind_and_id(const void *x, const void *y)
+{
+	const struct principal *a = *(const struct principal *const *)x, *b = *(const struct principal *const *)y;
+	int c = a->kind == b->kind ? 0 : strcmp(principal_kind_name(a->kind), principal_kind_name(b->kind));
+	return c ? c : strcmp(a->id, b->id);
+}
+
 static int write_principals(struct store *s, const struct judge *j, struct err *e)
 {
-	struct buf state = { 0 };
-	struct buf today = { 0 };
-	int bad = 0;
-	for (const struct principal *p = j->dirty; p && !bad; p = p->next_dirty) {
-		buf_clear(&state);
-		buf_clear(&today);
-		store_state_encode(j, p, &state);
-		hours_encode(&p->hours, &today);
-		bad = db_run(&s->db, e, Q_PRINCIPAL_PUT, "sssiiiiiiibb", principal_kind_name(p->kind), p->id,
-		             judge_customer(j, p), (int64_t)p->score, p->first_us,
-		             p->last_us, (int64_t)p->messages, (int64_t)p->recipients, (int64_t)p->bounced,
-		             p->open_case && acase_is_open(p->open_case) ? p->open_case->id : 0, buf_sv(&state), buf_sv(&today));
+	struct buf state[DB_ROWS] = { { 0 } }, today[DB_ROWS] = { { 0 } };
+	struct dirty d = { j, NULL, state, today };
+	size_t n = 0;
+	for (const struct principal *p = j->dirty; p; p = p->next_dirty)
+		n++;
+	d.v = xcalloc(n, sizeof *d.v);
+	n = 0;
+	for (const struct principal *p = j->dirty; p; p = p->next_dirty)
+		d.v[n++] = p;
+	qsort(d.v, n, sizeof *d.v, by_kind_and_id);
+	int bad = db_run_rows(&s->db, e, Q_PRINCIPAL_PUT, n, bind_principal, &d);
+	for (size_t i = 0; i < DB_ROWS; i++) {
+		buf_fini(&state[i]);
+		buf_fini(&today[i]);
 	}
-	buf_fini(&state);
-	buf_fini(&today);
+	free(d.v);
 	return bad;
+}
+
+struct pages { const struct memory *memory; size_t *page; };
+
+static void bind_page(struct db_binder *b, const void *ctx, size_t i)
+{
+	const struct pages *p = ctx;
+	db_bind(b, "siib", p->memory->name, (int64_t)p->page[i], (int64_t)p->memory->n,
+	        sv_make((const char *)p->memory->p + p->page[i] * MEMORY_PAGE_BYTES, MEMORY_PAGE_BYTES));
 }
 
 static int write_memory(struct store *s, struct memory *m, struct err *e)
 {
-	int bad = 0;
+	size_t n = 0;
 	if (!m->any)
 		return 0;
-	for (size_t page = 0; page < m->n / MEMORY_PAGE_BYTES && !bad; page++)
+	struct pages p = { m, xcalloc(m->n / MEMORY_PAGE_BYTES, sizeof(size_t)) };
+	for (size_t page = 0; page < m->n / MEMORY_PAGE_BYTES; page++)
 		if (memory_page_touched(m, page))
-			bad = db_run(&s->db, e, Q_MEMORY_PUT, "siib", m->name, (int64_t)page,  (int64_t)m->n,
-			             sv_make((const char *)m->p + page * MEMORY_PAGE_BYTES, MEMORY_PAGE_BYTES));
-	return bad;
-}
-
-#define N(row, c) (int64_t)(row)->n[ROLLUP_##c]
-
-static int write_map(struct store *s, const struct rollup_map *m, const char *what, struct err *e)
-{
-	int bad = 0;
-	for (size_t i = 0; i < m->n && !bad; i++) {
-		const struct rollup_row *r = &m->row[i];
-		if (r->dirty)
-			bad = db_run(&s->db, e, Q_HOUR_NOW_PUT, "sstiiiiiii", what, *what == 'p' ? principal_kind_name(r->kind) : "", r->id, r->time_us, N(r, MESSAGES),
-			             N(r, RECIPIENTS), N(r, SENT), N(r, DEFERRED), N(r, BOUNCED), N(r, REFUSED));
-	}
-	return bad;
-}
-
-/* The hour at hand: only what changed, or all of it when it is another hour than last time. */
-static int write_hour(struct store *s, struct rollup *u, struct err *e)
-{
-	if (u->anew && db_run(&s->db, e, Q_HOUR_NOW_CLEAR, "") < 0)
-		return -1;
-	return write_map(s, &u->principal, "principal", e) || write_map(s, &u->receiver, "receiver", e);
-}
-
-static int write_days(struct store *s, const struct judge *j, struct err *e)
-{
-	struct wire w = wire_of(buf_sv(&j->ended_days));
-	int bad = 0;
-	while (w.p && w.p < w.end && !bad) {
-		const char *kind = principal_kind_name((enum principal_kind)wire_get_u(&w));
-		struct sv id = wire_get_sv(&w);
-		int64_t day = wire_get_i(&w);
-		bad = db_run(&s->db, e, Q_PRINCIPAL_DAY_PUT, "stib", kind, id, day, wire_get_sv(&w));
-	}
-	return bad;
-}
-
-static int write_rollup(struct store *s, const struct rollup *u, struct err *e)
-{
-	int bad = 0;
-	for (size_t i = 0; i < u->volume.n && !bad; i++) {
-		const struct rollup_row *r = &u->volume.row[i];
-		bad = db_run(&s->db, e, Q_VOLUME_ADD, "iiiiiiii", r->time_us, N(r, MESSAGES), N(r, RECIPIENTS), N(r, SENT), N(r, DEFERRED),
-		             N(r, BOUNCED), N(r, REFUSED), N(r, AUTH_FAILED));
-	}
-	for (size_t i = 0; i < u->top_principals.n && !bad; i++) {
-		const struct rollup_row *r = &u->top_principals.row[i];
-		bad = db_run(&s->db, e, Q_PRINCIPAL_HOUR_ADD, "istiiii", r->time_us, principal_kind_name(r->kind), r->id, N(r, MESSAGES),
-		             N(r, RECIPIENTS), N(r, BOUNCED), N(r, REFUSED));
-	}
-	for (size_t i = 0; i < u->top_receivers.n && !bad; i++) {
-		const struct rollup_row *r = &u->top_receivers.row[i];
-		bad = db_run(&s->db, e, Q_RECEIVER_HOUR_ADD, "itiiiii", r->time_us, r->id, N(r, RECIPIENTS), N(r, SENT), N(r, DEFERRED),
-		             N(r, BOUNCED), N(r, REFUSED));
-	}
+			p.page[n++] = page;
+	int bad = db_run_rows(&s->db, e, Q_MEMORY_PUT, n, bind_page, &p);
+	free(p.page);
 	return bad;
 }
 
@@ -387,7 +349,7 @@ static int write_input(struct store *s, const struct store_input *in, struct err
 
 static int write_all(struct store *s, struct judge *j, struct err *e)
 {
-	int bad = archive_flush(s->archive, e) || write_principals(s, j, e) || write_days(s, j, e) || write_rollup(s, j->rollup, e) || write_hour(s, j->rollup, e) ||
+	int bad = archive_flush(s->archive, e) || write_principals(s, j, e) || store_rollup_write(s, j, e) ||
 	          store_backup_write(s, j, e) || store_policy_write(s, j, e) || store_listing_write(s, j, e) || store_dialogues_write(s, j, e) ||
 	          store_servers_write(s, j, e);
 	for (size_t i = 0; i < j->n_cases && !bad; i++)

@@ -60,6 +60,9 @@ int store_alert_letter(struct store *s, int64_t alert_id, int64_t at_us, const c
 void store_state_encode(const struct judge *j, const struct principal *p, struct buf *out);
 uint16_t store_state_tag(const char *name); /* of a detector */
 int store_state_decode(const struct judge *j, struct principal *p, struct sv blob);
+/* what the overview shows (store_rollup.c) */
+int store_rollup_load(struct store *s, struct judge *j, struct err *e);
+int store_rollup_write(struct store *s, const struct judge *j, struct err *e);
 /* the backup domains (store_backup.c) */
 void store_backup_load(struct store *s, struct judge *j);
 int store_backup_write(struct store *s, const struct judge *j, struct err *e);

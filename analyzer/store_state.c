@@ -1,3 +1,4 @@
+#include <endian.h>
 #include <stdlib.h>
 
 #include "analyzer/detector.h"
@@ -26,7 +27,7 @@ static size_t zeros(const unsigned char *p, size_t n)
 	for (uint64_t w; k + sizeof w <= n; k += sizeof w) {
 		memcpy(&w, p + k, sizeof w);
 		if (w)
-			break;
+			return k + (size_t)__builtin_ctzll(le64toh(w)) / 8;
 	}
 	while (k < n && !p[k])
 		k++;
@@ -40,8 +41,11 @@ static void pack(const unsigned char *p, size_t n, struct buf *out)
 		size_t gap = zeros(p + at, n - at), from = at + gap, to = from;
 		if (from == n)
 			return;
-		while (to < n && zeros(p + to, n - to) < GAP && !(zeros(p + to, n - to) == n - to))
-			to++;
+		for (size_t none; to < n; to += none ? none : 1) { /* fewer zero bytes than a number takes stay */
+			none = p[to] ? 0 : zeros(p + to, n - to);
+			if (none >= GAP || none == n - to)
+				break;
+		}
 		wire_put_u(out, gap);
 		wire_put_u(out, to - from);
 		buf_add(out, p + from, to - from);
@@ -74,20 +78,20 @@ static const unsigned char *slab_of(const struct judge *j, const struct principa
 static void encode_slabs(const struct judge *j, const struct principal *p, struct buf *out)
 {
 	struct buf packed = { 0 };
+	const unsigned char *slab[64];
 	size_t n = 0;
 	for (size_t d = 0; d < detector_count(); d++)
-		n += slab_of(j, p, d) != NULL;
+		n += (slab[d] = slab_of(j, p, d)) != NULL;
 	wire_put_u(out, n);
 	for (size_t d = 0; d < detector_count(); d++) {
-		const unsigned char *at = slab_of(j, p, d);
-		if (!at)
+		if (!slab[d])
 			continue;
 		uint16_t tag = store_state_tag(detector_registry[d]->name);
 		buf_addc(out, (char)(tag >> 8));
 		buf_addc(out, (char)tag);
 		wire_put_u(out, detector_registry[d]->state_bytes);
 		buf_clear(&packed);
-		pack(at, detector_registry[d]->state_bytes, &packed);
+		pack(slab[d], detector_registry[d]->state_bytes, &packed);
 		wire_put_sv(out, buf_sv(&packed));
 	}
 	buf_fini(&packed);

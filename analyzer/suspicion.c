@@ -89,7 +89,7 @@ void suspicion_add_domain(struct suspicion *s, struct sv domain, bool refused)
 		return;
 	for (size_t i = 0; i < s->n_domains; i++) {
 		struct suspicion_domain *x = &s->domain[i];
-		if (sv_eq(sv_cstr(x->domain), domain)) {
+		if (x->n == domain.n && memcmp(x->domain, domain.p, domain.n) == 0) {
 			x->recipients++;
 			x->refused += refused;
 			return;
@@ -105,7 +105,8 @@ void suspicion_add_domain(struct suspicion *s, struct sv domain, bool refused)
 		inherited = least->recipients;
 		free(least->domain);
 	}
-	*least = (struct suspicion_domain){ xsvdup(domain), inherited + 1, refused };
+	*least = (struct suspicion_domain){ xsvdup(domain), 0, inherited + 1, refused };
+	least->n = (uint32_t)strlen(least->domain);
 }
 
 /* Whoever has the majority stays (Boyer and Moore 1981). */
@@ -202,6 +203,7 @@ struct suspicion *suspicion_decode(struct sv bytes)
 	for (uint64_t i = 0; i < n && i < SUSPICION_DOMAINS && !w.bad; i++) {
 		struct suspicion_domain *x = &s->domain[s->n_domains++];
 		x->domain = xsvdup(wire_get_sv(&w));
+		x->n = (uint32_t)strlen(x->domain);
 		x->recipients = (uint32_t)wire_get_u(&w);
 		x->refused = (uint32_t)wire_get_u(&w);
 	}

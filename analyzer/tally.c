@@ -65,11 +65,10 @@ void tally_txn(struct judge *j, struct principal *p, const struct txn *t)
 		w.n[column]++;
 		w.n[ROLLUP_RECIPIENTS] += first;
 		w.n[ROLLUP_REFUSED] += refused;
-		struct sv domain = sv_domain(r->recipient);
-		if (r->local || !domain.n)
+		const struct enrich_domain *d = &j->domain[i];
+		if (r->local || !d->org.n)
 			continue;
-		struct enrich_domain d = enrich_domain(j->enrich, &j->key, domain);
-		struct rollup_row *x = rollup_receiver(u, d.org_hash, d.org);
+		struct rollup_row *x = rollup_receiver(u, d->org_hash, d->org);
 		x->n[column]++;
 		x->n[ROLLUP_RECIPIENTS] += first;
 		x->n[ROLLUP_REFUSED] += refused;

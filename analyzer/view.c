@@ -60,16 +60,17 @@ static bool is_at_home(struct judge *j, const struct principal *p, const char *i
 	return !its[0] || strcmp(its, judge_customer(j, p)) == 0;
 }
 
-void view_place(struct judge *j, const struct principal *p, struct sv client_ip, struct place *at)
+void view_place(struct judge *j, const struct principal *p, const struct ipaddr *ip, struct place *at)
 {
 	*at = (struct place){ .has_ip = false };
-	if (ipaddr_parse(client_ip, &at->ip) != 0)
+	if (!ip)
 		return;
+	struct enrich_place known = enrich_place(j->enrich, ip);
+	at->ip = *ip;
 	at->has_ip = true;
-	const struct enrich_place *known = enrich_place(j->enrich, &at->ip);
-	at->own_network = known->own_network;
-	at->egress = known->egress;
-	at->geo = known->geo;
+	at->own_network = known.own_network;
+	at->egress = known.egress;
+	at->geo = known.geo;
 	uint64_t a, b;
 	memcpy(&a, at->ip.b, 8);
 	memcpy(&b, at->ip.b + 8, 8);
@@ -82,7 +83,7 @@ void view_place(struct judge *j, const struct principal *p, struct sv client_ip,
 	at->net = v4 ? hash_mix(b & mask24, 4) : hash_mix(a & mask24, 6);
 	at->wide_net = v4 ? hash_mix(b & mask16, 4) : hash_mix(a & mask16, 6);
 	if (p)
-		at->home = (at->own_network && is_at_home(j, p, known->customer)) || used_before(j, p, at, j->site->now_us);
+		at->home = (at->own_network && is_at_home(j, p, known.customer)) || used_before(j, p, at, j->site->now_us);
 }
 
 /* A job that mails the same dead address every hour is a nuisance, not a dirty list. */
@@ -146,9 +147,8 @@ static void view_recipients(struct judge *j, const struct principal *p, struct m
 		const struct txn_rcpt *r = &t->rcpt[i];
 		struct rcpt_view *v = &m->rcpt[i];
 		v->hash = judge_hash(j, r->hash, r->recipient);
-		struct enrich_domain d = enrich_domain(j->enrich, &j->key, sv_domain(r->recipient));
-		v->domain = arena_sv(&j->scratch, d.org);
-		v->domain_hash = d.hash;
+		v->domain = j->domain[i].org;
+		v->domain_hash = j->domain[i].hash;
 		v->class = r->reply_class;
 		v->outcome = outcome_of(r);
 		v->changed = r->changed;
@@ -239,7 +239,7 @@ void view_message(struct judge *j, const struct principal *p, const struct txn *
 	m->method_bit = method_bit(t->auth_method);
 	m->line = best_line(t);
 	m->expansion = phrase_is_expansion(j, t->sender);
-	view_place(j, p, t->client_ip, &m->place);
+	view_place(j, p, t->client_is == TXN_CLIENT_ADDRESS ? &t->client : NULL, &m->place);
 	view_sender(j, p, m);
 	view_recipients(j, p, m);
 }

@@ -156,10 +156,8 @@ static struct sv line_of(struct judge *j, const struct session_view *v)
 
 void view_session(struct judge *j, const struct principal *p, const struct smtp_session *s, bool inbound, struct session_view *v)
 {
-	char text[48];
 	*v = (struct session_view){ .session = s, .at_us = j->site->now_us, .inbound = inbound };
-	const struct ipaddr *other = inbound ? &s->client : &s->server;
-	view_place(j, p, sv_make(text, ipaddr_text(other, text)), &v->peer);
+	view_place(j, p, inbound ? &s->client : &s->server, &v->peer);
 	v->helo = (uint8_t)helo_of(s);
 	if (s->helo.n)
 		v->helo_org = org_of(j, s->helo);

@@ -188,19 +188,43 @@ static inline void near_copy(char *to, const char *from, size_t n)
 	}
 }
 
-/* A copy with A to Z in lower case. */
+/* Eight bytes with A to Z in lower case. */
+static inline uint64_t near_lower_eight(uint64_t v)
+{
+	uint64_t low = v & 0x7f7f7f7f7f7f7f7fu;
+	/* The high bits say: at least 'A', and not more than 'Z'. */
+	uint64_t upper = (low + 0x3f3f3f3f3f3f3f3fu) & ~(low + 0x2525252525252525u) & ~v & 0x8080808080808080u;
+	return v | upper >> 2;
+}
+
+/* A copy with A to Z in lower case; both may be the same place. */
 static inline void near_lower(char *to, const char *from, size_t n)
 {
+	uint64_t a, b;
+	uint32_t c, d;
 	size_t i = 0;
-#ifdef __SSE2__
-	for (; i + 16 <= n; i += 16) {
-		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(from + i));
-		__m128i upper = _mm_and_si128(_mm_cmpgt_epi8(v, _mm_set1_epi8('A' - 1)), _mm_cmplt_epi8(v, _mm_set1_epi8('Z' + 1)));
-		_mm_storeu_si128((__m128i *)(void *)(to + i), _mm_or_si128(v, _mm_and_si128(upper, _mm_set1_epi8(0x20))));
+	if (n < 8) {
+		if (n < 4) {
+			for (; i < n; i++)
+				to[i] = (char)(from[i] >= 'A' && from[i] <= 'Z' ? from[i] + 32 : from[i]);
+			return;
+		}
+		memcpy(&c, from, 4);
+		memcpy(&d, from + n - 4, 4);
+		c = (uint32_t)near_lower_eight(c);
+		d = (uint32_t)near_lower_eight(d);
+		memcpy(to, &c, 4);
+		memcpy(to + n - 4, &d, 4);
+		return;
 	}
-#endif
-	for (; i < n; i++)
-		to[i] = (char)(from[i] >= 'A' && from[i] <= 'Z' ? from[i] + 32 : from[i]);
+	memcpy(&b, from + n - 8, 8);
+	for (; i + 8 < n; i += 8) {
+		memcpy(&a, from + i, 8);
+		a = near_lower_eight(a);
+		memcpy(to + i, &a, 8);
+	}
+	b = near_lower_eight(b); /* the last eight overlap with those before */
+	memcpy(to + n - 8, &b, 8);
 }
 
 /* Whether n bytes are the same. */

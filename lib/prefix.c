@@ -11,12 +11,21 @@ static const uint8_t prefix_v4_head[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 
 static int parse_v4(const char *p, const char *end, uint8_t *ret_quad)
 {
 	for (int part = 0; part < 4; part++) {
-		unsigned v = 0, n = 0;
+		unsigned v, digit;
 		if (part && (p == end || *p++ != '.'))
 			return -1;
-		for (; p < end && (unsigned)(*p - '0') < 10u; p++, n++)
-			v = v * 10 + (unsigned)(*p - '0');
-		if (n == 0 || n > 3 || v > 255 || (n > 1 && p[-(int)n] == '0'))
+		if (p == end || (v = (unsigned)(*p - '0')) > 9)
+			return -1;
+		if (++p < end && (digit = (unsigned)(*p - '0')) <= 9) {
+			if (v == 0)
+				return -1;
+			v = v * 10 + digit;
+			if (++p < end && (digit = (unsigned)(*p - '0')) <= 9) {
+				v = v * 10 + digit;
+				p++;
+			}
+		}
+		if (v > 255)
 			return -1;
 		ret_quad[part] = (uint8_t)v;
 	}
@@ -288,34 +297,58 @@ void prefix_table_seal(struct prefix_table *t)
 	t->n = n;
 }
 
-static const struct prefix *find_exact(const struct prefix_table *t, const struct prefix *want)
+/* An address as two numbers, the first bytes first: they compare as the bytes do. */
+struct halves { uint64_t high, low; };
+
+static uint64_t big_endian(const uint8_t *b)
+{
+	uint64_t v;
+	memcpy(&v, b, sizeof v);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	v = __builtin_bswap64(v);
+#endif
+	return v;
+}
+
+static struct halves halves_of(const struct ipaddr *a)
+{
+	return (struct halves){ big_endian(a->b), big_endian(a->b + 8) };
+}
+
+static uint64_t first_bits(uint64_t v, unsigned bits)
+{
+	return bits ? v & UINT64_MAX << (64 - bits) : 0;
+}
+
+static const struct prefix *find_exact(const struct prefix_table *t, struct halves want, unsigned bits)
 {
 	size_t lo = 0, hi = t->n;
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
-		int c = prefix_cmp(&t->v[mid], want);
-		if (c == 0)
-			return &t->v[mid];
-		if (c < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
+		const struct prefix *p = &t->v[mid];
+		struct halves its = halves_of(&p->addr);
+		if (its.high == want.high && its.low == want.low && p->bits == bits)
+			return p;
+		bool below = its.high != want.high ? its.high < want.high : its.low != want.low ? its.low < want.low : p->bits < bits;
+		lo = below ? mid + 1 : lo;
+		hi = below ? hi : mid;
 	}
 	return NULL;
 }
 
 const struct prefix *prefix_table_find(const struct prefix_table *t, const struct ipaddr *a)
 {
-	struct prefix want = { .addr = *a };
+	struct halves want = halves_of(a);
 	if (!t->n)
 		return NULL;
 	for (int word = 2; word >= 0; word--) {
 		for (uint64_t left = t->lengths[word]; left;) {
-			unsigned bit = 63u - (unsigned)__builtin_clzll(left);
+			unsigned bit = 63u - (unsigned)__builtin_clzll(left), bits = (unsigned)word * 64 + bit;
 			left &= ~(1ull << bit);
-			want.bits = (uint8_t)((unsigned)word * 64 + bit);
-			mask(&want.addr, want.bits); /* lengths fall, so masking what is masked already is right */
-			const struct prefix *hit = find_exact(t, &want);
+			/* lengths fall, so masking what is masked already is right */
+			want.low = first_bits(want.low, bits > 64 ? bits - 64 : 0);
+			want.high = first_bits(want.high, bits < 64 ? bits : 64);
+			const struct prefix *hit = find_exact(t, want, bits);
 			if (hit)
 				return hit;
 		}

@@ -5,6 +5,7 @@
 #define LIB_TXN_H
 
 #include "lib/err.h"
+#include "lib/prefix.h"
 #include "lib/sv.h"
 
 struct arena;
@@ -12,6 +13,8 @@ struct buf;
 
 enum txn_status { TXN_PENDING, TXN_SENT, TXN_DEFERRED, TXN_BOUNCED, TXN_EXPIRED, TXN_STATUS_COUNT };
 enum txn_origin { TXN_SMTP, TXN_SUBMISSION, TXN_LOCAL, TXN_SCRIPT, TXN_BOUNCE, TXN_FORWARD, TXN_ORIGIN_COUNT };
+
+enum txn_client { TXN_CLIENT_UNREAD, TXN_CLIENT_ADDRESS, TXN_CLIENT_NONE };
 
 /* Completeness flags. */
 #define TXN_HEAD_MISSING 1u /* we did not see how it came in */
@@ -64,6 +67,8 @@ struct txn {
 	struct sv lines[TXN_LINES]; /* evidence: how it came in, then outcomes, refused ones first */
 	size_t n_lines;
 	uint64_t account_hash, sender_hash; /* as a recipient's */
+	struct ipaddr client; /* the analyzer's: client_ip, read */
+	uint8_t client_is;    /* enum txn_client */
 	struct sv encoded; /* what it was decoded from; absent otherwise */
 	uint32_t lines_at; /* where n_lines stands in it, the last thing but the lines */
 };

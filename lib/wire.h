@@ -58,21 +58,17 @@ static inline struct wire wire_of(struct sv s)
 {
 	return (struct wire){ (const uint8_t *)s.p, (const uint8_t *)s.p + s.n, false };
 }
+/* A number of any length at p: where it goes on, or NULL. */
+const uint8_t *wire_read(const uint8_t *p, const uint8_t *end, uint64_t *ret_v);
 static inline uint64_t wire_get_u(struct wire *w)
 {
-	uint64_t v = 0;
-	if (w->p < w->end && !w->bad && *w->p < 0x80) /* most are lengths and counts */
+	if (w->p < w->end && *w->p < 0x80 && !w->bad) /* most are lengths and counts */
 		return *w->p++;
-	for (unsigned shift = 0; shift < 64; shift += 7) {
-		if (w->bad || w->p == w->end)
-			break;
-		uint8_t c = *w->p++;
-		v |= (uint64_t)(c & 0x7f) << shift;
-		if (!(c & 0x80))
-			return v;
-	}
-	w->bad = true;
-	return 0;
+	uint64_t v = 0;
+	const uint8_t *p = w->bad ? NULL : wire_read(w->p, w->end, &v);
+	w->p = p ? p : w->p;
+	w->bad = !p;
+	return v;
 }
 static inline int64_t wire_get_i(struct wire *w)
 {

@@ -148,13 +148,17 @@ static void success(struct judge *j, const struct principal *p, struct state *s,
 
 static bool is_guest_name(struct sv account)
 {
-	static const char *const names[] = { "guest", "test", "demo", "scan", "scanner", "printer", "fax", "temp", "visitor" };
+	static const struct sv names[] = {
+#define N(name) { (name), sizeof(name) - 1 }
+		N("guest"), N("test"), N("demo"), N("scan"), N("scanner"), N("printer"), N("fax"), N("temp"), N("visitor"),
+#undef N
+	};
 	struct sv domain = sv_domain(account);
 	struct sv local = domain.n && domain.n < account.n ? sv_take(account, account.n - domain.n - 1) : account;
 	while (local.n && local.p[local.n - 1] >= '0' && local.p[local.n - 1] <= '9')
 		local.n--;
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		if (strlen(names[i]) == local.n && strncasecmp(names[i], local.p, local.n) == 0)
+		if (names[i].n == local.n && strncasecmp(names[i].p, local.p, local.n) == 0)
 			return true;
 	return false;
 }
@@ -240,6 +244,7 @@ const struct detector detector_auth_guess = {
 	.independent = true,
 	.kinds = 1u << PRINCIPAL_ACCOUNT,
 	.state_bytes = (sizeof(struct state) + 7) / 8 * 8,
+	.walks = 1,
 	.shared_bytes = GUESSERS * sizeof(struct guesser),
 	.options = &table,
 	.message = message,

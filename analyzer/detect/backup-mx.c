@@ -231,6 +231,7 @@ const struct detector detector_backup_mx = {
 	.group = GROUP_TOPOLOGY,
 	.kinds = 1u << PRINCIPAL_MX,
 	.state_bytes = sizeof(struct state),
+	.walks = 1,
 	.options = &table,
 	.message = message,
 	.hour = hour,

@@ -142,6 +142,7 @@ const struct detector detector_bad_rcpt = {
 	.group = GROUP_RECEIVERS,
 	.kinds = 1u << PRINCIPAL_ACCOUNT | 1u << PRINCIPAL_HOST | 1u << PRINCIPAL_SCRIPT,
 	.state_bytes = sizeof(struct state),
+	.walks = 1,
 	.options = &table,
 	.message = message,
 	.fact = fact,

@@ -214,6 +214,7 @@ const struct detector detector_bot_dialect = {
 	.independent = true,
 	.kinds = 1u << PRINCIPAL_HOST,
 	.state_bytes = (sizeof(struct state) + 7) / 8 * 8,
+	.walks = 2,
 	.options = &table,
 	.session = session,
 	.score = score,

@@ -57,9 +57,9 @@ static uint64_t shape_of(const struct hash_key *k, struct sv id)
 	char shape[48];
 	size_t n = 0;
 	for (size_t i = 0; i < id.n && id.p[i] != '@' && n < sizeof shape; i++) {
-		unsigned char c = (unsigned char)id.p[i];
-		char kind = isdigit(c) ? '9' : isupper(c) ? 'A' : islower(c) ? 'a' : (char)c;
-		if (!n || shape[n - 1] != kind || !isalnum(c))
+		char c = id.p[i], kind = c >= '0' && c <= '9' ? '9' : c >= 'A' && c <= 'Z' ? 'A' : c >= 'a' && c <= 'z' ? 'a' : c;
+		bool is_sign = kind == c && c != '9' && c != 'A' && c != 'a';
+		if (!n || shape[n - 1] != kind || is_sign)
 			shape[n++] = kind;
 	}
 	return hash_sv(k, sv_make(shape, n));
@@ -178,6 +178,7 @@ const struct detector detector_campaign = {
 	.group = GROUP_IDENTITY,
 	.kinds = 1u << PRINCIPAL_ACCOUNT | 1u << PRINCIPAL_HOST | 1u << PRINCIPAL_SCRIPT,
 	.state_bytes = (sizeof(struct state) + 7) / 8 * 8,
+	.walks = 1,
 	.shared_bytes = CLUSTERS * sizeof(struct cluster),
 	.options = &table,
 	.message = message,

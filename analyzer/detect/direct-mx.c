@@ -245,6 +245,7 @@ const struct detector detector_direct_mx = {
 	.independent = true,
 	.kinds = 1u << PRINCIPAL_HOST,
 	.state_bytes = (sizeof(struct state) + 7) / 8 * 8,
+	.walks = 2,
 	.options = &table,
 	.session = session,
 	.score = score,

@@ -114,6 +114,7 @@ const struct detector detector_egress_refused = {
 	.independent = true,
 	.kinds = 1u << PRINCIPAL_OWN_IP,
 	.state_bytes = (sizeof(struct state) + 7) / 8 * 8,
+	.walks = 1,
 	.options = &table,
 	.message = message,
 	.score = score,

@@ -220,8 +220,7 @@ static void wire(struct judge *j, const void *opt, const struct smtp_session *x)
 		return;
 	struct memory *m = judge_shared(j, &detector_interception);
 	struct shared *s = (struct shared *)(void *)m->p;
-	char text[48];
-	view_place(j, NULL, sv_make(text, ipaddr_text(&x->server, text)), &at);
+	view_place(j, NULL, &x->server, &at);
 	roll(j, s, o);
 	banner_read(x->banner, host, software);
 	bool masked = x->flags & SMTP_MASKED, keywords = (x->flags & SMTP_ESMTP) && x->replies[2] >= 2;

@@ -146,6 +146,7 @@ const struct detector detector_new_rcpt = {
 	.group = GROUP_VOLUME,
 	.kinds = 1u << PRINCIPAL_ACCOUNT | 1u << PRINCIPAL_HOST | 1u << PRINCIPAL_SCRIPT,
 	.state_bytes = sizeof(struct state),
+	.walks = 1,
 	.options = &table,
 	.message = message,
 	.score = score,

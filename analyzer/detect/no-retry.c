@@ -223,6 +223,7 @@ const struct detector detector_no_retry = {
 	.independent = true,
 	.kinds = 1u << PRINCIPAL_HOST,
 	.state_bytes = (sizeof(struct state) + 7) / 8 * 8,
+	.walks = 2,
 	.options = &table,
 	.message = message,
 	.fact = fact,

@@ -202,6 +202,7 @@ const struct detector detector_open_relay = {
 	.independent = true,
 	.kinds = 1u << PRINCIPAL_HOST,
 	.state_bytes = (sizeof(struct state) + 7) / 8 * 8,
+	.walks = 1,
 	.options = &table,
 	.session = session,
 	.score = score,

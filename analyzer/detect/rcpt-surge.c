@@ -76,13 +76,13 @@ static void note_peak(struct state *s, int which, uint32_t n, uint16_t month)
 
 static uint64_t free_level(const struct state *s, int which, uint16_t month)
 {
-	uint64_t level = 0;
-	for (unsigned slot = 0; slot < 12; slot++) {
+	uint16_t most = 0; /* of codes: they grow with their figures */
+	for (unsigned ago = 0, slot = month % 12; ago <= 3; ago++, slot = slot ? slot - 1 : 11) {
 		unsigned age = (unsigned)(month - s->peak_month[slot]);
-		if ((age <= 3 || age == 12) && figure(s->peak[which][slot]) > level)
-			level = figure(s->peak[which][slot]);
+		if ((age <= 3 || age == 12) && s->peak[which][slot] > most)
+			most = s->peak[which][slot];
 	}
-	return level;
+	return figure(most);
 }
 
 static void halve(struct bucket *b)
@@ -219,6 +219,7 @@ const struct detector detector_rcpt_surge = {
 	.group = GROUP_VOLUME,
 	.kinds = 1u << PRINCIPAL_ACCOUNT | 1u << PRINCIPAL_HOST | 1u << PRINCIPAL_SCRIPT,
 	.state_bytes = (sizeof(struct state) + 7) / 8 * 8,
+	.walks = 1,
 	.options = &table,
 	.message = message,
 	.score = score,

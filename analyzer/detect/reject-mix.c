@@ -122,6 +122,7 @@ const struct detector detector_reject_mix = {
 	.independent = true,
 	.kinds = 1u << PRINCIPAL_ACCOUNT | 1u << PRINCIPAL_HOST | 1u << PRINCIPAL_SCRIPT,
 	.state_bytes = (sizeof(struct state) + 7) / 8 * 8,
+	.walks = 1,
 	.options = &table,
 	.message = message,
 	.score = score,

@@ -142,6 +142,7 @@ const struct detector detector_same_body = {
 	.group = GROUP_IDENTITY,
 	.kinds = 1u << PRINCIPAL_HOST,
 	.state_bytes = (sizeof(struct state) + 7) / 8 * 8,
+	.walks = 1,
 	.shared_bytes = CLUSTERS * sizeof(struct cluster),
 	.options = &table,
 	.session = session,

@@ -168,6 +168,7 @@ const struct detector detector_sender_spread = {
 	.independent = true,
 	.kinds = 1u << PRINCIPAL_ACCOUNT | 1u << PRINCIPAL_HOST | 1u << PRINCIPAL_SCRIPT,
 	.state_bytes = (sizeof(struct state) + 7) / 8 * 8,
+	.walks = 2,
 	.options = &table,
 	.message = message,
 	.score = score,

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
 
@@ -96,6 +97,24 @@ static void linear_counter_counts(void **state)
 	assert_int_equal(linear_estimate(0), 0);
 }
 
+/* What is looked up is what the logarithm says. */
+static void tables_and_shortcuts_agree_with_the_logarithm(void **state)
+{
+	(void)state;
+	for (unsigned zeros = 1; zeros <= 64; zeros++) {
+		uint64_t bits = zeros == 64 ? 0 : UINT64_MAX << zeros;
+		assert_int_equal(linear_estimate(bits), (64 * (int64_t)fixed_ln_ratio(64, zeros) + NAT / 2) / NAT);
+	}
+	assert_int_equal(linear_estimate(UINT64_MAX), 300);
+	for (uint64_t n = 2; n < UINT32_MAX; n += 1 + n / 997) {
+		unsigned exact = 63u - (unsigned)__builtin_clzll(n * n); /* 2 · log2 n, rounded down */
+		assert_int_equal(fixed_bin(n), exact < SURPRISE_BINS ? exact : SURPRISE_BINS - 1);
+	}
+	for (uint64_t num = 1; num < 5000; num += 7)
+		for (uint64_t den = num; den <= 4 * num; den += 1 + num / 5)
+			assert_int_equal(fixed_calibrate(fixed_ln_ratio(den, num)), 0);
+}
+
 /* A place used weeks ago is not when an account was broken into. */
 static void nearly_forgotten_evidence_is_no_beginning(void **state)
 {
@@ -113,6 +132,20 @@ static void nearly_forgotten_evidence_is_no_beginning(void **state)
 	assert_int_equal(w.since_us, 20 * day);
 }
 
+static void text_is_what_printf_writes(void **state)
+{
+	char want[64], got[FIXED_TEXT + 1];
+	(void)state;
+	for (int64_t n = -40000; n <= 40000; n++) {
+		got[fixed_text(n, THETA_ONE, 1000, got)] = 0;
+		snprintf(want, sizeof want, "%.3f", (double)n / THETA_ONE);
+		assert_string_equal(got, want);
+		got[fixed_text(n * 13, NAT, 10000, got)] = 0;
+		snprintf(want, sizeof want, "%.4f", (double)(n * 13) / NAT);
+		assert_string_equal(got, want);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -124,6 +157,8 @@ int main(void)
 		cmocka_unit_test(bins_are_half_octaves),
 		cmocka_unit_test(a_size_never_seen_is_more_surprising_than_a_usual_one),
 		cmocka_unit_test(linear_counter_counts),
+		cmocka_unit_test(text_is_what_printf_writes),
+		cmocka_unit_test(tables_and_shortcuts_agree_with_the_logarithm),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

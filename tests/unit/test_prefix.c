@@ -135,11 +135,49 @@ static void test_default_route(void **state)
 	prefix_table_fini(&t);
 }
 
+static bool holds(const struct prefix *p, const struct ipaddr *a)
+{
+	for (unsigned bit = 0; bit < p->bits; bit++)
+		if ((p->addr.b[bit / 8] ^ a->b[bit / 8]) >> (7 - bit % 8) & 1)
+			return false;
+	return true;
+}
+
+/* The table finds what looking at each prefix, bit by bit, finds. */
+static void test_agrees_with_a_slow_search(void **state)
+{
+	static const uint8_t lengths[] = { 0, 1, 7, 8, 31, 32, 33, 63, 64, 65, 95, 96, 104, 111, 120, 127, 128 };
+	struct prefix_table t = { 0 };
+	uint32_t r = 1;
+	(void)state;
+	for (uint32_t i = 0; i < 400; i++) {
+		struct prefix p = { .bits = lengths[i % sizeof lengths], .value = i };
+		for (unsigned bit = 0; bit < p.bits; bit++) { /* few addresses, so that many lie in one another */
+			r = r * 1664525u + 1013904223u;
+			p.addr.b[bit / 8] |= (uint8_t)((r >> 24 > 200 ? 1u : 0u) << (7 - bit % 8));
+		}
+		prefix_table_add(&t, &p);
+	}
+	prefix_table_seal(&t);
+	for (unsigned i = 0; i < 3000; i++) {
+		struct ipaddr a = t.v[i % t.n].addr;
+		r = r * 1664525u + 1013904223u;
+		a.b[r >> 28] ^= (uint8_t)(r >> 16);
+		const struct prefix *want = NULL, *got = prefix_table_find(&t, &a);
+		for (size_t k = 0; k < t.n; k++)
+			if (holds(&t.v[k], &a) && (!want || t.v[k].bits > want->bits))
+				want = &t.v[k];
+		assert_ptr_equal(got, want);
+	}
+	prefix_table_fini(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_canonical), cmocka_unit_test(test_refused),       cmocka_unit_test(test_loopback),
 		cmocka_unit_test(test_prefix_parse), cmocka_unit_test(test_longest_match), cmocka_unit_test(test_default_route),
+		cmocka_unit_test(test_agrees_with_a_slow_search),
 	};
 	return cmocka_run_group_tests_name("prefix", tests, NULL, NULL);
 }

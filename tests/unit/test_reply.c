@@ -23,6 +23,17 @@ static const struct { const char *reply, *dsn; uint8_t class; } texts[] = {
 	{ "", "5.1.1", REPLY_UNKNOWN_USER },
 };
 
+static void all_patterns_compile(void **state)
+{
+	struct err e;
+	struct reply_table *t = reply_table_new(&e);
+	(void)state;
+	assert_non_null(t);
+	if (reply_table_compile(t, &e) < 0)
+		fail_msg("%s", e.text);
+	reply_table_free(t);
+}
+
 static void known_texts_get_their_class(void **state)
 {
 	struct reply_table *t = *state;
@@ -111,7 +122,7 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(known_texts_get_their_class),
+		cmocka_unit_test(all_patterns_compile), cmocka_unit_test(known_texts_get_their_class),
 		cmocka_unit_test(a_template_is_recognised_with_other_addresses_in_it),
 		cmocka_unit_test(the_wrapper_is_cut_and_the_verb_kept),
 		cmocka_unit_test(hostile_texts_are_only_text),

@@ -31,6 +31,43 @@ static void numbers(void **state)
 	buf_fini(&b);
 }
 
+static uint64_t byte_by_byte(const uint8_t *p, const uint8_t *end, const uint8_t **ret_p, bool *ret_bad)
+{
+	uint64_t v = 0;
+	for (unsigned shift = 0; shift < 64 && p < end; shift += 7, p++) {
+		v |= (uint64_t)(*p & 0x7f) << shift;
+		if (*p < 0x80) {
+			*ret_p = p + 1;
+			return v;
+		}
+	}
+	*ret_bad = true;
+	return 0;
+}
+
+/* Numbers of all lengths, also longer than need be or without an end, as reading them byte by byte gives them. */
+static void numbers_byte_by_byte(void **state)
+{
+	uint8_t bytes[24];
+	uint32_t r = 1;
+	(void)state;
+	for (unsigned i = 0; i < 200000; i++) {
+		size_t n = i % sizeof bytes, k = i / sizeof bytes % 12;
+		bool bad = false;
+		const uint8_t *after = bytes;
+		for (size_t at = 0; at < n; at++) {
+			r = r * 1664525u + 1013904223u;
+			bytes[at] = (uint8_t)((r >> 16 & 0x7f) | (at < k ? 0x80 : 0));
+		}
+		struct wire w = { bytes, bytes + n, false };
+		uint64_t want = byte_by_byte(bytes, bytes + n, &after, &bad);
+		assert_int_equal(wire_get_u(&w), want);
+		assert_int_equal(w.bad, bad);
+		if (!bad)
+			assert_ptr_equal(w.p, after);
+	}
+}
+
 static struct txn sample(struct txn_rcpt *r)
 {
 	r[0] = (struct txn_rcpt){ .recipient = SV("a@b.example"), .dsn = SV("5.1.1"), .reply = SV("550 no \"such\" user"),
@@ -169,7 +206,7 @@ static void json_text(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(numbers), cmocka_unit_test(transactions), cmocka_unit_test(transaction_text),
+		cmocka_unit_test(numbers), cmocka_unit_test(numbers_byte_by_byte), cmocka_unit_test(transactions), cmocka_unit_test(transaction_text),
 		cmocka_unit_test(frames), cmocka_unit_test(json_text),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,148 @@
+/* What the overview shows, in the store. */
+#include <stdlib.h>
+
+#include "analyzer/rollup.h"
+#include "analyzer/store.h"
+#include "lib/wire.h"
+
+/* What was counted of the hour at hand. */
+int store_rollup_load(struct store *s, struct judge *j, struct err *e)
+{
+	int rc;
+	sqlite3_stmt *st = db_query(&s->db, Q_HOUR_NOW_ALL, "");
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		struct sv what = db_text(st, 0), id = db_text(st, 2);
+		int kind = principal_kind_named((const char *)sqlite3_column_text(st, 1));
+		rollup_hour(j->rollup, sqlite3_column_int64(st, 3));
+		struct rollup_row *r = sv_eq(what, SV("receiver")) ? rollup_receiver(j->rollup, hash_sv(&j->key, id), id)
+		                                                  : rollup_principal(j->rollup, judge_key(j, (enum principal_kind)kind, id), (uint8_t)kind, id);
+		for (unsigned c = 0; c < 6; c++) /* in the order of the enum */
+			r->n[ROLLUP_MESSAGES + c] = (uint32_t)sqlite3_column_int64(st, 4 + (int)c);
+	}
+	sqlite3_reset(st);
+	rollup_committed(j->rollup);
+	return rc == SQLITE_DONE ? 0 : err_set(e, "%s: %s", s->db.path, sqlite3_errmsg(s->db.h));
+}
+
+#define N(row, c) (int64_t)(row)->n[ROLLUP_##c]
+
+/* In the order of their table: what comes in order is put beside the one before, and fewer pages are touched. */
+static int by_id(uint64_t kind_a, struct sv a, uint64_t kind_b, struct sv b)
+{
+	size_t n = a.n < b.n ? a.n : b.n;
+	int c = kind_a == kind_b ? 0 : strcmp(principal_kind_name((enum principal_kind)kind_a), principal_kind_name((enum principal_kind)kind_b));
+	c = c || !n ? c : memcmp(a.p, b.p, n);
+	return c ? c : (a.n > b.n) - (a.n < b.n);
+}
+
+static int by_time_and_id(const void *x, const void *y)
+{
+	const struct rollup_row *a = *(const struct rollup_row *const *)x, *b = *(const struct rollup_row *const *)y;
+	return a->time_us != b->time_us ? (a->time_us > b->time_us) - (a->time_us < b->time_us) : by_id(a->kind, a->id, b->kind, b->id);
+}
+
+struct rows { const char *what; const struct rollup_row **v; };
+
+static int write_rows(struct store *s, enum query q, void (*row)(struct db_binder *b, const void *ctx, size_t i), const char *what, const struct rollup_row *v, size_t n,
+                      bool dirty, struct err *e)
+{
+	struct rows x = { what, xcalloc(n, sizeof *x.v) };
+	size_t k = 0;
+	for (size_t i = 0; i < n; i++)
+		if (!dirty || v[i].dirty)
+			x.v[k++] = &v[i];
+	qsort(x.v, k, sizeof *x.v, by_time_and_id);
+	int bad = db_run_rows(&s->db, e, q, k, row, &x);
+	free(x.v);
+	return bad;
+}
+
+static void bind_hour(struct db_binder *b, const void *ctx, size_t i)
+{
+	const struct rows *x = ctx;
+	const struct rollup_row *r = x->v[i];
+	db_bind(b, "sstiiiiiii", x->what, *x->what == 'p' ? principal_kind_name(r->kind) : "", r->id, r->time_us, N(r, MESSAGES), N(r, RECIPIENTS), N(r, SENT),
+	        N(r, DEFERRED), N(r, BOUNCED), N(r, REFUSED));
+}
+
+static int write_map(struct store *s, const struct rollup_map *m, const char *what, struct err *e)
+{
+	return write_rows(s, Q_HOUR_NOW_PUT, bind_hour, what, m->row, m->n, true, e);
+}
+
+/* The hour at hand: only what changed, or all of it when it is another hour than last time. */
+static int write_hour(struct store *s, struct rollup *u, struct err *e)
+{
+	if (u->anew && db_run(&s->db, e, Q_HOUR_NOW_CLEAR, "") < 0)
+		return -1;
+	return write_map(s, &u->principal, "principal", e) || write_map(s, &u->receiver, "receiver", e);
+}
+
+struct ended_day { uint64_t kind; struct sv id, hours; int64_t day; };
+
+static void bind_day(struct db_binder *b, const void *ctx, size_t i)
+{
+	const struct ended_day *d = (const struct ended_day *)ctx + i;
+	db_bind(b, "stib", principal_kind_name((enum principal_kind)d->kind), d->id, d->day, d->hours);
+}
+
+static int by_id_and_day(const void *x, const void *y)
+{
+	const struct ended_day *a = x, *b = y;
+	int c = by_id(a->kind, a->id, b->kind, b->id);
+	c = c ? c : (a->day > b->day) - (a->day < b->day);
+	return c ? c : (a->hours.p > b->hours.p) - (a->hours.p < b->hours.p); /* in the order of their ends */
+}
+
+static int write_days(struct store *s, const struct judge *j, struct err *e)
+{
+	struct wire w = wire_of(buf_sv(&j->ended_days));
+	struct ended_day *day = NULL;
+	size_t n = 0, cap = 0;
+	while (w.p && w.p < w.end) {
+		if (n == cap) {
+			cap = cap ? cap * 2 : 256;
+			day = xrealloc(day, cap * sizeof *day);
+		}
+		struct ended_day *d = &day[n++];
+		d->kind = wire_get_u(&w);
+		d->id = wire_get_sv(&w);
+		d->day = wire_get_i(&w);
+		d->hours = wire_get_sv(&w);
+	}
+	if (n)
+		qsort(day, n, sizeof *day, by_id_and_day);
+	int bad = db_run_rows(&s->db, e, Q_PRINCIPAL_DAY_PUT, n, bind_day, day);
+	free(day);
+	return bad;
+}
+
+static void bind_principal_hour(struct db_binder *b, const void *ctx, size_t i)
+{
+	const struct rollup_row *r = ((const struct rows *)ctx)->v[i];
+	db_bind(b, "istiiii", r->time_us, principal_kind_name(r->kind), r->id, N(r, MESSAGES), N(r, RECIPIENTS), N(r, BOUNCED), N(r, REFUSED));
+}
+
+static void bind_receiver_hour(struct db_binder *b, const void *ctx, size_t i)
+{
+	const struct rollup_row *r = ((const struct rows *)ctx)->v[i];
+	db_bind(b, "itiiiii", r->time_us, r->id, N(r, RECIPIENTS), N(r, SENT), N(r, DEFERRED), N(r, BOUNCED), N(r, REFUSED));
+}
+
+static void bind_volume(struct db_binder *b, const void *ctx, size_t i)
+{
+	const struct rollup_row *r = ((const struct rows *)ctx)->v[i];
+	db_bind(b, "iiiiiiii", r->time_us, N(r, MESSAGES), N(r, RECIPIENTS), N(r, SENT), N(r, DEFERRED), N(r, BOUNCED), N(r, REFUSED), N(r, AUTH_FAILED));
+}
+
+static int write_rollup(struct store *s, const struct rollup *u, struct err *e)
+{
+	return write_rows(s, Q_VOLUME_ADD, bind_volume, "", u->volume.row, u->volume.n, false, e) ||
+	       write_rows(s, Q_PRINCIPAL_HOUR_ADD, bind_principal_hour, "", u->top_principals.row, u->top_principals.n, false, e) ||
+	       write_rows(s, Q_RECEIVER_HOUR_ADD, bind_receiver_hour, "", u->top_receivers.row, u->top_receivers.n, false, e);
+}
+
+int store_rollup_write(struct store *s, const struct judge *j, struct err *e)
+{
+	return write_days(s, j, e) || write_rollup(s, j->rollup, e) || write_hour(s, j->rollup, e) ? -1 : 0;
+}
