@@ -16,9 +16,9 @@ struct crew {
 	pthread_mutex_t lock;
 	pthread_cond_t begin, done;
 	struct worker worker[CREW_MOST]; /* the first is who asks, and no thread */
-	unsigned threads, busy;
+	unsigned threads, busy;          /* busy: that joined in */
 	unsigned long round;             /* of the job under way */
-	bool end;
+	bool open, end;                  /* open: a thread that wakes now may still join in */
 	struct job job;
 };
 
@@ -45,11 +45,12 @@ static void *worker_main(void *arg)
 	(void)pthread_setname_np(pthread_self(), "aw-search");
 	pthread_mutex_lock(&c->lock);
 	for (;;) {
-		while (!c->end && c->round == round)
+		while (!c->end && (!c->open || c->round == round))
 			pthread_cond_wait(&c->begin, &c->lock);
 		if (c->end)
 			break;
 		round = c->round;
+		c->busy++;
 		pthread_mutex_unlock(&c->lock);
 		work(&c->job, w->number);
 		pthread_mutex_lock(&c->lock);
@@ -85,14 +86,14 @@ void crew_run(struct crew *c, size_t n, crew_piece *piece, void *ctx)
 	c->job.ctx = ctx;
 	c->job.n = n;
 	atomic_store(&c->job.next, 0);
-	if (n > 1 && c->threads) {
-		c->busy = c->threads;
-		c->round++;
-		pthread_cond_broadcast(&c->begin);
-	}
+	c->open = n > 1;
+	c->round++;
+	for (size_t i = 1; i < n && i <= c->threads; i++)
+		pthread_cond_signal(&c->begin);
 	pthread_mutex_unlock(&c->lock);
 	work(&c->job, 0);
 	pthread_mutex_lock(&c->lock);
+	c->open = false; /* who has not woken by now is not waited for: on a busy machine that takes longer than the job */
 	while (c->busy)
 		pthread_cond_wait(&c->done, &c->lock);
 	pthread_mutex_unlock(&c->lock);
