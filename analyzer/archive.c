@@ -156,7 +156,7 @@ struct archive *archive_open(sqlite3 *db, const char *store_path, bool writable,
 	if (!writable)
 		return a;
 	a->writer = segment_writer_new();
-	if ((mkdir(a->files.dir, 0750) < 0 && errno != EEXIST)) {
+	if (mkdir(a->files.dir, 0750) < 0 && errno != EEXIST) {
 		(void)err_set(e, "%s: cannot make the folder of the message archive: %m", a->files.dir);
 		archive_free(a);
 		return NULL;
@@ -182,6 +182,9 @@ void archive_free(struct archive *a)
 	free(a->written);
 	for (size_t i = 0; i < ARCHIVE_CACHE; i++)
 		segment_free(a->files.cache[i]);
+	crew_free(a->files.crew);
+	for (unsigned i = 0; i < CREW_MOST; i++)
+		segment_reader_free(a->files.reader[i]);
 	list_clear(&a->doomed);
 	free(a->doomed.v);
 	free(a->body);
@@ -518,18 +521,19 @@ static int read_segment(const struct archive *a, const char *name, struct buf *b
 	struct buf path = { 0 };
 	struct arena arena = { 0 };
 	archive_path(&a->files, name, &path);
+	struct segment_reader *r = segment_reader_new();
 	struct segment *s = segment_open(buf_cstr(&path), e);
+	struct txn t;
 	int bad = s ? 0 : -1;
 	for (uint32_t i = 0; !bad && i < segment_messages(s); i++) {
-		struct txn t;
 		arena_reset(&arena);
-		bad = segment_txn(s, i, &arena, &t, e);
-		if (!bad) {
-			txn_encode(&t, bytes);
-			buf_add(ends, &bytes->n, sizeof bytes->n);
-		}
+		if ((bad = segment_txn(s, r, i, &arena, &t, e)))
+			break;
+		txn_encode(&t, bytes);
+		buf_add(ends, &bytes->n, sizeof bytes->n);
 	}
 	segment_free(s);
+	segment_reader_free(r);
 	arena_fini(&arena);
 	buf_fini(&path);
 	return bad;

@@ -4,6 +4,7 @@
 
 #include <sqlite3.h>
 
+#include "analyzer/crew.h"
 #include "gen/sql.h"
 #include "lib/buf.h"
 #include "lib/err.h"
@@ -11,6 +12,7 @@
 #define ARCHIVE_CACHE 4096 /* mapped files, no memory of our own to speak of */
 
 struct segment;
+struct segment_reader;
 struct archive;
 
 struct archive_files {
@@ -18,6 +20,8 @@ struct archive_files {
 	char *dir;
 	struct segment *cache[ARCHIVE_CACHE]; /* open segments, by catalog id modulo the size */
 	char cache_name[ARCHIVE_CACHE][40]; /* the file: an id may get another one when segments are joined */
+	struct crew *crew;                          /* of searches, from the first one on */
+	struct segment_reader *reader[CREW_MOST];
 };
 
 struct archive_files *archive_files(struct archive *a);

@@ -7,18 +7,39 @@
 #include "lib/arena.h"
 #include "lib/hash.h"
 
+#define WINDOW_LEAST 4u
+#define WINDOW_MOST 128u  /* segments that are looked into before the first message of theirs is given */
+#define WINDOW_HITS 1024u /* where there are so many, more segments at a time gain nothing */
+#define BATCH 64u         /* messages that are read before the first of them is given */
+
+/* A segment on its way: its newest matching messages first. */
+struct item {
+	int64_t id;
+	char name[40];
+	struct segment *segment;
+	bool cached, bad;
+	struct buf rows; /* uint32_t */
+	struct err err;
+};
+
+/* A message on its way. */
+struct hit { const struct item *item; uint32_t row; bool bad; struct txn txn; struct err err; };
+
 struct search {
 	struct archive_files *a;
 	const struct archive_query *q;
 	archive_hit_cb *cb;
 	void *ctx;
-	struct segment *segment;
-	struct arena arena;
+	struct item *item;
+	size_t n_item;
+	struct hit *hit;
+	size_t n_hit;
+	struct arena arena[CREW_MOST];
 	uint64_t *seen;      /* identities of the messages given or passed over, a hash table */
 	size_t n_seen, cap_seen;
 	size_t skipped;
 	int64_t given;
-	bool stop, more, failed;
+	bool stop, more, last; /* last: the catalog has no more */
 	struct err *e;
 };
 
@@ -74,18 +95,6 @@ static bool give(struct search *s, const struct txn *t)
 	s->given++;
 	s->stop = !s->cb(s->ctx, t);
 	return !s->stop;
-}
-
-static bool segment_hit(void *ctx, uint32_t index)
-{
-	struct search *s = ctx;
-	struct txn t;
-	arena_reset(&s->arena);
-	if (segment_txn(s->segment, index, &s->arena, &t, s->e) < 0) {
-		s->failed = true;
-		return false;
-	}
-	return give(s, &t);
 }
 
 static bool folded_at(struct sv hay, size_t at, struct sv needle)
@@ -156,43 +165,195 @@ static int search_rows(struct search *s)
 	while (!s->stop && sqlite3_step(st) == SQLITE_ROW) {
 		struct txn t;
 		struct sv body = sv_make(sqlite3_column_blob(st, 0), (size_t)sqlite3_column_bytes(st, 0));
-		arena_reset(&s->arena);
-		if (txn_decode(body, &s->arena, &t, s->e) == 0 && row_matches(s->q, &t))
+		arena_reset(&s->arena[0]);
+		if (txn_decode(body, &s->arena[0], &t, s->e) == 0 && row_matches(s->q, &t))
 			(void)give(s, &t);
 	}
 	sqlite3_finalize(st);
 	return 0;
 }
 
-/* From the cache, or opened into it. A file that retention removed meanwhile is passed over. */
-static struct segment *cached_segment(struct archive_files *a, int64_t id, const char *name, struct err *e)
+/* --- segments: some at a time, by a crew ----------------------------------------------------------------------------- */
+
+/* Three rounds, so that the disk brings what the next one needs of many files at a time. A file that retention removed meanwhile is passed
+ * over. */
+static void open_item(void *ctx, unsigned worker, size_t i)
 {
+	struct search *s = ctx;
+	struct item *x = &s->item[i];
 	struct buf path = { 0 };
-	size_t slot = (size_t)id % ARCHIVE_CACHE;
-	if (a->cache[slot] && strcmp(a->cache_name[slot], name) == 0)
-		return a->cache[slot];
-	segment_free(a->cache[slot]);
-	archive_path(a, name, &path);
-	a->cache[slot] = segment_open(buf_cstr(&path), e);
-	(void)snprintf(a->cache_name[slot], sizeof a->cache_name[slot], "%s", name);
+	(void)worker;
+	if (x->segment)
+		return;
+	archive_path(s->a, x->name, &path);
+	x->segment = segment_map(buf_cstr(&path), &x->err);
 	buf_fini(&path);
-	return a->cache[slot];
+}
+
+static void check_item(void *ctx, unsigned worker, size_t i)
+{
+	struct search *s = ctx;
+	struct item *x = &s->item[i];
+	(void)worker;
+	if (!x->segment || x->cached)
+		return;
+	if (segment_check(x->segment, &x->err) == 0) {
+		segment_match_ahead(x->segment, s->q);
+		return;
+	}
+	segment_free(x->segment);
+	x->segment = NULL;
+}
+
+/* What answers in one segment. */
+static void match_item(void *ctx, unsigned worker, size_t i)
+{
+	struct search *s = ctx;
+	struct item *x = &s->item[i];
+	x->bad = x->segment && segment_match(x->segment, s->a->reader[worker], s->q, &x->rows, &x->err) < 0;
+}
+
+static void read_hit(void *ctx, unsigned worker, size_t i)
+{
+	struct search *s = ctx;
+	struct hit *h = &s->hit[i];
+	if (!h->item->cached)
+		segment_message_ahead(h->item->segment, h->row);
+	h->bad = segment_txn(h->item->segment, s->a->reader[worker], h->row, &s->arena[worker], &h->txn, &h->err) < 0;
+}
+
+static int fail(struct search *s, const struct err *why)
+{
+	if (s->e)
+		*s->e = *why;
+	s->stop = true;
+	return -1;
+}
+
+static int give_batch(struct search *s)
+{
+	for (unsigned i = 0; i < CREW_MOST; i++)
+		arena_reset(&s->arena[i]);
+	crew_run(s->a->crew, s->n_hit, read_hit, s);
+	int bad = 0;
+	for (size_t i = 0; i < s->n_hit && !s->stop && !bad; i++)
+		bad = s->hit[i].bad ? fail(s, &s->hit[i].err) : (give(s, &s->hit[i].txn), 0);
+	s->n_hit = 0;
+	return bad;
+}
+
+/* How many messages shall be read before the next is given. One more than asked for says whether there are more. */
+static size_t batch_size(const struct search *s)
+{
+	size_t want = s->q->offset - s->skipped + s->q->limit - (size_t)s->given + 1;
+	return s->q->limit && want < BATCH ? want : BATCH;
+}
+
+static int give_window(struct search *s)
+{
+	int bad = 0;
+	for (size_t i = 0; i < s->n_item && !s->stop && !bad; i++) {
+		const struct item *x = &s->item[i];
+		for (size_t at = 0; at < x->rows.n && !s->stop && !bad; at += sizeof(uint32_t)) {
+			struct hit *h = &s->hit[s->n_hit++];
+			h->item = x;
+			memcpy(&h->row, x->rows.p + at, sizeof h->row);
+			if (s->n_hit >= batch_size(s))
+				bad = give_batch(s);
+		}
+		if (x->bad && !s->stop && !bad)
+			bad = give_batch(s) < 0 || s->stop ? 0 : fail(s, &x->err);
+	}
+	return bad || s->stop ? bad : give_batch(s);
+}
+
+/* The next segments of the catalog; those that are open already come with it. */
+static void fill_window(struct search *s, sqlite3_stmt *st, size_t size)
+{
+	for (s->n_item = 0; s->n_item < size; s->n_item++) {
+		s->last = sqlite3_step(st) != SQLITE_ROW; /* a statement that is done would begin again */
+		if (s->last)
+			break;
+		struct item *x = &s->item[s->n_item];
+		x->id = sqlite3_column_int64(st, 0);
+		(void)snprintf(x->name, sizeof x->name, "%s", (const char *)sqlite3_column_text(st, 1));
+		size_t slot = (size_t)x->id % ARCHIVE_CACHE;
+		x->cached = s->a->cache[slot] && strcmp(s->a->cache_name[slot], x->name) == 0;
+		x->segment = x->cached ? s->a->cache[slot] : NULL;
+		buf_clear(&x->rows);
+	}
+}
+
+/* Keeps what was opened. Returns how many messages had answered. */
+static size_t end_window(struct search *s)
+{
+	size_t hits = 0;
+	for (size_t i = 0; i < s->n_item; i++) {
+		struct item *x = &s->item[i];
+		size_t slot = (size_t)x->id % ARCHIVE_CACHE;
+		hits += x->rows.n / sizeof(uint32_t);
+		if (x->cached || !x->segment)
+			continue;
+		segment_free(s->a->cache[slot]);
+		s->a->cache[slot] = x->segment;
+		(void)snprintf(s->a->cache_name[slot], sizeof s->a->cache_name[slot], "%s", x->name);
+	}
+	s->n_hit = 0;
+	return hits;
+}
+
+static void look_into(struct search *s)
+{
+	bool all = true; /* are open */
+	for (size_t i = 0; i < s->n_item; i++)
+		all &= s->item[i].cached;
+	if (!all) {
+		crew_run(s->a->crew, s->n_item, open_item, s);
+		crew_run(s->a->crew, s->n_item, check_item, s);
+	}
+	crew_run(s->a->crew, s->n_item, match_item, s);
 }
 
 static int search_segments(struct search *s)
 {
 	sqlite3_stmt *st = archive_prepare(s->a, Q_SEGMENT_NEWEST, s->e);
+	int bad = 0;
 	if (!st)
 		return -1;
 	sqlite3_bind_int64(st, 1, s->q->since_us ? s->q->since_us : INT64_MIN);
 	sqlite3_bind_int64(st, 2, s->q->until_us ? s->q->until_us : INT64_MAX);
-	while (!s->stop && !s->failed && sqlite3_step(st) == SQLITE_ROW) {
-		s->segment = cached_segment(s->a, sqlite3_column_int64(st, 0), (const char *)sqlite3_column_text(st, 1), s->e);
-		if (s->segment && segment_match(s->segment, s->q, segment_hit, s, s->e) < 0)
-			s->failed = true;
+	for (size_t size = WINDOW_LEAST; !s->stop && !s->last && !bad;) {
+		fill_window(s, st, size);
+		look_into(s);
+		bad = give_window(s);
+		if (end_window(s) < WINDOW_HITS && size < WINDOW_MOST)
+			size *= 2;
 	}
 	sqlite3_finalize(st);
-	return s->failed ? -1 : 0;
+	return bad;
+}
+
+static void begin_search(struct search *s)
+{
+	struct archive_files *a = s->a;
+	if (!a->crew)
+		a->crew = crew_new();
+	for (unsigned i = 0; i < CREW_MOST; i++)
+		if (!a->reader[i])
+			a->reader[i] = segment_reader_new();
+	s->item = xcalloc(WINDOW_MOST, sizeof *s->item);
+	s->hit = xcalloc(BATCH, sizeof *s->hit);
+}
+
+static void end_search(struct search *s)
+{
+	for (unsigned i = 0; i < CREW_MOST; i++)
+		arena_fini(&s->arena[i]);
+	for (unsigned i = 0; i < WINDOW_MOST; i++)
+		buf_fini(&s->item[i].rows);
+	free(s->item);
+	free(s->hit);
+	free(s->seen);
 }
 
 int64_t archive_search(struct archive *a, const struct archive_query *query, archive_hit_cb *cb, void *ctx, bool *ret_more, struct err *e)
@@ -202,12 +363,12 @@ int64_t archive_search(struct archive *a, const struct archive_query *query, arc
 	for (int k = 0; k < ARCHIVE_KEYS; k++)
 		if (q.key[k].n >= 2 && q.key[k].p[0] == '<' && q.key[k].p[q.key[k].n - 1] == '>')
 			q.key[k] = sv_make(q.key[k].p + 1, q.key[k].n - 2);
+	begin_search(&s);
 	int bad = search_rows(&s);
 	if (!bad && !s.stop)
 		bad = search_segments(&s);
 	if (ret_more)
 		*ret_more = s.more;
-	arena_fini(&s.arena);
-	free(s.seen);
+	end_search(&s);
 	return bad ? -1 : s.given;
 }

@@ -1,5 +1,95 @@
 #include "analyzer/packed.h"
 
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
+
+/* --- finding ------------------------------------------------------------------------------------------------------- */
+
+/* What is looked for: bits of n rows that begin at p. */
+struct sought { const char *p; size_t n, width; uint64_t code, mask; };
+
+/* Which of the m rows from `row` on, at most 64, hold it, as bits. No branch depends on what is read. */
+static uint64_t hits_of(const struct sought *s, size_t row, size_t m)
+{
+	uint64_t hits = 0, w;
+	if (!s->width)
+		return s->code == 0 ? UINT64_MAX >> (64 - m) : 0;
+	for (size_t j = 0; j < m; j++) {
+		size_t bit = (row + j) * s->width;
+		memcpy(&w, s->p + (bit >> 3), 8);
+		hits |= (uint64_t)((w >> (bit & 7) & s->mask) == s->code) << j;
+	}
+	return hits;
+}
+
+#ifdef __x86_64__
+#define EIGHT_WIDEST 25u /* with up to seven bits before it, a number lies in four bytes */
+
+/* Where the bytes of eight numbers lie, four in each half, and how far they are to be shifted. */
+struct eight { char byte[32]; uint32_t shift[8]; };
+
+static struct eight eight_of(size_t width)
+{
+	struct eight x;
+	for (size_t j = 0; j < 8; j++) {
+		size_t bit = j * width - (j < 4 ? 0 : 4 * width / 8 * 8); /* the upper half begins at the byte of its first number */
+		for (size_t b = 0; b < 4; b++)
+			x.byte[j * 4 + b] = (char)(bit / 8 + b);
+		x.shift[j] = bit & 7;
+	}
+	return x;
+}
+
+/* Eight rows at a time: they begin at a whole byte. */
+__attribute__((target("avx2"))) static uint64_t hits_of_64(const struct sought *s, const struct eight *x, size_t row)
+{
+	const __m256i bytes = _mm256_loadu_si256((const __m256i *)(const void *)x->byte), shift = _mm256_loadu_si256((const __m256i *)(const void *)x->shift);
+	const __m256i mask = _mm256_set1_epi32((int)s->mask), code = _mm256_set1_epi32((int)s->code);
+	const char *p = s->p + row / 8 * s->width;
+	uint64_t hits = 0;
+	for (unsigned j = 0; j < 64; j += 8, p += s->width) {
+		__m128i low = _mm_loadu_si128((const __m128i *)(const void *)p), high = _mm_loadu_si128((const __m128i *)(const void *)(p + s->width / 2));
+		__m256i v = _mm256_shuffle_epi8(_mm256_set_m128i(high, low), bytes);
+		v = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_srlv_epi32(v, shift), mask), code);
+		hits |= (uint64_t)(unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(v)) << j;
+	}
+	return hits;
+}
+#endif
+
+static bool tell(uint64_t hits, size_t row, packed_found *found, void *ctx)
+{
+	for (; hits; hits &= hits - 1)
+		if (!found(ctx, row + (size_t)__builtin_ctzll(hits)))
+			return false;
+	return true;
+}
+
+void packed_find(const struct packed *k, const char *p, size_t n, int64_t v, packed_found *found, void *ctx)
+{
+	struct sought s = { p + (size_t)k->table * 8, n, k->width, 0, k->width == 64 ? UINT64_MAX : (1ull << k->width) - 1 };
+	size_t row = 0;
+	if (!packed_code(k, p, v, &s.code))
+		return;
+#ifdef __x86_64__
+	if (s.width && s.width <= EIGHT_WIDEST && __builtin_cpu_supports("avx2")) {
+		struct eight x = eight_of(s.width);
+		/* 64 rows behind these: what is read too much is still of this column */
+		for (; row + 128 + 128 / s.width <= n; row += 64)
+			if (!tell(hits_of_64(&s, &x, row), row, found, ctx))
+				return;
+	}
+#endif
+	for (size_t m; row < n; row += m) {
+		m = n - row < 64 ? n - row : 64;
+		if (!tell(hits_of(&s, row, m), row, found, ctx))
+			return;
+	}
+}
+
+/* --- packing ------------------------------------------------------------------------------------------------------- */
+
 static uint64_t gcd(uint64_t a, uint64_t b)
 {
 	while (b) {

@@ -56,24 +56,8 @@ static inline bool packed_code(const struct packed *k, const char *p, int64_t v,
 }
 
 /* Calls found for every row of n that holds v, in ascending order, until it returns false. Compares bits, not numbers. */
-static inline void packed_find(const struct packed *k, const char *p, size_t n, int64_t v, bool (*found)(void *ctx, size_t row), void *ctx)
-{
-	uint64_t code, w, mask = k->width == 64 ? UINT64_MAX : (1ull << k->width) - 1;
-	if (!packed_code(k, p, v, &code))
-		return;
-	const char *bits = p + (size_t)k->table * 8;
-	size_t bit = 0;
-	for (size_t i = 0; i < n; i++, bit += k->width) {
-		if (k->width) {
-			memcpy(&w, bits + (bit >> 3), 8);
-			w = w >> (bit & 7) & mask;
-		} else {
-			w = 0;
-		}
-		if (w == code && !found(ctx, i))
-			return;
-	}
-}
+typedef bool packed_found(void *ctx, size_t row);
+void packed_find(const struct packed *k, const char *p, size_t n, int64_t v, packed_found *found, void *ctx);
 
 /* Appends n numbers; says how. */
 struct packed packed_put(struct buf *out, const int64_t *v, size_t n);

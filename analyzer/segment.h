@@ -1,13 +1,14 @@
 /* segment: an immutable file of up to some ten thousand messages in columns. Text columns hold numbers of a dictionary of its own, with
- * the hashes of its words (of the text in lower case, their upper bits) sorted beside it, addresses before all others: so an address is
- * looked up by its hash, then found by a scan over one column of small numbers. Columns are packed to the bits they need, texts
- * compressed in blocks of 16 KiB: one message is read without unpacking the others. Numbers are little endian; analyzer/segment_int.h
+ * an index by hash (of the text in lower case) beside it: so an address is looked up by its hash, then found by a scan over one column of
+ * small numbers. Queue ids and message-ids have an index each that leads to the message. Columns are packed to the bits they need, texts
+ * compressed in blocks of 8 KiB: one message is read without unpacking the others. Files of the format before are read, too. Numbers are little endian; analyzer/segment_int.h
  * is the layout. */
 #ifndef ANALYZER_SEGMENT_H
 #define ANALYZER_SEGMENT_H
 
 #include "analyzer/archive.h"
 #include "lib/arena.h"
+#include "lib/buf.h"
 #include "lib/err.h"
 #include "lib/txn.h"
 
@@ -29,14 +30,25 @@ int segment_write(struct segment_writer *w, const char *path, const struct segme
 
 struct segment;
 struct segment *segment_open(const char *path, struct err *e);
+/* The same in two steps, so that the disk may work for many at a time in between: asks for the beginning of the file; looks at it. */
+struct segment *segment_map(const char *path, struct err *e);
+int segment_check(struct segment *s, struct err *e);
 void segment_free(struct segment *s);
 uint32_t segment_messages(const struct segment *s);
-/* Calls cb with the indexes of matching messages, last one first; cb returns false to stop. The number of calls. -1 and e
- * when the file is damaged. Times and limits of the query are the caller's business, except since/until. */
-typedef bool segment_cb(void *ctx, uint32_t index);
-int64_t segment_match(struct segment *s, const struct archive_query *q, segment_cb *cb, void *ctx, struct err *e);
-/* One message; texts are borrowed from the segment, the recipients live in a. */
-int segment_txn(struct segment *s, uint32_t index, struct arena *a, struct txn *ret_txn, struct err *e);
+
+/* What reading takes, one for each thread that reads: blocks that were unpacked last, of any segments. A segment itself is not changed. */
+struct segment_reader;
+struct segment_reader *segment_reader_new(void);
+void segment_reader_free(struct segment_reader *r);
+/* Appends the indexes (uint32_t) of matching messages to ret_rows, last one first. -1 and e when the file is damaged. Limits of the query
+ * are the caller's business. */
+int segment_match(const struct segment *s, struct segment_reader *r, const struct archive_query *q, struct buf *ret_rows, struct err *e);
+/* Has the pages of indexes read that segment_match() will look at first, without waiting for them. */
+void segment_match_ahead(const struct segment *s, const struct archive_query *q);
+/* The same of what the message needs. */
+void segment_message_ahead(const struct segment *s, uint32_t index);
+/* One message; its texts and recipients live in a. */
+int segment_txn(const struct segment *s, struct segment_reader *r, uint32_t index, struct arena *a, struct txn *ret_txn, struct err *e);
 
 /* What is compared: lower case, without <>. Used by the tail of rows too. */
 bool archive_key_matches(struct sv value, struct sv key, bool substring);

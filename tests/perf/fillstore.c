@@ -1,5 +1,6 @@
 /* fillstore STORE MESSAGES [DAYS]          fills
- * fillstore STORE MESSAGES DAYS QUERIES    asks: so many of each kind, each timed; the last argument "cold" drops the page cache before each (as root)
+ * fillstore STORE MESSAGES DAYS QUERIES [cold] [KIND]    asks: so many of each kind (or of that one), each timed; "cold" drops the page
+ *                                                        cache before each (as root)
  *
  * Puts that many made-up messages into the archive of a new store, as the analyzer does but without judging
  * them: for measuring what searching costs when there are tens of millions. Sender, recipients, clients and ids have the proportions of
@@ -142,7 +143,7 @@ static void drop_caches(void)
 }
 
 /* Cold: the kernel has nothing of the store in memory, and neither have we. */
-static void ask(const char *store, uint64_t all, int days, unsigned n, bool cold)
+static void ask(const char *store, uint64_t all, int days, unsigned n, bool cold, const char *only)
 {
 	struct err e = { "" };
 	double *ms = malloc(n * sizeof *ms);
@@ -151,6 +152,8 @@ static void ask(const char *store, uint64_t all, int days, unsigned n, bool cold
 		struct archive *a = NULL;
 		unsigned asked = k == 8 ? (n < 10 ? n : 10) : n;
 		uint64_t hits = 0;
+		if (only && strcmp(only, kinds[k]) != 0)
+			continue;
 		for (unsigned i = 0; i < asked + (cold ? 0 : 20); i++) {
 			struct texts x;
 			struct txn t;
@@ -188,7 +191,7 @@ int main(int argc, char **argv)
 	struct err e = { "" };
 	struct db db = { 0 };
 	if (argc < 3) {
-		fputs("usage: fillstore STORE MESSAGES [DAYS [QUERIES [cold]]]\n", stderr);
+		fputs("usage: fillstore STORE MESSAGES [DAYS [QUERIES [cold] [KIND]]]\n", stderr);
 		return 2;
 	}
 	msg_init("fillstore");
@@ -196,7 +199,8 @@ int main(int argc, char **argv)
 	uint64_t all = strtoull(argv[2], NULL, 10);
 	int days = argc > 3 ? atoi(argv[3]) : 90;
 	if (argc > 4) {
-		ask(argv[1], all, days, (unsigned)atoi(argv[4]), argc > 5);
+		bool cold = argc > 5 && strcmp(argv[5], "cold") == 0;
+		ask(argv[1], all, days, (unsigned)atoi(argv[4]), cold, argc > 5 + cold ? argv[5 + cold] : NULL);
 		return 0;
 	}
 	check(db_open(&db, argv[1], &e), &e);

@@ -1,0 +1,324 @@
+/* Segments: what is found in one is what comparing each message finds, with addresses and keys of every kind, in this format and in the one before;
+ * damaged files are told, or misread, but nothing else happens; a crew does each piece once. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "analyzer/crew.h"
+#include "analyzer/segment.h"
+#include "lib/buf.h"
+#include "lib/times.h"
+
+#define MESSAGES 600u
+#define BEFORE "tests/unit/segment-before.seg" /* these messages, as the format before (AWSEG3) has them */
+
+static const char *const addresses[] = {
+	"", "anna@a.example", "Anna@A.example", "<anna@a.example>", "<bert@b.example", "x@y@z.example", "@only.example", "user@", "noat", "<>", "<", "@", "a",
+	"anna@a.example.example", "an.na@nna.example", "anna@anna@a.example", "\xc3\xa4nna@a.example", "a b@c.example", "<anna>@a.example", "anna@<a.example>",
+	"a.local.part.that.is.longer.than.what.is.looked.for.at.first.in.a.block.of.words@a.example",
+	"b.local.part.that.is.longer.than.what.is.looked.for.at.first.in.a.block.of.words@a.example",
+};
+static const char *const keys[] = {
+	"anna@a.example", "ANNA@a.EXAMPLE", "anna", "nn", "NNA", "a@a", "na@a.ex", "@a.example", "@A.EXAMPLE", "@a.exam", "@example", "example", "@", "a@", "user@", "@only.example", "y@z",
+	"x@y", "x@y@z.example", "@y@z.example", "<", ">", "<anna", "anna@a.example>", "noat", "a", "", "nobody@nowhere.example", "a.example.example", "1@d1", "rcpt1@", "7@d1.ex",
+	"local.part.that.is.longer.than.what.is.looked.for.at.first.in.a.block.of.words@a.example",
+	"a.local.part.that.is.longer.than.what.is.looked.for.at.first.in.a.block.of.words@A", "words@a", "\xc3\xa4",
+	"bert@b.example", "bert@b.exampl", "m7@id.example", "M7@ID.example", "m8@id.example", "Qab7", "qAB10", "198.51.100.7", "web9", "web99", "198.51.100.70",
+};
+#define N(array) (sizeof array / sizeof *array)
+
+struct made { char text[8][80]; struct txn_rcpt rcpt[3]; struct txn txn; };
+
+static struct sv text(char to[80], const char *before, unsigned n, const char *behind)
+{
+	(void)snprintf(to, 80, "%s%u%s", before, n, behind);
+	return sv_cstr(to);
+}
+
+static const struct txn *make(unsigned n, struct made *m)
+{
+	int64_t at = 20000LL * US_PER_DAY + n * 777000LL;
+	const char *odd = addresses[n % N(addresses)];
+	static const struct sv none;
+	m->rcpt[0] = (struct txn_rcpt){ .recipient = n % 3 ? text(m->text[0], "rcpt", n, "@d1.example") : sv_cstr(addresses[n / 3 % N(addresses)]), .status = TXN_SENT,
+		.dsn = SV("2.0.0"), .reply = text(m->text[1], "250 ok ", n, ""), .relay_host = SV("mx.d1.example"), .time_us = at + (n % 7) * US_PER_S, .attempts = 1 };
+	m->rcpt[1] = (struct txn_rcpt){ .recipient = text(m->text[2], "both", n % 5, "@D1.example"), .orig_recipient = sv_cstr(odd), .status = TXN_DEFERRED };
+	m->rcpt[2] = (struct txn_rcpt){ .recipient = SV("third@c.example"), .reply = SV(""), .time_us = at - 5 };
+	m->txn = (struct txn){ .host = SV("mx1"), .mta = SV("postfix"), .at_us = at, .first_us = at - 2 * US_PER_S, .last_us = n % 50 ? at : at + 9 * US_PER_HOUR, .uid = -1,
+		.size = n, .nrcpt = 1, .sender_known = true, .rcpt = m->rcpt, .n_rcpt = n % 11 == 0 ? 0 : n % 4 == 0 ? 3 : n % 2 + 1 };
+	m->txn.sender = n % 13 == 0 ? none : sv_cstr(odd);
+	m->txn.queue_id = n % 17 == 0 ? none : text(m->text[3], "Qab", n, "");
+	m->txn.message_id = n % 19 == 0 ? none : text(m->text[4], n % 2 ? "<m" : "m", n, n % 2 ? "@id.example>" : "@id.example");
+	m->txn.client_ip = text(m->text[5], "198.51.100.", n % 100, "");
+	m->txn.account = n % 4 == 0 ? sv_cstr(addresses[n / 4 % N(addresses)]) : n % 4 == 1 ? SV("web9") : none;
+	m->txn.local_user = n % 10 == 6 ? SV("web9") : n % 10 == 7 ? SV("web99") : none;
+	return &m->txn;
+}
+
+/* -- what is right: each message is compared -- */
+
+static bool matches(const struct txn *t, const struct archive_query *q)
+{
+	const struct sv value[ARCHIVE_KEYS] = { t->sender, { 0 }, t->account, t->client_ip, t->queue_id, t->message_id };
+	bool any = !q->key[ARCHIVE_RECIPIENT].p;
+	for (int k = 0; k < ARCHIVE_KEYS; k++) {
+		struct sv v = value[k];
+		if (k == ARCHIVE_RECIPIENT || !q->key[k].p)
+			continue;
+		bool inside = q->substring && (k == ARCHIVE_SENDER || k == ARCHIVE_ACCOUNT);
+		bool user = k == ARCHIVE_ACCOUNT && archive_may_be_user(q->key[k]) && archive_key_matches(t->local_user, q->key[k], false);
+		if (!user && !archive_key_matches(v, q->key[k], inside))
+			return false;
+	}
+	for (size_t i = 0; i < t->n_rcpt && !any; i++)
+		any = archive_key_matches(t->rcpt[i].recipient, q->key[ARCHIVE_RECIPIENT], q->substring) ||
+		      archive_key_matches(t->rcpt[i].orig_recipient, q->key[ARCHIVE_RECIPIENT], q->substring);
+	return any && (!q->since_us || t->last_us >= q->since_us) && (!q->until_us || t->first_us <= q->until_us);
+}
+
+/* Exact keys in brackets are compared as they stand in the file only: <a@b> is looked for as a@b by who asks, and logs have no brackets. */
+static bool settled(const struct archive_query *q, enum archive_key k, const struct txn *t)
+{
+	if (q->substring || q->key[k].p[0] == '@' || k > ARCHIVE_ACCOUNT)
+		return true;
+	struct sv v[] = { t->sender, t->account, t->n_rcpt ? t->rcpt[0].recipient : t->sender, t->n_rcpt > 1 ? t->rcpt[1].orig_recipient : t->sender };
+	for (size_t i = 0; i < N(v); i++)
+		if (v[i].n && v[i].p[0] == '<')
+			return false;
+	return true;
+}
+
+static uint64_t print(const struct txn *t)
+{
+	struct buf b = { 0 };
+	struct txn lean = *t;
+	uint64_t h = 0;
+	lean.seq = 0;
+	lean.n_lines = 0;
+	txn_encode(&lean, &b);
+	for (size_t i = 0; i < b.n; i++)
+		h = h * 1099511628211u + (unsigned char)b.p[i];
+	buf_fini(&b);
+	return h;
+}
+
+static void ask(const struct segment *s, struct segment_reader *r, const struct archive_query *q, int k)
+{
+	struct buf rows = { 0 };
+	struct err e = { "" };
+	struct made m;
+	struct arena a = { 0 };
+	struct txn got;
+	if (segment_match(s, r, q, &rows, &e) < 0)
+		fail_msg("%s", e.text);
+	size_t at = 0;
+	for (uint32_t n = MESSAGES; n-- > 0;) {
+		uint32_t row = UINT32_MAX;
+		const struct txn *t = make(n, &m);
+		if (at < rows.n)
+			memcpy(&row, rows.p + at, sizeof row);
+		bool found = row == n;
+		at += found ? sizeof row : 0;
+		if (k >= 0 && !settled(q, (enum archive_key)k, t))
+			continue;
+		if (found != matches(t, q))
+			fail_msg("key %d \"%.*s\"%s: message %u is %sfound", k, k < 0 ? 0 : (int)q->key[k].n, k < 0 ? "" : q->key[k].p, q->substring ? " inside" : "", n, found ? "" : "not ");
+		arena_reset(&a);
+		if (found && segment_txn(s, r, n, &a, &got, &e) < 0)
+			fail_msg("%s", e.text);
+		if (found)
+			assert_true(print(&got) == print(t));
+	}
+	assert_int_equal(at, rows.n);
+	arena_fini(&a);
+	buf_fini(&rows);
+}
+
+static void ask_all(const char *path)
+{
+	struct err e = { "" };
+	struct segment *s = segment_open(path, &e);
+	struct segment_reader *r = segment_reader_new();
+	if (!s)
+		fail_msg("%s", e.text);
+	assert_int_equal(segment_messages(s), MESSAGES);
+	struct archive_query all = { .limit = 0 }, day = { .since_us = 20000LL * US_PER_DAY + 100 * US_PER_S, .until_us = 20000LL * US_PER_DAY + 200 * US_PER_S };
+	ask(s, r, &all, -1);
+	ask(s, r, &day, -1);
+	for (size_t i = 0; i < N(keys); i++)
+		for (int k = 0; k < ARCHIVE_KEYS; k++)
+			for (int inside = 0; inside < 2; inside++) {
+				struct archive_query q = { .substring = inside && *keys[i] };
+				q.key[k] = sv_cstr(keys[i]);
+				ask(s, r, &q, k);
+				q.key[ARCHIVE_CLIENT] = SV("198.51.100.7"); /* two keys */
+				ask(s, r, &q, k);
+			}
+	segment_reader_free(r);
+	segment_free(s);
+}
+
+static char path[] = "/tmp/aw-segment.XXXXXX";
+
+static void write_made(void)
+{
+	static struct made m;
+	static struct segment_body body[MESSAGES];
+	static struct buf bytes[MESSAGES];
+	struct segment_writer *w = segment_writer_new();
+	struct segment_stats stats;
+	struct err e = { "" };
+	for (unsigned n = 0; n < MESSAGES; n++) {
+		buf_clear(&bytes[n]);
+		txn_encode(make(n, &m), &bytes[n]);
+		body[n] = (struct segment_body){ buf_sv(&bytes[n]), n + 1 };
+	}
+	if (segment_write(w, path, body, MESSAGES, &stats, &e) < 0)
+		fail_msg("%s", e.text);
+	for (unsigned n = 0; n < MESSAGES; n++)
+		buf_fini(&bytes[n]);
+	segment_writer_free(w);
+}
+
+static void finds_what_comparing_finds(void **state)
+{
+	(void)state;
+	write_made();
+	ask_all(path);
+}
+
+static void so_does_the_format_before(void **state)
+{
+	(void)state;
+	ask_all(BEFORE);
+}
+
+/* -- damage -- */
+
+static struct buf slurp(const char *name)
+{
+	struct buf b = { 0 };
+	FILE *f = fopen(name, "rb");
+	size_t n;
+	assert_non_null(f);
+	do {
+		buf_reserve(&b, 65536);
+		n = fread(b.p + b.n, 1, 65536, f);
+		b.n += n;
+	} while (n);
+	(void)fclose(f);
+	return b;
+}
+
+static void read_damaged(void)
+{
+	struct err e;
+	struct segment *s = segment_open(path, &e);
+	struct segment_reader *r = segment_reader_new();
+	struct buf rows = { 0 };
+	struct arena a = { 0 };
+	struct txn t;
+	const char *const some[] = { "anna@a.example", "nna", "na@a", "@a.example", "Qab7", "m7@id.example" };
+	for (size_t i = 0; s && i < N(some); i++)
+		for (int k = 0; k < ARCHIVE_KEYS; k++) {
+			struct archive_query q = { .substring = i == 1 || i == 2 };
+			q.key[k] = sv_cstr(some[i]);
+			buf_clear(&rows);
+			(void)segment_match(s, r, &q, &rows, &e);
+		}
+	for (uint32_t n = 0; s && n < segment_messages(s) && n < 40; n++) {
+		arena_reset(&a);
+		(void)segment_txn(s, r, n * 15, &a, &t, &e);
+	}
+	buf_fini(&rows);
+	arena_fini(&a);
+	segment_reader_free(r);
+	segment_free(s);
+}
+
+static void put(const struct buf *b)
+{
+	FILE *f = fopen(path, "wb");
+	assert_non_null(f);
+	assert_int_equal(fwrite(b->p, 1, b->n, f), b->n);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void damage_is_survived(void **state)
+{
+	(void)state;
+	uint32_t turn = 7;
+	for (int before = 0; before < 2; before++) {
+		write_made();
+		struct buf whole = slurp(before ? BEFORE : path), b = { 0 };
+		for (unsigned i = 0; i < 800; i++) {
+			buf_clear(&b);
+			buf_addsv(&b, buf_sv(&whole));
+			for (unsigned k = 0; k <= i % 3; k++) {
+				turn = turn * 1664525u + 1013904223u;
+				size_t at = (turn >> 4) % (i % 2 ? 2400 : b.n); /* the header, half of the times */
+				turn = turn * 1664525u + 1013904223u;
+				b.p[at] = (char)(turn >> 24);
+			}
+			if (i % 20 == 19)
+				b.n = (turn >> 4) % b.n;
+			put(&b);
+			read_damaged();
+		}
+		buf_fini(&whole);
+		buf_fini(&b);
+	}
+}
+
+/* -- crew -- */
+
+struct pieces { unsigned done[1000]; bool strange; };
+
+static void one_piece(void *ctx, unsigned worker, size_t i)
+{
+	struct pieces *p = ctx;
+	if (worker >= CREW_MOST)
+		p->strange = true;
+	p->done[i]++;
+}
+
+static void a_crew_does_each_piece_once(void **state)
+{
+	(void)state;
+	static struct pieces p;
+	struct crew *c = crew_new();
+	unsigned rounds = 0;
+	for (size_t n = 0; n <= 1000; n += n / 3 + 1, rounds++) {
+		memset(&p, 0, sizeof p);
+		crew_run(c, n, one_piece, &p);
+		for (size_t i = 0; i < 1000; i++)
+			assert_int_equal(p.done[i], i < n);
+		assert_false(p.strange);
+	}
+	assert_true(rounds > 10);
+	crew_free(c);
+	crew_free(crew_new());
+}
+
+int main(int argc, char **argv)
+{
+	int fd = mkstemp(path);
+	if (fd < 0)
+		return 1;
+	close(fd);
+	if (argc > 1) { /* for a fixture of this format, when there is a next one */
+		write_made();
+		return rename(path, argv[1]) != 0;
+	}
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(finds_what_comparing_finds), cmocka_unit_test(so_does_the_format_before), cmocka_unit_test(damage_is_survived),
+		cmocka_unit_test(a_crew_does_each_piece_once),
+	};
+	int bad = cmocka_run_group_tests(tests, NULL, NULL);
+	unlink(path);
+	return bad;
+}
