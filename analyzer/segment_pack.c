@@ -233,7 +233,8 @@ static uint32_t split_addresses(struct segment_writer *w)
 		ptrdiff_t at = w->word[i].class == WORD_ADDRESS ? sv_rchr(text, '@') : -1;
 		if (at >= 0) {
 			struct sv domain = sv_skip(text, (size_t)at + 1);
-			w->word[i].domain = segment_intern(w, segment_hash(domain), domain, WORD_DOMAIN);
+			uint32_t number = segment_intern(w, segment_hash(domain), domain, WORD_DOMAIN); /* words may move */
+			w->word[i].domain = number;
 		}
 		odd += w->word[i].class == WORD_ADDRESS && ((text.n && text.p[0] == '<') || (at > 0 && memchr(text.p, '@', (size_t)at)));
 	}

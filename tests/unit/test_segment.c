@@ -191,6 +191,61 @@ static void finds_what_comparing_finds(void **state)
 	ask_all(path);
 }
 
+static size_t found(const struct segment *s, struct segment_reader *r, const struct archive_query *q)
+{
+	struct buf rows = { 0 };
+	struct err e = { "" };
+	if (segment_match(s, r, q, &rows, &e) < 0)
+		fail_msg("%s", e.text);
+	size_t n = rows.n / sizeof(uint32_t);
+	buf_fini(&rows);
+	return n;
+}
+
+/* Every sender has a domain of its own: the table of words grows while domains become words, for several numbers of messages so that it does so
+ * in the middle. */
+static void domains_of_their_own(void **state)
+{
+	enum { MOST = 7000 };
+	static struct made m;
+	static char sender[MOST][48];
+	struct segment_body *body = calloc(MOST, sizeof *body);
+	struct buf *bytes = calloc(MOST, sizeof *bytes);
+	struct segment_writer *w = segment_writer_new();
+	(void)state;
+	for (unsigned n = 0; n < MOST; n++) {
+		struct txn t = *make(n * 13 + 1, &m);
+		(void)snprintf(sender[n], sizeof sender[n], "u%u@own%u.example", n, n);
+		t.sender = sv_cstr(sender[n]);
+		t.n_rcpt = 0;
+		txn_encode(&t, &bytes[n]);
+		body[n] = (struct segment_body){ buf_sv(&bytes[n]), n + 1 };
+	}
+	for (uint32_t messages = 2800; messages <= MOST; messages += 1400) {
+		struct segment_stats stats;
+		struct err e = { "" };
+		if (segment_write(w, path, body, messages, &stats, &e) < 0)
+			fail_msg("%s", e.text);
+		struct segment *s = segment_open(path, &e);
+		struct segment_reader *r = segment_reader_new();
+		assert_non_null(s);
+		for (unsigned n = 0; n < messages; n += 97) {
+			struct archive_query q = { .limit = 0 };
+			q.key[ARCHIVE_SENDER] = sv_cstr(sender[n]);
+			assert_int_equal(found(s, r, &q), 1);
+			q.key[ARCHIVE_SENDER] = sv_cstr(strchr(sender[n], '@'));
+			assert_int_equal(found(s, r, &q), 1);
+		}
+		segment_reader_free(r);
+		segment_free(s);
+	}
+	for (unsigned n = 0; n < MOST; n++)
+		buf_fini(&bytes[n]);
+	segment_writer_free(w);
+	free(bytes);
+	free(body);
+}
+
 static void so_does_the_format_before(void **state)
 {
 	(void)state;
@@ -315,7 +370,7 @@ int main(int argc, char **argv)
 		return rename(path, argv[1]) != 0;
 	}
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(finds_what_comparing_finds), cmocka_unit_test(so_does_the_format_before), cmocka_unit_test(damage_is_survived),
+		cmocka_unit_test(finds_what_comparing_finds), cmocka_unit_test(domains_of_their_own), cmocka_unit_test(so_does_the_format_before), cmocka_unit_test(damage_is_survived),
 		cmocka_unit_test(a_crew_does_each_piece_once),
 	};
 	int bad = cmocka_run_group_tests(tests, NULL, NULL);
