@@ -211,6 +211,7 @@ static bool get_msg(struct correlate *c, struct wire *w, struct open_msg *m)
 	MSG_FIGURES(F)
 #undef F
 	m->last_us += m->first_us;
+	m->text_lost = 0; /* as put_msg() says */
 	if (w->bad || host >= c->n_host)
 		return false;
 #define T(name) get_text(c, w, m, &m->name);

@@ -184,9 +184,49 @@ static void damage_is_harmless(void **state)
 	buf_fini(&r.out);
 }
 
+/* A snapshot that lies about how much of a message's text is in use: no more memory is asked for than the text needs. */
+static void damage_takes_no_memory(void **state)
+{
+	static const char waits[] = "2026-11-22T10:40:00Z mx1 postfix/smtp[3]: %s: to=<%0300u@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.0.0, status=deferred (x)\n";
+	struct run r = { 0 };
+	struct snapshot s = { 0 };
+	struct buf blob = { 0 }, line = { 0 };
+	struct err e;
+	(void)state;
+	start(&r, false, 0);
+	queue_up(&r, 1);
+	buf_printf(&line, waits, "C00000001", 0u);
+	pipeline_bytes(r.p, &r.f, buf_sv(&line));
+	buf_clear(&line);
+	for (unsigned i = 1; i < 4; i++) {
+		buf_printf(&line, waits, "B000000000", i);
+		buf_printf(&line, waits, "C00000001", i);
+	}
+	snapshot_save(&s, r.p, &blob);
+	for (size_t i = 1; i < 4 * blob.n; i++) {
+		struct run other = { 0 };
+		struct snapshot t = { 0 };
+		char *at = &blob.p[i / 4], was = *at;
+		*at = "\x01\x02\x40\x7e"[i % 4];
+		start(&other, false, 0);
+		if (snapshot_load(buf_sv(&blob), &t, other.p, &e) == 0) {
+			pipeline_bytes(other.p, &other.f, buf_sv(&line));
+			assert_true(open_bytes(&other) < 1u << 20);
+		}
+		*at = was;
+		stop(&other);
+		snapshot_fini(&t);
+		buf_fini(&other.out);
+	}
+	stop(&r);
+	buf_fini(&line);
+	buf_fini(&blob);
+	buf_fini(&r.out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(folding_changes_no_joining), cmocka_unit_test(waiting_takes_little), cmocka_unit_test(a_snapshot_takes_as_much),
-		cmocka_unit_test(damage_is_harmless) };
+		cmocka_unit_test(damage_is_harmless), cmocka_unit_test(damage_takes_no_memory) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
