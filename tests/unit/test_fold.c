@@ -88,6 +88,34 @@ static void folding_changes_no_joining(void **state)
 	buf_fini(&log);
 }
 
+/* A line of another message may be the last that is heard of one: those behind it still end after six days, and not when it is as old. */
+static void old_ones_end_in_time(void **state)
+{
+	static const char *const names_it[] = {
+		"smtpd[2]: C00000001: client=localhost[127.0.0.1], orig_queue_id=A00000001, orig_client=a.example[192.0.2.1]",
+		"bounce[5]: D00000001: sender non-delivery notification: A00000001",
+	};
+	(void)state;
+	for (unsigned i = 0; i < 2 * sizeof names_it / sizeof *names_it; i++) {
+		struct run r = { .fold_after_us = i % 2 ? 60000000 : INT64_MAX };
+		struct obs_counters c = { 0 };
+		struct buf log = { 0 };
+		start(&r, false, 0);
+		for (const char *id = "AB"; *id; id++) {
+			buf_printf(&log, "2026-11-01T1%c:00:00Z mx1 postfix/qmgr[1]: %c00000001: from=<a@a.example>, size=9, nrcpt=1 (queue active)\n", *id - 'A' + '0', *id);
+			buf_printf(&log, "2026-11-01T1%c:00:01Z mx1 postfix/smtp[3]: %c00000001: to=<x@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.0.0, status=deferred (x)\n", *id - 'A' + '0', *id);
+		}
+		buf_printf(&log, "2026-11-05T10:00:00Z mx1 postfix/%s\n", names_it[i / 2]);
+		pipeline_bytes(r.p, &r.f, buf_sv(&log));
+		feed_text(&r, "2026-11-07T12:00:00Z mx1 postfix/smtpd[1]: connect from unknown[192.0.2.1]\n");
+		pipeline_counters(r.p, &c);
+		assert_int_equal(c.open_messages, 1);
+		stop(&r);
+		buf_fini(&log);
+		buf_fini(&r.out);
+	}
+}
+
 /* n messages, five in a second, all deferred, and then half an hour of which nothing is said. */
 static void queue_up(struct run *r, unsigned n)
 {
@@ -226,7 +254,7 @@ static void damage_takes_no_memory(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(folding_changes_no_joining), cmocka_unit_test(waiting_takes_little), cmocka_unit_test(a_snapshot_takes_as_much),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(folding_changes_no_joining), cmocka_unit_test(old_ones_end_in_time), cmocka_unit_test(waiting_takes_little), cmocka_unit_test(a_snapshot_takes_as_much),
 		cmocka_unit_test(damage_is_harmless), cmocka_unit_test(damage_takes_no_memory) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
