@@ -335,8 +335,10 @@ static uint32_t child_of(struct correlate *c, const struct record *r, struct sv 
 	if (!sv_eq(parent_id, queue_id)) /* a notice whose log does not say for which message */
 		open_set(c, c->msg[m], &c->msg[m]->parent, parent_id);
 	c->msg[m]->head = true;
-	if (c->msg[m]->last_us < r->time_us)
-		c->msg[m]->last_us = r->time_us; /* not of long ago */
+	if (c->msg[m]->last_us < r->time_us) { /* not of long ago */
+		c->msg[m]->last_us = r->time_us;
+		open_touch(c, m, c->stub[m].list == OPEN_FRESH ? OPEN_FRESH : OPEN_QUEUED);
+	}
 	return m;
 }
 

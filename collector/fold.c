@@ -91,7 +91,7 @@ static void learn(struct fold *f)
 /* False: as it is, it is shorter. */
 static bool pack(struct fold *f)
 {
-	if (!f->pack)
+	if (!f->pack || f->raw.n > RAW_MAX) /* more would not be unpacked */
 		return false;
 	size_t most = ZSTD_compressBound(f->raw.n);
 	buf_clear(&f->packed);
@@ -211,6 +211,7 @@ static bool get_msg(struct correlate *c, struct wire *w, struct open_msg *m)
 	MSG_FIGURES(F)
 #undef F
 	m->last_us += m->first_us;
+	m->text_lost = 0; /* as put_msg() says */
 	if (w->bad || host >= c->n_host)
 		return false;
 #define T(name) get_text(c, w, m, &m->name);
@@ -228,14 +229,15 @@ static bool get_msg(struct correlate *c, struct wire *w, struct open_msg *m)
 
 /* -- folding -- */
 
-/* Puts the folded bytes of m in the place of its struct: its keys, how long it is unpacked (0: it is not packed), and then itself. */
+/* Puts the folded bytes of m in the place of its struct: its keys, how long it is unpacked (0: it is not packed), and then itself. The first
+ * key always takes the same room: it has another number after a snapshot, and what messages take decides which are told early. */
 static void put_away(struct correlate *c, uint32_t m, size_t raw_n, struct sv body)
 {
 	struct fold *f = c->fold;
 	struct open_stub *s = &c->stub[m];
 	const struct open_msg *o = c->msg[m];
-	char head[4 * WIRE_NUMBER_MAX], *p = head;
-	p = wire_raw_u(p, o->first_key);
+	char head[sizeof o->first_key + 3 * WIRE_NUMBER_MAX], *p = head + sizeof o->first_key;
+	memcpy(head, &o->first_key, sizeof o->first_key);
 	p = wire_raw_u(p, o->n_keys);
 	p = wire_raw_u(p, o->keys_open);
 	p = wire_raw_u(p, raw_n);
@@ -247,6 +249,13 @@ static void put_away(struct correlate *c, uint32_t m, size_t raw_n, struct sv bo
 	f->bytes += s->folded_n;
 	f->n++;
 	open_msg_drop(c, m);
+}
+
+/* What is behind the first key. */
+static struct wire folded_of(const struct open_stub *s, uint32_t *ret_first_key)
+{
+	memcpy(ret_first_key, s->folded, sizeof *ret_first_key);
+	return wire_of(sv_make(s->folded + sizeof *ret_first_key, s->folded_n - sizeof *ret_first_key));
 }
 
 static bool may_fold(const struct correlate *c, const struct open_msg *o)
@@ -311,8 +320,7 @@ static void forget(struct correlate *c, uint32_t m)
 void fold_open(struct correlate *c, uint32_t m)
 {
 	struct open_msg *o = open_msg_new(c, m);
-	struct wire w = wire_of(sv_make(c->stub[m].folded, c->stub[m].folded_n));
-	o->first_key = (uint32_t)wire_get_u(&w);
+	struct wire w = folded_of(&c->stub[m], &o->first_key);
 	o->n_keys = (uint32_t)wire_get_u(&w);
 	o->keys_open = (uint32_t)wire_get_u(&w);
 	if (!read_body(c, w, o))
@@ -382,15 +390,17 @@ void fold_load_dictionary(struct correlate *c, struct wire *w)
 
 uint32_t fold_keys(const struct correlate *c, uint32_t m)
 {
-	struct wire w = wire_of(sv_make(c->stub[m].folded, c->stub[m].folded_n));
-	return (uint32_t)wire_get_u(&w);
+	uint32_t first_key;
+	(void)folded_of(&c->stub[m], &first_key);
+	return first_key;
 }
 
 void fold_save(const struct correlate *c, uint32_t m, struct buf *out)
 {
-	struct wire w = wire_of(sv_make(c->stub[m].folded, c->stub[m].folded_n));
-	for (unsigned i = 0; i < 3; i++)
-		(void)wire_get_u(&w); /* its keys: numbers of this table */
+	uint32_t first_key; /* a number of this table */
+	struct wire w = folded_of(&c->stub[m], &first_key);
+	for (unsigned i = 0; i < 2; i++)
+		(void)wire_get_u(&w); /* how many keys: they are saved themselves */
 	wire_put_sv(out, sv_make((const char *)w.p, (size_t)(w.end - w.p)));
 }
 

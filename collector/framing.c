@@ -77,11 +77,17 @@ bool framing_next(struct frame *f, struct sv *in, struct sv *ret_line)
 			return true;
 		}
 		if (!n) {
+			struct sv before = *in;
+			size_t had = f->rest.n;
 			keep(f, in, need);
 			s = buf_sv(&f->rest);
 			n = unit_size(f, s, &need);
-			if (f->mode == FRAME_LINES)
+			if (f->mode == FRAME_LINES) { /* more than the first line may have been kept */
+				f->rest_bytes -= f->rest.n - had;
+				f->rest.n = had;
+				*in = before;
 				return frame_next(f, in, ret_line);
+			}
 		}
 		if (!n)
 			continue;

@@ -27,7 +27,8 @@ struct open_rcpt {
 };
 
 /* Each from the message that was heard of least lately to the latest. FRESH: it did not reach the queue yet; of those that did: FOLDED; IDLE
- * might have been folded by their age, but something waits for them; QUEUED, the others. */
+ * might have been folded by their age, but something waits for them; QUEUED, the others. One that was only looked at since it was folded
+ * stands first in QUEUED, and then last in FOLDED or IDLE: it ends later than by its age. */
 enum open_list { OPEN_FRESH, OPEN_FOLDED, OPEN_IDLE, OPEN_QUEUED, OPEN_LISTS };
 enum open_due { OPEN_DUE_NOT, OPEN_DUE_REPORT, OPEN_DUE_LINGER, OPEN_DUES };
 

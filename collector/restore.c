@@ -58,7 +58,7 @@ static void load_text(struct correlate *c, struct wire *w, struct open_msg *m)
 {
 	uint64_t cap = wire_get_u(w);
 	struct sv text = wire_get_sv(w);
-	if (w->bad || cap > CAP_MAX || text.n > cap) {
+	if (w->bad || cap > CAP_MAX || text.n > cap || m->text_lost > text.n) {
 		w->bad = true;
 		return;
 	}

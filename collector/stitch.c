@@ -9,11 +9,13 @@ static uint32_t original_of(struct correlate *c, uint32_t m)
 	const struct open_msg *o = c->msg[m];
 	struct sv id = open_get(o, o->message_id);
 	uint32_t hash = c->stub[m].id_hash, at = c->bucket[hash & c->bucket_mask];
+	if (o->first_child != OPEN_NONE) /* others are copies of it */
+		return OPEN_NONE;
 	for (unsigned tries = 0; at && tries < 32;) {
 		uint32_t next = c->stub[at - 1].id_next;
 		if (at - 1 != m && c->stub[at - 1].id_hash == hash) {
 			const struct open_msg *p = open_get_msg(c, at - 1);
-			if (p->host == o->host && sv_eq(open_get(p, p->message_id), id) && p->maybe_parent == OPEN_NONE && o->first_child == OPEN_NONE)
+			if (p->host == o->host && sv_eq(open_get(p, p->message_id), id) && p->maybe_parent == OPEN_NONE)
 				return at - 1;
 		}
 		tries += c->stub[at - 1].id_hash == hash;
@@ -77,10 +79,13 @@ static void confirm(struct correlate *c, uint32_t to, uint32_t from)
 		stitch_sender(c, to, open_get(f, f->sender));
 	if (f->first_us < t->first_us)
 		t->first_us = f->first_us;
-	if (f->last_us > t->last_us)
+	bool later = f->last_us > t->last_us;
+	if (later)
 		t->last_us = f->last_us;
 	if (c->stub[from].list != OPEN_FRESH)
 		open_touch(c, to, OPEN_QUEUED);
+	else if (later) /* else those behind it would wait for it to be old */
+		open_touch(c, to, c->stub[to].list == OPEN_FRESH ? OPEN_FRESH : OPEN_QUEUED);
 	open_move_keys(c, from, to);
 	open_free(c, from);
 }

@@ -88,6 +88,34 @@ static void folding_changes_no_joining(void **state)
 	buf_fini(&log);
 }
 
+/* A line of another message may be the last that is heard of one: those behind it still end after six days, and not when it is as old. */
+static void old_ones_end_in_time(void **state)
+{
+	static const char *const names_it[] = {
+		"smtpd[2]: C00000001: client=localhost[127.0.0.1], orig_queue_id=A00000001, orig_client=a.example[192.0.2.1]",
+		"bounce[5]: D00000001: sender non-delivery notification: A00000001",
+	};
+	(void)state;
+	for (unsigned i = 0; i < 2 * sizeof names_it / sizeof *names_it; i++) {
+		struct run r = { .fold_after_us = i % 2 ? 60000000 : INT64_MAX };
+		struct obs_counters c = { 0 };
+		struct buf log = { 0 };
+		start(&r, false, 0);
+		for (const char *id = "AB"; *id; id++) {
+			buf_printf(&log, "2026-11-01T1%c:00:00Z mx1 postfix/qmgr[1]: %c00000001: from=<a@a.example>, size=9, nrcpt=1 (queue active)\n", *id - 'A' + '0', *id);
+			buf_printf(&log, "2026-11-01T1%c:00:01Z mx1 postfix/smtp[3]: %c00000001: to=<x@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.0.0, status=deferred (x)\n", *id - 'A' + '0', *id);
+		}
+		buf_printf(&log, "2026-11-05T10:00:00Z mx1 postfix/%s\n", names_it[i / 2]);
+		pipeline_bytes(r.p, &r.f, buf_sv(&log));
+		feed_text(&r, "2026-11-07T12:00:00Z mx1 postfix/smtpd[1]: connect from unknown[192.0.2.1]\n");
+		pipeline_counters(r.p, &c);
+		assert_int_equal(c.open_messages, 1);
+		stop(&r);
+		buf_fini(&log);
+		buf_fini(&r.out);
+	}
+}
+
 /* n messages, five in a second, all deferred, and then half an hour of which nothing is said. */
 static void queue_up(struct run *r, unsigned n)
 {
@@ -137,6 +165,42 @@ static void waiting_takes_little(void **state)
 	buf_fini(&r.out);
 }
 
+static uint64_t open_bytes(const struct run *r)
+{
+	struct obs_counters c = { 0 };
+	pipeline_counters(r->p, &c);
+	return c.open_bytes;
+}
+
+/* Memory decides which messages are told early, so after a snapshot they take as much as before, whatever numbers their keys get. */
+static void a_snapshot_takes_as_much(void **state)
+{
+	struct run r = { 0 }, other = { 0 };
+	struct snapshot s = { 0 }, t = { 0 };
+	struct buf blob = { 0 }, line = { 0 };
+	struct err e;
+	(void)state;
+	start(&r, false, 0);
+	start(&other, false, 0);
+	queue_up(&r, 400);
+	for (unsigned i = 0; i < 300; i++) {
+		buf_clear(&line);
+		buf_printf(&line, "2026-11-22T10:31:00Z mx1 postfix/qmgr[33]: B%09X: removed\n", i);
+		pipeline_bytes(r.p, &r.f, buf_sv(&line));
+	}
+	feed_text(&r, "2026-11-22T10:50:00Z mx1 postfix/smtpd[1]: connect from unknown[192.0.2.1]\n");
+	snapshot_save(&s, r.p, &blob);
+	assert_int_equal(snapshot_load(buf_sv(&blob), &t, other.p, &e), 0);
+	assert_int_equal(open_bytes(&other), open_bytes(&r));
+	stop(&r);
+	stop(&other);
+	snapshot_fini(&t);
+	buf_fini(&line);
+	buf_fini(&blob);
+	buf_fini(&r.out);
+	buf_fini(&other.out);
+}
+
 static void damage_is_harmless(void **state)
 {
 	struct run r = { 0 };
@@ -148,8 +212,49 @@ static void damage_is_harmless(void **state)
 	buf_fini(&r.out);
 }
 
+/* A snapshot that lies about how much of a message's text is in use: no more memory is asked for than the text needs. */
+static void damage_takes_no_memory(void **state)
+{
+	static const char waits[] = "2026-11-22T10:40:00Z mx1 postfix/smtp[3]: %s: to=<%0300u@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.0.0, status=deferred (x)\n";
+	struct run r = { 0 };
+	struct snapshot s = { 0 };
+	struct buf blob = { 0 }, line = { 0 };
+	struct err e;
+	(void)state;
+	start(&r, false, 0);
+	queue_up(&r, 1);
+	buf_printf(&line, waits, "C00000001", 0u);
+	pipeline_bytes(r.p, &r.f, buf_sv(&line));
+	buf_clear(&line);
+	for (unsigned i = 1; i < 4; i++) {
+		buf_printf(&line, waits, "B000000000", i);
+		buf_printf(&line, waits, "C00000001", i);
+	}
+	snapshot_save(&s, r.p, &blob);
+	for (size_t i = 1; i < 4 * blob.n; i++) {
+		struct run other = { 0 };
+		struct snapshot t = { 0 };
+		char *at = &blob.p[i / 4], was = *at;
+		*at = "\x01\x02\x40\x7e"[i % 4];
+		start(&other, false, 0);
+		if (snapshot_load(buf_sv(&blob), &t, other.p, &e) == 0) {
+			pipeline_bytes(other.p, &other.f, buf_sv(&line));
+			assert_true(open_bytes(&other) < 1u << 20);
+		}
+		*at = was;
+		stop(&other);
+		snapshot_fini(&t);
+		buf_fini(&other.out);
+	}
+	stop(&r);
+	buf_fini(&line);
+	buf_fini(&blob);
+	buf_fini(&r.out);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(folding_changes_no_joining), cmocka_unit_test(waiting_takes_little), cmocka_unit_test(damage_is_harmless) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(folding_changes_no_joining), cmocka_unit_test(old_ones_end_in_time), cmocka_unit_test(waiting_takes_little), cmocka_unit_test(a_snapshot_takes_as_much),
+		cmocka_unit_test(damage_is_harmless), cmocka_unit_test(damage_takes_no_memory) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,6 +53,30 @@ static void lines_of_blocks(void **state)
 	frame_fini(&f);
 }
 
+/* What comes first, and may be too little to tell lines from units of a framing, makes no difference. */
+static void lines_of_two_blocks(void **state)
+{
+	static const char *const texts[] = { "Nov 24 00:00:00 mx one\ntwo\nthree\n", "ab\n\ncdefghijklmnopq\nx\n", "abcdefghi\nb\n" };
+	(void)state;
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		for (size_t cut = 1; cut < strlen(texts[i]); cut++) {
+			struct sv text = sv_cstr(texts[i]), line, all = text;
+			struct frame f = { 0 };
+			for (size_t begin = 0; begin < text.n; begin = begin ? text.n : cut) {
+				struct sv in = begin ? sv_skip(text, cut) : sv_take(text, cut);
+				frame_feed(&f, in);
+				while (frame_next(&f, &in, &line)) {
+					struct sv want = sv_take(all, (size_t)sv_chr(all, '\n'));
+					assert_true(sv_eq(line, want));
+					all = sv_skip(all, want.n + 1);
+				}
+			}
+			assert_int_equal(all.n, 0);
+			assert_int_equal(f.bytes, text.n);
+			frame_fini(&f);
+		}
+}
+
 static void long_lines_are_cut(void **state)
 {
 	struct frame f = { 0 };
@@ -279,7 +303,7 @@ static void repeats(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(lines_of_blocks), cmocka_unit_test(long_lines_are_cut), cmocka_unit_test(odd_bytes_are_counted),
+		cmocka_unit_test(lines_of_blocks), cmocka_unit_test(lines_of_two_blocks), cmocka_unit_test(long_lines_are_cut), cmocka_unit_test(odd_bytes_are_counted),
 		cmocka_unit_test(stamps_with_everything), cmocka_unit_test(years_that_are_not_said), cmocka_unit_test(named_zones), cmocka_unit_test(later_seconds),
 		cmocka_unit_test(no_stamps), cmocka_unit_test(headers), cmocka_unit_test(repeats),
 	};
