@@ -99,7 +99,7 @@ static int write_days(struct store *s, const struct judge *j, struct err *e)
 	struct wire w = wire_of(buf_sv(&j->ended_days));
 	struct ended_day *day = NULL;
 	size_t n = 0, cap = 0;
-	while (w.p && w.p < w.end) {
+	while (w.p && w.p < w.end && !w.bad) {
 		if (n == cap) {
 			cap = cap ? cap * 2 : 256;
 			day = xrealloc(day, cap * sizeof *day);
