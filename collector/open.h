@@ -132,8 +132,9 @@ uint32_t open_other_host(struct correlate *c, struct sv name);
 
 static inline uint32_t open_host(struct correlate *c, struct sv name)
 {
-	const struct open_host *h = c->host + c->last_host;
-	return c->n_host && h->n == name.n && near_same(h->name, name.p, name.n) ? c->last_host : open_other_host(c, name);
+	if (c->n_host && c->host[c->last_host].n == name.n && near_same(c->host[c->last_host].name, name.p, name.n))
+		return c->last_host;
+	return open_other_host(c, name);
 }
 
 /* A queue id's bytes, zero padded; false when it is too long to be one. */
