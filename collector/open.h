@@ -228,6 +228,12 @@ uint32_t fold_keys(const struct correlate *c, uint32_t m); /* the first key of a
 bool fold_load(struct correlate *c, uint32_t m, struct wire *w, struct sv *ret_body);
 void fold_again(struct correlate *c, uint32_t m, struct sv body);
 
+/* Times of a snapshot, which is not trusted, are such that the difference of two and a few days more can be told. */
+static inline bool open_sane_us(int64_t us)
+{
+	return us > -(INT64_C(1) << 60) && us < INT64_C(1) << 60;
+}
+
 /* -- report.c -- */
 void report_now(struct correlate *c, uint32_t m, uint32_t flags);
 /* The message's life is over: reports what is new, frees it. flags: TXN_TAIL_MISSING, TXN_GAP. */
