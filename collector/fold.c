@@ -182,7 +182,12 @@ static void get_text(struct correlate *c, struct wire *w, struct open_msg *m, st
 
 static void get_rcpt(struct correlate *c, struct wire *w, struct open_msg *m)
 {
-	struct open_rcpt told = { .time_us = m->first_us + wire_get_i(w) };
+	int64_t after_us = wire_get_i(w);
+	struct open_rcpt told = { .time_us = m->first_us };
+	if (open_sane_us(after_us))
+		told.time_us += after_us;
+	else
+		w->bad = true;
 	told.attempts = (uint32_t)wire_get_u(w);
 	told.status = (uint8_t)wire_get_u(w);
 	uint64_t bits = wire_get_u(w);
@@ -210,10 +215,10 @@ static bool get_msg(struct correlate *c, struct wire *w, struct open_msg *m)
 #define F(name) m->name = (__typeof__(m->name))wire_get_i(w);
 	MSG_FIGURES(F)
 #undef F
-	m->last_us += m->first_us;
 	m->text_lost = 0; /* as put_msg() says */
-	if (w->bad || host >= c->n_host)
+	if (w->bad || host >= c->n_host || !open_sane_us(m->first_us) || !open_sane_us(m->last_us))
 		return false;
+	m->last_us += m->first_us;
 #define T(name) get_text(c, w, m, &m->name);
 	OPEN_TEXTS(T)
 #undef T
@@ -363,7 +368,7 @@ void fold_save_dictionary(const struct correlate *c, struct buf *out)
 	unsigned n = f && !f->dictionary.n ? f->n_samples : 0;
 	wire_put_u(out, n);
 	for (size_t i = 0, at = 0; i < n; at += f->sample_n[i++])
-		wire_put_sv(out, sv_make(f->samples.p + at, f->sample_n[i]));
+		wire_put_sv(out, sv_make(buf_sv(&f->samples).p + at, f->sample_n[i]));
 }
 
 void fold_load_dictionary(struct correlate *c, struct wire *w)

@@ -29,7 +29,7 @@ static void load_rcpt(struct wire *w, const struct open_msg *m, struct open_rcpt
 #define T(name) r->name = get_ref(w, m);
 	RCPT_TEXTS(T)
 #undef T
-	if (r->status >= TXN_STATUS_COUNT)
+	if (r->status >= TXN_STATUS_COUNT || !open_sane_us(r->time_us))
 		w->bad = true;
 }
 
@@ -137,6 +137,8 @@ static bool load_msg(struct correlate *c, struct wire *w, enum open_list list, u
 #define F(name) o->name = (__typeof__(o->name))wire_get_i(w);
 	MSG_FIGURES(F)
 #undef F
+	if (!open_sane_us(o->first_us) || !open_sane_us(o->last_us) || !open_sane_us(o->due_us))
+		w->bad = true;
 	load_text(c, w, o);
 	load_refs(w, o);
 	load_rcpts(c, w, o);
@@ -194,6 +196,8 @@ static void load_children(struct correlate *c, struct wire *w, const uint32_t *a
 static void load_head(struct correlate *c, struct wire *w)
 {
 	c->now_us = wire_get_i(w);
+	if (!open_sane_us(c->now_us))
+		w->bad = true;
 	c->seq = wire_get_u(w);
 	c->txns = wire_get_u(w);
 	c->facts = wire_get_u(w);
