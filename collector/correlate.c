@@ -48,7 +48,7 @@ static void seen(struct correlate *c, uint32_t m, uint32_t k, const struct recor
 	if (c->msg[m]->first_key != k && !c->key[k].seen)
 		stitch_begun(c, m);
 	c->key[k].seen = true;
-	open_touch(c, m, c->stub[m].list == OPEN_FRESH ? OPEN_FRESH : OPEN_QUEUED);
+	open_heard(c, m);
 }
 
 static bool is_primary(const struct correlate *c, uint32_t m, uint32_t k)
@@ -337,7 +337,7 @@ static uint32_t child_of(struct correlate *c, const struct record *r, struct sv 
 	c->msg[m]->head = true;
 	if (c->msg[m]->last_us < r->time_us) { /* not of long ago */
 		c->msg[m]->last_us = r->time_us;
-		open_touch(c, m, c->stub[m].list == OPEN_FRESH ? OPEN_FRESH : OPEN_QUEUED);
+		open_heard(c, m);
 	}
 	return m;
 }

@@ -161,6 +161,11 @@ void open_rebuild(struct correlate *c); /* after loading: hash tables from array
 
 /* -- lists: oldest first -- */
 void open_touch(struct correlate *c, uint32_t m, enum open_list list);
+/* m was heard of: of those that did or did not reach the queue it is the latest. */
+static inline void open_heard(struct correlate *c, uint32_t m)
+{
+	open_touch(c, m, c->stub[m].list == OPEN_FRESH ? OPEN_FRESH : OPEN_QUEUED);
+}
 void open_touch_first(struct correlate *c, uint32_t m, enum open_list list); /* the same, but m becomes the oldest */
 void open_set_due(struct correlate *c, uint32_t m, enum open_due due);
 

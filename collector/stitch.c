@@ -85,7 +85,7 @@ static void confirm(struct correlate *c, uint32_t to, uint32_t from)
 	if (c->stub[from].list != OPEN_FRESH)
 		open_touch(c, to, OPEN_QUEUED);
 	else if (later) /* else those behind it would wait for it to be old */
-		open_touch(c, to, c->stub[to].list == OPEN_FRESH ? OPEN_FRESH : OPEN_QUEUED);
+		open_heard(c, to);
 	open_move_keys(c, from, to);
 	open_free(c, from);
 }

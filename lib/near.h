@@ -144,29 +144,6 @@ static inline size_t near_hex(const char *p)
 #endif
 }
 
-/* Whether all bytes are ASCII and none is NUL. */
-static inline int near_plain(const char *p, size_t n)
-{
-	size_t i = 0;
-	unsigned any = 0, least = 0xff;
-#ifdef __SSE2__
-	__m128i high = _mm_setzero_si128(), low = _mm_set1_epi8(-1);
-	for (; i + 32 <= n; i += 32) {
-		__m128i a = _mm_loadu_si128((const __m128i *)(const void *)(p + i)), b = _mm_loadu_si128((const __m128i *)(const void *)(p + i + 16));
-		high = _mm_or_si128(high, _mm_or_si128(a, b));
-		low = _mm_min_epu8(low, _mm_min_epu8(a, b));
-	}
-	if (_mm_movemask_epi8(high) || _mm_movemask_epi8(_mm_cmpeq_epi8(low, _mm_setzero_si128())))
-		return 0;
-#endif
-	for (; i < n; i++) {
-		unsigned c = (unsigned char)p[i];
-		any |= c;
-		least = c < least ? c : least;
-	}
-	return any < 0x80 && least;
-}
-
 /* The same as memcpy(). */
 static inline void near_copy(char *to, const char *from, size_t n)
 {

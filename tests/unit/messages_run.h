@@ -137,4 +137,15 @@ static inline void damage(const struct run *r, unsigned every)
 	buf_fini(&blob);
 }
 
+/* The log read otherwise gives the reports that *want got: folding after that time, through snapshots at every 1/cuts-th chance, with so many bytes. */
+static inline void same_reports(const struct run *want, struct sv log, int64_t fold_after_us, unsigned cuts, size_t bytes)
+{
+	struct run r = { .fold_after_us = fold_after_us };
+	run_through(&r, log, cuts, bytes);
+	assert_int_equal(r.out.n, want->out.n);
+	assert_memory_equal(r.out.p, want->out.p, r.out.n);
+	stop(&r);
+	buf_fini(&r.out);
+}
+
 #endif

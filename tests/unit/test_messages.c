@@ -190,13 +190,8 @@ static void resuming_changes_nothing(void **state)
 		run_through(&whole, buf_sv(&log), 0, memory ? 60000 : 0);
 		assert_true(whole.txns > 300);
 		for (uint32_t seed = 1; seed <= 25; seed++) {
-			struct run r = { 0 };
 			rnd_state = seed;
-			run_through(&r, buf_sv(&log), 1 + seed % 3, memory ? 60000 : 0);
-			assert_int_equal(r.out.n, whole.out.n);
-			assert_memory_equal(r.out.p, whole.out.p, r.out.n);
-			stop(&r);
-			buf_fini(&r.out);
+			same_reports(&whole, buf_sv(&log), 0, 1 + seed % 3, memory ? 60000 : 0);
 		}
 		stop(&whole);
 		buf_fini(&whole.out);
@@ -217,14 +212,8 @@ static void folding_changes_nothing(void **state)
 		make_scripts(v, seed);
 		shuffle(v, seed, &log);
 		run_through(&never, buf_sv(&log), 0, 0);
-		for (unsigned i = 0; i < 9; i++) {
-			struct run r = { .fold_after_us = after_us[i % 3] };
-			run_through(&r, buf_sv(&log), i / 3, 0);
-			assert_int_equal(r.out.n, never.out.n);
-			assert_memory_equal(r.out.p, never.out.p, r.out.n);
-			stop(&r);
-			buf_fini(&r.out);
-		}
+		for (unsigned i = 0; i < 9; i++)
+			same_reports(&never, buf_sv(&log), after_us[i % 3], i / 3, 0);
 		stop(&never);
 		buf_fini(&never.out);
 	}
@@ -352,13 +341,8 @@ static void resuming_keeps_folders(void **state)
 	run_through(&whole, buf_sv(&log), 0, 0);
 	assert_true(sv_find(buf_sv(&whole.out), SV("\"cwd\":\"/home/web")) > 0);
 	for (uint32_t seed = 1; seed <= 25; seed++) {
-		struct run r = { 0 };
 		rnd_state = seed;
-		run_through(&r, buf_sv(&log), 1, 0);
-		assert_int_equal(r.out.n, whole.out.n);
-		assert_memory_equal(r.out.p, whole.out.p, r.out.n);
-		stop(&r);
-		buf_fini(&r.out);
+		same_reports(&whole, buf_sv(&log), 0, 1, 0);
 	}
 	stop(&whole);
 	buf_fini(&whole.out);

@@ -78,24 +78,6 @@ static void copies(void **state)
 	}
 }
 
-static void plain(void **state)
-{
-	(void)state;
-	for (size_t n = 0; n < MOST; n++) {
-		char *p = bytes(n, "abc\x01\x7f\n");
-		assert_true(near_plain(p, n));
-		for (size_t at = 0; at < n; at++) {
-			char kept = p[at];
-			p[at] = 0;
-			assert_false(near_plain(p, n));
-			p[at] = (char)0x80;
-			assert_false(near_plain(p, n));
-			p[at] = kept;
-		}
-		free(p);
-	}
-}
-
 static void hexadecimal(void **state)
 {
 	(void)state;
@@ -160,7 +142,7 @@ static void numbers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(searches), cmocka_unit_test(finds), cmocka_unit_test(copies), cmocka_unit_test(plain), cmocka_unit_test(hexadecimal), cmocka_unit_test(digits), cmocka_unit_test(numbers), cmocka_unit_test(lower),
+		cmocka_unit_test(searches), cmocka_unit_test(finds), cmocka_unit_test(copies), cmocka_unit_test(hexadecimal), cmocka_unit_test(digits), cmocka_unit_test(numbers), cmocka_unit_test(lower),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
