@@ -28,12 +28,19 @@ static void fill(unsigned char *state, size_t n)
 		state[i] = (unsigned char)(i % 8 < 2 ? below(3) : 0);
 }
 
+static void put_walk(unsigned char *state, unsigned i, bool with)
+{
+	struct walk w = { .s = with ? (int32_t)(below(20) + 1) * 4096 : 0, .at_us = NOW_US - below(3600) * US_PER_S, .since_us = with ? NOW_US - US_PER_HOUR : 0 };
+	memcpy(state + i * sizeof w, &w, sizeof w);
+}
+
+/* Without: what follows them may look like one more, which would be one that the detector did not tell of. */
 static void begin_walks(const struct detector *d, unsigned char *state, bool with)
 {
-	for (unsigned i = 0; i < d->walks; i++) {
-		struct walk w = { .s = with ? (int32_t)(below(20) + 1) * 4096 : 0, .at_us = NOW_US - below(3600) * US_PER_S, .since_us = with ? NOW_US - US_PER_HOUR : 0 };
-		memcpy(state + i * sizeof w, &w, sizeof w);
-	}
+	for (unsigned i = 0; i < d->walks; i++)
+		put_walk(state, i, with);
+	if (!with && d->state_bytes >= (d->walks + 1) * sizeof(struct walk) && below(2))
+		put_walk(state, d->walks, true);
 }
 
 struct count { unsigned asked, spoke, minded; };
