@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "analyzer/archive.h"
 #include "analyzer/archive_int.h"
@@ -175,8 +176,8 @@ static int search_rows(struct search *s)
 
 /* --- segments: some at a time, by a crew ----------------------------------------------------------------------------- */
 
-/* Three rounds, so that the disk brings what the next one needs of many files at a time. A file that retention removed meanwhile is passed
- * over. */
+/* Three rounds, so that the disk brings what the next one needs of many files at a time. A file that is gone, as retention removed it meanwhile,
+ * is passed over; one that is no segment is told, as it holds messages that nobody would find. */
 static void open_item(void *ctx, unsigned worker, size_t i)
 {
 	struct search *s = ctx;
@@ -187,6 +188,7 @@ static void open_item(void *ctx, unsigned worker, size_t i)
 		return;
 	archive_path(s->a, x->name, &path);
 	x->segment = segment_map(buf_cstr(&path), &x->err);
+	x->bad = !x->segment && access(buf_cstr(&path), F_OK) == 0;
 	buf_fini(&path);
 }
 
@@ -203,6 +205,7 @@ static void check_item(void *ctx, unsigned worker, size_t i)
 	}
 	segment_free(x->segment);
 	x->segment = NULL;
+	x->bad = true;
 }
 
 /* What answers in one segment. */
@@ -210,7 +213,8 @@ static void match_item(void *ctx, unsigned worker, size_t i)
 {
 	struct search *s = ctx;
 	struct item *x = &s->item[i];
-	x->bad = x->segment && segment_match(x->segment, s->a->reader[worker], s->q, &x->rows, &x->err) < 0;
+	if (x->segment)
+		x->bad = segment_match(x->segment, s->a->reader[worker], s->q, &x->rows, &x->err) < 0;
 }
 
 static void read_hit(void *ctx, unsigned worker, size_t i)
@@ -280,6 +284,7 @@ static void fill_window(struct search *s, sqlite3_stmt *st, size_t size)
 		size_t slot = (size_t)x->id % ARCHIVE_CACHE;
 		x->cached = s->a->cache[slot] && strcmp(s->a->cache_name[slot], x->name) == 0;
 		x->segment = x->cached ? s->a->cache[slot] : NULL;
+		x->bad = false;
 		buf_clear(&x->rows);
 	}
 }

@@ -228,6 +228,36 @@ static void small_segments_are_joined(void **state)
 	}
 }
 
+static int64_t looked_for(struct fixture *f, struct seen *s, struct err *e)
+{
+	struct archive_query q = { .limit = 0 };
+	*s = (struct seen){ 0 };
+	q.key[ARCHIVE_RECIPIENT] = SV("both@c.example");
+	return archive_search(f->a, &q, note, s, NULL, e);
+}
+
+/* A file that is no segment any more is told, after what newer ones hold; one that is gone was removed by retention. */
+static void damaged_files_are_told(void **state)
+{
+	struct fixture *f = *state;
+	struct seen s;
+	struct err e = { "" };
+	char cut[200], gone[200];
+	for (int i = 0; i < 3; i++) {
+		add(f, i * 5000, i * 5000 + 5000);
+		commit(f);
+	}
+	assert_int_equal(segments(f), 3);
+	snprintf(cut, sizeof cut, "truncate -s 100 $(ls %s/t.db.d/*.seg | sed -n 2p)", f->dir);
+	snprintf(gone, sizeof gone, "rm $(ls %s/t.db.d/*.seg | sed -n 2p)", f->dir);
+	assert_int_equal(system(cut), 0);
+	assert_int_equal(looked_for(f, &s, &e), -1);
+	assert_non_null(strstr(e.text, ".seg: damaged"));
+	assert_int_equal(s.n, 5000);
+	assert_int_equal(system(gone), 0);
+	assert_int_equal(looked_for(f, &s, &e), 10000);
+}
+
 static int setup(void **state)
 {
 	struct fixture *f = xcalloc(1, sizeof *f);
@@ -261,7 +291,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_newest_report_of_a_message_is_shown_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_rolled_back_commit_is_tried_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(days_are_dropped, setup, teardown),
-		cmocka_unit_test_setup_teardown(small_segments_are_joined, setup, teardown),
+		cmocka_unit_test_setup_teardown(small_segments_are_joined, setup, teardown), cmocka_unit_test_setup_teardown(damaged_files_are_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_failed_drop_leaves_batches_alone, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
