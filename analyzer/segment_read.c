@@ -113,6 +113,8 @@ int segment_check(struct segment *s, struct err *e)
 	s->before = memcmp(s->map, SEGMENT_MAGIC_BEFORE, 8) == 0;
 	if (place_sections(s, e) < 0)
 		return -1;
+	if (s->h.messages > SEGMENT_MESSAGES || s->h.domains > s->h.words[0]) /* what is counted by them is small, and one more can be */
+		return err_set(e, "%s: damaged (how much it holds)", s->path);
 	uint64_t words = (uint64_t)s->h.words[0] + s->h.words[1] + s->h.domains;
 	s->words = (uint32_t)words;
 	if (words != s->words)

@@ -10,6 +10,7 @@
 
 #include "analyzer/crew.h"
 #include "analyzer/segment.h"
+#include "analyzer/segment_int.h"
 #include "lib/buf.h"
 #include "lib/times.h"
 
@@ -202,6 +203,25 @@ static size_t found(const struct segment *s, struct segment_reader *r, const str
 	return n;
 }
 
+/* Numbers in the header that no segment has: tables made by them would have no room, or take all there is. */
+static void holds_too_much(void **state)
+{
+	static const size_t at[] = { offsetof(struct segment_header, messages), offsetof(struct segment_header, domains), offsetof(struct segment_header, words) };
+	struct err e = { "" };
+	(void)state;
+	for (size_t i = 0; i < N(at); i++) {
+		uint32_t most = UINT32_MAX;
+		write_made();
+		FILE *f = fopen(path, "r+");
+		assert_non_null(f);
+		assert_int_equal(fseek(f, (long)at[i], SEEK_SET), 0);
+		assert_int_equal(fwrite(&most, sizeof most, 1, f), 1);
+		assert_int_equal(fclose(f), 0);
+		assert_null(segment_open(path, &e));
+		assert_non_null(strstr(e.text, "damaged"));
+	}
+}
+
 /* Every sender has a domain of its own: the table of words grows while domains become words, for several numbers of messages so that it does so
  * in the middle. */
 static void domains_of_their_own(void **state)
@@ -370,7 +390,7 @@ int main(int argc, char **argv)
 		return rename(path, argv[1]) != 0;
 	}
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(finds_what_comparing_finds), cmocka_unit_test(domains_of_their_own), cmocka_unit_test(so_does_the_format_before), cmocka_unit_test(damage_is_survived),
+		cmocka_unit_test(finds_what_comparing_finds), cmocka_unit_test(domains_of_their_own), cmocka_unit_test(holds_too_much), cmocka_unit_test(so_does_the_format_before), cmocka_unit_test(damage_is_survived),
 		cmocka_unit_test(a_crew_does_each_piece_once),
 	};
 	int bad = cmocka_run_group_tests(tests, NULL, NULL);
