@@ -1,11 +1,15 @@
 #include "analyzer/contacts.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include "lib/buf.h"
 
 #define BLOCK_BYTES 64
 
 void contacts_init(struct contacts *c, size_t bytes)
 {
+	*c = (struct contacts){ 0 };
 	memory_init(&c->young, "contacts-young", bytes);
 	memory_init(&c->old, "contacts-old", bytes);
 }
@@ -14,6 +18,7 @@ void contacts_fini(struct contacts *c)
 {
 	memory_fini(&c->young);
 	memory_fini(&c->old);
+	free(c->added);
 }
 
 static size_t block_of(const struct memory *m, uint64_t pair)
@@ -46,6 +51,21 @@ bool contacts_known(const struct contacts *c, uint64_t pair)
 	return block_has(c->young.p + at, pair) || (c->old.used && block_has(c->old.p + at, pair));
 }
 
+static void note(struct contacts *c, uint64_t pair)
+{
+	if (c->pages)
+		return;
+	if (c->waiting + c->n_added >= CONTACTS_NEW_MAX) {
+		c->pages = true;
+		return;
+	}
+	if (c->n_added == c->cap_added) {
+		c->cap_added = c->cap_added ? c->cap_added * 2 : 256;
+		c->added = xrealloc(c->added, c->cap_added * sizeof *c->added);
+	}
+	c->added[c->n_added++] = pair;
+}
+
 void contacts_add(struct contacts *c, uint64_t pair)
 {
 	size_t at = block_of(&c->young, pair);
@@ -56,6 +76,7 @@ void contacts_add(struct contacts *c, uint64_t pair)
 		c->young.p[at + bit / 8] |= (unsigned char)(1u << (bit % 8));
 	}
 	memory_touch(&c->young, at);
+	note(c, pair);
 }
 
 void contacts_age(struct contacts *c)
@@ -64,4 +85,25 @@ void contacts_age(struct contacts *c)
 	memset(c->young.p, 0, c->young.n);
 	memory_touch_all(&c->old);
 	memory_touch_all(&c->young);
+	c->pages = true;
+}
+
+bool contacts_in_pages(const struct contacts *c)
+{
+	return c->pages;
+}
+
+void contacts_loaded(struct contacts *c)
+{
+	c->waiting = c->n_added;
+	c->n_added = 0;
+}
+
+void contacts_committed(struct contacts *c)
+{
+	if (c->pages)
+		memory_clean(&c->young);
+	c->waiting = c->pages ? 0 : c->waiting + c->n_added;
+	c->n_added = 0;
+	c->pages = false;
 }

@@ -8,8 +8,16 @@
 
 #define CONTACTS_GENERATION_DAYS 90
 
+/* A contact touches a page that no other touches for long, so pages are written now and then only, and what was added meanwhile one after
+ * the other. So much of that at most: then pages are written again. */
+#define CONTACTS_NEW_MAX 65536u
+
 struct contacts {
 	struct memory young, old;
+	uint64_t *added;  /* since the last commit */
+	size_t n_added, cap_added;
+	size_t waiting;   /* in the store and in no page there */
+	bool pages;       /* the next commit must write pages: there were too many, or the young ones are others now */
 };
 
 /* bytes: of each generation. */
@@ -21,5 +29,11 @@ bool contacts_known(const struct contacts *c, uint64_t pair);
 void contacts_add(struct contacts *c, uint64_t pair);
 /* The old generation is forgotten, the young one becomes old. */
 void contacts_age(struct contacts *c);
+/* Whether the next commit writes the young ones' pages, and not what was added. */
+bool contacts_in_pages(const struct contacts *c);
+/* What was added until now comes from the store. */
+void contacts_loaded(struct contacts *c);
+/* After a commit, which did one or the other. */
+void contacts_committed(struct contacts *c);
 
 #endif

@@ -1,9 +1,12 @@
 #include "analyzer/rollup.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/buf.h"
 #include "lib/hash.h"
+
+#define ROLLUP_ROWS_SPARE 4096 /* hour_now may have so many more than twice those that are needed */
 
 struct rollup *rollup_new(void)
 {
@@ -203,17 +206,31 @@ void rollup_hour(struct rollup *r, int64_t hour_us)
 	r->hour_us = hour_us;
 }
 
-static void map_clean(struct rollup_map *m)
+bool rollup_whole(const struct rollup *r)
 {
-	for (size_t i = 0; i < m->n; i++)
+	return r->anew || r->stored_rows > 2 * (r->principal.n + r->receiver.n) + ROLLUP_ROWS_SPARE;
+}
+
+/* How many of its rows were dirty. */
+static size_t map_clean(struct rollup_map *m)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < m->n; i++) {
+		if (!m->row[i].dirty)
+			continue;
 		m->row[i].dirty = false;
+		memcpy(m->row[i].stored, m->row[i].n, sizeof m->row[i].stored);
+		n++;
+	}
+	return n;
 }
 
 void rollup_committed(struct rollup *r)
 {
+	bool whole = rollup_whole(r);
 	map_clear(&r->volume);
-	map_clean(&r->principal);
-	map_clean(&r->receiver);
+	size_t changed = map_clean(&r->principal) + map_clean(&r->receiver);
+	r->stored_rows = whole ? r->principal.n + r->receiver.n : r->stored_rows + changed;
 	r->top_principals.n = r->top_receivers.n = 0;
 	arena_reset(&r->top_text);
 	r->anew = false;

@@ -1,5 +1,5 @@
 /* rollup: what the overview shows. Volume is added up between two commits, per 5 minutes. What principals and receivers did is added
- * up per hour, in memory and in hour_now; when the hour is over only those remain that a list of the most could show, as rows
+ * up per hour, in memory and (what came to it from commit to commit) in hour_now; when the hour is over only those remain that a list of the most could show, as rows
  * for each of the rest would cost more than all else (a receiver or principal that never was among the first of an hour is missing
  * from a day's list, too, where it could not stand anyway). */
 #ifndef ANALYZER_ROLLUP_H
@@ -22,6 +22,7 @@ struct rollup_row {
 	bool kept;           /* among the first of its hour */
 	struct sv id;        /* principal or receiver; lives in the rollup */
 	uint32_t n[ROLLUP_COLUMNS];
+	uint32_t stored[ROLLUP_COLUMNS]; /* of n: at the last commit */
 };
 
 struct rollup_map {
@@ -42,6 +43,7 @@ struct rollup {
 	struct rollup_tops top_principals, top_receivers;
 	int64_t hour_us;                       /* at hand */
 	bool anew;                             /* hour_now speaks of another hour */
+	size_t stored_rows;                    /* in hour_now */
 	struct arena text, top_text;
 };
 
@@ -53,6 +55,8 @@ struct rollup_row *rollup_principal(struct rollup *r, uint64_t hash, uint8_t kin
 struct rollup_row *rollup_receiver(struct rollup *r, uint64_t hash, struct sv id);
 /* Event time has come to this hour. */
 void rollup_hour(struct rollup *r, int64_t hour_us);
+/* Whether the next commit writes the hour at hand as a whole, and not what came to it: it is another one, or hour_now became long. */
+bool rollup_whole(const struct rollup *r);
 /* After a commit. */
 void rollup_committed(struct rollup *r);
 

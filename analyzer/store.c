@@ -66,37 +66,6 @@ static int load_key(struct store *s, struct judge *j, struct err *e)
 	return db_run(&s->db, e, Q_META_SET, "ss", "hash-key", hex);
 }
 
-static struct memory *memory_named(struct judge *j, struct sv name)
-{
-	struct memory *m;
-	for (size_t i = 0; (m = judge_memory(j, &i)) != NULL;)
-		if (sv_eq(name, sv_cstr(m->name)))
-			return m;
-	return NULL;
-}
-
-static int load_memory(struct store *s, struct judge *j, struct err *e)
-{
-	int rc;
-	bool any = false;
-	sqlite3_stmt *st = db_query(&s->db, Q_MEMORY_ALL, "");
-	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-		struct memory *m = memory_named(j, db_text(st, 0));
-		size_t at = (size_t)sqlite3_column_int64(st, 1) * MEMORY_PAGE_BYTES;
-		struct sv v = db_blob(st, 2);
-		/* A filter whose size was changed in the config starts empty: its bits mean nothing in the new one. */
-		if (m && at + v.n <= m->n && sqlite3_column_int64(st, 3) == (int64_t)m->n) {
-			memcpy(m->p + at, v.p, v.n);
-			m->used = true;
-		}
-		any = true;
-	}
-	sqlite3_reset(st);
-	if (any)
-		memory_clean(&j->site_memory);
-	return rc == SQLITE_DONE ? 0 : err_set(e, "%s: %s", s->db.path, sqlite3_errmsg(s->db.h));
-}
-
 static bool load_principal(void *ctx, struct judge *j, struct principal *p)
 {
 	struct store *s = ctx;
@@ -167,7 +136,7 @@ struct store *store_open(const char *path, struct judge *j, struct err *e)
 		return NULL;
 	}
 	s->archive = archive_open(s->db.h, path, true, e);
-	if (!s->archive || load_key(s, j, e) < 0 || load_memory(s, j, e) < 0 || store_rollup_load(s, j, e) < 0) {
+	if (!s->archive || load_key(s, j, e) < 0 || store_memory_load(s, j, e) < 0 || store_rollup_load(s, j, e) < 0) {
 		store_close(s, j);
 		return NULL;
 	}
@@ -310,35 +279,12 @@ static int write_principals(struct store *s, const struct judge *j, struct err *
 	return bad;
 }
 
-struct pages { const struct memory *memory; size_t *page; };
-
-static void bind_page(struct db_binder *b, const void *ctx, size_t i)
-{
-	const struct pages *p = ctx;
-	db_bind(b, "siib", p->memory->name, (int64_t)p->page[i], (int64_t)p->memory->n,
-	        sv_make((const char *)p->memory->p + p->page[i] * MEMORY_PAGE_BYTES, MEMORY_PAGE_BYTES));
-}
-
-static int write_memory(struct store *s, struct memory *m, struct err *e)
-{
-	size_t n = 0;
-	if (!m->any)
-		return 0;
-	struct pages p = { m, xcalloc(m->n / MEMORY_PAGE_BYTES, sizeof(size_t)) };
-	for (size_t page = 0; page < m->n / MEMORY_PAGE_BYTES; page++)
-		if (memory_page_touched(m, page))
-			p.page[n++] = page;
-	int bad = db_run_rows(&s->db, e, Q_MEMORY_PUT, n, bind_page, &p);
-	free(p.page);
-	return bad;
-}
-
 static int write_input(struct store *s, const struct store_input *in, struct err *e)
 {
 	int bad = db_run(&s->db, e, Q_INPUT_PUT, "sitsii", in->name, (int64_t)in->applied_seq, buf_sv(&in->counters), in->path,
 	                 in->last_event_us, in->heard_us);
 	if (!bad && in->has_snapshot)
-		bad = db_run(&s->db, e, Q_INPUT_SNAPSHOT, "bs", buf_sv(&in->snapshot), in->name);
+		bad = db_run(&s->db, e, Q_INPUT_SNAPSHOT_PUT, "sb", in->name, buf_sv(&in->snapshot));
 	for (size_t i = 0; i < in->n_shapes && !bad; i++) {
 		const struct store_shape *x = &in->shape[i];
 		bad = x->gone ? db_run(&s->db, e, Q_SHAPE_DROP, "sss", in->name, x->program, x->shape)
@@ -355,9 +301,7 @@ static int write_all(struct store *s, struct judge *j, struct err *e)
 	for (size_t i = 0; i < j->n_cases && !bad; i++)
 		if (j->cases[i]->dirty)
 			bad = store_case_write(s, j, j->cases[i], e);
-	struct memory *m;
-	for (size_t i = 0; !bad && (m = judge_memory(j, &i)) != NULL;)
-		bad = write_memory(s, m, e);
+	bad = bad || store_memory_write(s, j, e);
 	for (size_t i = 0; i < s->n_inputs && !bad; i++)
 		if (s->input[i]->dirty)
 			bad = write_input(s, s->input[i], e);
@@ -422,9 +366,7 @@ static void all_clean(struct store *s, struct judge *j)
 		if (!acase_is_open(j->cases[i]))
 			drop_closed(j, i);
 	}
-	struct memory *m;
-	for (size_t i = 0; (m = judge_memory(j, &i)) != NULL;)
-		memory_clean(m);
+	store_memory_committed(j);
 	for (size_t i = 0; i < s->n_inputs; i++) {
 		struct store_input *in = s->input[i];
 		in->dirty = in->has_snapshot = false;

@@ -60,6 +60,10 @@ int store_alert_letter(struct store *s, int64_t alert_id, int64_t at_us, const c
 void store_state_encode(const struct judge *j, const struct principal *p, struct buf *out);
 uint16_t store_state_tag(const char *name); /* of a detector */
 int store_state_decode(const struct judge *j, struct principal *p, struct sv blob);
+/* memory's pages, and contacts that are in none yet (store_memory.c) */
+int store_memory_load(struct store *s, struct judge *j, struct err *e);
+int store_memory_write(struct store *s, struct judge *j, struct err *e);
+void store_memory_committed(struct judge *j);
 /* what the overview shows (store_rollup.c) */
 int store_rollup_load(struct store *s, struct judge *j, struct err *e);
 int store_rollup_write(struct store *s, const struct judge *j, struct err *e);

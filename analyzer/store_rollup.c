@@ -9,18 +9,21 @@
 int store_rollup_load(struct store *s, struct judge *j, struct err *e)
 {
 	int rc;
+	size_t rows = 0;
 	sqlite3_stmt *st = db_query(&s->db, Q_HOUR_NOW_ALL, "");
 	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		rows++;
 		struct sv what = db_text(st, 0), id = db_text(st, 2);
 		int kind = principal_kind_named((const char *)sqlite3_column_text(st, 1));
 		rollup_hour(j->rollup, sqlite3_column_int64(st, 3));
 		struct rollup_row *r = sv_eq(what, SV("receiver")) ? rollup_receiver(j->rollup, hash_sv(&j->key, id), id)
 		                                                  : rollup_principal(j->rollup, judge_key(j, (enum principal_kind)kind, id), (uint8_t)kind, id);
 		for (unsigned c = 0; c < 6; c++) /* in the order of the enum */
-			r->n[ROLLUP_MESSAGES + c] = (uint32_t)sqlite3_column_int64(st, 4 + (int)c);
+			r->n[ROLLUP_MESSAGES + c] += (uint32_t)sqlite3_column_int64(st, 4 + (int)c);
 	}
 	sqlite3_reset(st);
 	rollup_committed(j->rollup);
+	j->rollup->stored_rows = rows;
 	return rc == SQLITE_DONE ? 0 : err_set(e, "%s: %s", s->db.path, sqlite3_errmsg(s->db.h));
 }
 
@@ -41,12 +44,12 @@ static int by_time_and_id(const void *x, const void *y)
 	return a->time_us != b->time_us ? (a->time_us > b->time_us) - (a->time_us < b->time_us) : by_id(a->kind, a->id, b->kind, b->id);
 }
 
-struct rows { const char *what; const struct rollup_row **v; };
+struct rows { const char *what; const struct rollup_row **v; bool whole; };
 
 static int write_rows(struct store *s, enum query q, void (*row)(struct db_binder *b, const void *ctx, size_t i), const char *what, const struct rollup_row *v, size_t n,
                       bool dirty, struct err *e)
 {
-	struct rows x = { what, xcalloc(n, sizeof *x.v) };
+	struct rows x = { what, xcalloc(n, sizeof *x.v), !dirty };
 	size_t k = 0;
 	for (size_t i = 0; i < n; i++)
 		if (!dirty || v[i].dirty)
@@ -60,22 +63,21 @@ static int write_rows(struct store *s, enum query q, void (*row)(struct db_binde
 static void bind_hour(struct db_binder *b, const void *ctx, size_t i)
 {
 	const struct rows *x = ctx;
-	const struct rollup_row *r = x->v[i];
-	db_bind(b, "sstiiiiiii", x->what, *x->what == 'p' ? principal_kind_name(r->kind) : "", r->id, r->time_us, N(r, MESSAGES), N(r, RECIPIENTS), N(r, SENT),
-	        N(r, DEFERRED), N(r, BOUNCED), N(r, REFUSED));
+	struct rollup_row r = *x->v[i];
+	for (unsigned c = 0; !x->whole && c < ROLLUP_COLUMNS; c++)
+		r.n[c] -= r.stored[c];
+	db_bind(b, "sstiiiiiii", x->what, *x->what == 'p' ? principal_kind_name(r.kind) : "", r.id, r.time_us, N(&r, MESSAGES), N(&r, RECIPIENTS), N(&r, SENT),
+	        N(&r, DEFERRED), N(&r, BOUNCED), N(&r, REFUSED));
 }
 
-static int write_map(struct store *s, const struct rollup_map *m, const char *what, struct err *e)
+/* The hour at hand: what came to it, or all of it. */
+static int write_hour(struct store *s, const struct rollup *u, struct err *e)
 {
-	return write_rows(s, Q_HOUR_NOW_PUT, bind_hour, what, m->row, m->n, true, e);
-}
-
-/* The hour at hand: only what changed, or all of it when it is another hour than last time. */
-static int write_hour(struct store *s, struct rollup *u, struct err *e)
-{
-	if (u->anew && db_run(&s->db, e, Q_HOUR_NOW_CLEAR, "") < 0)
+	bool whole = rollup_whole(u);
+	if (whole && db_run(&s->db, e, Q_HOUR_NOW_CLEAR, "") < 0)
 		return -1;
-	return write_map(s, &u->principal, "principal", e) || write_map(s, &u->receiver, "receiver", e);
+	return write_rows(s, Q_HOUR_NOW_ADD, bind_hour, "principal", u->principal.row, u->principal.n, !whole, e) ||
+	       write_rows(s, Q_HOUR_NOW_ADD, bind_hour, "receiver", u->receiver.row, u->receiver.n, !whole, e);
 }
 
 struct ended_day { uint64_t kind; struct sv id, hours; int64_t day; };

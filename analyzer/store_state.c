@@ -1,16 +1,15 @@
-#include <endian.h>
 #include <stdlib.h>
 
 #include "analyzer/detector.h"
+#include "analyzer/sparse.h"
 #include "analyzer/store.h"
 #include "lib/wire.h"
 
 /* version · zone · odd messages · top · number of slabs · (detector's tag, size, slab) … · suspicion and its folder. A detector whose state changed its size or
- * that is new starts afresh; the others keep what they know. Slabs of idle principals are mostly zero: those bytes are left out. */
+ * that is new starts afresh; the others keep what they know. Slabs of idle principals are mostly zero (analyzer/sparse.h). */
 #define STATE_VERSION 4
 #define FOLDERLESS_VERSION 3 /* and before: without the suspicion's folder */
 #define RAW_VERSION 2 /* and before: names, and all bytes */
-#define GAP 3         /* so many zero bytes are shorter as a number */
 
 /* Names as two bytes; the judge makes sure that no two are the same. */
 uint16_t store_state_tag(const char *name)
@@ -21,58 +20,11 @@ uint16_t store_state_tag(const char *name)
 	return (uint16_t)(h ^ h >> 16);
 }
 
-static size_t zeros(const unsigned char *p, size_t n)
-{
-	size_t k = 0;
-	for (uint64_t w; k + sizeof w <= n; k += sizeof w) {
-		memcpy(&w, p + k, sizeof w);
-		if (w)
-			return k + (size_t)__builtin_ctzll(le64toh(w)) / 8;
-	}
-	while (k < n && !p[k])
-		k++;
-	return k;
-}
-
-/* (zero bytes, other bytes, these) … */
-static void pack(const unsigned char *p, size_t n, struct buf *out)
-{
-	for (size_t at = 0; at < n;) {
-		size_t gap = zeros(p + at, n - at), from = at + gap, to = from;
-		if (from == n)
-			return;
-		for (size_t none; to < n; to += none ? none : 1) { /* fewer zero bytes than a number takes stay */
-			none = p[to] ? 0 : zeros(p + to, n - to);
-			if (none >= GAP || none == n - to)
-				break;
-		}
-		wire_put_u(out, gap);
-		wire_put_u(out, to - from);
-		buf_add(out, p + from, to - from);
-		at = to;
-	}
-}
-
-/* -1 when it does not fit. */
-static int unpack(struct sv bytes, unsigned char *p, size_t n)
-{
-	struct wire w = wire_of(bytes);
-	for (size_t at = 0; w.p < w.end;) {
-		uint64_t gap = wire_get_u(&w), k = wire_get_u(&w);
-		if (w.bad || gap > n - at || k > n - at - gap || k > (size_t)(w.end - w.p))
-			return -1;
-		memcpy(p + at + gap, w.p, (size_t)k);
-		w.p += k;
-		at += (size_t)(gap + k);
-	}
-	return 0;
-}
-
 static const unsigned char *slab_of(const struct judge *j, const struct principal *p, size_t d)
 {
 	bool has = detector_registry[d]->kinds >> p->kind & 1;
 	const unsigned char *at = has ? judge_slab(j, p, d) : NULL;
-	return at && zeros(at, detector_registry[d]->state_bytes) < detector_registry[d]->state_bytes ? at : NULL;
+	return at && sparse_zeros(at, detector_registry[d]->state_bytes) < detector_registry[d]->state_bytes ? at : NULL;
 }
 
 static void encode_slabs(const struct judge *j, const struct principal *p, struct buf *out)
@@ -91,7 +43,7 @@ static void encode_slabs(const struct judge *j, const struct principal *p, struc
 		buf_addc(out, (char)tag);
 		wire_put_u(out, detector_registry[d]->state_bytes);
 		buf_clear(&packed);
-		pack(slab[d], detector_registry[d]->state_bytes, &packed);
+		sparse_put(slab[d], detector_registry[d]->state_bytes, &packed);
 		wire_put_sv(out, buf_sv(&packed));
 	}
 	buf_fini(&packed);
@@ -144,7 +96,7 @@ static void take_slab(const struct judge *j, struct principal *p, struct wire *w
 	uint64_t bytes = wire_get_u(w);
 	struct sv packed = wire_get_sv(w);
 	for (size_t d = 0; d < detector_count() && !w->bad; d++)
-		if (tag == store_state_tag(detector_registry[d]->name) && takes(p, d, bytes) && unpack(packed, judge_slab(j, p, d), (size_t)bytes) < 0)
+		if (tag == store_state_tag(detector_registry[d]->name) && takes(p, d, bytes) && sparse_get(packed, judge_slab(j, p, d), (size_t)bytes) < 0)
 			w->bad = true;
 }
 

@@ -37,13 +37,13 @@ DELETE FROM hot_message
 DELETE FROM hot_message WHERE day < :day
 -- store
 -- name: input_get
-SELECT applied_seq, snapshot, counters, path, last_event_us FROM input WHERE source = :source
+SELECT applied_seq, snapshot, counters, path, last_event_us FROM input LEFT JOIN input_snapshot USING (source) WHERE source = :source
 -- name: input_put
 INSERT INTO input (source, applied_seq, counters, path, last_event_us, heard_us) VALUES (:source, :seq, :counters, :path, :last, :heard)
 ON CONFLICT (source) DO UPDATE SET applied_seq = excluded.applied_seq, counters = excluded.counters, path = excluded.path,
   last_event_us = excluded.last_event_us, heard_us = excluded.heard_us
--- name: input_snapshot
-UPDATE input SET snapshot = :snapshot WHERE source = :source
+-- name: input_snapshot_put
+INSERT INTO input_snapshot (source, snapshot) VALUES (:source, :snapshot) ON CONFLICT (source) DO UPDATE SET snapshot = excluded.snapshot
 -- name: shape_put
 INSERT INTO unrecognised (source, program, shape, lines, sample) VALUES (:source, :program, :shape, :lines, :sample)
 ON CONFLICT (source, program, shape) DO UPDATE SET lines = excluded.lines, sample = excluded.sample
@@ -54,6 +54,12 @@ SELECT key, page, value, bytes FROM memory
 -- name: memory_put
 INSERT INTO memory (key, page, bytes, value) VALUES (:key, :page, :bytes, :value)
 ON CONFLICT (key, page) DO UPDATE SET bytes = excluded.bytes, value = excluded.value
+-- name: contact_new_all
+SELECT pairs FROM contact_new ORDER BY rowid
+-- name: contact_new_add
+INSERT INTO contact_new (pairs) VALUES (:pairs)
+-- name: contact_new_clear
+DELETE FROM contact_new
 -- name: principal_get
 SELECT score, first_us, last_us, messages, recipients, bounced, state, today FROM principal WHERE kind = :kind AND id = :id
 -- name: principal_any
@@ -74,9 +80,9 @@ INSERT INTO principal_hour (hour_us, kind, id, messages, recipients, bounced, re
 ON CONFLICT (hour_us, kind, id) DO UPDATE SET messages = messages + excluded.messages, recipients = recipients + excluded.recipients,
   bounced = bounced + excluded.bounced, refused = refused + excluded.refused
 -- name: hour_now_all
-SELECT what, kind, id, hour_us, messages, recipients, sent, deferred, bounced, refused FROM hour_now ORDER BY what, kind, id
--- name: hour_now_put
-INSERT OR REPLACE INTO hour_now (what, kind, id, hour_us, messages, recipients, sent, deferred, bounced, refused)
+SELECT what, kind, id, hour_us, messages, recipients, sent, deferred, bounced, refused FROM hour_now ORDER BY rowid
+-- name: hour_now_add
+INSERT INTO hour_now (what, kind, id, hour_us, messages, recipients, sent, deferred, bounced, refused)
 VALUES (:what, :kind, :id, :hour, :messages, :recipients, :sent, :deferred, :bounced, :refused)
 -- name: hour_now_clear
 DELETE FROM hour_now

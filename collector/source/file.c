@@ -19,6 +19,8 @@
 #define POLL_MS 1000         /* file systems without inotify, renamed files */
 #define COALESCE_MS 5        /* wake at once when idle, gather under load … */
 #define COALESCE_MAX_MS 40   /* … longer the longer it lasts */
+#define LOADED_BYTES 98304   /* in about a second (some 600 lines): the analyzer gathers them for longer than we do */
+#define LOADED_MS 50
 #define ROTATE_GRACE_MS 1000 /* writers keep the old file open until they are told */
 
 struct source_run {
@@ -27,6 +29,7 @@ struct source_run {
 	uv_poll_t watch;
 	int inotify, watched; /* -1: none */
 	uint64_t cool_ms, cooled_ms;
+	uint64_t load_bytes, load_ms; /* what came in during the last second or so, fading; when that was */
 	uv_timer_t poll, cool;
 	uv_idle_t more;
 	unsigned handles; /* not closed yet */
@@ -51,6 +54,7 @@ static bool give(struct source_run *s, struct sv bytes)
 {
 	if (bytes.n) {
 		s->at.offset += bytes.n;
+		s->load_bytes += bytes.n;
 		s->ev.bytes(s->ev.ctx, bytes);
 	}
 	return !s->closed && !s->paused;
@@ -278,6 +282,14 @@ static void on_cool(uv_timer_t *h)
 	(void)uv_poll_start(&s->watch, UV_READABLE, on_event);
 }
 
+static bool loaded(struct source_run *s)
+{
+	uint64_t now = uv_now(s->loop), passed_ms = now - s->load_ms;
+	s->load_ms = now;
+	s->load_bytes -= passed_ms < 1000 ? s->load_bytes * passed_ms / 1000 : s->load_bytes;
+	return s->load_bytes > LOADED_BYTES;
+}
+
 static void on_event(uv_poll_t *h, int status, int events)
 {
 	struct source_run *s = h->data;
@@ -287,6 +299,8 @@ static void on_event(uv_poll_t *h, int status, int events)
 		;
 	bool busy = uv_now(s->loop) - s->cooled_ms <= 1;
 	s->cool_ms = !busy ? COALESCE_MS : s->cool_ms * 2 < COALESCE_MAX_MS ? s->cool_ms * 2 : COALESCE_MAX_MS;
+	if (loaded(s))
+		s->cool_ms = LOADED_MS;
 	(void)uv_poll_stop(&s->watch);
 	uv_timer_start(&s->cool, on_cool, s->cool_ms, 0);
 	work(s);

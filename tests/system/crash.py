@@ -20,7 +20,7 @@ TABLES = {
     "volume": "SELECT * FROM volume ORDER BY 1",
     "principal_hour": "SELECT * FROM principal_hour ORDER BY 1, 2, 3",
     "principal_day": "SELECT * FROM principal_day ORDER BY 1, 2, 3",
-    "hour_now": "SELECT * FROM hour_now ORDER BY 1, 2, 3",
+    "hour_now": "SELECT what, kind, id, hour_us, sum(messages), sum(recipients), sum(sent), sum(deferred), sum(bounced), sum(refused) FROM hour_now GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4",
     "receiver_hour": "SELECT * FROM receiver_hour ORDER BY 1, 2",
     "principal": "SELECT kind, id, customer, score, first_us, last_us, messages, recipients, bounced FROM principal ORDER BY 1, 2",
     "case_event": "SELECT case_id, seq, at_us, actor, what, text FROM case_event ORDER BY 1, 2",
