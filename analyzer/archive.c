@@ -31,6 +31,7 @@ struct batch {
 	struct buf bytes;
 	struct body *body;
 	size_t n;
+	struct batch *before; /* whose thread is waited for first: files are written in order of report */
 	pthread_t thread;
 	bool running, failed;
 	struct err err;
@@ -44,11 +45,12 @@ struct archive {
 	size_t n, cap;
 	int64_t hot;               /* rows in hot_message, committed or not */
 	int64_t hot_before;        /* the same at the last commit */
-	struct batch batch;
-	struct segment_writer *writer; /* of the batch's thread while it runs */
+	struct batch batch[2];     /* the second one only while a commit is under way */
+	struct segment_writer *writer; /* of the batches' thread while it runs */
 	struct written *written;   /* by batches since the last commit, in order of report */
 	size_t n_written, cap_written;
-	size_t kept_written;       /* how many of them stood before this commit began */
+	size_t kept_written;       /* how many of them are none of this commit's own */
+	bool flushed;              /* this commit has come so far */
 	int64_t next_id;           /* number in the name of the next file */
 	struct name_list doomed;   /* files to be removed after this transaction */
 };
@@ -109,7 +111,7 @@ static int finish(struct archive *a, sqlite3_stmt *st, struct err *e)
 }
 
 static int batch_wait(struct archive *a, struct err *e);
-static void batch_start(struct archive *a);
+static void batch_start(struct archive *a, struct batch *b);
 
 /* --- opening ------------------------------------------------------------------------------------------------------ */
 
@@ -177,8 +179,10 @@ void archive_free(struct archive *a)
 		return;
 	(void)batch_wait(a, NULL);
 	segment_writer_free(a->writer);
-	buf_fini(&a->batch.bytes);
-	free(a->batch.body);
+	for (size_t i = 0; i < 2; i++) {
+		buf_fini(&a->batch[i].bytes);
+		free(a->batch[i].body);
+	}
 	free(a->written);
 	for (size_t i = 0; i < ARCHIVE_CACHE; i++)
 		segment_free(a->files.cache[i]);
@@ -211,8 +215,9 @@ int archive_add(struct archive *a, const struct txn *t, struct err *e)
 		txn_encode(&lean, &a->bytes);
 	}
 	a->body[a->n++] = (struct body){ at, (uint32_t)(a->bytes.n - at), (int32_t)(t->last_us / US_PER_DAY), t->last_us, segment_identity(t) };
-	if (a->n >= ARCHIVE_BULK)
-		batch_start(a);
+	/* The older rows of the tail must come before; they are sealed at the commit. */
+	if (a->n >= ARCHIVE_BULK && !a->hot && batch_wait(a, NULL) == 0)
+		batch_start(a, &a->batch[0]);
 	return 0;
 }
 
@@ -296,49 +301,60 @@ static int write_bodies(struct archive *a, const struct buf *bytes, const struct
 
 /* --- batches ------------------------------------------------------------------------------------------------------ */
 
+static void batch_join(struct batch *b)
+{
+	if (b->running)
+		pthread_join(b->thread, NULL);
+	b->running = false;
+}
+
 static void *batch_main(void *arg)
 {
 	struct batch *b = arg;
 	(void)pthread_setname_np(pthread_self(), "aw-pack");
-	b->failed = write_bodies(b->archive, &b->bytes, b->body, b->n, &b->err) < 0;
+	if (b->before)
+		batch_join(b->before);
+	b->failed = (b->before && b->before->failed) || write_bodies(b->archive, &b->bytes, b->body, b->n, &b->err) < 0;
 	return NULL;
 }
 
-/* Waits for the batch under way. When it failed (a full disk) it is tried again here, so that nothing is lost: -1 and e
- * when it still fails; the batch then stays for the next call. */
+/* Waits for the batches under way. What failed (a full disk) is tried again here, so that nothing is lost: -1 and e
+ * when it still fails; it then stays for the next call. */
 static int batch_wait(struct archive *a, struct err *e)
 {
-	struct batch *b = &a->batch;
-	if (b->running)
-		pthread_join(b->thread, NULL);
-	b->running = false;
-	if (b->failed) {
-		if (write_bodies(a, &b->bytes, b->body, b->n, e) < 0)
+	batch_join(&a->batch[1]); /* it has waited for the other */
+	batch_join(&a->batch[0]);
+	for (size_t i = 0; i < 2; i++) {
+		struct batch *b = &a->batch[i];
+		if (b->failed && write_bodies(a, &b->bytes, b->body, b->n, e) < 0)
 			return -1;
 		b->failed = false;
+		b->n = 0;
 	}
-	b->n = 0;
 	return 0;
 }
 
-/* Hands what waits to the second thread. Does nothing when that is not possible now: the commit will do it. */
-static void batch_start(struct archive *a)
+/* Hands what waits to another thread. */
+static void batch_start(struct archive *a, struct batch *b)
 {
-	struct batch *b = &a->batch;
-	/* The older rows of the tail must come before; they are sealed at the commit. */
-	if (a->hot || batch_wait(a, NULL) < 0)
-		return;
 	struct buf bytes = b->bytes;
 	struct body *body = b->body;
-	*b = (struct batch){ .archive = a, .bytes = a->bytes, .body = a->body, .n = a->n };
+	*b = (struct batch){ .archive = a, .bytes = a->bytes, .body = a->body, .n = a->n, .before = b == &a->batch[1] ? &a->batch[0] : NULL };
 	a->bytes = bytes;
 	buf_clear(&a->bytes);
-	a->body = body;
-	a->body = xrealloc(a->body, a->cap * sizeof *a->body);
+	a->body = xrealloc(body, a->cap * sizeof *body);
 	a->n = 0;
 	b->running = pthread_create(&b->thread, NULL, batch_main, b) == 0;
 	if (!b->running)
 		(void)batch_main(b);
+}
+
+void archive_begin(struct archive *a)
+{
+	struct batch *b = &a->batch[a->batch[0].running];
+	a->flushed = false;
+	if (!a->hot && a->n >= ARCHIVE_DIRECT && !b->n)
+		batch_start(a, b);
 }
 
 struct hot_rows { struct buf bytes; struct body *body; size_t n; };
@@ -420,6 +436,7 @@ int archive_flush(struct archive *a, struct err *e)
 {
 	int bad = batch_wait(a, e);
 	a->kept_written = a->n_written;
+	a->flushed = true;
 	if (bad)
 		return -1;
 	if (a->n == 0 && a->n_written == 0)
@@ -434,7 +451,10 @@ void archive_end(struct archive *a, bool ok)
 	if (!ok) {
 		a->hot = a->hot_before;
 		list_clear(&a->doomed);
-		forget_written(a, a->kept_written); /* files of batches stay */
+		batch_join(&a->batch[1]);
+		batch_join(&a->batch[0]);
+		if (a->flushed)
+			forget_written(a, a->kept_written); /* files of batches stay */
 		return; /* what was added waits for the next try */
 	}
 	for (size_t i = 0; i < a->doomed.n; i++)
@@ -591,7 +611,7 @@ static int join(struct archive *a, const struct run *r, struct err *e)
 int archive_compact(struct archive *a, int64_t day, struct err *e)
 {
 	struct run r = { .day = 0 };
-	int found = a->batch.running ? 0 : find_run(a, day, &r, e);
+	int found = a->batch[0].running ? 0 : find_run(a, day, &r, e);
 	if (found > 0 && join(a, &r, e) < 0)
 		found = -1;
 	list_clear(&r.files);

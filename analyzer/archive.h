@@ -17,6 +17,8 @@ void archive_free(struct archive *a);
 
 /* Keeps the message; a later report of the same message (host, queue id, first_us) supersedes this one. */
 int archive_add(struct archive *a, const struct txn *t, struct err *e);
+/* A commit begins: what will be segments is packed from now on, while the rest is written. */
+void archive_begin(struct archive *a);
 /* Called inside the store's transaction before COMMIT: writes rows and segments, syncs files. */
 int archive_flush(struct archive *a, struct err *e);
 /* After COMMIT (ok) or ROLLBACK (!ok). */

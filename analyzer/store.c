@@ -295,7 +295,8 @@ static int write_input(struct store *s, const struct store_input *in, struct err
 
 static int write_all(struct store *s, struct judge *j, struct err *e)
 {
-	int bad = archive_flush(s->archive, e) || write_principals(s, j, e) || store_rollup_write(s, j, e) ||
+	archive_begin(s->archive);
+	int bad = write_principals(s, j, e) || store_rollup_write(s, j, e) ||
 	          store_backup_write(s, j, e) || store_policy_write(s, j, e) || store_listing_write(s, j, e) || store_dialogues_write(s, j, e) ||
 	          store_servers_write(s, j, e);
 	for (size_t i = 0; i < j->n_cases && !bad; i++)
@@ -305,7 +306,7 @@ static int write_all(struct store *s, struct judge *j, struct err *e)
 	for (size_t i = 0; i < s->n_inputs && !bad; i++)
 		if (s->input[i]->dirty)
 			bad = write_input(s, s->input[i], e);
-	return bad ? -1 : 0;
+	return bad || archive_flush(s->archive, e) < 0 ? -1 : 0; /* last: segments are packed meanwhile */
 }
 
 static void forget_events(struct acase *c)

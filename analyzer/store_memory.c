@@ -20,6 +20,7 @@ static bool take_page(struct memory *m, size_t page, struct sv v)
 	if (page >= m->n / MEMORY_PAGE_BYTES || v.n > MEMORY_PAGE_BYTES)
 		return false;
 	unsigned char *to = m->p + page * MEMORY_PAGE_BYTES;
+	memset(to, 0, MEMORY_PAGE_BYTES); /* some begin with other values */
 	if (v.n == MEMORY_PAGE_BYTES)
 		memcpy(to, v.p, v.n);
 	else if (sparse_get(v, to, MEMORY_PAGE_BYTES) < 0)

@@ -1,0 +1,315 @@
+/* What the store keeps of the analyzer's memory and of the hour at hand: a store that was closed, or whose commit failed, knows what one knows that never was. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "analyzer/enrich.h"
+#include "analyzer/rollup.h"
+#include "analyzer/sparse.h"
+#include "analyzer/store.h"
+#include "lib/hash.h"
+#include "lib/times.h"
+
+#define HOUR (480000LL * US_PER_HOUR)
+#define IDS 3000u
+
+static char dir[] = "/tmp/aw-memory-XXXXXX";
+static char path[96];
+static char none[] = "", conf_path[] = "test.conf";
+static struct conf conf = { .path = conf_path, .customers_path = none };
+static uint64_t turn = 11;
+
+static uint64_t next(void)
+{
+	turn = hash_mix(turn, 0x9e3779b97f4a7c15ull);
+	return turn;
+}
+
+struct open { struct enrich *enrich; struct judge *judge; struct store *store; };
+
+static struct open open_store(void)
+{
+	struct err e = { "" };
+	struct open o = { .enrich = enrich_new(&conf, &e) };
+	o.judge = judge_new(&conf, o.enrich, &e);
+	o.store = store_open(path, o.judge, &e);
+	assert_non_null(o.store);
+	return o;
+}
+
+static void close_store(struct open *o)
+{
+	store_close(o->store, o->judge);
+	judge_free(o->judge);
+	enrich_free(o->enrich);
+}
+
+static void fresh(void)
+{
+	char rm[160];
+	(void)snprintf(rm, sizeof rm, "rm -rf %s/t.db*", dir);
+	assert_int_equal(system(rm), 0);
+}
+
+static void sql(const char *text)
+{
+	sqlite3 *db;
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
+static int64_t number(const char *text)
+{
+	sqlite3 *db;
+	sqlite3_stmt *st;
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, text, -1, &st, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+	int64_t v = sqlite3_column_int64(st, 0);
+	sqlite3_finalize(st);
+	sqlite3_close(db);
+	return v;
+}
+
+static void same_contacts(const struct contacts *a, const struct contacts *b)
+{
+	assert_memory_equal(a->young.p, b->young.p, a->young.n);
+	assert_memory_equal(a->old.p, b->old.p, a->old.n);
+}
+
+static void add(struct contacts *a, struct contacts *b, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t pair = next();
+		contacts_add(a, pair);
+		contacts_add(b, pair);
+	}
+}
+
+/* Few and many between commits, past the limit from which pages are written, and across a generation. */
+static void contacts_are_the_same_after_a_restart(void **state)
+{
+	struct err e;
+	(void)state;
+	fresh();
+	struct open o = open_store();
+	struct contacts want;
+	contacts_init(&want, o.judge->contacts.young.n);
+	static const unsigned rounds[] = { 5, 0, 700, CONTACTS_NEW_MAX - 800, 50, 400, 9, CONTACTS_NEW_MAX + 100, 3, 1 };
+	bool in_pages = false, waits = false;
+	for (size_t i = 0; i < sizeof rounds / sizeof *rounds; i++) {
+		add(&o.judge->contacts, &want, rounds[i]);
+		if (i == 8) {
+			contacts_age(&o.judge->contacts);
+			contacts_age(&want);
+			add(&o.judge->contacts, &want, 20);
+		}
+		assert_int_equal(store_commit(o.store, o.judge, &e), 0);
+		in_pages |= number("SELECT count(*) FROM memory WHERE key = 'contacts-young'") > 0;
+		waits |= number("SELECT count(*) FROM contact_new") > 1;
+		close_store(&o);
+		o = open_store();
+		same_contacts(&o.judge->contacts, &want);
+	}
+	assert_true(in_pages && waits);
+	contacts_fini(&want);
+	close_store(&o);
+}
+
+/* So long as few are added, no page is written; and what waits stays bounded. */
+static void pages_are_written_now_and_then(void **state)
+{
+	struct err e;
+	struct contacts also;
+	(void)state;
+	fresh();
+	struct open o = open_store();
+	contacts_init(&also, o.judge->contacts.young.n);
+	for (unsigned i = 0; i < 10; i++) {
+		add(&o.judge->contacts, &also, 100);
+		assert_int_equal(store_commit(o.store, o.judge, &e), 0);
+	}
+	assert_int_equal(number("SELECT count(*) FROM memory WHERE key = 'contacts-young'"), 0);
+	assert_true(number("SELECT sum(length(pairs)) FROM contact_new") > 990 * 8);
+	for (unsigned i = 0; i < 15; i++) {
+		add(&o.judge->contacts, &also, 10000);
+		assert_int_equal(store_commit(o.store, o.judge, &e), 0);
+		assert_true(number("SELECT coalesce(sum(length(pairs)), 0) FROM contact_new") <= (int64_t)CONTACTS_NEW_MAX * 8);
+	}
+	assert_true(number("SELECT count(*) FROM memory WHERE key = 'contacts-young'") > 0);
+	contacts_fini(&also);
+	close_store(&o);
+}
+
+static char *id_of(unsigned i, char out[32])
+{
+	(void)snprintf(out, 32, "u%u@isp.example", i);
+	return out;
+}
+
+static void count(struct judge *j, unsigned i, uint32_t want[2][IDS], unsigned n)
+{
+	char id[32];
+	struct sv s = sv_cstr(id_of(i, id));
+	rollup_principal(j->rollup, judge_key(j, PRINCIPAL_ACCOUNT, s), PRINCIPAL_ACCOUNT, s)->n[ROLLUP_MESSAGES] += n;
+	rollup_receiver(j->rollup, hash_sv(&j->key, s), s)->n[ROLLUP_SENT] += n + 1;
+	want[0][i] += n;
+	want[1][i] += n + 1;
+}
+
+static void same_hour(struct judge *j, uint32_t want[2][IDS])
+{
+	char id[32];
+	for (unsigned i = 0; i < IDS; i++) {
+		struct sv s = sv_cstr(id_of(i, id));
+		if (want[0][i] || want[1][i])
+			assert_int_equal(rollup_principal(j->rollup, judge_key(j, PRINCIPAL_ACCOUNT, s), PRINCIPAL_ACCOUNT, s)->n[ROLLUP_MESSAGES], want[0][i]);
+		if (want[1][i])
+			assert_int_equal(rollup_receiver(j->rollup, hash_sv(&j->key, s), s)->n[ROLLUP_SENT], want[1][i]);
+	}
+}
+
+static void the_hour_at_hand_adds_up(void **state)
+{
+	struct err e;
+	static uint32_t want[2][IDS];
+	(void)state;
+	fresh();
+	struct open o = open_store();
+	for (unsigned round = 0; round < 60; round++) {
+		rollup_hour(o.judge->rollup, HOUR + (round >= 50) * US_PER_HOUR);
+		if (round == 50)
+			memset(want, 0, sizeof want);
+		for (unsigned i = 0; i < 400; i++)
+			count(o.judge, (unsigned)(next() % (round < 30 ? 600 : IDS)), want, 1 + (unsigned)(next() % 3));
+		assert_int_equal(store_commit(o.store, o.judge, &e), 0);
+		int64_t ids = number("SELECT count(*) FROM (SELECT DISTINCT what, kind, id FROM hour_now)"), rows = number("SELECT count(*) FROM hour_now");
+		assert_true(rows <= 2 * ids + 4096 + 800 + 2 * IDS); /* who is looked at below counts as changed */
+		assert_int_equal(number("SELECT count(DISTINCT hour_us) FROM hour_now"), 1);
+		if (round % 7 == 3) {
+			close_store(&o);
+			o = open_store();
+			same_hour(o.judge, want);
+		}
+	}
+	same_hour(o.judge, want);
+	close_store(&o);
+}
+
+/* The last thing that a commit writes cannot be written: nothing of it is in the store, and the next commit holds all. */
+static void a_failed_commit_loses_nothing(void **state)
+{
+	struct err e;
+	static uint32_t want[2][IDS];
+	struct contacts contacts;
+	(void)state;
+	fresh();
+	struct open o = open_store();
+	contacts_init(&contacts, o.judge->contacts.young.n);
+	rollup_hour(o.judge->rollup, HOUR);
+	(void)store_input(o.store, SV("mx1"));
+	for (unsigned round = 0; round < 6; round++) {
+		bool fails = round % 2;
+		if (fails)
+			sql("CREATE TRIGGER no BEFORE INSERT ON input BEGIN SELECT RAISE(ABORT, 'no'); END");
+		o.store->input[0]->dirty = true;
+		add(&o.judge->contacts, &contacts, round == 3 ? CONTACTS_NEW_MAX + 5 : 10);
+		for (unsigned i = 0; i < 50; i++)
+			count(o.judge, i, want, 1);
+		assert_int_equal(store_commit(o.store, o.judge, &e), fails ? -1 : 0);
+		if (fails)
+			sql("DROP TRIGGER no");
+	}
+	assert_int_equal(store_commit(o.store, o.judge, &e), 0);
+	close_store(&o);
+	o = open_store();
+	same_contacts(&o.judge->contacts, &contacts);
+	same_hour(o.judge, want);
+	contacts_fini(&contacts);
+	close_store(&o);
+}
+
+/* A page that begins with other values than zero, as histograms do, is what was written, also where that is zero. */
+static void pages_of_zero_come_back(void **state)
+{
+	struct err e;
+	(void)state;
+	fresh();
+	struct open o = open_store();
+	struct memory *m = &o.judge->site_memory;
+	struct buf before = { 0 };
+	for (size_t i = sizeof(int64_t) * 8; i + 1 < m->n; i += 2)
+		m->p[i] = 0;
+	o.judge->site->next_case = 1;
+	buf_add(&before, m->p, m->n);
+	memory_touch_all(m);
+	assert_int_equal(store_commit(o.store, o.judge, &e), 0);
+	assert_true(number("SELECT min(length(value)) FROM memory WHERE key = 'site'") < MEMORY_PAGE_BYTES);
+	close_store(&o);
+	o = open_store();
+	assert_memory_equal(o.judge->site_memory.p, before.p, before.n);
+	buf_fini(&before);
+	close_store(&o);
+	sql("UPDATE memory SET value = x'00ff' WHERE key = 'site' AND page = 0");
+	o = (struct open){ .enrich = enrich_new(&conf, &e) };
+	o.judge = judge_new(&conf, o.enrich, &e);
+	assert_null(store_open(path, o.judge, &e));
+	assert_non_null(strstr(e.text, "damaged"));
+	judge_free(o.judge);
+	enrich_free(o.enrich);
+}
+
+static void bytes_without_zeros_come_back(void **state)
+{
+	unsigned char from[200], to[200];
+	struct buf packed = { 0 };
+	(void)state;
+	for (unsigned round = 0; round < 2000; round++) {
+		size_t n = next() % (sizeof from + 1);
+		unsigned density = (unsigned)(next() % 256);
+		for (size_t i = 0; i < n; i++)
+			from[i] = next() % 256 < density ? (unsigned char)next() : 0;
+		memset(to, 0, sizeof to);
+		buf_clear(&packed);
+		sparse_put(from, n, &packed);
+		assert_int_equal(sparse_get(buf_sv(&packed), to, n), 0);
+		assert_memory_equal(from, to, n);
+		if (packed.n && n)
+			assert_int_equal(sparse_get(buf_sv(&packed), to, sparse_zeros(from, n)), -1); /* less room than it needs */
+	}
+	buf_fini(&packed);
+}
+
+static int make_dir(void **state)
+{
+	(void)state;
+	if (!mkdtemp(dir))
+		return -1;
+	(void)snprintf(path, sizeof path, "%s/t.db", dir);
+	return 0;
+}
+
+static int remove_dir(void **state)
+{
+	(void)state;
+	fresh();
+	return rmdir(dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(contacts_are_the_same_after_a_restart),
+		cmocka_unit_test(pages_are_written_now_and_then),
+		cmocka_unit_test(the_hour_at_hand_adds_up),
+		cmocka_unit_test(a_failed_commit_loses_nothing),
+		cmocka_unit_test(pages_of_zero_come_back),
+		cmocka_unit_test(bytes_without_zeros_come_back),
+	};
+	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}
