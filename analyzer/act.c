@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "analyzer/acase.h"
+#include "analyzer/resting.h"
 #include "lib/jsonw.h"
 
 struct request { struct json_object *o; int64_t wall_us; };
@@ -107,7 +108,8 @@ void act(struct store *s, struct judge *j, struct sv request, int64_t wall_us, s
 	json_object_put(r.o);
 	json_tokener_free(t);
 	if (!bad)
-		buf_printf(answer, "{\"ok\":true,\"principals\":%zu,\"principals_bytes\":%" PRIu64 ",\"evicted\":%" PRIu64 "}", j->n_principals, j->principals_bytes, j->evicted);
+		buf_printf(answer, "{\"ok\":true,\"principals\":%zu,\"principals_bytes\":%" PRIu64 ",\"resting\":%zu,\"resting_bytes\":%" PRIu64 ",\"evicted\":%" PRIu64 "}",
+		           j->n_principals, j->principals_bytes, resting_count(j->resting), resting_bytes(j->resting), j->evicted);
 	if (bad) {
 		buf_puts(answer, "{\"ok\":false,\"error\":");
 		jsonw_text(answer, sv_cstr(e.text));

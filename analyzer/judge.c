@@ -12,6 +12,7 @@
 #include "analyzer/listing.h"
 #include "analyzer/outage.h"
 #include "analyzer/policy.h"
+#include "analyzer/resting.h"
 #include "analyzer/rollup.h"
 #include "analyzer/servers.h"
 #include "lib/msg.h"
@@ -47,6 +48,7 @@ struct judge *judge_new(const struct conf *conf, struct enrich *enrich, struct e
 		for (size_t b = 0; b < POPULATIONS; b++)
 			fixed_population_init(&j->site->population[k][b]);
 	memory_touch_all(&j->site_memory);
+	j->resting = resting_new();
 	j->rollup = rollup_new();
 	j->backup = backup_new();
 	j->policy = policy_new();
@@ -73,6 +75,7 @@ void judge_free(struct judge *j)
 		free(j->judging[k]);
 	}
 	free(j->table);
+	resting_free(j->resting);
 	free(j->cases);
 	contacts_fini(&j->contacts);
 	memory_fini(&j->site_memory);

@@ -142,7 +142,7 @@ struct judge_limits { /* from the config's detector "fusion" section */
 	int64_t open, likely, confirmed, close_below; /* 1/4096 nat */
 	int64_t quiet_s, reopen_s, merge_s, ready_days;
 	int32_t unready_cap;
-	int64_t contacts_bytes, principals_bytes;
+	int64_t contacts_bytes, principals_bytes, rest_s;
 	int64_t home_cap, home_messages, home_bad, home_proof;
 	int64_t budget_least;      /* the budget sets no lower threshold, 1/4096 nat */
 	int64_t budget;            /* false cases per 10,000 active principals and day; 0: the threshold is fixed */
@@ -181,7 +181,9 @@ struct judge {
 	size_t n_judging[PRINCIPAL_KINDS];
 	struct judge_seat *table;       /* open addressing by key */
 	size_t n_principals, cap;
-	uint64_t principals_bytes, evicted; /* in memory as of the last commit; let go since the start */
+	struct resting *resting;        /* those of whom nothing was heard for a while */
+	int64_t rest_us;                /* when it is time again to look for such */
+	uint64_t principals_bytes, evicted; /* in memory as of the last commit, without those that rest; let go since the start */
 	struct principal *dirty;
 	struct acase **cases;           /* in memory: open ones and those changed since the last commit */
 	size_t n_cases, cap_cases;
@@ -228,10 +230,13 @@ struct principal *judge_principal_hashed(struct judge *j, enum principal_kind ki
 /* The key of a principal; of its id at most 320 bytes count. */
 uint64_t judge_key(const struct judge *j, enum principal_kind kind, struct sv id);
 void judge_touch(struct judge *j, struct principal *p);
-/* After a commit (nothing is dirty): weighs those that were written; lets go of the least recently seen ones, down to seven eighths, when
- * all weigh more than the limit. Those with an open case stay. They come back from the store on their next event, as they were. */
+/* After a commit (nothing is dirty): weighs those that were written; packs the least recently seen ones, down to seven eighths, when
+ * all weigh more than the limit, and lets go of those packed first when these have half of it. Those with an open case stay. They come back
+ * on their next event, as they were, the ones that were let go from the store. */
 void judge_weigh(struct judge *j, struct principal *p);
 void judge_evict(struct judge *j);
+/* After a commit, when there is time: packs those of whom nothing was heard for a while. */
+void judge_rest(struct judge *j);
 /* They may weigh twice the limit by now: a commit is due. */
 bool judge_crowded(const struct judge *j);
 struct acase *judge_case(struct judge *j, int64_t id); /* in memory or from the store; NULL when there is none */

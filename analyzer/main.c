@@ -143,6 +143,8 @@ static int commit(struct server *s)
 	struct err e;
 	int64_t start = cpu_ns();
 	int bad = ingest_commit(&s->ingest, &e);
+	if (bad == 0)
+		judge_rest(s->ingest.judge);
 	s->credit_ns -= cpu_ns() - start;
 	if (bad == 0) {
 		uv_timer_stop(&s->commit);

@@ -2,6 +2,8 @@
 #include <stdlib.h>
 
 #include "analyzer/judge_int.h"
+#include "analyzer/resting.h"
+#include "lib/near.h"
 
 void principal_free(struct principal *p)
 {
@@ -67,9 +69,13 @@ struct principal *judge_principal_hashed(struct judge *j, enum principal_kind ki
 	p->key = key;
 	p->kind = (uint8_t)kind;
 	p->id = (char *)p->state + j->slab_bytes[kind];
-	memcpy(p->id, id.p, id.n);
+	near_lower(p->id, id.p, id.n); /* as the key is made: the store finds it however it is written the next time */
 	j->table[at] = (struct judge_seat){ key, p };
 	j->n_principals++;
+	if (resting_take(j->resting, j, p)) {
+		judge_weigh(j, p);
+		return p;
+	}
 	if (j->store.load_principal && j->store.load_principal(j->store.ctx, j, p))
 		return p;
 	p->fresh = true;
@@ -94,6 +100,7 @@ const char *judge_customer(const struct judge *j, const struct principal *p)
 /* --- letting go --------------------------------------------------------------------------------------------------- */
 
 #define OVERHEAD_BYTES 64 /* of allocations and its places in the table */
+#define REST_EVERY_US (60 * US_PER_S)
 
 void judge_weigh(struct judge *j, struct principal *p)
 {
@@ -121,26 +128,67 @@ static void table_fill(struct judge *j, struct principal *const *list, size_t n)
 			j->table[table_slot(j, list[i]->key)] = (struct judge_seat){ list[i]->key, list[i] };
 }
 
-void judge_evict(struct judge *j)
+static struct principal **all(const struct judge *j)
 {
-	uint64_t most = (uint64_t)j->limits.principals_bytes, enough = most - most / 8;
-	if (j->principals_bytes <= most || !j->store.load_principal)
-		return;
 	struct principal **list = xcalloc(j->n_principals, sizeof(struct principal *));
 	size_t n = 0;
 	for (size_t i = 0; i < j->cap; i++)
 		if (j->table[i].principal)
 			list[n++] = j->table[i].principal;
+	return list;
+}
+
+static bool may_rest(const struct principal *p)
+{
+	return !p->open_case && !p->dirty && !p->fresh;
+}
+
+/* Packs it; *at is in a list of which the table is made anew. */
+static void put_to_rest(struct judge *j, struct principal **at)
+{
+	struct principal *p = *at;
+	resting_put(j->resting, j, p);
+	j->principals_bytes -= p->bytes;
+	j->n_principals--;
+	principal_free(p);
+	*at = NULL;
+}
+
+void judge_rest(struct judge *j)
+{
+	int64_t now_us = j->site->now_us;
+	size_t before = j->n_principals;
+	if (now_us < j->rest_us || !before)
+		return;
+	j->rest_us = now_us + REST_EVERY_US;
+	struct principal **list = all(j);
+	for (size_t i = 0; i < before; i++)
+		if (may_rest(list[i]) && !list[i]->suspicion && list[i]->last_us < now_us - j->limits.rest_s * US_PER_S)
+			put_to_rest(j, &list[i]);
+	if (j->n_principals != before)
+		table_fill(j, list, before);
+	free(list);
+}
+
+static uint64_t bytes_in_all(const struct judge *j)
+{
+	return j->principals_bytes + resting_bytes(j->resting);
+}
+
+void judge_evict(struct judge *j)
+{
+	uint64_t most = (uint64_t)j->limits.principals_bytes, enough = most - most / 8;
+	if (bytes_in_all(j) <= most || !j->store.load_principal)
+		return;
+	j->evicted += resting_shrink(j->resting, most / 2);
+	struct principal **list = all(j);
+	size_t n = j->n_principals;
 	qsort(list, n, sizeof(struct principal *), by_age);
-	for (size_t i = 0; i < n && j->principals_bytes > enough; i++) {
-		struct principal *p = list[i];
-		if (p->open_case || p->dirty || p->fresh)
+	for (size_t i = 0; i < n && bytes_in_all(j) > enough; i++) {
+		if (!may_rest(list[i]))
 			continue;
-		j->principals_bytes -= p->bytes;
-		j->n_principals--;
+		put_to_rest(j, &list[i]);
 		j->evicted++;
-		principal_free(p);
-		list[i] = NULL;
 	}
 	table_fill(j, list, n);
 	free(list);

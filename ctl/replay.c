@@ -112,6 +112,7 @@ static int take(struct run *im, struct err *e)
 		buf_clear(&reply);
 		if (!bad && (im->ingest.pending >= COMMIT_BYTES || judge_crowded(im->ingest.judge) || now_ms() - im->committed_ms >= COMMIT_MS)) {
 			bad = ingest_commit(&im->ingest, e);
+			judge_rest(im->ingest.judge);
 			im->committed_ms = now_ms();
 		}
 		progress(im, false);

@@ -13,3 +13,10 @@ CREATE TABLE contact_new (pairs BLOB NOT NULL);
 CREATE TABLE input_snapshot (source TEXT PRIMARY KEY, snapshot BLOB NOT NULL);
 INSERT INTO input_snapshot SELECT source, snapshot FROM input WHERE snapshot IS NOT NULL;
 ALTER TABLE input DROP COLUMN snapshot;
+-- Principals are named in lower case, as their keys are made: of an account that was written in two ways one half was not found again.
+UPDATE OR IGNORE principal SET id = lower(id) WHERE id <> lower(id);
+UPDATE OR IGNORE principal_hour SET id = lower(id) WHERE id <> lower(id);
+UPDATE OR IGNORE principal_day SET id = lower(id) WHERE id <> lower(id);
+UPDATE hour_now SET id = lower(id) WHERE what = 'principal';
+UPDATE acase SET principal_id = lower(principal_id) WHERE principal_id <> lower(principal_id);
+UPDATE OR IGNORE policy_finding SET id = lower(id) WHERE id <> lower(id);

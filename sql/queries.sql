@@ -279,15 +279,15 @@ SELECT count(*) FROM principal
 WHERE (:kind = '' OR kind = :kind) AND (:customer = '' OR customer = :customer)
   AND (:text = '' OR instr(lower(id), lower(:text)) OR instr(lower(customer), lower(:text)))
 -- name: web_principal
-SELECT kind, id, customer, score, messages, recipients, bounced, first_us, last_us, case_id FROM principal WHERE kind = :kind AND id = :id
+SELECT kind, id, customer, score, messages, recipients, bounced, first_us, last_us, case_id FROM principal WHERE kind = :kind AND id = lower(:id)
 UNION ALL SELECT t.kind, t.target, t.customer, 0, 0, 0, 0, t.first_us, t.heard_us, NULL FROM listing_target t
 WHERE t.kind = :kind AND t.target = :id AND NOT EXISTS (SELECT 1 FROM principal p WHERE p.kind = t.kind AND p.id = t.target)
 -- name: web_principal_days
-SELECT day, hours, 0 AS today FROM principal_day WHERE kind = :kind AND id = :id AND day >= :since
-UNION ALL SELECT 0, today, 1 FROM principal WHERE kind = :kind AND id = :id ORDER BY 3, 1
+SELECT day, hours, 0 AS today FROM principal_day WHERE kind = :kind AND id = lower(:id) AND day >= :since
+UNION ALL SELECT 0, today, 1 FROM principal WHERE kind = :kind AND id = lower(:id) ORDER BY 3, 1
 -- name: web_principal_cases
 SELECT id, severity, level, state, kind, principal_kind, principal_id, customer, score, peak_score, opened_us, updated_us, closed_us, messages, recipients,
-  sentence, utc_offset_s FROM acase WHERE principal_kind = :kind AND principal_id = :id ORDER BY id DESC
+  sentence, utc_offset_s FROM acase WHERE principal_kind = :kind AND principal_id = lower(:id) ORDER BY id DESC
 -- name: web_segments
 SELECT count(*) AS segments, coalesce(sum(messages), 0) AS messages, coalesce(sum(recipients), 0) AS recipients, coalesce(sum(bytes), 0) AS bytes,
   coalesce(min(first_us), 0) AS first_us, coalesce(max(last_us), 0) AS last_us FROM segment

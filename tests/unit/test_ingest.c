@@ -1,4 +1,4 @@
-/* Frames to the analyzer: whether many come at once or a few bytes at a time, the same is held of everybody, and the same of each source was applied; also
+/* Frames to the analyzer: whether many come at once or a few bytes at a time, and whether principals are packed in between, the same is held of everybody, and the same of each source was applied; also
  * where another source begins in the middle, a report comes twice, and where a frame is broken: what came before it counts, what came behind does not. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "analyzer/ingest.h"
+#include "analyzer/resting.h"
 #include "lib/txn.h"
 
 #define NOW (20000LL * US_PER_DAY)
@@ -64,10 +65,27 @@ static struct buf stream(void)
 	return b;
 }
 
-struct seen { uint64_t applied[2], messages[ACCOUNTS]; int32_t score[ACCOUNTS]; struct buf state; int bad; char error[200]; };
+struct seen { uint64_t applied[2], messages[ACCOUNTS]; int32_t score[ACCOUNTS]; struct buf state; int bad; size_t rested; char error[200]; };
+
+/* Everybody is packed; those packed first are forgotten, so that they come from the store. */
+static void rest(struct ingest *in, struct seen *ret)
+{
+	struct err e;
+	struct judge *j = in->judge;
+	assert_int_equal(ingest_commit(in, &e), 0);
+	j->limits.rest_s = -1000000;
+	j->rest_us = 0;
+	judge_rest(j);
+	ret->rested += resting_count(j->resting);
+	if (below(3) == 0 && resting_count(j->resting) > 4) {
+		size_t n = resting_count(j->resting), gone = resting_shrink(j->resting, resting_bytes(j->resting) - 400);
+		assert_true(gone > 0 && gone < n && resting_count(j->resting) == n - gone);
+		in->store->had_principals = true;
+	}
+}
 
 /* What is held after bytes came, at most `most` at a time; the store is a copy of one, as its key makes the hashes. */
-static void take(struct sv bytes, uint32_t most, struct seen *ret)
+static void take(struct sv bytes, uint32_t most, bool rests, struct seen *ret)
 {
 	static char none[] = "", conf_path[] = "test.conf";
 	char path[96], cp[256];
@@ -90,6 +108,8 @@ static void take(struct sv bytes, uint32_t most, struct seen *ret)
 		ret->bad = ingest_bytes(&in, &source, buf_sv(&waits), &used, &reply, &e);
 		buf_drop(&waits, used);
 		at += part.n;
+		if (rests && !ret->bad)
+			rest(&in, ret);
 	}
 	(void)snprintf(ret->error, sizeof ret->error, "%.199s", ret->bad ? e.text : "");
 	assert_int_equal(ingest_commit(&in, &e), 0);
@@ -114,11 +134,12 @@ static void take(struct sv bytes, uint32_t most, struct seen *ret)
 static void same(struct sv bytes, int bad)
 {
 	struct seen once, parts;
-	take(bytes, UINT32_MAX, &once);
+	take(bytes, UINT32_MAX, false, &once);
 	assert_int_equal(once.bad, bad);
 	assert_true(once.messages[0] > 0 && once.applied[0] > 0 && once.applied[1] > 0);
 	for (uint32_t most = 300; most < 100000; most *= 5) {
-		take(bytes, most, &parts);
+		take(bytes, most, most > 1000 && most < 10000, &parts);
+		assert_true(most <= 1000 || most >= 10000 || parts.rested >= ACCOUNTS);
 		assert_int_equal(parts.bad, bad);
 		assert_string_equal(parts.error, once.error);
 		assert_memory_equal(parts.applied, once.applied, sizeof once.applied);
@@ -148,11 +169,11 @@ static void a_broken_frame_ends_it(void **state)
 	size_t at = b.n;
 	put_report(&b, 1001, 2);
 	b.p[b.n - 1] = (char)0xff; /* a number that does not end */
-	take(sv_make(b.p, at), UINT32_MAX, &before);
+	take(sv_make(b.p, at), UINT32_MAX, false, &before);
 	for (unsigned i = 0; i < 40; i++)
 		put_report(&b, 1002 + i, i);
 	same(buf_sv(&b), -1);
-	take(buf_sv(&b), UINT32_MAX, &after);
+	take(buf_sv(&b), UINT32_MAX, false, &after);
 	assert_int_equal(after.applied[0], 1000);
 	assert_true(sv_eq(buf_sv(&before.state), buf_sv(&after.state)));
 	assert_non_null(strstr(after.error, "does not decode"));

@@ -69,6 +69,8 @@ static void add_analyzer(struct call *c, struct json_object *out)
 	if (rs && json_object_object_get(rs, "principals")) {
 		json_put_int(o, "principals", json_int(rs, "principals"));
 		json_put_int(o, "principals_bytes", json_int(rs, "principals_bytes"));
+		json_put_int(o, "resting", json_int(rs, "resting"));
+		json_put_int(o, "resting_bytes", json_int(rs, "resting_bytes"));
 		json_put_int(o, "evicted", json_int(rs, "evicted"));
 		json_put_bool(o, "counts", true);
 	}
