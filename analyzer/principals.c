@@ -163,7 +163,7 @@ void judge_rest(struct judge *j)
 	j->rest_us = now_us + REST_EVERY_US;
 	struct principal **list = all(j);
 	for (size_t i = 0; i < before; i++)
-		if (may_rest(list[i]) && !list[i]->suspicion && list[i]->last_us < now_us - j->limits.rest_s * US_PER_S)
+		if (may_rest(list[i]) && list[i]->last_us < now_us - j->limits.rest_s * US_PER_S)
 			put_to_rest(j, &list[i]);
 	if (j->n_principals != before)
 		table_fill(j, list, before);
