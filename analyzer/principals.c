@@ -72,12 +72,10 @@ struct principal *judge_principal_hashed(struct judge *j, enum principal_kind ki
 	near_lower(p->id, id.p, id.n); /* as the key is made: the store finds it however it is written the next time */
 	j->table[at] = (struct judge_seat){ key, p };
 	j->n_principals++;
-	if (resting_take(j->resting, j, p)) {
+	if (resting_take(j->resting, j, p) || (j->store.load_principal && j->store.load_principal(j->store.ctx, j, p))) {
 		judge_weigh(j, p);
 		return p;
 	}
-	if (j->store.load_principal && j->store.load_principal(j->store.ctx, j, p))
-		return p;
 	p->fresh = true;
 	p->first_us = p->last_us = at_us;
 	if (kind == PRINCIPAL_ACCOUNT)
