@@ -20,10 +20,9 @@
 #define ARCHIVE_SEAL 8192   /* so many rows are turned into segments */
 
 struct body { size_t offset; uint32_t n; int32_t day; int64_t last_us; uint64_t identity; };
-struct name_list { char **v; size_t n, cap; };
 
 /* A segment file that is written but not in the catalog yet. */
-struct written { char name[64]; int64_t day; struct segment_stats stats; };
+struct written { char name[ARCHIVE_NAME]; int64_t day; struct segment_stats stats; };
 
 /* Messages on their way into segments: given to a thread while the next ones are judged. Touches no database. */
 struct batch {
@@ -53,11 +52,12 @@ struct archive {
 	bool flushed;              /* this commit has come so far */
 	int64_t next_id;           /* number in the name of the next file */
 	struct name_list doomed;   /* files to be removed after this transaction */
+	struct name_list made;     /* files to be removed when this transaction fails */
 };
 
 /* --- names -------------------------------------------------------------------------------------------------------- */
 
-static void list_add(struct name_list *l, const char *name)
+void name_list_add(struct name_list *l, const char *name)
 {
 	if (l->n == l->cap) {
 		l->cap = l->cap ? l->cap * 2 : 16;
@@ -66,7 +66,7 @@ static void list_add(struct name_list *l, const char *name)
 	l->v[l->n++] = xstrdup(name);
 }
 
-static void list_clear(struct name_list *l)
+void name_list_clear(struct name_list *l)
 {
 	for (size_t i = 0; i < l->n; i++)
 		free(l->v[i]);
@@ -78,13 +78,33 @@ struct archive_files *archive_files(struct archive *a)
 	return &a->files;
 }
 
+void archive_doom(struct archive *a, const char *name)
+{
+	name_list_add(&a->doomed, name);
+}
+
+void archive_made(struct archive *a, const char *name)
+{
+	name_list_add(&a->made, name);
+}
+
+struct segment_writer *archive_writer(struct archive *a)
+{
+	return a->batch[0].running || a->batch[1].running ? NULL : a->writer;
+}
+
+void archive_new_name(struct archive *a, int64_t day, char ret[ARCHIVE_NAME])
+{
+	(void)snprintf(ret, ARCHIVE_NAME, "%" PRId64 "-%08" PRId64 ".seg", day, a->next_id++);
+}
+
 void archive_path(const struct archive_files *f, const char *name, struct buf *out)
 {
 	buf_clear(out);
 	buf_printf(out, "%s/%s", f->dir, name);
 }
 
-static void remove_file(const struct archive *a, const char *name)
+void archive_remove(const struct archive *a, const char *name)
 {
 	struct buf path = { 0 };
 	archive_path(&a->files, name, &path);
@@ -101,11 +121,11 @@ sqlite3_stmt *archive_prepare(struct archive_files *f, enum query q, struct err 
 	return st;
 }
 
-static int finish(struct archive *a, sqlite3_stmt *st, struct err *e)
+int archive_finish(struct archive_files *f, sqlite3_stmt *st, struct err *e)
 {
 	int rc = st ? sqlite3_step(st) : SQLITE_ERROR;
 	if (st && rc != SQLITE_DONE && rc != SQLITE_ROW)
-		(void)err_set(e, "message archive: %s", sqlite3_errmsg(a->files.db));
+		(void)err_set(e, "message archive: %s", sqlite3_errmsg(f->db));
 	sqlite3_finalize(st);
 	return rc == SQLITE_DONE || rc == SQLITE_ROW ? 0 : -1;
 }
@@ -128,7 +148,7 @@ static void sweep(struct archive *a)
 		sqlite3_stmt *st = archive_prepare(&a->files, Q_SEGMENT_BY_FILE, NULL);
 		sqlite3_bind_text(st, 1, d->d_name, -1, SQLITE_STATIC);
 		if (st && sqlite3_step(st) == SQLITE_DONE)
-			remove_file(a, d->d_name);
+			archive_remove(a, d->d_name);
 		sqlite3_finalize(st);
 	}
 	closedir(dir);
@@ -169,6 +189,7 @@ struct archive *archive_open(sqlite3 *db, const char *store_path, bool writable,
 		archive_free(a);
 		return NULL;
 	}
+	archive_filters_check(&a->files);
 	sweep(a);
 	return a;
 }
@@ -189,8 +210,11 @@ void archive_free(struct archive *a)
 	crew_free(a->files.crew);
 	for (unsigned i = 0; i < CREW_MOST; i++)
 		segment_reader_free(a->files.reader[i]);
-	list_clear(&a->doomed);
+	name_list_clear(&a->doomed);
+	name_list_clear(&a->made);
 	free(a->doomed.v);
+	free(a->made.v);
+	archive_filters_close(&a->files);
 	free(a->body);
 	buf_fini(&a->bytes);
 	free(a->files.dir);
@@ -233,7 +257,7 @@ static int catalog(struct archive *a, const char *name, int64_t day, const struc
 	sqlite3_bind_int64(st, 5, s->recipients);
 	sqlite3_bind_int64(st, 6, s->bytes);
 	sqlite3_bind_text(st, 7, name, -1, SQLITE_STATIC);
-	return finish(a, st, e);
+	return archive_finish(&a->files, st, e);
 }
 
 /* One file, not in the catalog yet. In the batch's thread or in the caller's, never in both. */
@@ -246,7 +270,7 @@ static int write_file(struct archive *a, const struct segment_body *bodies, size
 	}
 	struct written *w = &a->written[a->n_written];
 	w->day = day;
-	(void)snprintf(w->name, sizeof w->name, "%" PRId64 "-%08" PRId64 ".seg", day, a->next_id++);
+	archive_new_name(a, day, w->name);
 	archive_path(&a->files, w->name, &path);
 	int bad = segment_write(a->writer, buf_cstr(&path), bodies, n, &w->stats, e);
 	a->n_written += !bad;
@@ -278,7 +302,7 @@ static int write_by_day(struct archive *a, const struct segment_body *bodies, co
 static void forget_written(struct archive *a, size_t from)
 {
 	for (size_t i = from; i < a->n_written; i++)
-		remove_file(a, a->written[i].name);
+		archive_remove(a, a->written[i].name);
 	a->n_written = from;
 }
 
@@ -398,7 +422,7 @@ static int seal_rows(struct archive *a, struct err *e)
 	if (!bad && h.n)
 		bad = write_bodies(a, &h.bytes, h.body, h.n, e);
 	if (!bad && a->hot)
-		bad = finish(a, archive_prepare(&a->files, Q_HOT_CLEAR, e), e);
+		bad = archive_finish(&a->files, archive_prepare(&a->files, Q_HOT_CLEAR, e), e);
 	if (!bad)
 		a->hot = 0;
 	free(h.body);
@@ -450,7 +474,7 @@ void archive_end(struct archive *a, bool ok)
 {
 	if (!ok) {
 		a->hot = a->hot_before;
-		list_clear(&a->doomed);
+		name_list_clear(&a->doomed);
 		batch_join(&a->batch[1]);
 		batch_join(&a->batch[0]);
 		if (a->flushed)
@@ -458,8 +482,8 @@ void archive_end(struct archive *a, bool ok)
 		return; /* what was added waits for the next try */
 	}
 	for (size_t i = 0; i < a->doomed.n; i++)
-		remove_file(a, a->doomed.v[i]);
-	list_clear(&a->doomed);
+		archive_remove(a, a->doomed.v[i]);
+	name_list_clear(&a->doomed);
 	a->n_written = 0;
 	a->hot_before = a->hot;
 	buf_clear(&a->bytes);
@@ -468,9 +492,11 @@ void archive_end(struct archive *a, bool ok)
 
 void archive_retained(struct archive *a, bool ok)
 {
-	for (size_t i = 0; ok && i < a->doomed.n; i++)
-		remove_file(a, a->doomed.v[i]);
-	list_clear(&a->doomed);
+	const struct name_list *gone = ok ? &a->doomed : &a->made;
+	for (size_t i = 0; i < gone->n; i++)
+		archive_remove(a, gone->v[i]);
+	name_list_clear(&a->doomed);
+	name_list_clear(&a->made);
 	/* What waits to be written, and the batch under way, are no part of this transaction. */
 	if (ok)
 		a->hot_before = a->hot;
@@ -485,136 +511,16 @@ int archive_drop_before(struct archive *a, int64_t day, struct err *e)
 		return -1;
 	sqlite3_bind_int64(st, 1, day);
 	while (sqlite3_step(st) == SQLITE_ROW)
-		list_add(&a->doomed, (const char *)sqlite3_column_text(st, 0));
+		name_list_add(&a->doomed, (const char *)sqlite3_column_text(st, 0));
 	sqlite3_finalize(st);
 	if ((st = archive_prepare(&a->files, Q_SEGMENT_DROP, e)))
 		sqlite3_bind_int64(st, 1, day);
-	if (finish(a, st, e) < 0)
+	if (archive_finish(&a->files, st, e) < 0)
 		return -1;
 	if ((st = archive_prepare(&a->files, Q_HOT_DROP, e)))
 		sqlite3_bind_int64(st, 1, day);
-	if (finish(a, st, e) < 0)
+	if (archive_finish(&a->files, st, e) < 0)
 		return -1;
 	a->hot -= sqlite3_changes(a->files.db);
-	return 0;
-}
-
-/* --- joining small segments --------------------------------------------------------------------------------------- */
-
-/* Neighbours of one day, in the order in which they are searched. */
-struct run { int64_t day, first, last; struct name_list files; uint64_t messages; };
-
-static void run_begin(struct run *r, int64_t day, int64_t id)
-{
-	list_clear(&r->files);
-	r->day = day;
-	r->first = id;
-	r->messages = 0;
-}
-
-/* The first run of two or more segments before day that fit into one. */
-static int find_run(struct archive *a, int64_t day, struct run *r, struct err *e)
-{
-	sqlite3_stmt *st = archive_prepare(&a->files, Q_SEGMENT_DAYS, e);
-	int rc = SQLITE_ERROR;
-	if (st)
-		sqlite3_bind_int64(st, 1, day);
-	while (st && (rc = sqlite3_step(st)) == SQLITE_ROW) {
-		int64_t id = sqlite3_column_int64(st, 0), its_day = sqlite3_column_int64(st, 1), n = sqlite3_column_int64(st, 3);
-		if (!r->files.n || its_day != r->day || r->messages + (uint64_t)n > SEGMENT_MESSAGES) {
-			if (r->files.n >= 2)
-				break;
-			run_begin(r, its_day, id);
-		}
-		list_add(&r->files, (const char *)sqlite3_column_text(st, 2));
-		r->messages += (uint64_t)n;
-		r->last = id;
-	}
-	sqlite3_finalize(st);
-	if (rc != SQLITE_DONE && rc != SQLITE_ROW)
-		return err_set(e, "message archive: %s", sqlite3_errmsg(a->files.db));
-	return r->files.n >= 2;
-}
-
-static int read_segment(const struct archive *a, const char *name, struct buf *bytes, struct buf *ends, struct err *e)
-{
-	struct buf path = { 0 };
-	struct arena arena = { 0 };
-	archive_path(&a->files, name, &path);
-	struct segment_reader *r = segment_reader_new();
-	struct segment *s = segment_open(buf_cstr(&path), e);
-	struct txn t;
-	int bad = s ? 0 : -1;
-	for (uint32_t i = 0; !bad && i < segment_messages(s); i++) {
-		arena_reset(&arena);
-		if ((bad = segment_txn(s, r, i, &arena, &t, e)))
-			break;
-		txn_encode(&t, bytes);
-		buf_add(ends, &bytes->n, sizeof bytes->n);
-	}
-	segment_free(s);
-	segment_reader_free(r);
-	arena_fini(&arena);
-	buf_fini(&path);
-	return bad;
-}
-
-static int put_joined(struct archive *a, const struct run *r, const char *name, const struct segment_stats *s, struct err *e)
-{
-	sqlite3_stmt *st = archive_prepare(&a->files, Q_SEGMENT_MERGED, e);
-	if (st) {
-		sqlite3_bind_int64(st, 1, r->day);
-		sqlite3_bind_int64(st, 2, r->first);
-		sqlite3_bind_int64(st, 3, r->last);
-	}
-	if (finish(a, st, e) < 0)
-		return -1;
-	if ((st = archive_prepare(&a->files, Q_SEGMENT_PUT, e))) {
-		const int64_t v[] = { r->first, r->day, s->first_us, s->last_us, s->messages, s->recipients, s->bytes };
-		for (int i = 0; i < (int)(sizeof v / sizeof *v); i++)
-			sqlite3_bind_int64(st, i + 1, v[i]);
-		sqlite3_bind_text(st, 8, name, -1, SQLITE_STATIC);
-	}
-	return finish(a, st, e);
-}
-
-static int join(struct archive *a, const struct run *r, struct err *e)
-{
-	struct buf bytes = { 0 }, ends = { 0 }, path = { 0 };
-	struct segment_stats stats;
-	char name[64];
-	int bad = 0;
-	for (size_t i = 0; i < r->files.n && !bad; i++)
-		bad = read_segment(a, r->files.v[i], &bytes, &ends, e);
-	size_t n = ends.n / sizeof(size_t);
-	struct segment_body *bodies = xmalloc((n ? n : 1) * sizeof *bodies);
-	for (size_t i = 0, at = 0; i < n && !bad; i++) {
-		size_t end;
-		memcpy(&end, ends.p + i * sizeof end, sizeof end);
-		bodies[i].bytes = sv_make(bytes.p + at, end - at);
-		bad = segment_identity_of(bodies[i].bytes, &bodies[i].identity, e);
-		at = end;
-	}
-	(void)snprintf(name, sizeof name, "%" PRId64 "-%08" PRId64 ".seg", r->day, a->next_id++);
-	archive_path(&a->files, name, &path);
-	if (!bad && !(bad = segment_write(a->writer, buf_cstr(&path), bodies, n, &stats, e)) && (bad = put_joined(a, r, name, &stats, e)))
-		remove_file(a, name);
-	for (size_t i = 0; i < r->files.n && !bad; i++)
-		list_add(&a->doomed, r->files.v[i]);
-	free(bodies);
-	buf_fini(&bytes);
-	buf_fini(&ends);
-	buf_fini(&path);
-	return bad;
-}
-
-int archive_compact(struct archive *a, int64_t day, struct err *e)
-{
-	struct run r = { .day = 0 };
-	int found = a->batch[0].running ? 0 : find_run(a, day, &r, e);
-	if (found > 0 && join(a, &r, e) < 0)
-		found = -1;
-	list_clear(&r.files);
-	free(r.files.v);
-	return found;
+	return archive_filters_prune(a, e);
 }

@@ -28,6 +28,9 @@ void archive_retained(struct archive *a, bool ok);
 /* Joins some small segments of one day before `day` into one, in a transaction of its own that archive_retained() ends: 1, 0 when there is
  * nothing to join, -1 and e. What follows a log live is sealed in small pieces; searching looks into each. */
 int archive_compact(struct archive *a, int64_t day, struct err *e);
+/* Makes a filter (analyzer/segment_filter.h) of up to 64 segments when at least so many have none; returns and ends as archive_compact(), which
+ * does it, too, when there is nothing to join. */
+int archive_filter(struct archive *a, unsigned least, struct err *e);
 /* Drops the days before day (days since the epoch, by last_us, UTC): catalog rows now, files after commit. */
 int archive_drop_before(struct archive *a, int64_t day, struct err *e);
 

@@ -1,25 +1,34 @@
-/* archive_int: what the writing half (archive.c) and the searching half (archive_search.c) of the archive share. */
+/* archive_int: what the writing half (archive.c, archive_compact.c), the searching half (archive_search.c) and the filters (archive_filter.c) of
+ * the archive share. */
 #ifndef ANALYZER_ARCHIVE_INT_H
 #define ANALYZER_ARCHIVE_INT_H
 
 #include <sqlite3.h>
 
+#include "analyzer/archive.h"
 #include "analyzer/crew.h"
 #include "gen/sql.h"
 #include "lib/buf.h"
 #include "lib/err.h"
 
-#define ARCHIVE_CACHE 4096 /* mapped files, no memory of our own to speak of */
+#define ARCHIVE_CACHE 4096   /* mapped files, no memory of our own to speak of */
+#define ARCHIVE_FILTERS 1024 /* the same of filters, each of which stands for up to 64 segments */
+#define ARCHIVE_NAME 64      /* bytes of a file's name, with its end */
 
 struct segment;
+struct segment_filter;
 struct segment_reader;
-struct archive;
+struct segment_writer;
+
+/* filter: NULL when it cannot be used. told: that something is wrong with it. */
+struct archive_slot { int64_t id; struct segment_filter *filter; bool told; };
 
 struct archive_files {
 	sqlite3 *db;
 	char *dir;
 	struct segment *cache[ARCHIVE_CACHE]; /* open segments, by catalog id modulo the size */
 	char cache_name[ARCHIVE_CACHE][40]; /* the file: an id may get another one when segments are joined */
+	struct archive_slot slot[ARCHIVE_FILTERS];  /* open filters, by id modulo the size */
 	struct crew *crew;                          /* of searches, from the first one on */
 	struct segment_reader *reader[CREW_MOST];
 };
@@ -27,7 +36,37 @@ struct archive_files {
 struct archive_files *archive_files(struct archive *a);
 /* A statement of the archive's own (the caller finalises it), or NULL and e. */
 sqlite3_stmt *archive_prepare(struct archive_files *f, enum query q, struct err *e);
+/* Steps a statement that gives nothing, and finalises it. */
+int archive_finish(struct archive_files *f, sqlite3_stmt *st, struct err *e);
 /* The path of a segment's file. */
 void archive_path(const struct archive_files *f, const char *name, struct buf *out);
+
+struct name_list { char **v; size_t n, cap; };
+void name_list_add(struct name_list *l, const char *name);
+void name_list_clear(struct name_list *l);
+
+/* --- for transactions that archive_retained() ends --- */
+
+void archive_doom(struct archive *a, const char *name); /* is to be removed when it is committed */
+void archive_made(struct archive *a, const char *name); /* is to be removed when it fails */
+void archive_remove(const struct archive *a, const char *name); /* now */
+void archive_new_name(struct archive *a, int64_t day, char ret[ARCHIVE_NAME]);
+/* NULL while a thread writes with it. */
+struct segment_writer *archive_writer(struct archive *a);
+
+/* --- filters --- */
+
+/* Forgets those that are damaged or gone: their segments get another one. Says so. */
+void archive_filters_check(struct archive_files *f);
+void archive_filters_close(struct archive_files *f);
+/* Removes those that no segment has any more. */
+int archive_filters_prune(struct archive *a, struct err *e);
+
+/* What the filters say to a query: those of the time that it asks for. */
+struct filter_answer { int64_t id; struct segment_filter *filter; uint64_t may; bool is_new, damaged; struct err err; };
+struct filter_answers { struct filter_answer *v; size_t n; };
+int archive_filters_ask(struct archive_files *f, const struct archive_query *q, struct filter_answers *ret, struct err *e);
+/* Whether the segment, which has that bit of that filter, cannot hold what is asked for. */
+bool archive_filters_exclude(struct archive_files *f, const struct filter_answers *answers, int64_t id, unsigned bit, const char *name);
 
 #endif

@@ -35,6 +35,7 @@ struct search {
 	size_t n_item;
 	struct hit *hit;
 	size_t n_hit;
+	struct filter_answers filters;
 	struct arena arena[CREW_MOST];
 	uint64_t *seen;      /* identities of the messages given or passed over, a hash table */
 	size_t n_seen, cap_seen;
@@ -271,16 +272,19 @@ static int give_window(struct search *s)
 	return bad || s->stop ? bad : give_batch(s);
 }
 
-/* The next segments of the catalog; those that are open already come with it. */
+/* The next segments of the catalog that no filter rules out; those that are open already come with it. */
 static void fill_window(struct search *s, sqlite3_stmt *st, size_t size)
 {
-	for (s->n_item = 0; s->n_item < size; s->n_item++) {
+	for (s->n_item = 0; s->n_item < size;) {
 		s->last = sqlite3_step(st) != SQLITE_ROW; /* a statement that is done would begin again */
 		if (s->last)
 			break;
-		struct item *x = &s->item[s->n_item];
+		const char *name = (const char *)sqlite3_column_text(st, 1);
+		if (archive_filters_exclude(s->a, &s->filters, sqlite3_column_int64(st, 2), (unsigned)sqlite3_column_int(st, 3), name))
+			continue;
+		struct item *x = &s->item[s->n_item++];
 		x->id = sqlite3_column_int64(st, 0);
-		(void)snprintf(x->name, sizeof x->name, "%s", (const char *)sqlite3_column_text(st, 1));
+		(void)snprintf(x->name, sizeof x->name, "%s", name);
 		size_t slot = (size_t)x->id % ARCHIVE_CACHE;
 		x->cached = s->a->cache[slot] && strcmp(s->a->cache_name[slot], x->name) == 0;
 		x->segment = x->cached ? s->a->cache[slot] : NULL;
@@ -322,9 +326,11 @@ static void look_into(struct search *s)
 static int search_segments(struct search *s)
 {
 	sqlite3_stmt *st = archive_prepare(s->a, Q_SEGMENT_NEWEST, s->e);
-	int bad = 0;
-	if (!st)
+	int bad = st ? archive_filters_ask(s->a, s->q, &s->filters, s->e) : -1;
+	if (bad) {
+		sqlite3_finalize(st);
 		return -1;
+	}
 	sqlite3_bind_int64(st, 1, s->q->since_us ? s->q->since_us : INT64_MIN);
 	sqlite3_bind_int64(st, 2, s->q->until_us ? s->q->until_us : INT64_MAX);
 	for (size_t size = WINDOW_LEAST; !s->stop && !s->last && !bad;) {
@@ -356,6 +362,7 @@ static void end_search(struct search *s)
 		arena_fini(&s->arena[i]);
 	for (unsigned i = 0; i < WINDOW_MOST; i++)
 		buf_fini(&s->item[i].rows);
+	free(s->filters.v);
 	free(s->item);
 	free(s->hit);
 	free(s->seen);

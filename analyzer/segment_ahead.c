@@ -100,15 +100,12 @@ static void want_of_recipient(const struct segment *s, size_t row, enum round ro
 
 void segment_match_ahead(const struct segment *s, const struct archive_query *q)
 {
-	static const enum segment_index index[ARCHIVE_KEYS] = {
-		[ARCHIVE_CLIENT] = INDEX_KEYED, [ARCHIVE_QUEUE_ID] = INDEX_queue_id, [ARCHIVE_MESSAGE_ID] = INDEX_message_id, /* others: addresses */
-	};
 	int64_t from, to;
 	for (int k = 0; k < ARCHIVE_KEYS && !s->before; k++) {
-		int c = SECTION_INDEX + (int)index[k] * INDEX_PARTS + INDEX_HASH;
-		const struct segment_section *x = &s->h.section[c];
-		if (!q->key[k].p || !segment_bucket(s, index[k], segment_hash(q->key[k]), &from, &to) || from == to)
+		enum segment_index index = segment_index_of(q, (enum archive_key)k);
+		if (index == INDEXES || !segment_bucket(s, index, segment_hash(q->key[k]), &from, &to) || from == to)
 			continue;
+		const struct segment_section *x = &s->h.section[SECTION_INDEX + (int)index * INDEX_PARTS + INDEX_HASH];
 		uint64_t first = x->packed.table * 8u + (uint64_t)from * x->packed.width / 8, last = x->packed.table * 8u + (uint64_t)to * x->packed.width / 8;
 		if (last <= x->bytes)
 			want(s, x->offset + first, last - first);

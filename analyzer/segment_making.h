@@ -59,5 +59,7 @@ static inline void segment_put(struct buf *b, const void *v, size_t n)
 uint32_t segment_intern(struct segment_writer *w, uint64_t hash, struct sv text, enum word_class class);
 /* Makes the file of what was collected and syncs it. */
 int segment_pack(struct segment_writer *w, const char *path, struct err *e);
+/* A file of these bytes, synced, or none. */
+int segment_write_file(const char *path, struct sv bytes, struct err *e);
 
 #endif

@@ -402,9 +402,23 @@ static bool is_address(enum archive_key k)
 	return k == ARCHIVE_SENDER || k == ARCHIVE_RECIPIENT || k == ARCHIVE_ACCOUNT;
 }
 
+static bool is_piece(enum archive_key k, struct sv key, bool substring)
+{
+	return is_address(k) && key.n && (key.p[0] == '@' || substring);
+}
+
+enum segment_index segment_index_of(const struct archive_query *q, enum archive_key k)
+{
+	if (!q->key[k].p || is_piece(k, q->key[k], q->substring))
+		return INDEXES;
+	if (is_address(k))
+		return INDEX_ADDRESS;
+	return k == ARCHIVE_CLIENT ? INDEX_KEYED : k == ARCHIVE_QUEUE_ID ? INDEX_queue_id : INDEX_message_id;
+}
+
 static int want_words(const struct segment *s, struct segment_reader *r, enum archive_key k, struct sv key, bool substring, struct wanted *w, struct err *e)
 {
-	if (is_address(k) && key.n && (key.p[0] == '@' || substring))
+	if (is_piece(k, key, substring))
 		return want_piece(s, r, key, substring, w, e);
 	if (k == ARCHIVE_MESSAGE_ID)
 		return want_id_before(s, r, key, w, e);

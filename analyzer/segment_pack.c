@@ -327,7 +327,7 @@ static void put_columns(struct segment_writer *w, struct segment_header *h)
 #include "analyzer/segment_cols.def"
 }
 
-static int write_file(const char *path, struct sv bytes, struct err *e)
+int segment_write_file(const char *path, struct sv bytes, struct err *e)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
 	if (fd < 0)
@@ -367,5 +367,5 @@ int segment_pack(struct segment_writer *w, const char *path, struct err *e)
 	w->stats.messages = w->messages;
 	w->stats.recipients = w->recipients;
 	w->stats.bytes = (int64_t)w->out.n;
-	return write_file(path, buf_sv(&w->out), e);
+	return segment_write_file(path, buf_sv(&w->out), e);
 }

@@ -76,6 +76,9 @@ static inline bool segment_bucket(const struct segment *s, enum segment_index k,
 	*ret_to = segment_number(s, first + INDEX_START, bucket + 1);
 	return *ret_from >= 0 && *ret_from <= *ret_to && *ret_to <= (int64_t)s->h.section[first + INDEX_HASH].rows;
 }
+/* The index that this key of a query is looked up in; INDEXES: in none, as it is not given, or is a piece of an address. An account may be a
+ * word of INDEX_KEYED, too: archive_may_be_user(). */
+enum segment_index segment_index_of(const struct archive_query *q, enum archive_key k);
 /* The block that item lies in. */
 uint32_t segment_block_with(const struct segment_blocks *b, uint32_t item);
 /* Asks for a section's pages at once: they will be read from end to end. */

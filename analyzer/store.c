@@ -433,11 +433,12 @@ int store_retention(struct store *s, const struct conf *conf, int64_t now_us, st
 	return 0;
 }
 
-int store_compact(struct store *s, int64_t now_us, struct err *e)
+/* Joins segments of days before that one, where there are such, or makes a filter. */
+static int tidy_archive(struct store *s, int64_t day, struct err *e)
 {
 	if (db_exec(&s->db, "BEGIN IMMEDIATE", e) < 0)
 		return -1;
-	int done = archive_compact(s->archive, now_us / US_PER_DAY, e);
+	int done = archive_compact(s->archive, day, e);
 	if (done <= 0 || db_exec(&s->db, "COMMIT", e) < 0) {
 		if (!sqlite3_get_autocommit(s->db.h))
 			(void)db_exec(&s->db, "ROLLBACK", NULL);
@@ -446,6 +447,19 @@ int store_compact(struct store *s, int64_t now_us, struct err *e)
 	}
 	archive_retained(s->archive, true);
 	return 1;
+}
+
+int store_compact(struct store *s, int64_t now_us, struct err *e)
+{
+	return tidy_archive(s, now_us / US_PER_DAY, e);
+}
+
+int store_filters(struct store *s, struct err *e)
+{
+	int done;
+	while ((done = tidy_archive(s, INT64_MIN, e)) > 0)
+		;
+	return done;
 }
 
 int64_t store_notification(struct store *s, int64_t id, int64_t case_id, int64_t at_us, const char *kind, const char *recipient,

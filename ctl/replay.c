@@ -18,6 +18,7 @@
 #include "collector/collector.h"
 #include "ctl/command.h"
 #include "ctl/listings.h"
+#include "lib/msg.h"
 #include "lib/sandbox.h"
 #include "lib/times.h"
 
@@ -261,6 +262,8 @@ int replay_files(struct replay *r, const struct conf *conf, char **files, size_t
 	if (!bad) {
 		before = begin(&im, conf);
 		bad = run_with_listings(&im, conf, files, n, r->listings, e);
+		if (!bad && store_filters(im.ingest.store, e) < 0)
+			msg_warn("%s; searching takes longer until a filter is made", e->text); /* what was read is stored */
 		after = totals_of(im.ingest.store);
 		r->first_us = j->site->first_us;
 		r->evicted = j->evicted;

@@ -6,9 +6,9 @@ SELECT value FROM meta WHERE key = :key
 INSERT INTO meta (key, value) VALUES (:key, :value) ON CONFLICT (key) DO UPDATE SET value = excluded.value
 -- archive
 -- name: segment_by_file
-SELECT id FROM segment WHERE file = :file
+SELECT id FROM segment WHERE file = :file UNION ALL SELECT id FROM segment_filter WHERE printf('%08d.filter', id) = :file
 -- name: segment_next
-SELECT coalesce(max(id), 0) + 1 FROM segment
+SELECT coalesce(max(max(id), max(CAST(substr(file, instr(substr(file, 2), '-') + 2) AS INTEGER))), 0) + 1 FROM segment
 -- name: segment_add
 INSERT INTO segment (day, first_us, last_us, messages, recipients, bytes, file) VALUES (:day, :first_us, :last_us, :messages, :recipients, :bytes, :file)
 -- name: segment_before
@@ -22,7 +22,23 @@ INSERT INTO segment (id, day, first_us, last_us, messages, recipients, bytes, fi
 -- name: segment_drop
 DELETE FROM segment WHERE day < :day
 -- name: segment_newest
-SELECT id, file FROM segment WHERE last_us >= :since AND first_us <= :until ORDER BY day DESC, id DESC
+SELECT id, file, filter, filter_bit FROM segment WHERE last_us >= :since AND first_us <= :until ORDER BY day DESC, id DESC
+-- name: filter_wanting
+SELECT id, file, first_us, last_us FROM segment WHERE filter = 0 ORDER BY day, id LIMIT :n
+-- name: filter_add
+INSERT INTO segment_filter (first_us, last_us, bytes) VALUES (:first_us, :last_us, 0)
+-- name: filter_size
+UPDATE segment_filter SET bytes = :bytes WHERE id = :id
+-- name: filter_cover
+UPDATE segment SET filter = :filter, filter_bit = :bit WHERE id = :id
+-- name: filter_ids
+SELECT id FROM segment_filter WHERE last_us >= :since AND first_us <= :until ORDER BY id DESC
+-- name: filter_forget
+UPDATE segment SET filter = 0 WHERE filter = :id
+-- name: filter_unused
+SELECT id FROM segment_filter WHERE id NOT IN (SELECT filter FROM segment)
+-- name: filter_drop
+DELETE FROM segment_filter WHERE id NOT IN (SELECT filter FROM segment)
 -- name: hot_count
 SELECT count(*) FROM hot_message
 -- name: hot_add

@@ -90,6 +90,12 @@ static void fill_store(struct db *db, struct archive *a, uint64_t all, int days)
 		check(db_exec(db, "COMMIT", &e), &e);
 		archive_end(a, true);
 	}
+	for (int more = 1; more > 0;) {
+		check(db_exec(db, "BEGIN IMMEDIATE", &e), &e);
+		check((more = archive_filter(a, 64, &e)) < 0, &e);
+		check(db_exec(db, "COMMIT", &e), &e);
+		archive_retained(a, true);
+	}
 }
 
 /* -- asking -- */

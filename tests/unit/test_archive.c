@@ -228,6 +228,26 @@ static void small_segments_are_joined(void **state)
 	}
 }
 
+/* The file of joined segments has a number beyond those in the catalog: after a restart it is not given again. */
+static void names_are_not_given_twice(void **state)
+{
+	struct fixture *f = *state;
+	for (int i = 0; i < 3; i++) {
+		add(f, i * 5000, i * 5000 + 5000);
+		commit(f);
+	}
+	assert_int_equal(compact(f, 20001, true), 1);
+	archive_free(f->a);
+	f->a = archive_open(f->db.h, f->path, true, NULL);
+	assert_non_null(f->a);
+	for (int i = 3; i < 6; i++) {
+		add(f, i * 5000, i * 5000 + 5000);
+		commit(f);
+	}
+	assert_int_equal(segments(f), 4);
+	assert_int_equal(find(f, ARCHIVE_RECIPIENT, SV("both@c.example"), false).n, 30000);
+}
+
 static int64_t looked_for(struct fixture *f, struct seen *s, struct err *e)
 {
 	struct archive_query q = { .limit = 0 };
@@ -292,7 +312,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_rolled_back_commit_is_tried_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(days_are_dropped, setup, teardown),
 		cmocka_unit_test_setup_teardown(small_segments_are_joined, setup, teardown), cmocka_unit_test_setup_teardown(damaged_files_are_told, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_failed_drop_leaves_batches_alone, setup, teardown),
+		cmocka_unit_test_setup_teardown(names_are_not_given_twice, setup, teardown), cmocka_unit_test_setup_teardown(a_failed_drop_leaves_batches_alone, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

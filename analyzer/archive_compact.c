@@ -1,0 +1,127 @@
+/* Joining small segments. */
+#include <stdlib.h>
+
+#include "analyzer/archive.h"
+#include "analyzer/archive_int.h"
+#include "analyzer/segment.h"
+#include "analyzer/segment_filter.h"
+#include "lib/arena.h"
+
+/* Neighbours of one day, in the order in which they are searched. */
+struct run { int64_t day, first, last; struct name_list files; uint64_t messages; };
+
+static void run_begin(struct run *r, int64_t day, int64_t id)
+{
+	name_list_clear(&r->files);
+	r->day = day;
+	r->first = id;
+	r->messages = 0;
+}
+
+/* The first run of two or more segments before day that fit into one. */
+static int find_run(struct archive *a, int64_t day, struct run *r, struct err *e)
+{
+	sqlite3_stmt *st = archive_prepare(archive_files(a), Q_SEGMENT_DAYS, e);
+	int rc = SQLITE_ERROR;
+	if (st)
+		sqlite3_bind_int64(st, 1, day);
+	while (st && (rc = sqlite3_step(st)) == SQLITE_ROW) {
+		int64_t id = sqlite3_column_int64(st, 0), its_day = sqlite3_column_int64(st, 1), n = sqlite3_column_int64(st, 3);
+		if (!r->files.n || its_day != r->day || r->messages + (uint64_t)n > SEGMENT_MESSAGES) {
+			if (r->files.n >= 2)
+				break;
+			run_begin(r, its_day, id);
+		}
+		name_list_add(&r->files, (const char *)sqlite3_column_text(st, 2));
+		r->messages += (uint64_t)n;
+		r->last = id;
+	}
+	sqlite3_finalize(st);
+	if (rc != SQLITE_DONE && rc != SQLITE_ROW)
+		return err_set(e, "message archive: %s", sqlite3_errmsg(archive_files(a)->db));
+	return r->files.n >= 2;
+}
+
+static int read_segment(struct archive *a, const char *name, struct buf *bytes, struct buf *ends, struct err *e)
+{
+	struct buf path = { 0 };
+	struct arena arena = { 0 };
+	archive_path(archive_files(a), name, &path);
+	struct segment_reader *r = segment_reader_new();
+	struct segment *s = segment_open(buf_cstr(&path), e);
+	struct txn t;
+	int bad = s ? 0 : -1;
+	for (uint32_t i = 0; !bad && i < segment_messages(s); i++) {
+		arena_reset(&arena);
+		if ((bad = segment_txn(s, r, i, &arena, &t, e)))
+			break;
+		txn_encode(&t, bytes);
+		buf_add(ends, &bytes->n, sizeof bytes->n);
+	}
+	segment_free(s);
+	segment_reader_free(r);
+	arena_fini(&arena);
+	buf_fini(&path);
+	return bad;
+}
+
+static int put_joined(struct archive *a, const struct run *r, const char *name, const struct segment_stats *s, struct err *e)
+{
+	sqlite3_stmt *st = archive_prepare(archive_files(a), Q_SEGMENT_MERGED, e);
+	if (st) {
+		sqlite3_bind_int64(st, 1, r->day);
+		sqlite3_bind_int64(st, 2, r->first);
+		sqlite3_bind_int64(st, 3, r->last);
+	}
+	if (archive_finish(archive_files(a), st, e) < 0 || archive_filters_prune(a, e) < 0)
+		return -1;
+	if ((st = archive_prepare(archive_files(a), Q_SEGMENT_PUT, e))) {
+		const int64_t v[] = { r->first, r->day, s->first_us, s->last_us, s->messages, s->recipients, s->bytes };
+		for (int i = 0; i < (int)(sizeof v / sizeof *v); i++)
+			sqlite3_bind_int64(st, i + 1, v[i]);
+		sqlite3_bind_text(st, 8, name, -1, SQLITE_STATIC);
+	}
+	return archive_finish(archive_files(a), st, e);
+}
+
+static int join(struct archive *a, const struct run *r, struct err *e)
+{
+	struct buf bytes = { 0 }, ends = { 0 }, path = { 0 };
+	struct segment_stats stats;
+	char name[ARCHIVE_NAME];
+	int bad = 0;
+	for (size_t i = 0; i < r->files.n && !bad; i++)
+		bad = read_segment(a, r->files.v[i], &bytes, &ends, e);
+	size_t n = ends.n / sizeof(size_t);
+	struct segment_body *bodies = xmalloc((n ? n : 1) * sizeof *bodies);
+	for (size_t i = 0, at = 0; i < n && !bad; i++) {
+		size_t end;
+		memcpy(&end, ends.p + i * sizeof end, sizeof end);
+		bodies[i].bytes = sv_make(bytes.p + at, end - at);
+		bad = segment_identity_of(bodies[i].bytes, &bodies[i].identity, e);
+		at = end;
+	}
+	archive_new_name(a, r->day, name);
+	archive_made(a, name);
+	archive_path(archive_files(a), name, &path);
+	if (!bad && !(bad = segment_write(archive_writer(a), buf_cstr(&path), bodies, n, &stats, e)))
+		bad = put_joined(a, r, name, &stats, e);
+	for (size_t i = 0; i < r->files.n && !bad; i++)
+		archive_doom(a, r->files.v[i]);
+	free(bodies);
+	buf_fini(&bytes);
+	buf_fini(&ends);
+	buf_fini(&path);
+	return bad;
+}
+
+int archive_compact(struct archive *a, int64_t day, struct err *e)
+{
+	struct run r = { .day = 0 };
+	int found = archive_writer(a) ? find_run(a, day, &r, e) : 0;
+	if (found > 0 && join(a, &r, e) < 0)
+		found = -1;
+	name_list_clear(&r.files);
+	free(r.files.v);
+	return found ? found : archive_filter(a, FILTER_SEGMENTS, e);
+}
