@@ -140,8 +140,6 @@ static bool header_fits(const struct filter_header *h, size_t bytes)
 	if (memcmp(h->magic, FILTER_MAGIC, sizeof h->magic) != 0 || h->sum != filter_header_sum(h) || !h->segments || h->segments > FILTER_SEGMENTS)
 		return false;
 	for (unsigned k = 0; k < INDEXES; k++) {
-		if (h->pages[k] > FILTER_PAGES_MOST)
-			return false;
 		pages += h->pages[k];
 		for (unsigned i = 0; i < h->segments; i++)
 			if (h->bits[k][i] > BITS_MOST && h->bits[k][i] != FILTER_ANY)

@@ -305,7 +305,7 @@ UNION ALL SELECT 0, today, 1 FROM principal WHERE kind = :kind AND id = lower(:i
 SELECT id, severity, level, state, kind, principal_kind, principal_id, customer, score, peak_score, opened_us, updated_us, closed_us, messages, recipients,
   sentence, utc_offset_s FROM acase WHERE principal_kind = :kind AND principal_id = lower(:id) ORDER BY id DESC
 -- name: web_segments
-SELECT count(*) AS segments, coalesce(sum(messages), 0) AS messages, coalesce(sum(recipients), 0) AS recipients, coalesce(sum(bytes), 0) AS bytes,
+SELECT count(*) AS segments, coalesce(sum(messages), 0) AS messages, coalesce(sum(recipients), 0) AS recipients, coalesce(sum(bytes), 0) + (SELECT coalesce(sum(bytes), 0) FROM segment_filter) AS bytes,
   coalesce(min(first_us), 0) AS first_us, coalesce(max(last_us), 0) AS last_us FROM segment
 -- name: web_store_counts
 SELECT (SELECT count(*) FROM acase) AS cases, (SELECT count(*) FROM principal) AS principals, (SELECT count(*) FROM hot_message) AS newest_messages,
