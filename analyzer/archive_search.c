@@ -35,6 +35,7 @@ struct search {
 	size_t n_item;
 	struct hit *hit;
 	size_t n_hit;
+	size_t looked, found; /* into so many segments, so many messages in them */
 	struct filter_answers filters;
 	struct arena arena[CREW_MOST];
 	uint64_t *seen;      /* identities of the messages given or passed over, a hash table */
@@ -247,11 +248,23 @@ static int give_batch(struct search *s)
 	return bad;
 }
 
-/* How many messages shall be read before the next is given. One more than asked for says whether there are more. */
+/* How many messages are still to be found, if there is a limit. One more than asked for says whether there are more. */
+static size_t wanted(const struct search *s)
+{
+	return s->q->offset - s->skipped + s->q->limit - (size_t)s->given + 1;
+}
+
+/* How many messages shall be read before the next is given. */
 static size_t batch_size(const struct search *s)
 {
-	size_t want = s->q->offset - s->skipped + s->q->limit - (size_t)s->given + 1;
-	return s->q->limit && want < BATCH ? want : BATCH;
+	return s->q->limit && wanted(s) < BATCH ? wanted(s) : BATCH;
+}
+
+/* How many segments hold what is still to be found, if there is as much in them as in those before, and some more. */
+static size_t enough_segments(const struct search *s)
+{
+	size_t n = s->q->limit && s->found ? wanted(s) * s->looked / s->found * 5 / 4 + 1 : WINDOW_MOST;
+	return n > WINDOW_LEAST ? n : WINDOW_LEAST;
 }
 
 static int give_window(struct search *s)
@@ -308,6 +321,8 @@ static size_t end_window(struct search *s)
 		(void)snprintf(s->a->cache_name[slot], sizeof s->a->cache_name[slot], "%s", x->name);
 	}
 	s->n_hit = 0;
+	s->looked += s->n_item;
+	s->found += hits;
 	return hits;
 }
 
@@ -334,7 +349,8 @@ static int search_segments(struct search *s)
 	sqlite3_bind_int64(st, 1, s->q->since_us ? s->q->since_us : INT64_MIN);
 	sqlite3_bind_int64(st, 2, s->q->until_us ? s->q->until_us : INT64_MAX);
 	for (size_t size = WINDOW_LEAST; !s->stop && !s->last && !bad;) {
-		fill_window(s, st, size);
+		size_t enough = enough_segments(s);
+		fill_window(s, st, size < enough ? size : enough);
 		look_into(s);
 		bad = give_window(s);
 		if (end_window(s) < WINDOW_HITS && size < WINDOW_MOST)
