@@ -1,7 +1,7 @@
 /* segment: an immutable file of up to some ten thousand messages in columns. Text columns hold numbers of a dictionary of its own, with
  * an index by hash (of the text in lower case) beside it: so an address is looked up by its hash, then found by a scan over one column of
  * small numbers. Queue ids and message-ids have an index each that leads to the message. Columns are packed to the bits they need, texts
- * compressed in blocks of 8 KiB: one message is read without unpacking the others. Files of the format before are read, too. Numbers are little endian; analyzer/segment_int.h
+ * compressed in blocks of 4 KiB: one message is read without unpacking the others. Files of the format before are read, too. Numbers are little endian; analyzer/segment_int.h
  * is the layout. */
 #ifndef ANALYZER_SEGMENT_H
 #define ANALYZER_SEGMENT_H

@@ -92,7 +92,7 @@ struct segment_header {
 #define SEGMENT_MAGIC "AWSEG4\0"
 #define SEGMENT_MAGIC_BEFORE "AWSEG3\0"
 #define SEGMENT_FRONT_BYTES (8u << 10) /* header and buckets lie in it: one reading for a look-up */
-#define SEGMENT_BLOCK_BYTES (8u << 10) /* so much of texts is unpacked to read one of them */
+#define SEGMENT_BLOCK_BYTES (4u << 10) /* so much of texts is unpacked to read one of them; 8 KiB take 2 % less room and a third more time */
 #define SEGMENT_BLOCK_ITEMS 4096u      /* or so many, where they are short */
 #define SEGMENT_BLOCK_MAX (1u << 20)
 #define SEGMENT_TEXT_MAX 65534u /* longer texts are cut; none is: addresses, names and replies have tighter limits */
