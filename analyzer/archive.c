@@ -104,6 +104,15 @@ void archive_path(const struct archive_files *f, const char *name, struct buf *o
 	buf_printf(out, "%s/%s", f->dir, name);
 }
 
+bool archive_gone(const struct archive_files *f, const char *name)
+{
+	struct buf path = { 0 };
+	archive_path(f, name, &path);
+	bool gone = access(buf_cstr(&path), F_OK) < 0 && errno == ENOENT;
+	buf_fini(&path);
+	return gone;
+}
+
 void archive_remove(const struct archive *a, const char *name)
 {
 	struct buf path = { 0 };
@@ -214,7 +223,7 @@ void archive_free(struct archive *a)
 	name_list_clear(&a->made);
 	free(a->doomed.v);
 	free(a->made.v);
-	archive_filters_close(&a->files);
+	archive_filters_close(&a->files, true);
 	free(a->body);
 	buf_fini(&a->bytes);
 	free(a->files.dir);

@@ -188,10 +188,17 @@ void archive_filters_check(struct archive_files *f)
 	free(all.v);
 }
 
-void archive_filters_close(struct archive_files *f)
+void archive_filters_close(struct archive_files *f, bool all)
 {
-	for (size_t i = 0; i < ARCHIVE_FILTERS; i++)
-		segment_filter_free(f->slot[i].filter);
+	char name[ARCHIVE_NAME];
+	for (size_t i = 0; i < ARCHIVE_FILTERS; i++) {
+		struct archive_slot *slot = &f->slot[i];
+		filter_name(slot->id, name);
+		if (!slot->filter || !(all || archive_gone(f, name)))
+			continue;
+		segment_filter_free(slot->filter);
+		*slot = (struct archive_slot){ 0 };
+	}
 }
 
 /* --- asking ------------------------------------------------------------------------------------------------------- */
@@ -240,6 +247,7 @@ static void keep_open(struct archive_files *f, const struct filter_answers *answ
 		struct archive_slot *slot = slot_of(f, v->id);
 		if (v->is_new)
 			slot->filter = v->filter;
+		f->opened += v->is_new;
 		if (v->is_new && !v->filter)
 			msg_warn("%s; its segments are searched without", v->err.text);
 		else if (v->damaged && !slot->told)

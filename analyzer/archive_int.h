@@ -13,6 +13,7 @@
 
 #define ARCHIVE_CACHE 4096   /* mapped files, no memory of our own to speak of */
 #define ARCHIVE_FILTERS 1024 /* the same of filters, each of which stands for up to 64 segments */
+#define ARCHIVE_LET_GO 16    /* after so many were opened, those whose files are gone are closed: an open file takes its room on the disk */
 #define ARCHIVE_NAME 64      /* bytes of a file's name, with its end */
 
 struct segment;
@@ -29,6 +30,7 @@ struct archive_files {
 	struct segment *cache[ARCHIVE_CACHE]; /* open segments, by catalog id modulo the size */
 	char cache_name[ARCHIVE_CACHE][40]; /* the file: an id may get another one when segments are joined */
 	struct archive_slot slot[ARCHIVE_FILTERS];  /* open filters, by id modulo the size */
+	unsigned opened;                            /* segments and filters, since the last look at those that are gone */
 	struct crew *crew;                          /* of searches, from the first one on */
 	struct segment_reader *reader[CREW_MOST];
 };
@@ -38,6 +40,8 @@ struct archive_files *archive_files(struct archive *a);
 sqlite3_stmt *archive_prepare(struct archive_files *f, enum query q, struct err *e);
 /* Steps a statement that gives nothing, and finalises it. */
 int archive_finish(struct archive_files *f, sqlite3_stmt *st, struct err *e);
+/* Whether that file is no more. */
+bool archive_gone(const struct archive_files *f, const char *name);
 /* The path of a segment's file. */
 void archive_path(const struct archive_files *f, const char *name, struct buf *out);
 
@@ -58,7 +62,7 @@ struct segment_writer *archive_writer(struct archive *a);
 
 /* Forgets those that are damaged or gone: their segments get another one. Says so. */
 void archive_filters_check(struct archive_files *f);
-void archive_filters_close(struct archive_files *f);
+void archive_filters_close(struct archive_files *f, bool all); /* or those only whose files are gone */
 /* Removes those that no segment has any more. */
 int archive_filters_prune(struct archive *a, struct err *e);
 

@@ -318,6 +318,7 @@ static size_t end_window(struct search *s)
 			continue;
 		segment_free(s->a->cache[slot]);
 		s->a->cache[slot] = x->segment;
+		s->a->opened++;
 		(void)snprintf(s->a->cache_name[slot], sizeof s->a->cache_name[slot], "%s", x->name);
 	}
 	s->n_hit = 0;
@@ -360,9 +361,23 @@ static int search_segments(struct search *s)
 	return bad;
 }
 
+/* Closes what was joined or dropped meanwhile. */
+static void let_go(struct archive_files *a)
+{
+	for (size_t i = 0; i < ARCHIVE_CACHE; i++)
+		if (a->cache[i] && archive_gone(a, a->cache_name[i])) {
+			segment_free(a->cache[i]);
+			a->cache[i] = NULL;
+		}
+	archive_filters_close(a, false);
+	a->opened = 0;
+}
+
 static void begin_search(struct search *s)
 {
 	struct archive_files *a = s->a;
+	if (a->opened >= ARCHIVE_LET_GO)
+		let_go(a);
 	if (!a->crew)
 		a->crew = crew_new();
 	for (unsigned i = 0; i < CREW_MOST; i++)

@@ -248,6 +248,43 @@ static void useless_filters_are_told_and_made_anew(void **state)
 	}
 }
 
+static bool holds_removed_files(const struct fixture *f)
+{
+	char line[600];
+	bool any = false;
+	FILE *maps = fopen("/proc/self/maps", "r");
+	assert_non_null(maps);
+	while (fgets(line, sizeof line, maps))
+		any |= strstr(line, f->dir) && strstr(line, "(deleted)");
+	assert_int_equal(fclose(maps), 0);
+	return any;
+}
+
+/* A program that searches for months does not keep what retention removed: its room on the disk would not be free. */
+static void removed_files_are_let_go(void **state)
+{
+	struct fixture *f = *state;
+	struct archive_query q = { .limit = 0 };
+	struct heard h;
+	struct err e = { "" };
+	fill(f);
+	struct archive *a = reader(f);
+	q.key[ARCHIVE_RECIPIENT] = SV("list@c.example"); /* in each */
+	assert_true(search(a, &q, &h, &e) > 0);
+	begin(f);
+	assert_int_equal(archive_drop_before(f->a, 20002, &e), 0);
+	end(f, true);
+	assert_true(holds_removed_files(f));
+	for (int i = 0; i < 16; i++)
+		add(f, 2 * DAY_MESSAGES + i * SEGMENT_ROWS, 2 * DAY_MESSAGES + (i + 1) * SEGMENT_ROWS);
+	for (int i = 0; i < 2; i++) {
+		assert_true(search(a, &q, &h, &e) > 0);
+		assert_int_equal(h.n, 16 * SEGMENT_ROWS);
+	}
+	assert_false(holds_removed_files(f));
+	archive_free(a);
+}
+
 /* A whole filter of other segments, as of a folder that was put together from two. */
 static void a_filter_of_other_segments(void **state)
 {
@@ -322,7 +359,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		OF_ARCHIVE(the_same_with_and_without), OF_ARCHIVE(joined_and_dropped_segments_do_not_count), OF_ARCHIVE(retention_removes_filters),
-		OF_ARCHIVE(useless_filters_are_told_and_made_anew), OF_ARCHIVE(a_filter_of_other_segments), OF_ARCHIVE(killed_before_the_commit),
+		OF_ARCHIVE(useless_filters_are_told_and_made_anew), OF_ARCHIVE(a_filter_of_other_segments), OF_ARCHIVE(killed_before_the_commit), OF_ARCHIVE(removed_files_are_let_go),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
