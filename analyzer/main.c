@@ -29,6 +29,7 @@
 #define LOADED_MS 500
 #define LOADED_SHARE 1000
 #define COMPACT_RUNS 4         /* segments joined per round of retention; each takes about half a second */
+#define FILTER_RUNS 4          /* filters made then, for 256 segments: where there is always something to join, too; each takes as long at most */
 #define BULK_BYTES (16 << 10)  /* so much in one reading is no trickle: more will follow */
 #define RETRY_MS 2000
 #define RETENTION_MS (3600 * 1000)
@@ -216,6 +217,8 @@ static void on_retention(uv_timer_t *t)
 		;
 	if (joined < 0)
 		msg_error("joining segments: %s", e.text);
+	if (store_filters(s->ingest.store, FILTER_RUNS, &e) < 0)
+		msg_error("filters of segments: %s", e.text);
 }
 
 /* --- streams ------------------------------------------------------------------------------------------------------ */

@@ -454,12 +454,12 @@ int store_compact(struct store *s, int64_t now_us, struct err *e)
 	return tidy_archive(s, now_us / US_PER_DAY, e);
 }
 
-int store_filters(struct store *s, struct err *e)
+int store_filters(struct store *s, unsigned most, struct err *e)
 {
-	int done;
-	while ((done = tidy_archive(s, INT64_MIN, e)) > 0)
-		;
-	return done;
+	int done = 1;
+	for (unsigned i = 0; i < most && done > 0; i++)
+		done = tidy_archive(s, INT64_MIN, e);
+	return done < 0 ? -1 : 0;
 }
 
 int64_t store_notification(struct store *s, int64_t id, int64_t case_id, int64_t at_us, const char *kind, const char *recipient,

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <json-c/json.h>
 #include <malloc.h>
 #include <signal.h>
@@ -262,7 +263,7 @@ int replay_files(struct replay *r, const struct conf *conf, char **files, size_t
 	if (!bad) {
 		before = begin(&im, conf);
 		bad = run_with_listings(&im, conf, files, n, r->listings, e);
-		if (!bad && store_filters(im.ingest.store, e) < 0)
+		if (!bad && store_filters(im.ingest.store, UINT_MAX, e) < 0)
 			msg_warn("%s; searching takes longer until a filter is made", e->text); /* what was read is stored */
 		after = totals_of(im.ingest.store);
 		r->first_us = j->site->first_us;
