@@ -28,8 +28,8 @@
 #define LOADED_BYTES 49152   /* in about a second (some 500 lines): many messages share the pages that a commit writes, so fewer commits */
 #define LOADED_MS 500
 #define LOADED_SHARE 1000
-#define COMPACT_RUNS 4         /* segments joined per round of retention; each takes about half a second */
-#define FILTER_RUNS 4          /* filters made then, for 256 segments: where there is always something to join, too; each takes as long at most */
+#define CHORES 8               /* after a round of retention: segments are joined, or a filter of segments made, in turn, ... */
+#define CHORE_MS 2000          /* ... with a pause in between, as each takes about half a second */
 #define BULK_BYTES (16 << 10)  /* so much in one reading is no trickle: more will follow */
 #define RETRY_MS 2000
 #define RETENTION_MS (3600 * 1000)
@@ -44,7 +44,8 @@ struct server {
 	struct enrich *enrich;
 	struct ingest ingest;
 	uv_pipe_t ingest_socket, control_socket;
-	uv_timer_t commit, retention;
+	uv_timer_t commit, retention, chore;
+	unsigned chores; /* of this round, still to do */
 	uv_timer_t inventory;
 	struct stat inventory_seen;
 	struct peer *peers;
@@ -206,19 +207,27 @@ static void commit_soon(struct server *s, ssize_t read)
 	}
 }
 
+/* Both have their turn: there may always be something to join. */
+static void on_chore(uv_timer_t *t)
+{
+	struct server *s = t->data;
+	struct err e;
+	bool joins = s->chores-- % 2 == 0;
+	int bad = joins ? store_compact(s->ingest.store, wall_us(), &e) : store_filters(s->ingest.store, 1, &e);
+	if (bad < 0)
+		msg_error("%s: %s", joins ? "joining segments" : "filters of segments", e.text);
+	if (bad < 0 || !s->chores)
+		uv_timer_stop(&s->chore);
+}
+
 static void on_retention(uv_timer_t *t)
 {
 	struct server *s = t->data;
 	struct err e;
-	int joined = 0;
 	if (store_retention(s->ingest.store, s->conf, wall_us(), &e) < 0)
 		msg_error("retention: %s", e.text);
-	for (int i = 0; i < COMPACT_RUNS && (joined = store_compact(s->ingest.store, wall_us(), &e)) > 0; i++)
-		;
-	if (joined < 0)
-		msg_error("joining segments: %s", e.text);
-	if (store_filters(s->ingest.store, FILTER_RUNS, &e) < 0)
-		msg_error("filters of segments: %s", e.text);
+	s->chores = CHORES;
+	uv_timer_start(&s->chore, on_chore, CHORE_MS, CHORE_MS);
 }
 
 /* --- streams ------------------------------------------------------------------------------------------------------ */
@@ -437,8 +446,9 @@ static void start(struct server *s)
 	listen_on(s, &s->control_socket, conf_control_socket(s->conf).s);
 	uv_timer_init(&s->loop, &s->commit);
 	uv_timer_init(&s->loop, &s->retention);
+	uv_timer_init(&s->loop, &s->chore);
 	uv_timer_init(&s->loop, &s->inventory);
-	s->commit.data = s->retention.data = s->inventory.data = s;
+	s->commit.data = s->retention.data = s->chore.data = s->inventory.data = s;
 	uv_timer_start(&s->retention, on_retention, 10000, RETENTION_MS);
 	uv_timer_start(&s->inventory, on_inventory, INVENTORY_MS, INVENTORY_MS);
 }
