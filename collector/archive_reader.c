@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 #ifdef WITH_LZMA
 #include <lzma.h>
 #endif
@@ -14,6 +13,7 @@
 #include <zstd.h>
 #endif
 
+#include "collector/gunzip.h"
 #include "lib/buf.h"
 #include "lib/msg.h"
 
@@ -40,13 +40,19 @@ struct ahead {
 struct archive_reader {
 	int fd;
 	bool ended, streaming; /* streaming: inside a packed stream that is not complete yet */
+	bool failed;           /* with error, which comes after what was unpacked before */
 	enum packing packing;
 	char *path;
 	uint64_t position, size;
+	uint64_t read_bytes; /* position, unless the file is read for the second time */
+	uint64_t blocks;     /* unpacked and given */
 	uint8_t *in, *out;
 	struct ahead *ahead; /* NULL: everything happens in the caller's thread */
 	size_t in_n, in_at; /* input not yet unpacked */
-	z_stream z;
+	size_t out_n;       /* made of the block at out */
+	size_t sure_n;      /* of it: what belongs to streams that ended well */
+	struct err error;
+	struct gunzip *gunzip;
 #ifdef WITH_LZMA
 	lzma_stream lzma;
 #endif
@@ -69,7 +75,9 @@ static int fill(struct archive_reader *r, struct err *e)
 			return err_set(e, "%s: cannot be read: %s", r->path, strerror(errno));
 		r->ended = n == 0;
 		r->in_n += (size_t)n;
-		r->position += (uint64_t)n;
+		r->read_bytes += (uint64_t)n;
+		if (r->read_bytes > r->position)
+			r->position = r->read_bytes;
 		if (r->size == 0 && n > 0)
 			break; /* a pipe: what is there is worth showing now */
 	}
@@ -92,7 +100,7 @@ static int begin(struct archive_reader *r, struct err *e)
 	if (fill(r, e) < 0)
 		return -1;
 	r->packing = packing_of(r->in, r->in_n);
-	if (r->packing == GZIP && inflateInit2(&r->z, 15 + 16) != Z_OK)
+	if (r->packing == GZIP && !(r->gunzip = gunzip_new(!r->size)))
 		return err_set(e, "%s: zlib does not start", r->path);
 	if (r->packing == XZ) {
 #ifdef WITH_LZMA
@@ -172,8 +180,7 @@ void archive_reader_close(struct archive_reader *r)
 	if (!r)
 		return;
 	ahead_end(r);
-	if (r->packing == GZIP)
-		inflateEnd(&r->z);
+	gunzip_free(r->gunzip);
 #ifdef WITH_LZMA
 	if (r->packing == XZ)
 		lzma_end(&r->lzma);
@@ -198,59 +205,54 @@ static int next_plain(struct archive_reader *r, struct sv *ret, struct err *e)
 	return ret->n > 0;
 }
 
-static int damaged(const struct archive_reader *r, const char *how, struct err *e)
+/* What a block that is not whole has of the damaged stream goes with it: where the damage begins is not certain. */
+static int damaged(struct archive_reader *r, const char *how, struct err *e)
 {
-	return err_set(e, "%s: damaged %s data near byte %llu", r->path, how, (unsigned long long)(r->position - (r->in_n - r->in_at)));
+	if (r->out_n < ARCHIVE_READER_BYTES)
+		r->out_n = r->sure_n;
+	return err_set(e, "%s: damaged %s data near byte %llu", r->path, how, (unsigned long long)(r->read_bytes - (r->in_n - r->in_at)));
 }
 
-/* One step: unpacks from in to out. Returns the bytes made, or -1. */
-static ssize_t step_gzip(struct archive_reader *r, struct err *e)
+/* One step: unpacks from in to what is free of out. -1: damaged. */
+static int step_gzip(struct archive_reader *r, struct err *e)
 {
-	r->z.next_in = r->in + r->in_at;
-	r->z.avail_in = (unsigned)(r->in_n - r->in_at);
-	r->z.next_out = r->out;
-	r->z.avail_out = ARCHIVE_READER_BYTES;
-	int s = inflate(&r->z, Z_NO_FLUSH);
-	r->in_at = r->in_n - r->z.avail_in;
-	r->streaming = s != Z_STREAM_END;
-	if (s == Z_STREAM_END)
-		inflateReset(&r->z); /* members may follow one another */
-	else if (s != Z_OK && s != Z_BUF_ERROR)
-		return damaged(r, "gzip", e);
-	return (ssize_t)(ARCHIVE_READER_BYTES - r->z.avail_out);
+	struct gunzip_room room = { r->in + r->in_at, r->out + r->out_n, r->in_n - r->in_at, ARCHIVE_READER_BYTES - r->out_n };
+	enum gunzip_how how = gunzip_step(r->gunzip, &room);
+	r->in_at = r->in_n - room.in_n;
+	r->out_n = ARCHIVE_READER_BYTES - room.out_n;
+	r->streaming = how != GUNZIP_MEMBER_ENDS; /* members may follow one another */
+	return how == GUNZIP_DAMAGED ? damaged(r, "gzip", e) : 0;
 }
 
 #ifdef WITH_LZMA
-static ssize_t step_xz(struct archive_reader *r, struct err *e)
+static int step_xz(struct archive_reader *r, struct err *e)
 {
 	r->lzma.next_in = r->in + r->in_at;
 	r->lzma.avail_in = r->in_n - r->in_at;
-	r->lzma.next_out = r->out;
-	r->lzma.avail_out = ARCHIVE_READER_BYTES;
+	r->lzma.next_out = r->out + r->out_n;
+	r->lzma.avail_out = ARCHIVE_READER_BYTES - r->out_n;
 	lzma_ret s = lzma_code(&r->lzma, r->ended && r->in_at == r->in_n ? LZMA_FINISH : LZMA_RUN);
 	r->in_at = r->in_n - r->lzma.avail_in;
+	r->out_n = ARCHIVE_READER_BYTES - r->lzma.avail_out;
 	r->streaming = s != LZMA_STREAM_END;
-	if (s != LZMA_OK && s != LZMA_STREAM_END && s != LZMA_BUF_ERROR)
-		return damaged(r, "xz", e);
-	return (ssize_t)(ARCHIVE_READER_BYTES - r->lzma.avail_out);
+	return s != LZMA_OK && s != LZMA_STREAM_END && s != LZMA_BUF_ERROR ? damaged(r, "xz", e) : 0;
 }
 #endif
 
 #ifdef WITH_ZSTD
-static ssize_t step_zstd(struct archive_reader *r, struct err *e)
+static int step_zstd(struct archive_reader *r, struct err *e)
 {
 	ZSTD_inBuffer in = { r->in, r->in_n, r->in_at };
-	ZSTD_outBuffer out = { r->out, ARCHIVE_READER_BYTES, 0 };
+	ZSTD_outBuffer out = { r->out, ARCHIVE_READER_BYTES, r->out_n };
 	size_t s = ZSTD_decompressStream(r->zstd, &out, &in);
 	r->in_at = in.pos;
+	r->out_n = out.pos;
 	r->streaming = s != 0;
-	if (ZSTD_isError(s))
-		return damaged(r, "zstd", e);
-	return (ssize_t)out.pos;
+	return ZSTD_isError(s) ? damaged(r, "zstd", e) : 0;
 }
 #endif
 
-static ssize_t step(struct archive_reader *r, struct err *e)
+static int step(struct archive_reader *r, struct err *e)
 {
 #ifdef WITH_LZMA
 	if (r->packing == XZ)
@@ -263,21 +265,72 @@ static ssize_t step(struct archive_reader *r, struct err *e)
 	return step_gzip(r, e);
 }
 
-static int next_packed(struct archive_reader *r, struct sv *ret, struct err *e)
+/* Until the block at out is full or what a pipe had is used: 1. 0 at the end, or -1; there may be a last block then, too. */
+static int unpack(struct archive_reader *r, struct err *e)
 {
 	for (;;) {
 		if (r->in_at == r->in_n && !r->ended && fill(r, e) < 0)
 			return -1;
+		size_t before = r->out_n;
 		bool last = r->in_at == r->in_n && r->ended;
-		ssize_t n = last && !r->streaming ? 0 : step(r, e);
-		if (n < 0)
+		if (last && !r->streaming)
+			return 0;
+		if (step(r, e) < 0)
 			return -1;
-		*ret = sv_make((const char *)r->out, (size_t)n);
-		if (n > 0)
+		if (!r->streaming)
+			r->sure_n = r->out_n;
+		if (r->out_n == ARCHIVE_READER_BYTES || (r->out_n && !r->size))
 			return 1;
-		if (last)
-			return r->streaming ? err_set(e, "%s: ends in the middle of its packed data; was the copy complete?", r->path) : 0;
+		if (last && r->streaming && r->out_n == before)
+			return err_set(e, "%s: ends in the middle of its packed data; was the copy complete?", r->path);
 	}
+}
+
+int archive_reader_by_zlib(struct archive_reader *r)
+{
+	struct gunzip *z = r->packing == GZIP && r->size && lseek(r->fd, 0, SEEK_SET) == 0 ? gunzip_new(true) : NULL;
+	if (!z)
+		return -1;
+	gunzip_free(r->gunzip);
+	r->gunzip = z;
+	r->in_n = r->in_at = 0;
+	r->read_bytes = 0;
+	r->ended = r->streaming = false;
+	return 0;
+}
+
+/* zlib has the last word on what ISA-L found wrong, so that what is read of a damaged log does not depend on the build: ISA-L may hold back a byte or two
+ * of a log that ends early, and does not know every member's head that comes in two pieces. */
+static int unpack_again(struct archive_reader *r, struct err *e)
+{
+	int how = 1;
+	for (uint64_t i = 0; i <= r->blocks && how > 0; i++) {
+		r->out_n = r->sure_n = 0;
+		how = unpack(r, e);
+		if (i < r->blocks && how <= 0)
+			r->out_n = 0; /* was given before */
+	}
+	return how;
+}
+
+/* Blocks begin at multiples of their size in the unpacked log, whatever unpacks it and however much of the file comes at a time. Of a damaged
+ * log only whole ones are given, of one that ends early all that is there. */
+static int next_packed(struct archive_reader *r, struct sv *ret, struct err *e)
+{
+	int how = -1;
+	r->out_n = r->sure_n = 0;
+	if (!r->failed)
+		how = unpack(r, &r->error);
+	if (how < 0 && !r->failed && gunzip_by_isal(r->gunzip) && archive_reader_by_zlib(r) == 0)
+		how = unpack_again(r, &r->error);
+	r->failed = how < 0;
+	*ret = sv_make((const char *)r->out, r->out_n);
+	r->blocks++;
+	if (r->out_n)
+		return 1;
+	if (how < 0)
+		*e = r->error;
+	return how;
 }
 
 /* -- in a thread of its own -- */

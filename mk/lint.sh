@@ -41,7 +41,7 @@ fi
 if wanted cppcheck; then
 	# missingInclude: system headers are not given to it. Checked as C11, the newest it knows.
 	cppcheck --quiet --enable=warning,performance,portability --error-exitcode=1 --inline-suppr -j"$(nproc)" --std=c11 \
-		--suppress=missingInclude --suppress=missingIncludeSystem -D_GNU_SOURCE -DWITH_ZSTD=1 -DWITH_LZMA=1 \
+		--suppress=missingInclude --suppress=missingIncludeSystem -D_GNU_SOURCE -DWITH_ZSTD=1 -DWITH_LZMA=1 -DWITH_ISAL=1 \
 		-I. $code $tests mk/*.c || finding 1 "run of cppcheck with findings"
 fi
 

@@ -1,4 +1,4 @@
-/* Packed logs: the same bytes whether a thread unpacks them ahead or not; members one after the other; damaged and short files. */
+/* Packed logs: the same bytes whether a thread unpacks them ahead or not, and whatever unpacks them; members one after the other; damaged and short files. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -49,14 +49,18 @@ static void put(struct sv s)
 	assert_int_equal(fclose(f), 0);
 }
 
+enum { HERE, AHEAD, BY_ZLIB, WAYS };
+
 /* Everything that comes; how it ends. */
-static int all(bool ahead, struct buf *ret, struct err *e)
+static int all(int way, struct buf *ret, struct err *e)
 {
 	struct archive_reader *r = archive_reader_open(path, e);
 	struct sv block;
 	int how;
 	assert_non_null(r);
-	if (ahead)
+	if (way == BY_ZLIB)
+		assert_int_equal(archive_reader_by_zlib(r), 0);
+	if (way == AHEAD)
 		archive_reader_ahead(r);
 	while ((how = archive_reader_next(r, &block, e)) > 0)
 		buf_addsv(ret, block);
@@ -74,10 +78,10 @@ static void same_bytes(void **state)
 	buf_addsv(&twice, buf_sv(&once));
 	buf_addsv(&twice, buf_sv(&once));
 	put(buf_sv(&twice));
-	for (int ahead = 0; ahead < 2; ahead++) {
+	for (int way = 0; way < WAYS; way++) {
 		struct buf got = { 0 };
 		struct err e;
-		assert_int_equal(all(ahead, &got, &e), 0);
+		assert_int_equal(all(way, &got, &e), 0);
 		assert_int_equal(got.n, 2 * want.n);
 		assert_memory_equal(got.p, want.p, want.n);
 		assert_memory_equal(got.p + want.n, want.p, want.n);
@@ -94,7 +98,7 @@ static void not_packed(void **state)
 	struct buf want = text(), got = { 0 };
 	struct err e;
 	put(buf_sv(&want));
-	assert_int_equal(all(true, &got, &e), 0);
+	assert_int_equal(all(AHEAD, &got, &e), 0);
 	assert_true(sv_eq(buf_sv(&got), buf_sv(&want)));
 	buf_fini(&want);
 	buf_fini(&got);
@@ -104,10 +108,10 @@ static void not_packed(void **state)
 static void broken(struct sv file, const char *why)
 {
 	put(file);
-	for (int ahead = 0; ahead < 2; ahead++) {
+	for (int way = 0; way < WAYS; way++) {
 		struct buf got = { 0 };
 		struct err e;
-		assert_int_equal(all(ahead, &got, &e), -1);
+		assert_int_equal(all(way, &got, &e), -1);
 		assert_non_null(strstr(e.text, why));
 		assert_true(got.n > LOG_BYTES / 4 && got.n < LOG_BYTES);
 		buf_fini(&got);
@@ -123,6 +127,135 @@ static void damaged(void **state)
 	broken(buf_sv(&b), "damaged gzip data");
 	buf_fini(&want);
 	buf_fini(&b);
+}
+
+/* A member with all fields that a head may have, and what follows the data is as given. */
+static struct buf member(struct sv s, const char *head, size_t head_n, uint32_t crc_off, uint32_t length_off)
+{
+	struct buf whole = packed(s), b = { 0 };
+	uint32_t tail[2];
+	memcpy(tail, whole.p + whole.n - 8, 8);
+	tail[0] += crc_off;
+	tail[1] += length_off;
+	buf_add(&b, head, head_n);
+	buf_add(&b, whole.p + 10, whole.n - 18);
+	buf_add(&b, tail, 8);
+	buf_fini(&whole);
+	return b;
+}
+
+/* The file's bytes and end, read in each way: the same to the letter. */
+static int same_end(struct sv file, struct buf *ret, struct err *ret_e)
+{
+	int how = 0;
+	put(file);
+	for (int way = 0; way < WAYS; way++) {
+		struct buf got = { 0 };
+		struct err e = { "" };
+		int h = all(way, &got, &e);
+		if (way) {
+			assert_int_equal(h, how);
+			assert_string_equal(e.text, ret_e->text);
+			assert_true(sv_eq(buf_sv(&got), buf_sv(ret)));
+			buf_fini(&got);
+			continue;
+		}
+		how = h;
+		*ret = got;
+		*ret_e = e;
+	}
+	return how;
+}
+
+#define PLAIN_HEAD "\x1f\x8b\x08\0\0\0\0\0\0\3"
+
+static void heads_and_tails(void **state)
+{
+	(void)state;
+	static const struct { const char *head; size_t n; uint32_t crc_off, length_off; const char *behind, *error; bool all_there; } v[] = {
+		{ PLAIN_HEAD, 10, 0, 0, "", "", true },
+		{ "\x1f\x8b\x08\x1c\0\0\0\0\0\3\3\0abcname\0comment\0", 28, 0, 0, "", "", true },
+		{ "\x1f\x8b\x08\x80\0\0\0\0\0\3", 10, 0, 0, "", "damaged gzip", false },
+		{ "\x1f\x8b\x09\0\0\0\0\0\0\3", 10, 0, 0, "", "damaged gzip", false },
+		{ "\x1f\x8b\x08\2\0\0\0\0\0\3xx", 12, 0, 0, "", "damaged gzip", false },
+		{ PLAIN_HEAD, 10, 1, 0, "", "damaged gzip", false },
+		{ PLAIN_HEAD, 10, 0, 1, "", "damaged gzip", false },
+		{ PLAIN_HEAD, 10, 0, 0, "garbage", "damaged gzip", true },
+		{ PLAIN_HEAD, 10, 0, 0, "\x1f", "ends in the middle", true },
+		{ PLAIN_HEAD, 10, 0, 0, "\x1f\x8b\x08", "ends in the middle", true },
+	};
+	struct buf want = text();
+	for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
+		struct buf b = member(buf_sv(&want), v[i].head, v[i].n, v[i].crc_off, v[i].length_off), got = { 0 };
+		struct err e;
+		buf_puts(&b, v[i].behind);
+		assert_int_equal(same_end(buf_sv(&b), &got, &e), *v[i].error ? -1 : 0);
+		assert_non_null(strstr(e.text, v[i].error));
+		assert_int_equal(got.n == want.n, v[i].all_there);
+		assert_memory_equal(got.p ? got.p : "", want.p, got.n);
+		buf_fini(&b);
+		buf_fini(&got);
+	}
+	buf_fini(&want);
+}
+
+/* A member's head that lies on both sides of what is read at a time: the name in the first one's head is as long as that takes. */
+static void head_in_two_pieces(void **state)
+{
+	(void)state;
+	static const char fields[] = "\x1f\x8b\x08\x1e\0\0\0\0\0\3\3\0abcname\0comment\0";
+	struct buf want = text();
+	struct sv some = sv_take(buf_sv(&want), 100u << 10);
+	uint16_t head_crc = (uint16_t)crc32(0, (const Bytef *)fields, sizeof fields - 1);
+	struct buf head = { 0 }, first = { 0 };
+	buf_add(&head, fields, sizeof fields - 1);
+	buf_add(&head, &head_crc, sizeof head_crc);
+	struct buf second = member(some, head.p, head.n, 0, 0), plain = packed(some);
+	for (size_t cut = 1; cut < head.n; cut += 4) {
+		struct buf got = { 0 };
+		struct err e;
+		buf_clear(&first);
+		buf_add(&first, "\x1f\x8b\x08\x08\0\0\0\0\0\3", 10);
+		while (first.n + plain.n - 10 + 1 + cut < ARCHIVE_READER_BYTES)
+			buf_addc(&first, 'n');
+		buf_addc(&first, 0);
+		buf_add(&first, plain.p + 10, plain.n - 10);
+		assert_int_equal(first.n + cut, ARCHIVE_READER_BYTES);
+		buf_addsv(&first, buf_sv(&second));
+		assert_int_equal(same_end(buf_sv(&first), &got, &e), 0);
+		assert_int_equal(got.n, 2 * some.n);
+		buf_fini(&got);
+	}
+	buf_fini(&want);
+	buf_fini(&head);
+	buf_fini(&first);
+	buf_fini(&second);
+	buf_fini(&plain);
+}
+
+/* Cut anywhere, or with any bit turned: the second of two members, so that heads lie anywhere, too. */
+static void cut_and_turned(void **state)
+{
+	(void)state;
+	struct buf want = text(), one = packed(sv_take(buf_sv(&want), 700u << 10)), two = { 0 };
+	uint32_t turn = 7;
+	buf_addsv(&two, buf_sv(&one));
+	buf_addsv(&two, buf_sv(&one));
+	for (unsigned i = 0; i < 150; i++) {
+		turn = turn * 1664525u + 1013904223u;
+		size_t at = i < 40 ? one.n - 20 + i : one.n / 2 + (turn >> 4) % (one.n + one.n / 2);
+		struct buf got = { 0 };
+		struct err e;
+		bool turned = i % 2;
+		char was = two.p[at];
+		two.p[at] = turned ? (char)(was ^ 1 << (turn >> 29)) : was;
+		(void)same_end(turned ? buf_sv(&two) : sv_take(buf_sv(&two), at), &got, &e);
+		two.p[at] = was;
+		buf_fini(&got);
+	}
+	buf_fini(&want);
+	buf_fini(&one);
+	buf_fini(&two);
 }
 
 /* Closed while the thread is full, or before it began. */
@@ -174,7 +307,7 @@ int main(void)
 	close(fd);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(same_bytes), cmocka_unit_test(not_packed), cmocka_unit_test(damaged), cmocka_unit_test(left_early),
-		cmocka_unit_test(borrowed),
+		cmocka_unit_test(borrowed), cmocka_unit_test(heads_and_tails), cmocka_unit_test(head_in_two_pieces), cmocka_unit_test(cut_and_turned),
 	};
 	int bad = cmocka_run_group_tests(tests, NULL, NULL);
 	unlink(path);
