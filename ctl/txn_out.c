@@ -7,6 +7,8 @@
 #include "lib/reply_class.h"
 #include "lib/times.h"
 
+#define TOGETHER_BYTES (32u << 10) /* written at once: a call of the kernel for each four of them would cost as much as making them */
+
 void txn_out_begin(struct txn_out *o, enum command_format format)
 {
 	*o = (struct txn_out){ .format = format, .first = true };
@@ -56,9 +58,15 @@ static void table_rows(const struct txn *t, struct buf *out)
 	buf_fini(&raw);
 }
 
+static bool put_out(struct txn_out *o)
+{
+	bool well = fwrite(o->text.p ? o->text.p : "", 1, o->text.n, stdout) == o->text.n;
+	buf_clear(&o->text);
+	return well;
+}
+
 bool txn_out_add(struct txn_out *o, const struct txn *t)
 {
-	buf_clear(&o->text);
 	if (o->format == FORMAT_JSON && !o->first)
 		buf_addc(&o->text, ',');
 	switch (o->format) {
@@ -67,11 +75,12 @@ bool txn_out_add(struct txn_out *o, const struct txn *t)
 	default: txn_json(t, &o->text); break;
 	}
 	o->first = false;
-	return fwrite(o->text.p, 1, o->text.n, stdout) == o->text.n;
+	return (o->format != FORMAT_TABLE && o->text.n < TOGETHER_BYTES) || put_out(o); /* somebody may look at a table while it grows */
 }
 
 void txn_out_end(struct txn_out *o)
 {
+	(void)put_out(o);
 	if (o->format == FORMAT_JSON)
 		puts("]");
 	buf_fini(&o->text);

@@ -45,23 +45,57 @@ static inline bool plain(char c)
 	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
-/* How many of the first n do, up to the first that does not. */
-static size_t plain_run(const char *p, size_t n)
+#ifdef __SSE2__
+/* Which of the 16 bytes do not. */
+static inline unsigned odd_bits(__m128i v)
+{
+	/* signed: what is not ASCII lies below the space, too */
+	__m128i odd = _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(0x20)), _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f)));
+	odd = _mm_or_si128(odd, _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
+	return (unsigned)_mm_movemask_epi8(odd);
+}
+
+static inline unsigned copy_sixteen(char *to, const char *p)
+{
+	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+	_mm_storeu_si128((__m128i *)(void *)to, v);
+	return odd_bits(v);
+}
+
+/* 8 to 15 bytes, as two eights that overlap: how many are plain. */
+static inline size_t copy_eight(char *to, const char *p, size_t n)
+{
+	uint64_t first, last;
+	memcpy(&first, p, 8);
+	memcpy(&last, p + n - 8, 8);
+	memcpy(to, &first, 8);
+	memcpy(to + n - 8, &last, 8);
+	unsigned odd = odd_bits(_mm_set_epi64x((long long)last, (long long)first));
+	if (!odd)
+		return n;
+	size_t at = (size_t)__builtin_ctz(odd);
+	return at < 8 ? at : n - 16 + at;
+}
+#endif
+
+/* Copies up to the first byte of n that is not plain, and says how many came before it. What lies behind them, up to n, may be written, too. */
+static size_t copy_plain(char *to, const char *p, size_t n)
 {
 	size_t i = 0;
 #ifdef __SSE2__
-	for (; i + 16 <= n; i += 16) {
-		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
-		/* signed: what is not ASCII lies below the space, too */
-		__m128i odd = _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(0x20)), _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f)));
-		odd = _mm_or_si128(odd, _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
-		unsigned bits = (unsigned)_mm_movemask_epi8(odd);
-		if (bits)
-			return i + (size_t)__builtin_ctz(bits);
+	unsigned odd;
+	for (; i + 16 <= n; i += 16)
+		if ((odd = copy_sixteen(to + i, p + i)))
+			return i + (size_t)__builtin_ctz(odd);
+	if (n >= 16) { /* what is left, together with bytes that were looked at */
+		odd = i < n ? copy_sixteen(to + n - 16, p + n - 16) : 0;
+		return odd ? n - 16 + (size_t)__builtin_ctz(odd) : n;
 	}
+	if (n >= 8)
+		return copy_eight(to, p, n);
 #endif
-	while (i < n && plain(p[i]))
-		i++;
+	for (; i < n && plain(p[i]); i++)
+		to[i] = p[i];
 	return i;
 }
 
@@ -83,9 +117,10 @@ void jsonw_text(struct buf *b, struct sv s)
 {
 	buf_reserve(b, s.n + 2);
 	b->p[b->n++] = '"';
-	for (size_t i = 0; i < s.n;) {
-		size_t run = plain_run(s.p + i, s.n - i);
-		buf_add(b, s.p + i, run);
+	for (size_t i = 0;;) {
+		buf_reserve(b, s.n - i + 1);
+		size_t run = copy_plain(b->p + b->n, s.p + i, s.n - i);
+		b->n += run;
 		i += run;
 		if (i == s.n)
 			break;
@@ -98,7 +133,7 @@ void jsonw_text(struct buf *b, struct sv s)
 			buf_add(b, "\xef\xbf\xbd", 3);
 		i += n ? n : 1;
 	}
-	buf_addc(b, '"');
+	b->p[b->n++] = '"';
 }
 
 void jsonw_int(struct buf *b, int64_t v)
@@ -116,34 +151,10 @@ void jsonw_int(struct buf *b, int64_t v)
 
 void jsonw_time(struct buf *b, int64_t us, int32_t utc_offset_s)
 {
-	buf_addc(b, '"');
-	times_rfc3339(us, utc_offset_s, b);
-	buf_addc(b, '"');
-}
-
-void jsonw_key(struct buf *b, struct sv name)
-{
-	jsonw_sep(b);
-	buf_reserve(b, name.n + 3);
-	b->p[b->n++] = '"';
-	memcpy(b->p + b->n, name.p, name.n);
-	b->n += name.n;
-	b->p[b->n++] = '"';
-	b->p[b->n++] = ':';
-}
-
-void jsonw_field_text(struct buf *b, struct sv name, struct sv s)
-{
-	if (!s.p)
-		return;
-	jsonw_key(b, name);
-	jsonw_text(b, s);
-}
-
-void jsonw_field_int(struct buf *b, struct sv name, int64_t v)
-{
-	jsonw_key(b, name);
-	jsonw_int(b, v);
+	buf_reserve(b, TIMES_BYTES + 2);
+	char *p = b->p + b->n, *end = times_put(p + 1, us, utc_offset_s);
+	*p = *end = '"';
+	b->n = (size_t)(end + 1 - b->p);
 }
 
 void jsonw_field_bool(struct buf *b, struct sv name, bool v)

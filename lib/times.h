@@ -14,8 +14,11 @@ struct buf;
 int64_t times_days(int64_t year, unsigned month, unsigned day);
 /* RFC 3339 with numeric offset, microseconds only when they are not zero: 2026-11-23T19:47:08+00:00 */
 void times_rfc3339(int64_t us, int32_t utc_offset_s, struct buf *out);
+/* The same to p, where TIMES_BYTES must be free, and a NUL; returns where that is. */
+#define TIMES_BYTES 40u
+char *times_put(char *p, int64_t us, int32_t utc_offset_s);
 /* The same into a static-size field. */
-struct times_text { char s[40]; };
+struct times_text { char s[TIMES_BYTES]; };
 struct times_text times_text(int64_t us, int32_t utc_offset_s);
 /* Reads RFC 3339 ("T" or space, fraction, "Z" or ±hh:mm; no zone = UTC; date alone = midnight UTC). 0 or -1. */
 int times_parse(struct sv text, int64_t *ret_us);

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -203,11 +204,37 @@ static void json_text(void **state)
 	buf_fini(&b);
 }
 
+/* Texts of every length with one or two bytes to escape at every place; in a buffer that is as long as it must be. */
+static void json_text_everywhere(void **state)
+{
+	(void)state;
+	static const struct { char byte; const char *as; } odd[] = { { '"', "\\\"" }, { '\\', "\\\\" }, { 0x1f, "\\u001f" }, { 0x7f, "\\u007f" }, { (char)0x80, "\xef\xbf\xbd" } };
+	for (size_t n = 0; n < 70; n++) {
+		for (size_t at = 0; at <= n; at++) { /* at n: none */
+			char *text = xmalloc(n + 1);
+			struct buf b = { 0 }, want = { 0 };
+			buf_addc(&want, '"');
+			for (size_t i = 0; i < n; i++) {
+				size_t kind = (n + at) % 5;
+				bool is_odd = i == at || (at < n && i == (at * 7 + 3) % 70);
+				text[i] = is_odd ? odd[kind].byte : (char)(' ' + i % 2 + 'A' - ' ');
+				buf_puts(&want, is_odd ? odd[kind].as : (char[2]){ text[i], 0 });
+			}
+			buf_addc(&want, '"');
+			jsonw_text(&b, sv_make(text, n));
+			assert_true(sv_eq(buf_sv(&b), buf_sv(&want)));
+			buf_fini(&b);
+			buf_fini(&want);
+			free(text);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers), cmocka_unit_test(numbers_byte_by_byte), cmocka_unit_test(transactions), cmocka_unit_test(transaction_text),
-		cmocka_unit_test(frames), cmocka_unit_test(json_text),
+		cmocka_unit_test(frames), cmocka_unit_test(json_text), cmocka_unit_test(json_text_everywhere),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
