@@ -189,8 +189,20 @@ void scan_set_relay(struct record *r, const struct scan_peer *p)
 	r->relay_port = p->port;
 }
 
+/* "2.1.5" with one digit in each place, as nearly all are. */
+static inline bool short_dsn(struct sv s)
+{
+	const char *p = s.p;
+	return s.n >= 5 && p[1] == '.' && p[3] == '.' && (p[0] == '2' || p[0] == '4' || p[0] == '5') && p[2] >= '0' && p[2] <= '9' && p[4] >= '0' && p[4] <= '9' &&
+	       (s.n == 5 || p[5] == ' ');
+}
+
 bool scan_dsn(struct sv s, struct sv *ret)
 {
+	if (short_dsn(s)) {
+		*ret = sv_take(s, 5);
+		return true;
+	}
 	struct sv t = s;
 	int64_t class, subject, detail;
 	if (!scan_int(&t, &class) || !scan_char(&t, '.') || !scan_int(&t, &subject) || !scan_char(&t, '.') || !scan_int(&t, &detail))
@@ -214,6 +226,10 @@ void scan_set_reply(struct record *r, struct sv reply)
 	struct sv t = reply;
 	int64_t code;
 	r->reply = reply;
+	if (t.n > 9 && t.p[0] >= '2' && t.p[0] <= '5' && (t.p[3] == ' ' || t.p[3] == '-') && t.p[1] >= '0' && t.p[1] <= '9' && t.p[2] >= '0' && t.p[2] <= '9') {
+		(void)scan_dsn(sv_skip(t, 4), &r->dsn);
+		return;
+	}
 	if (t.n > 4 && scan_int(&t, &code) && code >= 200 && code < 600 && t.n && (t.p[0] == ' ' || t.p[0] == '-'))
 		(void)scan_dsn(sv_skip(t, 1), &r->dsn);
 	else

@@ -194,6 +194,13 @@ static bool read_iso(struct stamp *s, struct sv *text, int64_t *ret_us, int32_t 
 	if (text->n < 20 || text->p[4] != '-' || !wall_of(s, text->p, &wall))
 		return false;
 	struct sv t = sv_skip(*text, 19);
+	if (t.p[0] == ' ') { /* nothing more, as in the servers' own logs */
+		*ret_offset_s = zone_offset(&s->zone, wall, s->last_us / US_PER_S);
+		*ret_us = (wall - *ret_offset_s) * US_PER_S;
+		passed(s, *ret_us);
+		*text = sv_skip(t, 1);
+		return true;
+	}
 	int64_t us = fraction(&t);
 	if (!zone_text(&t, &off, &said) || !t.n || t.p[0] != ' ')
 		return false;

@@ -144,6 +144,24 @@ static inline size_t near_hex(const char *p)
 #endif
 }
 
+/* Which of the 16 bytes at p, which must be there, are letters or digits of ASCII, as bits. */
+static inline unsigned near_alnum(const char *p)
+{
+#ifdef __SSE2__
+	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p), low = _mm_or_si128(v, _mm_set1_epi8(0x20));
+	__m128i digit = _mm_and_si128(_mm_cmpgt_epi8(v, _mm_set1_epi8('0' - 1)), _mm_cmplt_epi8(v, _mm_set1_epi8('9' + 1)));
+	__m128i letter = _mm_and_si128(_mm_cmpgt_epi8(low, _mm_set1_epi8('a' - 1)), _mm_cmplt_epi8(low, _mm_set1_epi8('z' + 1)));
+	return (unsigned)_mm_movemask_epi8(_mm_or_si128(digit, letter));
+#else
+	unsigned bits = 0;
+	for (unsigned i = 0; i < 16; i++) {
+		char c = p[i], low = (char)(c | 0x20);
+		bits |= (unsigned)((c >= '0' && c <= '9') || (low >= 'a' && low <= 'z')) << i;
+	}
+	return bits;
+#endif
+}
+
 /* The same as memcpy(). */
 static inline void near_copy(char *to, const char *from, size_t n)
 {

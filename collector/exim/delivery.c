@@ -1,6 +1,8 @@
 /* "=> a@b <c@d> R=router T=transport H=host [ip]:25 X=… C="250 …"", and the same with -> >> *> ** ==. */
 #include "collector/exim/exim.h"
 
+#include "lib/near.h"
+
 /* Where the addresses end: at the first field, or at the colon before an error. */
 static size_t addresses_end(struct sv s)
 {
@@ -130,8 +132,8 @@ static void outcome(struct sv mark, struct record *r)
 
 void exim_set_transport(struct record *r, struct sv name)
 {
-	r->piped |= sv_find(name, SV("pipe")) >= 0;
-	r->local = !r->relay_host.p && sv_find(name, SV("smtp")) < 0;
+	r->piped |= near_find(name.p, name.n, "pipe", 4) != NULL;
+	r->local = !r->relay_host.p && !near_find(name.p, name.n, "smtp", 4);
 }
 
 bool exim_delivery(struct sv mark, struct sv s, struct record *r)

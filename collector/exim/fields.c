@@ -3,6 +3,8 @@
 
 #include <ctype.h>
 
+#include "lib/near.h"
+
 static size_t alnum_run(struct sv s)
 {
 	size_t i = 0;
@@ -11,19 +13,22 @@ static size_t alnum_run(struct sv s)
 	return i;
 }
 
+#define OLD_ID 16u /* "1wXyZa-00Ab12-3C" */
+#define NEW_ID 23u /* "1wXyZa-000000012Ab-3CdE" */
+
 bool exim_id(struct sv *s, struct sv *ret)
 {
-	if (s->n < 16 || s->p[6] != '-')
+	const char *p = s->p;
+	if (s->n < OLD_ID || p[6] != '-')
 		return false;
-	size_t old = s->p[13] == '-' ? 16 : 23;
-	if (s->n < old || (old == 23 && s->p[18] != '-') || (s->n > old && s->p[old] != ' '))
+	size_t n = p[13] == '-' ? OLD_ID : NEW_ID;
+	if (s->n < n || (n == NEW_ID && p[18] != '-') || (s->n > n && p[n] != ' '))
 		return false;
-	struct sv id = sv_take(*s, old);
-	size_t middle = old == 16 ? 6 : 11;
-	if (alnum_run(id) != 6 || alnum_run(sv_skip(id, 7)) != middle || alnum_run(sv_skip(id, 8 + middle)) != id.n - 8 - middle)
+	unsigned begin = near_alnum(p); /* all but the places of '-' */
+	if (n == OLD_ID ? begin != 0xdfbf : begin != 0xffbf || near_alnum(p + NEW_ID - 16) != 0xf7ff)
 		return false;
-	*ret = id;
-	*s = sv_skip(*s, old + 1);
+	*ret = sv_take(*s, n);
+	*s = sv_skip(*s, n + 1);
 	return true;
 }
 
@@ -132,14 +137,33 @@ static bool helo_and_address(struct sv *s, struct exim_host *h)
 		one.helo = sv_make(t.p + 1, i - 1);
 		*h = one;
 		*s = rest;
+		if (!found && !near_find(rest.p, rest.n, ") [", 3))
+			return true;
 		found = true;
 	}
 	return found;
 }
 
+/* "name [address]", as most are: no longer than one look goes, and no second thoughts about what is in it. */
+static inline bool usual_host(struct sv *s, struct exim_host *h)
+{
+	size_t space = near_first_of(s->p, s->n, ' ', ' ', ' ');
+	if (!space || space > 255 || space + 2 >= s->n || s->p[space + 1] != '[' || s->p[0] == '[' || s->p[0] == '(')
+		return false;
+	struct sv t = sv_skip(*s, space + 2);
+	size_t end = near_first_of(t.p, t.n < 65 ? t.n : 65, ']', ' ', '[');
+	if (!end || end > 64 || end >= t.n || t.p[end] != ']' || (end + 1 < t.n && (t.p[end + 1] == ':' || t.p[end + 1] == '*')))
+		return false;
+	*h = (struct exim_host){ .name = sv_take(*s, space), .addr = sv_take(t, end), .port = RECORD_UNSET, .any = true };
+	*s = sv_skip(t, end + 1);
+	return true;
+}
+
 bool exim_host(struct sv *s, struct exim_host *h)
 {
 	struct sv t = *s;
+	if (usual_host(s, h))
+		return true;
 	*h = (struct exim_host){ .port = RECORD_UNSET };
 	if (!t.n)
 		return false;

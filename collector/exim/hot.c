@@ -151,6 +151,16 @@ static enum mta_hot delivery(struct sv s, struct record *r)
 	return HOT_RECORD;
 }
 
+/* Takes back what the readings here set: much less than all that a record may say. */
+static inline void clear(struct record *r)
+{
+	r->client_ip = r->client_name = r->helo = r->account = r->auth_method = r->sender = r->recipient = r->orig_recipient = (struct sv){ 0 };
+	r->message_id = r->relay_host = r->relay_ip = r->status = r->dsn = r->reply = r->tls_version = r->tls_cipher = (struct sv){ 0 };
+	r->subject = r->parent_queue_id = r->local_user = (struct sv){ 0 };
+	r->client_port = r->size = r->nrcpt = r->relay_port = RECORD_UNSET;
+	r->submission = r->local = r->piped = false;
+}
+
 enum mta_hot exim_hot(const struct logline *l, struct record *r)
 {
 	struct sv s = l->text, id;
@@ -159,7 +169,7 @@ enum mta_hot exim_hot(const struct logline *l, struct record *r)
 	bool here = s.p[0] == '=' || s.p[0] == '-';
 	if (!here && s.p[0] != '<' && s.p[0] != 'C')
 		return HOT_NO;
-	record_clear(r);
+	clear(r);
 	r->queue_id = id;
 	if (here)
 		return s.p[1] == '>' && s.p[2] == ' ' ? delivery(sv_skip(s, 3), r) : HOT_NO;

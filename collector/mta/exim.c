@@ -93,7 +93,8 @@ static int native(struct native *n, struct sv line, struct logline *l)
 		l->time_us += (l->utc_offset_s - minutes * 60) * 1000000LL;
 		l->utc_offset_s = minutes * 60;
 	}
-	(void)pid(&t, &l->pid);
+	if (t.n && t.p[0] == '[')
+		(void)pid(&t, &l->pid);
 	if (!known && !is_ours(t)) {
 		*n->stamp = kept;
 		return -1;
