@@ -54,6 +54,9 @@ struct mta {
 	 * and returns a number for parse(); -1: the line is none. Must be sure: it is asked about any server's lines. NULL: there
 	 * is no such log. */
 	int (*native)(struct native *n, struct sv line, struct logline *ret_line);
+	/* Of native(): a line of the same second as the one before, whose text followed a stamp of 19 bytes and a space at once, is the same but for its text,
+	 * unless that begins with one of + - [. */
+	bool own_alike;
 	/* r comes cleared, with time, host, program, pid and mta set. */
 	enum mta_result (*parse)(int program, const struct logline *l, struct record *r);
 	/* The same as parse() for the lines that make up nearly all of a log, where only the correlator listens; asked first, of lines with a

@@ -130,12 +130,14 @@ void feed_next_file(struct feed *f)
 	frame_begin(&f->frame);
 	buf_clear(&f->heading);
 	f->native = NULL;
+	f->own_alike = false;
 }
 
 bool feed_line(struct feed *f, struct sv line, struct logline *l, unsigned *ret_times)
 {
 	bool is_again;
 	*ret_times = 1;
+	f->own_alike = false;
 	if (line.n && framing_may_wrap(line.p[0]) && !framing_unwrap(f->unwrapped, f->host, &line)) {
 		f->bad_stamps++;
 		return false;
@@ -450,16 +452,32 @@ static inline bool quick_line(struct pipeline *p, struct feed *f, struct sv line
 /* A line of the log that a server writes itself, as the line before was one. False: anything else. */
 static inline bool quick_native(struct feed *f, struct sv line, struct logline *l)
 {
-	return line.n && line.p[0] != '<' && !framing_may_wrap(line.p[0]) && native_is(f, f->native, line, l);
+	const size_t n = sizeof f->own_stamp;
+	if (f->own_alike && line.n > n && near_same(line.p, f->own_stamp, n) && line.p[n] != '+' && line.p[n] != '-' && line.p[n] != '[') {
+		*l = f->own;
+		l->raw = line;
+		l->text = sv_skip(line, n);
+		return true;
+	}
+	f->own_alike = false;
+	if (!f->native || !f->native->own_alike || !f->native->hot || !line.n || line.p[0] == '<' || framing_may_wrap(line.p[0]) || !native_is(f, f->native, line, l))
+		return false;
+	if (l->text.p == line.p + n && f->stamp.memo_n == n - 1) {
+		memcpy(f->own_stamp, line.p, n);
+		f->own = *l;
+		f->own_alike = true;
+	}
+	return true;
 }
 
 bool pipeline_line(struct pipeline *p, struct feed *f, struct sv line, int64_t until_us, struct logline *l, unsigned *ret_times)
 {
-	if (p->quick && f->native && f->native->hot && quick_native(f, line, l)) {
+	if (p->quick && quick_native(f, line, l)) {
 		*ret_times = 1;
 		if (l->time_us > until_us)
 			return false;
-		take_once(p, l);
+		if (!take_hot(p, l->native, l->number, l))
+			take_once(p, l);
 		return true;
 	}
 	if (p->quick && quick_line(p, f, line, until_us))

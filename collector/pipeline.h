@@ -25,6 +25,10 @@ struct feed {
 	char quick_host[64], quick_zone[8];
 	size_t quick_host_n, quick_at, quick_zone_n;
 	int32_t quick_offset_s;
+	/* The line before was one of a server's own log: its stamp with the space after it, and what a line of the same second has in common with it. */
+	char own_stamp[20];
+	bool own_alike;
+	struct logline own;
 	uint64_t bad_stamps;
 };
 

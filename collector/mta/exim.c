@@ -82,7 +82,8 @@ static int native(struct native *n, struct sv line, struct logline *l)
 	bool known = sv_eq(buf_sv(n->heading), SV("exim"));
 	struct sv t = line;
 	int32_t minutes;
-	if (!(stamp_is_memo(n->stamp, line, 19) && line.p[10] == ' ') && !digits(line, "0000-00-00 00:00:00"))
+	bool again = line.n > 19 && line.p[10] == ' ' && (stamp_is_memo(n->stamp, line, 19) || stamp_later_second(n->stamp, line.p, 19));
+	if (!again && !digits(line, "0000-00-00 00:00:00"))
 		return known && is_dump(line) ? DUMP_LINE : -1;
 	struct stamp kept;
 	if (!known)
@@ -180,4 +181,4 @@ static enum mta_hot hot(int number, const struct logline *l, struct record *r)
 	return number == DUMP_LINE ? HOT_NO : exim_hot(l, r); /* an id is neither syslog's "[2/3] " nor Exim's own stamp there */
 }
 
-const struct mta mta_exim = { .name = "exim", .twice = true, .program = program, .native = native, .parse = parse, .hot = hot };
+const struct mta mta_exim = { .name = "exim", .twice = true, .program = program, .native = native, .own_alike = true, .parse = parse, .hot = hot };
