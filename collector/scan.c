@@ -15,11 +15,11 @@ bool scan_until(struct sv *s, char c, struct sv *ret)
 
 bool scan_before(struct sv *s, struct sv end, struct sv *ret)
 {
-	ptrdiff_t i = sv_find(*s, end);
-	if (i < 0)
+	const char *p = end.n ? near_find(s->p, s->n, end.p, end.n) : NULL;
+	if (!p)
 		return false;
-	*ret = sv_take(*s, (size_t)i);
-	*s = sv_skip(*s, (size_t)i + end.n);
+	*ret = sv_make(s->p, (size_t)(p - s->p));
+	*s = sv_skip(*s, ret->n + end.n);
 	return true;
 }
 

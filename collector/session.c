@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "lib/near.h"
 #include "lib/wire.h"
 
 #define KEY_MAX 128u
@@ -94,7 +95,7 @@ static uint64_t hash_of(struct sv key)
 	while (key.n) {
 		uint64_t word = 0;
 		size_t n = key.n < sizeof word ? key.n : sizeof word;
-		memcpy(&word, key.p, n);
+		near_copy((char *)&word, key.p, n);
 		h = (h ^ word) * 0xff51afd7ed558ccdu;
 		h ^= h >> 32;
 		key = sv_skip(key, n);

@@ -1,14 +1,22 @@
 /* "from=…": a message came; "to=…": what became of recipients. */
 #include "collector/sendmail/sendmail.h"
 
+#include "lib/near.h"
+
+#define KEY_MAX 16u
+
 /* ", key=" and its value up to the next comma. */
 static bool field(struct sv *s, struct sv *key, struct sv *value)
 {
-	struct sv t = *s;
-	if (!scan_lit(&t, SV(", ")) || !scan_until(&t, '=', key) || key->n > 16 || sv_chr(*key, ' ') >= 0)
+	if (s->n < 2 || s->p[0] != ',' || s->p[1] != ' ')
 		return false;
-	ptrdiff_t comma = sv_chr(t, ',');
-	*value = comma < 0 ? t : sv_take(t, (size_t)comma);
+	struct sv t = sv_skip(*s, 2);
+	size_t n = near_first_of(t.p, t.n < KEY_MAX + 1 ? t.n : KEY_MAX + 1, '=', ' ', ' ');
+	if (n > KEY_MAX || n == t.n || t.p[n] != '=')
+		return false;
+	*key = sv_take(t, n);
+	t = sv_skip(t, n + 1);
+	*value = sv_take(t, near_first_of(t.p, t.n, ',', ',', ','));
 	*s = sv_skip(t, value->n);
 	return true;
 }
@@ -40,9 +48,9 @@ bool sendmail_logged_in(struct sv s)
 	struct sv key, value;
 	bool yes = false;
 	while (field(&s, &key, &value)) {
-		if (sv_eq(key, SV("proto")))
-			yes |= sv_starts(value, SV("ESMTP")) && value.n > 5 && value.p[value.n - 1] == 'A';
-		else if (sv_eq(key, SV("auth")))
+		if (key.n == 5 && memcmp(key.p, "proto", 5) == 0)
+			yes |= value.n > 5 && memcmp(value.p, "ESMTP", 5) == 0 && value.p[value.n - 1] == 'A';
+		else if (key.n == 4 && memcmp(key.p, "auth", 4) == 0)
 			yes |= value.n > 0 && !sv_eq(value, SV("NONE"));
 	}
 	return yes;
@@ -93,12 +101,31 @@ bool sendmail_arrival(struct sv s, struct record *r)
 	return true;
 }
 
+/* "02:03:04" in seconds; -1: another form. */
+static inline int64_t short_delay(struct sv v)
+{
+	int64_t part[3];
+	if (v.n != 8 || v.p[2] != ':' || v.p[5] != ':')
+		return -1;
+	for (unsigned i = 0; i < 3; i++) {
+		unsigned tens = (unsigned)(v.p[3 * i] - '0'), ones = (unsigned)(v.p[3 * i + 1] - '0');
+		if (tens > 9 || ones > 9)
+			return -1;
+		part[i] = tens * 10 + ones;
+	}
+	return part[0] * 3600 + part[1] * 60 + part[2];
+}
+
 /* "1+02:03:04" in seconds. */
 void sendmail_set_delay(struct sv v, struct record *r)
 {
 	static _Thread_local char text[24];
-	int64_t days = 0, h, m, sec;
+	int64_t days = 0, h, m, sec = short_delay(v);
 	struct sv t = v;
+	if (sec >= 0) {
+		r->delay = scan_decimal(text, sizeof text, sec);
+		return;
+	}
 	if (scan_int(&t, &days) && scan_char(&t, '+'))
 		v = t;
 	else
@@ -111,10 +138,10 @@ void sendmail_set_delay(struct sv v, struct record *r)
 void sendmail_set_mailer(struct sv v, struct record *r)
 {
 	static const struct sv remote[] = { SCAN_S("esmtp"), SCAN_S("smtp"), SCAN_S("relay"), SCAN_S("dsmtp"), SCAN_S("uucp"), SCAN_S("suucp") };
-	r->piped = sv_eq(v, SV("prog"));
+	r->piped = v.n == 4 && memcmp(v.p, "prog", 4) == 0;
 	r->local = true;
-	for (size_t i = 0; i < sizeof remote / sizeof *remote; i++)
-		if (sv_eq(v, remote[i]) || (sv_starts(v, remote[i]) && v.n == remote[i].n + 1))
+	for (size_t i = 0; i < sizeof remote / sizeof *remote && r->local; i++)
+		if ((v.n == remote[i].n || v.n == remote[i].n + 1) && v.p[0] == remote[i].p[0] && sv_starts(v, remote[i])) /* also "esmtp8" */
 			r->local = false;
 }
 
@@ -144,7 +171,7 @@ bool sendmail_set_status(struct sv stat, struct record *r)
 	};
 	if (stat_says(stat, SV("queued")))
 		return false;
-	if (sv_find(sv_take(stat, 40), SV("Cannot send message")) >= 0 || stat_says(stat, SV("Cannot send within")))
+	if (near_find(stat.p, stat.n < 40 ? stat.n : 40, "Cannot send message", 19) || stat_says(stat, SV("Cannot send within")))
 		r->status = SV("expired");
 	else if (r->dsn.n)
 		r->status = r->dsn.p[0] == '2' ? SV("sent") : r->dsn.p[0] == '4' ? SV("deferred") : SV("bounced");

@@ -3,13 +3,34 @@
 
 #include <ctype.h>
 
+#include "lib/near.h"
+
 /* 8 characters for the time and five or more digits of the process; before 8.10 three letters and five digits. */
+#define DIGITS_MIN 5u
+
+/* The same where it is shorter than sixteen bytes, as it is now. */
+static inline bool short_id(struct sv *s, struct sv *ret)
+{
+	unsigned digits, dots, other = ~near_alnum(s->p) & 0xffff;
+	size_t n = other ? (size_t)__builtin_ctz(other) : 0;
+	if (n < 8 || n > 14 || s->p[n] != ':' || s->p[n + 1] != ' ')
+		return false;
+	near_digits_dots(s->p, 16, &digits, &dots);
+	if ((digits >> (n - DIGITS_MIN) & ((1u << DIGITS_MIN) - 1)) != (1u << DIGITS_MIN) - 1)
+		return false;
+	*ret = sv_take(*s, n);
+	*s = sv_skip(*s, n + 2);
+	return true;
+}
+
 bool sendmail_id(struct sv *s, struct sv *ret)
 {
+	if (s->n >= 16 && short_id(s, ret))
+		return true;
 	size_t n = 0, digits = 0;
 	for (; n < s->n && n < 20 && isalnum((unsigned char)s->p[n]); n++)
 		digits = isdigit((unsigned char)s->p[n]) ? digits + 1 : 0;
-	if (n < 8 || digits < 5 || n + 1 >= s->n || s->p[n] != ':' || s->p[n + 1] != ' ')
+	if (n < 8 || digits < DIGITS_MIN || n + 1 >= s->n || s->p[n] != ':' || s->p[n + 1] != ' ')
 		return false;
 	*ret = sv_take(*s, n);
 	*s = sv_skip(*s, n + 2);
@@ -33,8 +54,25 @@ static struct sv bare_name(struct sv n)
 	return n.n && n.p[0] == '[' ? sv_make(n.p, 0) : n;
 }
 
+/* "host.example. [192.0.2.1]" with a name that needs no second look, and nothing in brackets after it. */
+static inline bool usual_peer(struct sv *s, struct sendmail_peer *p)
+{
+	size_t n = near_first_of(s->p, s->n, ' ', '[', '@');
+	if (!n || n > 255 || n + 2 >= s->n || s->p[n] != ' ' || s->p[n + 1] != '[' || s->p[n + 2] == 'I')
+		return false;
+	struct sv t = sv_skip(*s, n + 2);
+	size_t end = near_first_of(t.p, t.n < 65 ? t.n : 65, ']', ' ', ' ');
+	if (end > 64 || end >= t.n || t.p[end] != ']' || (end + 1 < t.n && t.p[end + 1] == ' '))
+		return false;
+	*p = (struct sendmail_peer){ sv_take(*s, n - (s->p[n - 1] == '.')), sv_take(t, end) };
+	*s = sv_skip(t, end + 1);
+	return true;
+}
+
 bool sendmail_peer(struct sv *s, struct sendmail_peer *p)
 {
+	if (usual_peer(s, p))
+		return true;
 	struct sv t = *s;
 	*p = (struct sendmail_peer){ 0 };
 	ptrdiff_t open = sv_chr(t, '['), space = sv_chr(t, ' ');
