@@ -92,8 +92,8 @@ static bool clashes(const struct open_msg *o, const struct record *r)
 /* Some formats say once per recipient that a message came. */
 static bool said_again(struct correlate *c, const struct record *r)
 {
-	uint32_t k, m = find(c, r, &k);
-	if (m == OPEN_NONE || !r->recipient.p || !is_primary(c, m, k))
+	uint32_t k, m;
+	if (!r->recipient.p || (m = find(c, r, &k)) == OPEN_NONE || !is_primary(c, m, k))
 		return false;
 	struct open_msg *o = c->msg[m];
 	if (!o->head || o->removed || o->n_rcpt || r->time_us - o->first_us > CORRELATE_LINGER_US || clashes(o, r))

@@ -184,17 +184,16 @@ void report_timers(struct correlate *c)
 	fold_idle(c);
 }
 
-static size_t bytes(const struct correlate *c)
+/* What the open messages take in memory; and in a snapshot, rather too much than too little. */
+static inline size_t bytes(const struct correlate *c, size_t *ret_saved)
 {
-	size_t unfolded = c->live - fold_count(c);
-	return c->pool.bytes + fold_bytes(c) + unfolded * sizeof **c->msg + c->live * (sizeof *c->msg + sizeof *c->stub) + c->live_keys * sizeof *c->key;
-}
-
-/* What a snapshot takes, rather too much than too little. */
-static size_t saved_bytes(const struct correlate *c)
-{
-	size_t unfolded = c->live - fold_count(c);
-	return c->text_bytes + fold_bytes(c) + c->rcpts * 80 + unfolded * 300 + (size_t)c->live * 20 + c->live_keys * 30;
+	size_t live = c->live, unfolded = live, packed = 0;
+	if (c->fold) {
+		unfolded -= fold_count(c);
+		packed = fold_bytes(c);
+	}
+	*ret_saved = c->text_bytes + packed + c->rcpts * 80 + unfolded * 300 + live * 20 + c->live_keys * 30;
+	return c->pool.bytes + packed + unfolded * sizeof **c->msg + live * (sizeof *c->msg + sizeof *c->stub) + c->live_keys * sizeof *c->key;
 }
 
 /* Of all open messages the one that was heard of least lately; rather one that is in the queue. */
@@ -211,7 +210,8 @@ static uint32_t oldest(const struct correlate *c)
 
 void report_limit(struct correlate *c)
 {
-	while ((bytes(c) > c->max_bytes || saved_bytes(c) > c->max_saved) && c->live) {
+	size_t saved;
+	while ((bytes(c, &saved) > c->max_bytes || saved > c->max_saved) && c->live) {
 		c->evicted++;
 		report_end(c, oldest(c), TXN_TAIL_MISSING);
 	}
@@ -263,7 +263,8 @@ void correlate_counters(const struct correlate *c, struct obs_counters *ret)
 	ret->tail_missing += c->tail_missing;
 	ret->evicted += c->evicted;
 	ret->open_messages += c->live;
-	ret->open_bytes += bytes(c);
+	size_t saved;
+	ret->open_bytes += bytes(c, &saved);
 	if ((uint64_t)c->now_us > ret->last_event_us)
 		ret->last_event_us = (uint64_t)c->now_us;
 }

@@ -55,9 +55,10 @@ bool scan_int(struct sv *s, int64_t *ret)
 struct sv scan_decimal(char *b, size_t size, int64_t v)
 {
 	size_t at = size;
+	uint64_t left = (uint64_t)v;
 	do
-		b[--at] = (char)('0' + v % 10);
-	while ((v /= 10) > 0 && at);
+		b[--at] = (char)('0' + left % 10);
+	while ((left /= 10) > 0 && at);
 	return sv_make(b + at, size - at);
 }
 

@@ -27,6 +27,7 @@ enum {
 /* A text in the session's bytes. */
 struct part { uint16_t at, n; };
 #define ABSENT UINT16_MAX
+#define TEXT_USUAL 160u /* bytes that most sessions come to have beside their key: room for them is made at once */
 #define GARBAGE_MAX 2048u /* texts that others took the place of */
 
 struct session {
@@ -193,6 +194,7 @@ static struct session *begin(struct sessions *s, uint64_t hash, struct sv key, i
 	e->garbage = 0;
 	e->key_n = (uint16_t)key.n;
 	buf_clear(&e->text);
+	buf_reserve(&e->text, key.n + TEXT_USUAL);
 	buf_addsv(&e->text, key);
 	for (int p = 0; p < PARTS; p++)
 		e->part[p].at = ABSENT;

@@ -61,7 +61,7 @@ static inline bool usual_peer(struct sv *s, struct sendmail_peer *p)
 	if (!n || n > 255 || n + 2 >= s->n || s->p[n] != ' ' || s->p[n + 1] != '[' || s->p[n + 2] == 'I')
 		return false;
 	struct sv t = sv_skip(*s, n + 2);
-	size_t end = near_first_of(t.p, t.n < 65 ? t.n : 65, ']', ' ', ' ');
+	size_t end = near_first_of(t.p, t.n < 65 ? t.n : 65, ']', ' ', '[');
 	if (end > 64 || end >= t.n || t.p[end] != ']' || (end + 1 < t.n && t.p[end + 1] == ' '))
 		return false;
 	*p = (struct sendmail_peer){ sv_take(*s, n - (s->p[n - 1] == '.')), sv_take(t, end) };
@@ -95,6 +95,9 @@ bool sendmail_peer(struct sv *s, struct sendmail_peer *p)
 
 bool sendmail_peer_at_end(struct sv s, struct sendmail_peer *p)
 {
+	struct sv t = s;
+	if (usual_peer(&t, p) && !t.n && !(p->name.n == 4 && memcmp(p->name.p, "from", 4) == 0))
+		return true;
 	*p = (struct sendmail_peer){ 0 };
 	if (sv_ends(s, SV(" (may be forged)")))
 		s.n -= 16;
@@ -127,10 +130,10 @@ void sendmail_session(struct record *r, bool with_address)
 	struct sv ip = with_address ? r->client_ip : (struct sv){ 0 };
 	if (pid.n + 1 + ip.n >= sizeof key)
 		return;
-	memcpy(key, pid.p, pid.n);
+	near_copy(key, pid.p, pid.n);
 	if (with_address) {
 		key[pid.n++] = ' ';
-		memcpy(key + pid.n, ip.p, ip.n);
+		near_copy(key + pid.n, ip.p, ip.n);
 	}
 	r->session = sv_make(key, pid.n + ip.n);
 }
