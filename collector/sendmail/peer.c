@@ -61,8 +61,9 @@ static inline bool usual_peer(struct sv *s, struct sendmail_peer *p)
 	if (!n || n > 255 || n + 2 >= s->n || s->p[n] != ' ' || s->p[n + 1] != '[' || s->p[n + 2] == 'I')
 		return false;
 	struct sv t = sv_skip(*s, n + 2);
-	size_t end = near_first_of(t.p, t.n < 65 ? t.n : 65, ']', ' ', '[');
-	if (end > 64 || end >= t.n || t.p[end] != ']' || (end + 1 < t.n && t.p[end + 1] == ' '))
+	const char *q = memchr(t.p, ']', t.n < 65 ? t.n : 65); /* too short for near_first_of() */
+	size_t end = q ? (size_t)(q - t.p) : 65;
+	if (end > 64 || memchr(t.p, ' ', end) || (end + 1 < t.n && t.p[end + 1] == ' '))
 		return false;
 	*p = (struct sendmail_peer){ sv_take(*s, n - (s->p[n - 1] == '.')), sv_take(t, end) };
 	*s = sv_skip(t, end + 1);
@@ -95,9 +96,6 @@ bool sendmail_peer(struct sv *s, struct sendmail_peer *p)
 
 bool sendmail_peer_at_end(struct sv s, struct sendmail_peer *p)
 {
-	struct sv t = s;
-	if (usual_peer(&t, p) && !t.n && !(p->name.n == 4 && memcmp(p->name.p, "from", 4) == 0))
-		return true;
 	*p = (struct sendmail_peer){ 0 };
 	if (sv_ends(s, SV(" (may be forged)")))
 		s.n -= 16;
