@@ -300,12 +300,92 @@ static void repeats(void **state)
 	feed_fini(&f);
 }
 
+/* -- a server's own log, quickly and in full -- */
+
+static void add_txn(void *ctx, const struct txn *t)
+{
+	txn_json(t, ctx);
+}
+
+static void add_fact(void *ctx, uint64_t seq, const struct record *r, struct sv line)
+{
+	buf_printf(ctx, "%llu %lld %d %lld %.*s: ", (unsigned long long)seq, (long long)r->time_us, (int)r->utc_offset_s, (long long)r->pid, SVARG(line));
+	record_json(r, ctx);
+}
+
+static void no_record(void *ctx, const struct record *r, const struct logline *l)
+{
+	(void)ctx, (void)r, (void)l;
+}
+
+/* Where somebody wants every record, no line is read quickly. */
+static struct buf read_all(const char *const *lines, size_t n, const char *zone, bool quick)
+{
+	struct buf out = { 0 };
+	struct pipeline_sink sink = { .ctx = &out, .txn = add_txn, .fact = add_fact, .record = quick ? NULL : no_record };
+	struct pipeline_options o = { .correlate = true, .final_only = true };
+	struct pipeline *p = pipeline_new(&o, &sink);
+	struct zone z;
+	struct feed f;
+	struct err e;
+	assert_int_equal(zone_init(&z, zone, &e), 0);
+	feed_init(&f, NULL, &z, 2026, 0);
+	for (size_t i = 0; i < n; i++) {
+		pipeline_bytes(p, &f, sv_cstr(lines[i]));
+		pipeline_bytes(p, &f, SV("\n"));
+	}
+	pipeline_idle(p);
+	buf_printf(&out, "%llu %lld\n", (unsigned long long)f.bad_stamps, (long long)f.stamp.last_us);
+	feed_fini(&f);
+	pipeline_free(p);
+	return out;
+}
+
+/* Lines of one second, with and without a zone and a process of their own, other kinds of lines between them, the hour that comes twice. */
+static void own_log(void **state)
+{
+	(void)state;
+	static const char *const lines[] = {
+		"2026-10-25 01:59:59 1wXyZa-00Ab12-3C <= a@x.example H=h.example [192.0.2.1] P=esmtp S=100 id=1@x.example",
+		"2026-10-25 02:30:00 1wXyZa-00Ab12-3C => b@y.example R=dnslookup T=remote_smtp H=mx.example [192.0.2.2] C=\"250 2.0.0 OK\"",
+		"2026-10-25 02:30:00 1wXyZa-00Ab12-3C Completed",
+		"2026-10-25 02:30:00 +0300 1wXyZb-00Ab12-3C <= a@x.example H=h.example [192.0.2.1] P=esmtp S=101",
+		"2026-10-25 02:30:00 [77] H=h.example [192.0.2.9] F=<a@x.example> rejected RCPT <c@y.example>: relay not permitted",
+		"2026-10-25 02:30:00 H=h.example [192.0.2.9] F=<a@x.example> rejected RCPT <d@y.example>: relay not permitted",
+		"P Received: from h.example",
+		"Envelope-from: <a@x.example>",
+		"2026-10-25 02:30:00 1wXyZb-00Ab12-3C == c@y.example R=dnslookup T=remote_smtp defer (-44): 450 4.1.1 later",
+		"2026-10-25 02:05:00 H=h.example [192.0.2.9] F=<a@x.example> rejected RCPT <e@y.example>: relay not permitted",
+		"2026-10-25 02:05:00 H=h.example [192.0.2.9] F=<a@x.example> rejected RCPT <f@y.example>: relay not permitted",
+		"Oct 25 02:06:00 mx1 exim[5]: 2026-10-25 02:06:00 1wXyZb-00Ab12-3C Completed",
+		"2026-10-25 02:05:00 H=h.example [192.0.2.9] F=<a@x.example> rejected RCPT <g@y.example>: relay not permitted",
+		"2026-10-25 02:05:00",
+		"2026-10-25 02:05:00 ",
+		"2026-10-25 02:05:00 x",
+		"<13>2026-10-25 02:05:00 x",
+		"{\"log\":\"2026-10-25 02:05:01 1wXyZc-00Ab12-3C <= <> R=1wXyZb-00Ab12-3C U=Debian-exim P=local S=102\\n\",\"time\":\"2026-10-25T00:05:01Z\"}",
+		"2026-10-25 02:05:01 1wXyZc-00Ab12-3C => a@x.example R=local T=mail_spool",
+		"2026-10-25 02:05:01.250 1wXyZc-00Ab12-3C Completed",
+		"2026-10-25 02:05:02 1wXyZc-00Ab12-3C Completed",
+	};
+	static const char *const zones[] = { "UTC", "Europe/Prague", "-03:00" };
+	const size_t n = sizeof lines / sizeof *lines;
+	for (size_t z = 0; z < sizeof zones / sizeof *zones; z++)
+		for (size_t from = 0; from < n; from++) {
+			struct buf quick = read_all(lines + from, n - from, zones[z], true), full = read_all(lines + from, n - from, zones[z], false);
+			assert_string_equal(buf_cstr(&quick), buf_cstr(&full));
+			assert_true(full.n > 10);
+			buf_fini(&quick);
+			buf_fini(&full);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lines_of_blocks), cmocka_unit_test(lines_of_two_blocks), cmocka_unit_test(long_lines_are_cut), cmocka_unit_test(odd_bytes_are_counted),
 		cmocka_unit_test(stamps_with_everything), cmocka_unit_test(years_that_are_not_said), cmocka_unit_test(named_zones), cmocka_unit_test(later_seconds),
-		cmocka_unit_test(no_stamps), cmocka_unit_test(headers), cmocka_unit_test(repeats),
+		cmocka_unit_test(no_stamps), cmocka_unit_test(headers), cmocka_unit_test(repeats), cmocka_unit_test(own_log),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,6 +44,19 @@ static void searches(void **state)
 		}
 }
 
+static void letters_and_digits(void **state)
+{
+	(void)state;
+	for (unsigned byte = 0; byte < 256; byte++)
+		for (unsigned at = 0; at < 16; at++) {
+			char p[16];
+			memset(p, '-', sizeof p);
+			p[at] = (char)byte;
+			int is = (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z');
+			assert_int_equal(near_alnum(p), is ? 1u << at : 0);
+		}
+}
+
 static void finds(void **state)
 {
 	(void)state;
@@ -142,7 +155,7 @@ static void numbers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(searches), cmocka_unit_test(finds), cmocka_unit_test(copies), cmocka_unit_test(hexadecimal), cmocka_unit_test(digits), cmocka_unit_test(numbers), cmocka_unit_test(lower),
+		cmocka_unit_test(searches), cmocka_unit_test(letters_and_digits), cmocka_unit_test(finds), cmocka_unit_test(copies), cmocka_unit_test(hexadecimal), cmocka_unit_test(digits), cmocka_unit_test(numbers), cmocka_unit_test(lower),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
