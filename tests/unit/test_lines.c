@@ -357,6 +357,7 @@ static void own_log(void **state)
 		"2026-10-25 02:30:00 1wXyZb-00Ab12-3C == c@y.example R=dnslookup T=remote_smtp defer (-44): 450 4.1.1 later",
 		"2026-10-25 02:05:00 H=h.example [192.0.2.9] F=<a@x.example> rejected RCPT <e@y.example>: relay not permitted",
 		"2026-10-25 02:05:00 H=h.example [192.0.2.9] F=<a@x.example> rejected RCPT <f@y.example>: relay not permitted",
+		"2026-10-25 02:05:00 [78] H=h.example [192.0.2.9] F=<a@x.example> rejected RCPT <h@y.example>: relay not permitted",
 		"Oct 25 02:06:00 mx1 exim[5]: 2026-10-25 02:06:00 1wXyZb-00Ab12-3C Completed",
 		"2026-10-25 02:05:00 H=h.example [192.0.2.9] F=<a@x.example> rejected RCPT <g@y.example>: relay not permitted",
 		"2026-10-25 02:05:00",
