@@ -11,7 +11,7 @@
 #include "analyzer/segment_int.h"
 #include "lib/buf.h"
 
-struct word { uint64_t hash; struct sv text; uint32_t domain; uint8_t class; bool keyed; }; /* domain: of an address, 1 + index of its word */
+struct word { uint64_t hash; struct sv text; uint32_t domain; uint16_t local_n; uint8_t class; bool keyed; }; /* domain: of an address, 1 + index of its word; local_n: of what stands before it */
 struct rank { uint64_t hash; uint32_t number; };
 struct slot { uint32_t word, tag; }; /* 1 + index of word; the upper half of its hash, so that others need not be looked at */
 

@@ -235,6 +235,7 @@ static uint32_t split_addresses(struct segment_writer *w)
 			struct sv domain = sv_skip(text, (size_t)at + 1);
 			uint32_t number = segment_intern(w, segment_hash(domain), domain, WORD_DOMAIN); /* words may move */
 			w->word[i].domain = number;
+			w->word[i].local_n = (uint16_t)at;
 		}
 		odd += w->word[i].class == WORD_ADDRESS && ((text.n && text.p[0] == '<') || (at > 0 && memchr(text.p, '@', (size_t)at)));
 	}
@@ -244,8 +245,7 @@ static uint32_t split_addresses(struct segment_writer *w)
 /* What of a word is in its block. */
 static struct sv kept_text(const struct word *x)
 {
-	struct sv text = sv_take(x->text, SEGMENT_TEXT_MAX);
-	return x->domain ? sv_take(text, (size_t)sv_rchr(text, '@')) : text;
+	return sv_take(x->text, x->domain ? x->local_n : SEGMENT_TEXT_MAX);
 }
 
 /* Numbers: addresses first, then others, then domains, each in the order of first use. */

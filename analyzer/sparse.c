@@ -20,6 +20,21 @@ size_t sparse_zeros(const unsigned char *p, size_t n)
 	return k;
 }
 
+bool sparse_is(const unsigned char *p, size_t n)
+{
+	size_t others = 0, k = 0;
+	for (uint64_t w; k + sizeof w <= n; k += sizeof w) {
+		memcpy(&w, p + k, sizeof w);
+		w |= w >> 4; /* into the lowest bit of each byte: whether any of its bits is set */
+		w |= w >> 2;
+		w |= w >> 1;
+		others += (size_t)(((w & 0x0101010101010101u) * 0x0101010101010101u) >> 56);
+	}
+	for (; k < n; k++)
+		others += p[k] != 0;
+	return others <= n / 4;
+}
+
 void sparse_put(const unsigned char *p, size_t n, struct buf *out)
 {
 	for (size_t at = 0; at < n;) {

@@ -75,10 +75,12 @@ static void bind_page(struct db_binder *b, const void *ctx, size_t i)
 	const struct pages *p = ctx;
 	const unsigned char *from = p->memory->p + p->page[i] * MEMORY_PAGE_BYTES;
 	struct buf *packed = &p->packed[i % DB_ROWS];
+	bool sparse = sparse_is(from, MEMORY_PAGE_BYTES);
 	buf_clear(packed);
-	sparse_put(from, MEMORY_PAGE_BYTES, packed);
+	if (sparse)
+		sparse_put(from, MEMORY_PAGE_BYTES, packed);
 	db_bind(b, "siib", p->memory->name, (int64_t)p->page[i], (int64_t)p->memory->n,
-	        packed->n < MEMORY_PAGE_BYTES ? buf_sv(packed) : sv_make((const char *)from, MEMORY_PAGE_BYTES));
+	        sparse && packed->n < MEMORY_PAGE_BYTES ? buf_sv(packed) : sv_make((const char *)from, MEMORY_PAGE_BYTES));
 }
 
 static int write_pages(struct store *s, const struct memory *m, struct err *e)
