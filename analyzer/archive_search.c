@@ -349,12 +349,14 @@ static int search_segments(struct search *s)
 	}
 	sqlite3_bind_int64(st, 1, s->q->since_us ? s->q->since_us : INT64_MIN);
 	sqlite3_bind_int64(st, 2, s->q->until_us ? s->q->until_us : INT64_MAX);
+	size_t hits = 1;
 	for (size_t size = WINDOW_LEAST; !s->stop && !s->last && !bad;) {
-		size_t enough = enough_segments(s);
+		size_t enough = hits ? enough_segments(s) : size; /* where there was nothing, what came before says nothing of how much there is */
 		fill_window(s, st, size < enough ? size : enough);
 		look_into(s);
 		bad = give_window(s);
-		if (end_window(s) < WINDOW_HITS && size < WINDOW_MOST)
+		hits = end_window(s);
+		if (hits < WINDOW_HITS && size < WINDOW_MOST)
 			size *= 2;
 	}
 	sqlite3_finalize(st);

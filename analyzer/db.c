@@ -58,7 +58,7 @@ int db_open(struct db *d, const char *path, struct err *e)
 	}
 	sqlite3_busy_timeout(d->h, 10000);
 	sqlite3_file_control(d->h, NULL, SQLITE_FCNTL_PERSIST_WAL, &on);
-	if (db_exec(d, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 4194304;", e) < 0 ||
+	if (db_exec(d, "PRAGMA journal_mode = WAL; " DB_SYNCHRONOUS "; PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 4194304;", e) < 0 ||
 	    migrate(d, e) < 0) {
 		db_close(d);
 		return -1;

@@ -28,6 +28,8 @@ int db_run(struct db *d, struct err *e, enum query q, const char *types, ...);
 /* Runs q, an INSERT of one row of values, for n rows, many at once: what a statement costs beside its rows is half of all. row binds the values
  * of row i with db_bind(); texts must live until the end. */
 #define DB_ROWS 16
+#define DB_SYNCHRONOUS "PRAGMA synchronous = NORMAL" /* after kill -9 all is there; after a power cut the last commits may be gone */
+
 struct db_binder { sqlite3_stmt *st; int at; };
 int db_run_rows(struct db *d, struct err *e, enum query q, size_t n, void (*row)(struct db_binder *b, const void *ctx, size_t i), const void *ctx);
 void db_bind(struct db_binder *b, const char *types, ...);

@@ -151,7 +151,7 @@ struct judge_limits { /* from the config's detector "fusion" section */
 /* How the judge reaches the store; results live in the judge. */
 struct judge_store {
 	void *ctx;
-	/* Fills p (id, kind, key set) from the store; false when it is unknown. */
+	/* Fills p (id, kind, key set) from the store, and writes its id as it is written there; false when it is unknown. */
 	bool (*load_principal)(void *ctx, struct judge *j, struct principal *p);
 	struct acase *(*load_case)(void *ctx, struct judge *j, int64_t id);
 	/* The newest closed case of p that was closed at or after since_us, or 0. */

@@ -28,8 +28,7 @@
 #define LOADED_BYTES 49152   /* in about a second (some 500 lines): many messages share the pages that a commit writes, so fewer commits */
 #define LOADED_MS 500
 #define LOADED_SHARE 1000
-#define CHORES 8               /* after a round of retention: segments are joined, or a filter of segments made, in turn, ... */
-#define CHORE_MS 2000          /* ... with a pause in between, as each takes about half a second */
+#define CHORE_MS 2000         /* after a round of retention segments are joined and filters of them made; each time takes about half a second */
 #define BULK_BYTES (16 << 10)  /* so much in one reading is no trickle: more will follow */
 #define RETRY_MS 2000
 #define RETENTION_MS (3600 * 1000)
@@ -45,7 +44,8 @@ struct server {
 	struct ingest ingest;
 	uv_pipe_t ingest_socket, control_socket;
 	uv_timer_t commit, retention, chore;
-	unsigned chores; /* of this round, still to do */
+	bool joins;           /* what the last chore was */
+	unsigned idle_chores; /* in a row */
 	uv_timer_t inventory;
 	struct stat inventory_seen;
 	struct peer *peers;
@@ -207,16 +207,17 @@ static void commit_soon(struct server *s, ssize_t read)
 	}
 }
 
-/* Both have their turn: there may always be something to join. */
+/* Both have their turn, as there may always be something to join. As long as there is something to do. */
 static void on_chore(uv_timer_t *t)
 {
 	struct server *s = t->data;
 	struct err e;
-	bool joins = s->chores-- % 2 == 0;
-	int bad = joins ? store_compact(s->ingest.store, wall_us(), &e) : store_filters(s->ingest.store, 1, &e);
-	if (bad < 0)
-		msg_error("%s: %s", joins ? "joining segments" : "filters of segments", e.text);
-	if (bad < 0 || !s->chores)
+	s->joins = !s->joins;
+	int done = s->joins ? store_compact(s->ingest.store, wall_us(), &e) : store_filter(s->ingest.store, &e);
+	if (done < 0)
+		msg_error("%s: %s", s->joins ? "joining segments" : "filters of segments", e.text);
+	s->idle_chores = done > 0 ? 0 : s->idle_chores + 1;
+	if (done < 0 || s->idle_chores == 2)
 		uv_timer_stop(&s->chore);
 }
 
@@ -226,7 +227,7 @@ static void on_retention(uv_timer_t *t)
 	struct err e;
 	if (store_retention(s->ingest.store, s->conf, wall_us(), &e) < 0)
 		msg_error("retention: %s", e.text);
-	s->chores = CHORES;
+	s->idle_chores = 0;
 	uv_timer_start(&s->chore, on_chore, CHORE_MS, CHORE_MS);
 }
 

@@ -3,7 +3,6 @@
 
 #include "analyzer/judge_int.h"
 #include "analyzer/resting.h"
-#include "lib/near.h"
 
 void principal_free(struct principal *p)
 {
@@ -69,7 +68,7 @@ struct principal *judge_principal_hashed(struct judge *j, enum principal_kind ki
 	p->key = key;
 	p->kind = (uint8_t)kind;
 	p->id = (char *)p->state + j->slab_bytes[kind];
-	near_lower(p->id, id.p, id.n); /* as the key is made: the store finds it however it is written the next time */
+	memcpy(p->id, id.p, id.n);
 	j->table[at] = (struct judge_seat){ key, p };
 	j->n_principals++;
 	if (resting_take(j->resting, j, p) || (j->store.load_principal && j->store.load_principal(j->store.ctx, j, p))) {
@@ -186,7 +185,6 @@ void judge_evict(struct judge *j)
 		if (!may_rest(list[i]))
 			continue;
 		put_to_rest(j, &list[i]);
-		j->evicted++;
 	}
 	table_fill(j, list, n);
 	free(list);

@@ -87,6 +87,14 @@ static void forget(struct resting *r, struct item *x)
 	free(x);
 }
 
+/* Most ids are in lower case, and need not be kept. */
+static bool has_upper(const char *id)
+{
+	while (*id && (*id < 'A' || *id > 'Z'))
+		id++;
+	return *id;
+}
+
 static void pack(const struct judge *j, const struct principal *p, struct buf *out)
 {
 	struct buf today = { 0 };
@@ -99,6 +107,7 @@ static void pack(const struct judge *j, const struct principal *p, struct buf *o
 	wire_put_u(out, p->recipients);
 	wire_put_u(out, p->bounced);
 	wire_put_sv(out, buf_sv(&today));
+	wire_put_sv(out, has_upper(p->id) ? sv_cstr(p->id) : (struct sv){ 0 });
 	store_state_encode(j, p, out);
 	buf_fini(&today);
 }
@@ -118,6 +127,12 @@ void resting_put(struct resting *r, const struct judge *j, const struct principa
 	r->bytes += weight(x);
 }
 
+static void lower(char *id)
+{
+	for (; *id; id++)
+		*id = (char)(*id >= 'A' && *id <= 'Z' ? *id | 0x20 : *id);
+}
+
 bool resting_take(struct resting *r, struct judge *j, struct principal *p)
 {
 	struct item *x = r->n ? r->seat[find(r, p->key)] : NULL;
@@ -131,6 +146,11 @@ bool resting_take(struct resting *r, struct judge *j, struct principal *p)
 	p->recipients = wire_get_u(&w);
 	p->bounced = wire_get_u(&w);
 	hours_decode(&p->hours, wire_get_sv(&w));
+	struct sv id = wire_get_sv(&w);
+	if (id.n == strlen(p->id))
+		memcpy(p->id, id.p, id.n);
+	else
+		lower(p->id);
 	if (w.bad || store_state_decode(j, p, sv_make((const char *)w.p, (size_t)(w.end - w.p))) < 0)
 		panic("a principal that rested does not come back");
 	forget(r, x);

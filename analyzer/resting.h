@@ -15,7 +15,7 @@ struct resting *resting_new(void);
 void resting_free(struct resting *r);
 /* Keeps what is known of p, which must be as it is in the store; the caller frees p. */
 void resting_put(struct resting *r, const struct judge *j, const struct principal *p);
-/* Fills p, whose id, kind and key are set, with what was kept of it, which is forgotten here. False when nothing was. */
+/* Fills p, whose id, kind and key are set, with what was kept of it (its id, too, as it was written), which is forgotten here. False when nothing was. */
 bool resting_take(struct resting *r, struct judge *j, struct principal *p);
 size_t resting_count(const struct resting *r);
 /* Of memory, all together. */

@@ -83,6 +83,9 @@ static bool load_principal(void *ctx, struct judge *j, struct principal *p)
 		if (store_state_decode(j, p, db_blob(st, 6)) < 0)
 			msg_warn("%s: the state of %s is damaged; it is learned anew", s->db.path, p->id);
 		hours_decode(&p->hours, db_blob(st, 7));
+		struct sv id = db_text(st, 8); /* is found however it is written; of lower and upper case only */
+		if (id.n == strlen(p->id))
+			memcpy(p->id, id.p, id.n);
 	}
 	sqlite3_reset(st);
 	return found;
@@ -433,8 +436,7 @@ int store_retention(struct store *s, const struct conf *conf, int64_t now_us, st
 	return 0;
 }
 
-/* Joins segments of days before that one, where there are such, or makes a filter. */
-static int tidy_archive(struct store *s, int64_t day, struct err *e)
+static int tidy(struct store *s, int64_t day, struct err *e)
 {
 	if (db_exec(&s->db, "BEGIN IMMEDIATE", e) < 0)
 		return -1;
@@ -449,17 +451,25 @@ static int tidy_archive(struct store *s, int64_t day, struct err *e)
 	return 1;
 }
 
+/* Joins segments of days before that one, where there are such, or makes a filter. The files of those that were joined are removed at once, so the commit must
+ * be on the disk by then: without that, the catalog could name files that are gone after a power cut. */
+static int tidy_archive(struct store *s, int64_t day, struct err *e)
+{
+	if (db_exec(&s->db, "PRAGMA synchronous = FULL", e) < 0)
+		return -1;
+	int done = tidy(s, day, e);
+	(void)db_exec(&s->db, DB_SYNCHRONOUS, NULL);
+	return done;
+}
+
 int store_compact(struct store *s, int64_t now_us, struct err *e)
 {
 	return tidy_archive(s, now_us / US_PER_DAY, e);
 }
 
-int store_filters(struct store *s, unsigned most, struct err *e)
+int store_filter(struct store *s, struct err *e)
 {
-	int done = 1;
-	for (unsigned i = 0; i < most && done > 0; i++)
-		done = tidy_archive(s, INT64_MIN, e);
-	return done < 0 ? -1 : 0;
+	return tidy_archive(s, INT64_MIN, e);
 }
 
 int64_t store_notification(struct store *s, int64_t id, int64_t case_id, int64_t at_us, const char *kind, const char *recipient,

@@ -48,8 +48,8 @@ int store_commit(struct store *s, struct judge *j, struct err *e);
 int store_retention(struct store *s, const struct conf *conf, int64_t now_us, struct err *e);
 /* Joins small segments of days that are over, or makes a filter of many: 1 when it did, 0 when there is nothing left to do, -1 and e. Call between commits. */
 int store_compact(struct store *s, int64_t now_us, struct err *e);
-/* Makes filters as long as there are segments for one, and so many at most. -1 and e when one cannot be made. Call between commits. */
-int store_filters(struct store *s, unsigned most, struct err *e);
+/* Makes a filter: 1 when it did, 0 when there are too few segments for one, -1 and e. Call between commits. */
+int store_filter(struct store *s, struct err *e);
 /* Adds a row to the outbox in a transaction of its own. Returns its id or -1. */
 int64_t store_notification(struct store *s, int64_t id, int64_t case_id, int64_t at_us, const char *kind, const char *recipient,
                            const char *language, const char *status, const char *error, const char *message_id, struct err *e);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "analyzer/ingest.h"
+#include "analyzer/resting.h"
 #include "collector/capture/feed.h"
 #include "collector/collector.h"
 #include "ctl/command.h"
@@ -60,7 +61,7 @@ static void progress(struct run *im, bool last)
 	double s = (double)(now - im->started_ms + 1) / 1000;
 	struct judge *j = im->ingest.judge;
 	fprintf(stderr, "\r%s  %.1f MB of reports, %.1f s, %.1f MB/s, %zu principals ", times_text(j->site->now_us, 0).s, (double)im->bytes / 1e6, s,
-	        (double)im->bytes / 1e6 / s, j->n_principals);
+	        (double)im->bytes / 1e6 / s, j->n_principals + resting_count(j->resting));
 	if (last)
 		fputc('\n', stderr);
 }
@@ -263,7 +264,10 @@ int replay_files(struct replay *r, const struct conf *conf, char **files, size_t
 	if (!bad) {
 		before = begin(&im, conf);
 		bad = run_with_listings(&im, conf, files, n, r->listings, e);
-		if (!bad && store_filters(im.ingest.store, UINT_MAX, e) < 0)
+		int made = !bad;
+		while (made > 0)
+			made = store_filter(im.ingest.store, e);
+		if (made < 0)
 			msg_warn("%s; searching takes longer until a filter is made", e->text); /* what was read is stored */
 		after = totals_of(im.ingest.store);
 		r->first_us = j->site->first_us;

@@ -77,7 +77,7 @@ INSERT INTO contact_new (pairs) VALUES (:pairs)
 -- name: contact_new_clear
 DELETE FROM contact_new
 -- name: principal_get
-SELECT score, first_us, last_us, messages, recipients, bounced, state, today FROM principal WHERE kind = :kind AND id = :id
+SELECT score, first_us, last_us, messages, recipients, bounced, state, today, id FROM principal WHERE kind = :kind AND id = :id
 -- name: principal_any
 SELECT 1 FROM principal LIMIT 1
 -- name: principal_put
@@ -135,7 +135,7 @@ SELECT id, kind, runner_up, principal_kind, principal_id, customer, state, level
   CASE severity WHEN 'low' THEN 0 WHEN 'medium' THEN 1 WHEN 'high' THEN 2 ELSE 3 END, score, peak_score, threshold, first_seen_us, opened_us,
   updated_us, coalesce(closed_us, 0), reopened, messages, recipients, utc_offset_s, positive_us, below_us, lines, parent FROM acase WHERE id = :id
 -- name: case_recent
-SELECT id FROM acase WHERE principal_kind = :kind AND principal_id = :id AND state = 'closed' AND closed_us >= :since ORDER BY id DESC LIMIT 1
+SELECT id FROM acase WHERE principal_kind = :kind AND principal_id = :id COLLATE NOCASE AND state = 'closed' AND closed_us >= :since ORDER BY id DESC LIMIT 1
 -- name: case_open_ids
 SELECT id FROM acase WHERE state IN ('open', 'acknowledged') ORDER BY id
 -- name: case_detector_all
@@ -295,15 +295,15 @@ SELECT count(*) FROM principal
 WHERE (:kind = '' OR kind = :kind) AND (:customer = '' OR customer = :customer)
   AND (:text = '' OR instr(lower(id), lower(:text)) OR instr(lower(customer), lower(:text)))
 -- name: web_principal
-SELECT kind, id, customer, score, messages, recipients, bounced, first_us, last_us, case_id FROM principal WHERE kind = :kind AND id = lower(:id)
+SELECT kind, id, customer, score, messages, recipients, bounced, first_us, last_us, case_id FROM principal WHERE kind = :kind AND id = :id
 UNION ALL SELECT t.kind, t.target, t.customer, 0, 0, 0, 0, t.first_us, t.heard_us, NULL FROM listing_target t
 WHERE t.kind = :kind AND t.target = :id AND NOT EXISTS (SELECT 1 FROM principal p WHERE p.kind = t.kind AND p.id = t.target)
 -- name: web_principal_days
-SELECT day, hours, 0 AS today FROM principal_day WHERE kind = :kind AND id = lower(:id) AND day >= :since
-UNION ALL SELECT 0, today, 1 FROM principal WHERE kind = :kind AND id = lower(:id) ORDER BY 3, 1
+SELECT day, hours, 0 AS today FROM principal_day WHERE kind = :kind AND id = :id AND day >= :since
+UNION ALL SELECT 0, today, 1 FROM principal WHERE kind = :kind AND id = :id ORDER BY 3, 1
 -- name: web_principal_cases
 SELECT id, severity, level, state, kind, principal_kind, principal_id, customer, score, peak_score, opened_us, updated_us, closed_us, messages, recipients,
-  sentence, utc_offset_s FROM acase WHERE principal_kind = :kind AND principal_id = lower(:id) ORDER BY id DESC
+  sentence, utc_offset_s FROM acase WHERE principal_kind = :kind AND principal_id = :id COLLATE NOCASE ORDER BY id DESC
 -- name: web_segments
 SELECT count(*) AS segments, coalesce(sum(messages), 0) AS messages, coalesce(sum(recipients), 0) AS recipients, coalesce(sum(bytes), 0) + (SELECT coalesce(sum(bytes), 0) FROM segment_filter) AS bytes,
   coalesce(min(first_us), 0) AS first_us, coalesce(max(last_us), 0) AS last_us FROM segment

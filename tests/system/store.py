@@ -149,7 +149,7 @@ def test_little_memory(bin_dir, top, data):
     plenty, plenty_conf = new_folder(top, "plenty")
     little, little_conf = new_folder(top, "little")
     with open(little_conf, "a", encoding="utf-8") as f:
-        f.write('detector "fusion" { principals-bytes = 65536 rest = 5m }\n')
+        f.write('detector "fusion" { principals-bytes = 16384 rest = 5m }\n')
     binary = os.path.join(bin_dir, "abusewatch")
     said = [subprocess.run([binary, "import", "-c", c, log], capture_output=True, check=True, text=True).stderr for c in (plenty_conf, little_conf)]
     away = [re.search(r"(\d+) times a principal was put away", s) for s in said]

@@ -122,6 +122,7 @@ static void take(struct sv bytes, uint32_t most, bool rests, struct seen *ret)
 		ret->messages[i] = p->messages;
 		ret->score[i] = p->score;
 		buf_add(&ret->state, p->state, j->slab_bytes[PRINCIPAL_ACCOUNT]);
+		buf_addsv(&ret->state, sv_cstr(p->id)); /* as it was written first */
 	}
 	buf_fini(&waits);
 	buf_fini(&reply);

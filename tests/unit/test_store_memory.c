@@ -11,6 +11,7 @@
 #include "analyzer/rollup.h"
 #include "analyzer/sparse.h"
 #include "analyzer/store.h"
+#include "gen/sql.h"
 #include "lib/hash.h"
 #include "lib/times.h"
 
@@ -264,6 +265,40 @@ static void pages_of_zero_come_back(void **state)
 	enrich_free(o.enrich);
 }
 
+#define BEFORE 8 /* migrations before the one that finds principals however they are written */
+
+/* A store of then: an account is there twice, the source has a snapshot, the hour at hand was counted. */
+static void a_store_of_before_is_taken_over(void **state)
+{
+	char version[64];
+	(void)state;
+	fresh();
+	sqlite3 *db;
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	for (int i = 0; i < BEFORE; i++)
+		assert_int_equal(sqlite3_exec(db, migration_text[i], NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	(void)snprintf(version, sizeof version, "PRAGMA user_version = %d", BEFORE);
+	sql(version);
+	sql("INSERT INTO principal (kind, id, first_us, last_us, messages, case_id, state) VALUES ('account', 'bob@isp.example', 1, 9, 5, NULL, x''),"
+	    " ('account', 'Bob@isp.example', 1, 8, 7, 3, x''), ('account', 'Eve@isp.example', 1, 8, 2, NULL, x'')");
+	sql("INSERT INTO input (source, applied_seq, snapshot, counters) VALUES ('mx1', 42, 'abc', '{}'), ('mx2', 7, NULL, '{}')");
+	sql("INSERT INTO hour_now VALUES ('principal', 'account', 'Eve@isp.example', 3600000000, 4, 4, 4, 0, 0, 0)");
+	struct open o = open_store();
+	struct store_input *in = store_input(o.store, SV("mx1"));
+	assert_int_equal(in->applied_seq, 42);
+	assert_true(sv_eq(buf_sv(&in->snapshot), SV("abc")));
+	assert_int_equal(store_input(o.store, SV("mx2"))->applied_seq, 7);
+	struct principal *p = judge_principal(o.judge, PRINCIPAL_ACCOUNT, SV("BOB@isp.example"), 100);
+	assert_int_equal(p->messages, 7); /* the one with a case */
+	assert_string_equal(p->id, "Bob@isp.example");
+	assert_int_equal(judge_principal(o.judge, PRINCIPAL_ACCOUNT, SV("eve@isp.example"), 100)->messages, 2);
+	struct sv eve = SV("Eve@isp.example");
+	assert_int_equal(rollup_principal(o.judge->rollup, judge_key(o.judge, PRINCIPAL_ACCOUNT, eve), PRINCIPAL_ACCOUNT, eve)->n[ROLLUP_MESSAGES], 4);
+	close_store(&o);
+	assert_int_equal(number("SELECT count(*) FROM principal"), 2);
+}
+
 static void bytes_without_zeros_come_back(void **state)
 {
 	unsigned char from[200], to[200];
@@ -309,6 +344,7 @@ int main(void)
 		cmocka_unit_test(the_hour_at_hand_adds_up),
 		cmocka_unit_test(a_failed_commit_loses_nothing),
 		cmocka_unit_test(pages_of_zero_come_back),
+		cmocka_unit_test(a_store_of_before_is_taken_over),
 		cmocka_unit_test(bytes_without_zeros_come_back),
 	};
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);

@@ -83,6 +83,7 @@ static int build(struct call *c, struct json_object *out, struct err *e)
 		return 404;
 	}
 	json_merge(out, row);
+	id = json_str(out, "id"); /* as it is written in the store */
 	(void)times_parse(sv_cstr(json_str(out, "last_at")), &last_us);
 	int64_t since = last_us - PRINCIPAL_HOURS * US_PER_HOUR;
 	if (add_hours(out, d, kind, id, since, e) < 0 ||
