@@ -44,8 +44,7 @@ struct server {
 	struct ingest ingest;
 	uv_pipe_t ingest_socket, control_socket;
 	uv_timer_t commit, retention, chore;
-	bool joins;           /* what the last chore was */
-	unsigned idle_chores; /* in a row */
+	bool joins;           /* the chore at hand: joining, or only filters */
 	uv_timer_t inventory;
 	struct stat inventory_seen;
 	struct peer *peers;
@@ -207,18 +206,17 @@ static void commit_soon(struct server *s, ssize_t read)
 	}
 }
 
-/* Both have their turn, as there may always be something to join. As long as there is something to do. */
+/* Segments are joined, then filters made of them, as long as there is something to do. One that cannot be joined keeps no filter from being made. */
 static void on_chore(uv_timer_t *t)
 {
 	struct server *s = t->data;
 	struct err e;
-	s->joins = !s->joins;
 	int done = s->joins ? store_compact(s->ingest.store, wall_us(), &e) : store_filter(s->ingest.store, &e);
 	if (done < 0)
 		msg_error("%s: %s", s->joins ? "joining segments" : "filters of segments", e.text);
-	s->idle_chores = done > 0 ? 0 : s->idle_chores + 1;
-	if (done < 0 || s->idle_chores == 2)
+	if (done <= 0 && !(done < 0 && s->joins))
 		uv_timer_stop(&s->chore);
+	s->joins &= done >= 0;
 }
 
 static void on_retention(uv_timer_t *t)
@@ -227,7 +225,7 @@ static void on_retention(uv_timer_t *t)
 	struct err e;
 	if (store_retention(s->ingest.store, s->conf, wall_us(), &e) < 0)
 		msg_error("retention: %s", e.text);
-	s->idle_chores = 0;
+	s->joins = true;
 	uv_timer_start(&s->chore, on_chore, CHORE_MS, CHORE_MS);
 }
 

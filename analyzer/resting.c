@@ -4,6 +4,7 @@
 
 #include "analyzer/store.h"
 #include "lib/msg.h"
+#include "lib/near.h"
 #include "lib/wire.h"
 
 #define OVERHEAD_BYTES 32 /* of the allocation, and its seat in the table */
@@ -127,12 +128,6 @@ void resting_put(struct resting *r, const struct judge *j, const struct principa
 	r->bytes += weight(x);
 }
 
-static void lower(char *id)
-{
-	for (; *id; id++)
-		*id = (char)(*id >= 'A' && *id <= 'Z' ? *id | 0x20 : *id);
-}
-
 bool resting_take(struct resting *r, struct judge *j, struct principal *p)
 {
 	struct item *x = r->n ? r->seat[find(r, p->key)] : NULL;
@@ -150,7 +145,7 @@ bool resting_take(struct resting *r, struct judge *j, struct principal *p)
 	if (id.n == strlen(p->id))
 		memcpy(p->id, id.p, id.n);
 	else
-		lower(p->id);
+		near_lower(p->id, p->id, strlen(p->id));
 	if (w.bad || store_state_decode(j, p, sv_make((const char *)w.p, (size_t)(w.end - w.p))) < 0)
 		panic("a principal that rested does not come back");
 	forget(r, x);

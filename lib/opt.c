@@ -111,7 +111,7 @@ static int in_limits(const struct opt_row *r, double v, struct err *e)
 {
 	if ((r->min == 0 && r->max == 0) || (v >= r->min && v <= r->max))
 		return 0;
-	return err_set(e, "%s must lie between %.10g and %.10g%s%s", r->name, r->min, r->max, r->unit && *r->unit ? " " : "",
+	return err_set(e, "%s must lie between %.15g and %.15g%s%s", r->name, r->min, r->max, r->unit && *r->unit ? " " : "",
 	               r->unit ? r->unit : "");
 }
 
