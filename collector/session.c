@@ -150,7 +150,10 @@ static void unlink_session(struct sessions *s, uint32_t i)
 static void forget(struct sessions *s, uint32_t i)
 {
 	struct session *e = &s->v[i];
-	slot_clear(s, (uint32_t)(slot_of(s, e->hash, key_of(e)) - s->slot));
+	uint32_t at = (uint32_t)e->hash % SLOTS;
+	while (s->slot[at].session != i + 1)
+		at = (at + 1) % SLOTS;
+	slot_clear(s, at);
 	unlink_session(s, i);
 	s->bytes -= bytes_of(e);
 	e->newer = s->free_list;
@@ -166,6 +169,13 @@ static void make_way(struct sessions *s, int64_t now_us)
 	while (s->live == SESSIONS_MAX || (s->bytes > SESSIONS_BYTES && s->live)) {
 		s->forgotten++;
 		forget(s, s->oldest);
+	}
+	if (s->live > SESSIONS_MAX / 2) { /* the next to go was not looked at for long */
+		const struct session *e = &s->v[s->oldest];
+		__builtin_prefetch(e->text.p, 1);
+		__builtin_prefetch(&s->slot[(uint32_t)e->hash % SLOTS], 1);
+		for (size_t i = 0; i < sizeof *e; i += 64)
+			__builtin_prefetch((const char *)&s->v[e->newer] + i, 1);
 	}
 }
 

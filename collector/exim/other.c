@@ -47,6 +47,8 @@ static bool concerns_mail(struct sv s)
 	static const struct sv inside[] = { SCAN_S("rejected "), SCAN_S("refused "), SCAN_S(" authenticator failed for "), SCAN_S(" dropped: ") };
 	if (SCAN_ANY(s, begins))
 		return true;
+	if (sv_starts(s, SV("TLS client disconnected"))) /* "… cleanly (rejected our certificate?)" names nobody */
+		return false;
 	s = sv_take(s, 256);
 	for (size_t i = 0; i < sizeof inside / sizeof *inside; i++)
 		if (sv_find(s, inside[i]) >= 0)

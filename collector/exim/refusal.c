@@ -93,7 +93,7 @@ static bool verdict(struct sv s, struct record *r)
 	}
 	static const struct sv warned[] = {
 		SCAN_S("Warning: "), SCAN_S("incomplete transaction "), SCAN_S("sender verify "), SCAN_S("recipient verify "), SCAN_S("lowest numbered MX"),
-		SCAN_S("authentication "), SCAN_S("unable to "),
+		SCAN_S("authentication "), SCAN_S("unable to "), SCAN_S("dropped: "),
 	};
 	return SCAN_ANY(s, warned) && warning(RECORD_WARNING, s, r);
 }

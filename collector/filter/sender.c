@@ -70,5 +70,7 @@ void filter_spf(struct sv s, struct record *r)
 			r->sender = sv_make(s.p + id + 4, (size_t)(ip - id) - 4);
 		if (ip >= 0)
 			filter_set(&r->recipient, filter_value(sv_skip(s, (size_t)ip), SV(";r="), SV(";")));
+		if (sv_eq(r->recipient, SV("UNKNOWN"))) /* what it writes where it does not tell */
+			r->recipient = (struct sv){ 0 };
 	}
 }

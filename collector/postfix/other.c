@@ -33,25 +33,17 @@ static void anvil_client(struct sv s, struct record *r)
 		r->client_ip = scan_ip(sv_skip(who, (size_t)colon + 1));
 }
 
-/* policyd-spf: "prepend Received-SPF: Pass (mailfrom) identity=mailfrom; client-ip=192.0.2.1; helo=h; envelope-from=a@b;
- * receiver=r", "550 5.7.23 Message rejected due to: SPF fail …" */
+/* The Perl one: "Policy action=PREPEND Received-SPF: pass (…) client-ip=192.0.2.1; envelope-from=a@b; helo=h;" */
 static bool spf(struct sv s, struct record *r)
 {
 	struct sv skipped, t = s, result;
-	int64_t code;
+	if (!scan_before(&t, SV("Received-SPF: "), &skipped) && !scan_before(&t, SV("action="), &skipped))
+		return true;
+	result = scan_word(&t);
 	r->kind = RECORD_POLICY;
-	r->reason = s;
 	r->status = SV("none");
-	if (scan_int(&t, &code)) {
-		scan_set_reply(r, s);
-		r->status = code >= 500 ? SV("reject") : SV("defer");
-	} else {
-		if (!scan_before(&t, SV("Received-SPF: "), &skipped) && !scan_before(&t, SV("action="), &skipped))
-			(void)scan_lit(&t, SV("prepend "));
-		result = scan_word(&t);
-		if (result.n && result.n < 24)
-			r->status = result.p[result.n - 1] == ':' ? sv_take(result, result.n - 1) : result;
-	}
+	if (result.n && result.n < 24)
+		r->status = result.p[result.n - 1] == ':' ? sv_take(result, result.n - 1) : result;
 	t = s;
 	if (scan_before(&t, SV("client-ip="), &skipped) || scan_before(&t, SV("ip="), &skipped))
 		r->client_ip = scan_ip(scan_word(&t));
@@ -80,7 +72,7 @@ bool postfix_other(enum postfix_daemon d, struct sv s, struct record *r)
 		return SCAN_ANY(s, statistics);
 	case POSTFIX_SUPER:
 		return SCAN_ANY(s, super);
-	case POSTFIX_POLICY_SPF: case POSTFIX_POLICYD_SPF:
+	case POSTFIX_POLICY_SPF:
 		return spf(s, r);
 	case POSTFIX_POSTLOG: case POSTFIX_POSTLOGD: /* whatever an operator wants to write there */
 		return true;

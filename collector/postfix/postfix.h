@@ -15,7 +15,7 @@
 	D(MASTER, "master") D(SCRIPT, "postfix-script") D(SUPER, "postsuper") D(POSTDROP, "postdrop")   \
 	D(SENDMAIL, "sendmail") D(POSTQUEUE, "postqueue") D(VERIFY, "verify") D(PROXYMAP, "proxymap")   \
 	D(FLUSH, "flush") D(SHOWQ, "showq") D(NQMGR, "nqmgr") D(QMQPD, "qmqpd") D(SPAWN, "spawn")       \
-	D(POLICY_SPF, "policy-spf") D(POLICYD_SPF, "policyd-spf") D(POSTLOG, "postlog")                 \
+	D(POLICY_SPF, "policy-spf") D(POSTLOG, "postlog")                 \
 	D(POSTLOGD, "postlogd") D(POSTALIAS, "postalias") D(POSTMAP, "postmap") D(POSTMULTI, "postmulti") \
 	D(POSTCONF, "postconf") D(POSTLOCK, "postlock") D(POSTKICK, "postkick") D(NEWALIASES, "newaliases") \
 	D(MAILQ, "mailq") D(SET_PERM, "set-permissions") D(POST_INSTALL, "post-install") D(POSTFIX, "postfix") \
