@@ -1,4 +1,4 @@
-/* Greylisting and policy services: postgrey, sqlgrey, milter-greylist, policyd and cbpolicyd, postfwd. */
+/* Greylisting and policy services: postgrey, sqlgrey, milter-greylist, policyd and cbpolicyd, postfwd, spamdyke. */
 #include "collector/filter/filter.h"
 
 static struct sv action_status(struct sv action)
@@ -142,4 +142,35 @@ void filter_generic(struct sv s, struct record *r)
 		r->status = SV("greylist");
 	else if (sv_starts(s, SV("rejected ")) || sv_starts(s, SV("reject ")))
 		r->status = SV("reject");
+}
+
+/* "DENIED_RBL_MATCH from: a@b.example to: c@d.example origin_ip: 192.0.2.1 origin_rdns: host auth: who encryption: TLS reason: text";
+ * what is absent is written in brackets: "(unknown)". The addresses are strangers' texts, and what comes after them is not theirs. */
+void filter_spamdyke(struct sv s, struct record *r)
+{
+	struct sv what, t = s;
+	ptrdiff_t ip = scan_rfind(s, SV(" origin_ip: ")), to = sv_find(s, SV(" to: "));
+	if (!scan_before(&t, SV(" from: "), &what) || ip < 0 || to < t.p - s.p || to > ip)
+		return;
+	if (sv_starts(what, SV("DENIED_GRAYLISTED")))
+		r->status = SV("greylist");
+	else if (sv_starts(what, SV("DENIED_")))
+		r->status = SV("reject");
+	else if (sv_starts(what, SV("ALLOWED")))
+		r->status = SV("pass");
+	else
+		return;
+	struct sv after = sv_skip(s, (size_t)ip);
+	r->client_ip = scan_ip(filter_value(after, SV("origin_ip: "), SV(" ")));
+	struct sv name = filter_value(after, SV(" origin_rdns: "), SV(" ")), account = filter_value(after, SV(" auth: "), SV(" "));
+	if (name.n && name.p[0] != '(')
+		r->client_name = name;
+	if (account.n && account.p[0] != '(')
+		r->account = account;
+	struct sv sender = sv_take(t, (size_t)(s.p + to - t.p)), recipient = sv_make(s.p + to + 5, (size_t)(ip - to) - 5);
+	if (sv_find(recipient, SV(" to: ")) >= 0) /* in one of the two, and nobody can tell in which */
+		return;
+	r->sender = sv_eq(sender, SV("(unknown)")) ? (struct sv){ 0 } : filter_unbracket(sender);
+	if (!sv_eq(recipient, SV("(unknown)")))
+		filter_set(&r->recipient, recipient);
 }

@@ -65,6 +65,10 @@ def damaged():
     write("noise", bytes(range(256)) * 40)
     for c in ("parse", "messages"):
         check(c + " of no log says so", ended(run(c, "noise"), 0, "do not start with a time"))
+    write("multilog", b"@4000000067a1b2c4123456ac scanner: what nobody knows\n")
+    r = run("parse", "--coverage", "multilog")
+    check("a line of multilog that is not understood is counted with its text", r.stdout.count(b"\n") == 1 and b'"recognised":false' in r.stdout and
+          b'"sample":"scanner: what nobody knows"' in r.stdout and not r.stderr, r.stdout.decode() + r.stderr.decode())
 
 
 def configs():
