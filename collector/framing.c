@@ -16,8 +16,8 @@ static const struct framing *framing_of(struct sv s)
 static size_t unit_size(struct frame *f, struct sv s, size_t *ret_need)
 {
 	ptrdiff_t nl = sv_chr(s, '\n');
-	*ret_need = FRAMING_ENOUGH;
-	if (s.n < FRAMING_ENOUGH && nl < 0)
+	*ret_need = s.n > 4 && s.p[4] == '-' ? FRAMING_ENOUGH_STAMPED : FRAMING_ENOUGH;
+	if (s.n < *ret_need && nl < 0)
 		return 0;
 	const struct framing *k = framing_of(s);
 	if (f->mode == FRAME_UNKNOWN)
@@ -112,7 +112,7 @@ bool framing_counted(struct sv line, struct sv *ret_line)
 
 bool framing_unwrap(struct buf scratch[2], struct sv host, struct sv *line)
 {
-	for (int depth = 0; depth < 2 && line->n && framing_may_wrap(line->p[0]); depth++) { /* a container whose program writes JSON */
+	for (int depth = 0; depth < 2 && line->n && framing_may_wrap(*line); depth++) { /* a container whose program writes JSON */
 		const struct framing *const *k = framing_registry;
 		while (*k && !((*k)->open && (*k)->begins(*line)))
 			k++;

@@ -8,11 +8,12 @@
 #include "collector/frame.h"
 
 #define FRAMING_UNIT_MAX (1u << 20)
-#define FRAMING_ENOUGH 10u /* bytes that show of what framing a unit is */
+#define FRAMING_ENOUGH 10u /* bytes that show of what framing a unit is, ... */
+#define FRAMING_ENOUGH_STAMPED 48u /* ... and when it begins with a time: it is a line then, or made of lines */
 
 struct framing {
 	const char *name;
-	/* Whether s, at least FRAMING_ENOUGH bytes or up to a newline, begins a unit of this kind. */
+	/* Whether s, as many bytes as show it or up to a newline, begins a unit of this kind. */
 	bool (*begins)(struct sv s);
 	/* Bytes of the whole unit at the start of s. 0: more are needed, *ret_need of them at least. NULL: a unit is a line. */
 	size_t (*measure)(struct sv s, size_t *ret_need);
@@ -30,8 +31,11 @@ bool framing_next(struct frame *f, struct sv *in, struct sv *ret_line);
 bool framing_unwrap(struct buf scratch[2], struct sv host, struct sv *line);
 /* A line with a count before it in a file of plain lines: the line. */
 bool framing_counted(struct sv line, struct sv *ret_line);
-/* Whether a line with this first byte may be wrapped. */
-static inline bool framing_may_wrap(char first) { return first == '{' || first == '_'; }
+/* Whether a line, which is not empty, may be wrapped, as far as one sees at once. */
+static inline bool framing_may_wrap(struct sv line)
+{
+	return line.p[0] == '{' || line.p[0] == '_' || (line.n > 34 && line.p[10] == 'T' && line.p[4] == '-');
+}
 
 /* What a wrapper says beside the message; all may be absent. */
 struct framing_parts {

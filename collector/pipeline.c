@@ -138,7 +138,7 @@ bool feed_line(struct feed *f, struct sv line, struct logline *l, unsigned *ret_
 	bool is_again;
 	*ret_times = 1;
 	f->own_alike = false;
-	if (line.n && framing_may_wrap(line.p[0]) && !framing_unwrap(f->unwrapped, f->host, &line)) {
+	if (line.n && framing_may_wrap(line) && !framing_unwrap(f->unwrapped, f->host, &line)) {
 		f->bad_stamps++;
 		return false;
 	}
@@ -460,7 +460,7 @@ static inline bool quick_native(struct feed *f, struct sv line, struct logline *
 		return true;
 	}
 	f->own_alike = false;
-	if (!f->native || !f->native->own_alike || !f->native->hot || !line.n || line.p[0] == '<' || framing_may_wrap(line.p[0]) || !native_is(f, f->native, line, l))
+	if (!f->native || !f->native->own_alike || !f->native->hot || !line.n || line.p[0] == '<' || framing_may_wrap(line) || !native_is(f, f->native, line, l))
 		return false;
 	if (l->text.p == line.p + n && f->stamp.memo_n == n - 1) {
 		memcpy(f->own_stamp, line.p, n);

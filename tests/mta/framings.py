@@ -39,6 +39,16 @@ def docker_bare(line, i):
     return dump({"log": text(program + b"[" + pid + b"]: " + message + b"\n"), "stream": "stderr", "time": text(time)})
 
 
+def cri(line, i):
+    pieces = [line] if i % 5 else [line[k:k + 30] for k in range(0, len(line), 30)]
+    return b"".join(b"2026-11-23T06:00:00.123456789Z stdout %s %s\n" % (b"F" if k == len(pieces) - 1 else b"P:x" if k else b"P", p) for k, p in enumerate(pieces))
+
+
+def cri_bare(line, i):
+    time, _, program, pid, message = parts(line)
+    return time + b" stderr F " + program + b"[" + pid + b"]: " + message + b"\n"
+
+
 def micros(line):
     import datetime
     t = datetime.datetime.fromisoformat(text(parts(line)[0]))
@@ -82,7 +92,7 @@ def octet(line, i):
 
 
 if aw == "--seeds":
-    for framing, how in (("docker", docker), ("docker", docker_bare), ("json", journal_json), ("json", generic), ("export", export), ("octet", octet)):
+    for framing, how in (("docker", docker), ("docker", docker_bare), ("cri", cri), ("cri", cri_bare), ("json", journal_json), ("json", generic), ("export", export), ("octet", octet)):
         os.makedirs(os.path.join(data, framing), exist_ok=True)
         for i in range(0, len(lines), 2):
             with open(os.path.join(data, framing, "%s-%d" % (how.__name__, i)), "wb") as f:
@@ -95,7 +105,7 @@ want = {c: run(c, b"\n".join(lines) + b"\n") for c in ("parse", "messages")}
 def check(name, raw):
     for command in want:
         got = run(command, raw)
-        if name == "docker_bare":  # nothing names the host
+        if name in ("docker_bare", "cri_bare"):  # nothing names the host
             got = got.replace(b'"host":"localhost"', b'"host":"mx"')
         if got == want[command]:
             print("ok framing %s %s" % (name, command))
@@ -105,12 +115,12 @@ def check(name, raw):
             print("not ok framing %s %s - %d lines and %d, %s" % (name, command, len(a), len(b), differ[:1]))
 
 
-wrappers = [docker, docker_bare, journal_json, export, generic, octet]
+wrappers = [docker, docker_bare, cri, cri_bare, journal_json, export, generic, octet]
 for w in wrappers:
     check(w.__name__, b"".join(w(l, i) for i, l in enumerate(lines)))
 check("crlf", b"\r\n".join(lines) + b"\r\n")
 check("octet without an end", b"".join(octet(l, 0) for l in lines))
-mixed = [lambda l, i: docker(l, 1), journal_json, generic, lambda l, i: l + b"\n", lambda l, i: b"%d %s\n" % (len(l) + 1, l)]
+mixed = [lambda l, i: docker(l, 1), lambda l, i: cri(l, 1), journal_json, generic, lambda l, i: l + b"\n", lambda l, i: b"%d %s\n" % (len(l) + 1, l)]
 check("plain and wrapped lines", lines[0] + b"\n" + b"".join(mixed[i % len(mixed)](l, i) for i, l in enumerate(lines[1:])))
 check("octets and plain lines", b"".join(octet(l, 1) if i % 3 else l + b"\n" for i, l in enumerate(lines, 1)))
 
