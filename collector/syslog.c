@@ -75,6 +75,38 @@ static void header_5424(struct sv t, struct logline *l)
 	l->text = t;
 }
 
+static bool is_one_of(struct sv s, const char *names)
+{
+	for (; *names; names += strlen(names) + 1)
+		if (sv_eq(s, sv_cstr(names)))
+			return true;
+	return false;
+}
+
+/* "mail.info": what some daemons write between host and program, or into the text. */
+static bool is_priority(struct sv s)
+{
+	ptrdiff_t dot = sv_chr(s, '.');
+	return dot > 0 && is_one_of(sv_take(s, (size_t)dot), "mail\0daemon\0user\0auth\0authpriv\0security\0syslog\0cron\0kern\0lpr\0news\0uucp\0ftp\0"
+	                                                     "local0\0local1\0local2\0local3\0local4\0local5\0local6\0local7\0") &&
+	       is_one_of(sv_skip(s, (size_t)dot + 1), "info\0notice\0warn\0warning\0err\0error\0crit\0alert\0emerg\0panic\0debug\0");
+}
+
+/* Solaris' syslogd: "[ID 197553 mail.info] text" */
+static struct sv without_message_id(struct sv text)
+{
+	struct sv t = text, id;
+	if (!sv_starts(t, SV("[ID ")))
+		return text;
+	t = sv_skip(t, 4);
+	id = word(&t);
+	ptrdiff_t end = sv_chr(sv_take(t, 20), ']');
+	if (number(id) < 0 || end < 0 || !is_priority(sv_take(t, (size_t)end)))
+		return text;
+	t = sv_skip(t, (size_t)end + 1);
+	return t.n && t.p[0] == ' ' ? sv_skip(t, 1) : t;
+}
+
 /* "program[123]: text", "program: text". Without a colon in reach everything is text. */
 static void tag(struct sv t, struct logline *l)
 {
@@ -97,7 +129,7 @@ static void tag(struct sv t, struct logline *l)
 		return;
 	l->program = sv_take(t, i);
 	rest = sv_skip(rest, 1);
-	l->text = rest.n && rest.p[0] == ' ' ? sv_skip(rest, 1) : rest;
+	l->text = without_message_id(rest.n && rest.p[0] == ' ' ? sv_skip(rest, 1) : rest);
 }
 
 bool syslog_read(struct stamp *s, struct sv line, struct logline *l)
@@ -115,6 +147,9 @@ bool syslog_read(struct stamp *s, struct sv line, struct logline *l)
 	(void)priority(&t); /* FreeBSD's syslogd -v puts <mail.info> here */
 	l->host = word(&t);
 	tag(t, l);
+	struct sv first = t.n && t.p[0] >= 'a' && !l->program.n ? word(&t) : (struct sv){ 0 };
+	if (first.n && is_priority(first)) /* BusyBox' syslogd */
+		tag(t, l);
 	return true;
 }
 

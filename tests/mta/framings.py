@@ -91,6 +91,20 @@ def octet(line, i):
     return b"%d %s" % (len(line), line)
 
 
+def heads(line):
+    """Other heads that daemons give a line: name, bytes."""
+    import datetime
+    time, host, program, pid, message = parts(line)
+    t = datetime.datetime.fromisoformat(text(time))
+    tag = host + b" " + program + b"[" + pid + b"]: "
+    return {
+        "short-precise": t.strftime("%b %e %H:%M:%S.%f ").encode() + tag + message,
+        "short-unix": b"%d.%06d " % divmod(micros(line), 1000000) + tag + message,
+        "BusyBox": time + b" " + host + b" mail.info " + program + b"[" + pid + b"]: " + message,
+        "Solaris": time + b" " + tag + b"[ID 197553 mail.info] " + message,
+    }
+
+
 if aw == "--seeds":
     for framing, how in (("docker", docker), ("docker", docker_bare), ("cri", cri), ("cri", cri_bare), ("json", journal_json), ("json", generic), ("export", export), ("octet", octet)):
         os.makedirs(os.path.join(data, framing), exist_ok=True)
@@ -118,6 +132,8 @@ def check(name, raw):
 wrappers = [docker, docker_bare, cri, cri_bare, journal_json, export, generic, octet]
 for w in wrappers:
     check(w.__name__, b"".join(w(l, i) for i, l in enumerate(lines)))
+for head in heads(lines[0]):
+    check(head, b"".join(heads(l)[head] + b"\n" for l in lines))
 check("crlf", b"\r\n".join(lines) + b"\r\n")
 check("octet without an end", b"".join(octet(l, 0) for l in lines))
 mixed = [lambda l, i: docker(l, 1), lambda l, i: cri(l, 1), journal_json, generic, lambda l, i: l + b"\n", lambda l, i: b"%d %s\n" % (len(l) + 1, l)]
