@@ -167,7 +167,7 @@ static void make_way(struct sessions *s, int64_t now_us)
 	for (unsigned i = 0; i < 4 && s->live && s->v[s->oldest].begun_us + SESSION_STALE_US < now_us; i++)
 		forget(s, s->oldest); /* servers that never say how a session ends */
 	while (s->live == SESSIONS_MAX || (s->bytes > SESSIONS_BYTES && s->live)) {
-		s->forgotten++;
+		s->forgotten += now_us - s->v[s->oldest].begun_us < SESSION_YOUNG_US;
 		forget(s, s->oldest);
 	}
 	if (s->live > SESSIONS_MAX / 2) { /* the next to go was not looked at for long */

@@ -5,7 +5,8 @@
  *   a delivery without id  queue_id sender recipient, too (qmail's "delivery 7: success")
  *   an answer (asked)      sender recipient that the client asked for last
  * After SESSION_STALE_US a session is forgotten, as not every log says how it ends (a newer one may have its name).
- * Bounded: beyond SESSIONS_MAX or SESSIONS_BYTES the session that was begun first is forgotten and counted. */
+ * Bounded: beyond SESSIONS_MAX or SESSIONS_BYTES the session that was begun first is forgotten, and counted unless it began SESSION_YOUNG_US ago or
+ * more: logs of servers that never say how a session ends always come to that. */
 #ifndef COLLECTOR_SESSION_H
 #define COLLECTOR_SESSION_H
 
@@ -14,6 +15,7 @@
 #define SESSIONS_MAX 16384u
 #define SESSIONS_BYTES (8u << 20)
 #define SESSION_STALE_US (6LL * 3600 * 1000000)
+#define SESSION_YOUNG_US (600LL * 1000000) /* most sessions have said all by then */
 #define SESSION_LOGIN_US (3600LL * 1000000)
 
 struct sessions;

@@ -188,6 +188,14 @@ static void the_oldest_is_forgotten(void **unused)
 	session_table_apply(s, &first);
 	is(first.account, NULL);
 	assert_int_equal(session_table_forgotten(s), forgotten + 1);
+	struct record later = of("later", RECORD_ACCEPT);
+	later.time_us = first.time_us + SESSION_YOUNG_US - 1;
+	session_table_apply(s, &later);
+	assert_int_equal(session_table_forgotten(s), forgotten + 2);
+	struct record late = of("late", RECORD_ACCEPT);
+	late.time_us = first.time_us + SESSION_YOUNG_US; /* what it takes the place of has said all */
+	session_table_apply(s, &late);
+	assert_int_equal(session_table_forgotten(s), forgotten + 2);
 	session_table_free(s);
 }
 
