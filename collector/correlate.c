@@ -181,8 +181,17 @@ static void envelope(struct correlate *c, const struct record *r)
 
 /* -- outcomes -- */
 
+/* Most messages have one recipient: it is hashed when a second one comes. */
 static struct open_rcpt *rcpt_of(struct correlate *c, struct open_msg *m, struct sv recipient)
 {
+	if (!m->n_rcpt)
+		return open_rcpt_add(c, m, recipient, 0);
+	if (m->n_rcpt == 1) {
+		struct sv first = open_get(m, m->rcpt[0].recipient);
+		if (sv_eq(first, recipient))
+			return &m->rcpt[0];
+		m->rcpt[0].hash = (uint32_t)open_hash(c, first, 0);
+	}
 	uint32_t hash = (uint32_t)open_hash(c, recipient, 0);
 	struct open_rcpt *r = open_rcpt_find(m, recipient, hash);
 	return r ? r : open_rcpt_add(c, m, recipient, hash);

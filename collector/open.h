@@ -19,7 +19,7 @@ struct open_ref { uint32_t at, n; }; /* at == OPEN_NONE: absent */
 struct open_rcpt {
 	struct open_ref recipient, orig, dsn, reply, relay_host, relay_ip;
 	int64_t time_us;
-	uint32_t attempts, hash;
+	uint32_t attempts, hash; /* hash: of the recipient; of the first one only when there are others */
 	uint8_t status;
 	bool local, changed;
 	bool handed; /* "sent" only means: given to something that may be a content filter */

@@ -1,6 +1,6 @@
 #include "collector/open.h"
 
-#define FIRST_BYTES 384u /* what nearly every message comes to */
+#define FIRST_BYTES 768u /* what nearly every message comes to */
 
 /* Copies one text to the new place while the old one still stands. */
 static void move(char *to, uint32_t *n, const char *from, struct open_ref *ref)

@@ -4,18 +4,25 @@
 
 #include "lib/buf.h"
 
-#define POOL_MIN 128u
-#define POOL_MAX (POOL_MIN << (POOL_CLASSES - 1))
+#define POOL_MIN_LOG2 7u
+#define POOL_MIN (1u << POOL_MIN_LOG2)
+#define POOL_MAX (POOL_MIN << (POOL_CLASSES - 1) / 2)
 #define SLAB_BYTES (1u << 20)
 
 struct slab { struct slab *next; _Alignas(16) char bytes[]; };
 
+/* 128, 192, 256, 384, 512, 768, … */
+static size_t bytes_of(unsigned class)
+{
+	return (size_t)(class % 2 ? POOL_MIN / 2 * 3 : POOL_MIN) << class / 2;
+}
+
 static unsigned class_of(size_t n)
 {
-	unsigned c = 0;
-	for (size_t cap = POOL_MIN; cap < n; cap *= 2)
-		c++;
-	return c;
+	if (n <= POOL_MIN)
+		return 0;
+	unsigned doubling = 63 - (unsigned)__builtin_clzll(n - 1); /* n - 1 is in [2^doubling, 2^(doubling + 1)) */
+	return 2 * (doubling - POOL_MIN_LOG2) + (n > (size_t)3 << (doubling - 1) ? 2 : 1);
 }
 
 static void *carve(struct pool *p, size_t cap)
@@ -40,7 +47,7 @@ void *pool_alloc(struct pool *p, size_t n, size_t *ret_cap)
 		return xmalloc(n);
 	}
 	unsigned c = class_of(n);
-	*ret_cap = (size_t)POOL_MIN << c;
+	*ret_cap = bytes_of(c);
 	p->bytes += *ret_cap;
 	void *piece = p->free[c];
 	if (!piece)

@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-#define POOL_CLASSES 12 /* 128 bytes … 256 KiB; larger pieces come from malloc */
+#define POOL_CLASSES 23 /* 128 bytes … 256 KiB, two to each doubling; larger pieces come from malloc */
 
 struct pool {
 	void *free[POOL_CLASSES];

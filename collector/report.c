@@ -14,16 +14,15 @@ static bool covered(const struct open_msg *m, const struct open_rcpt *handed)
 	return false;
 }
 
-static struct txn_rcpt rcpt_out(const struct open_msg *m, const struct open_rcpt *r)
+static void rcpt_out(const struct open_msg *m, const struct open_rcpt *r, struct txn_rcpt *ret)
 {
-	struct txn_rcpt t = {
+	*ret = (struct txn_rcpt){
 		.recipient = open_get(m, r->recipient), .orig_recipient = open_get(m, r->orig), .dsn = open_get(m, r->dsn),
 		.reply = open_get(m, r->reply), .relay_host = open_get(m, r->relay_host), .relay_ip = open_get(m, r->relay_ip),
 		.time_us = r->time_us, .attempts = r->attempts, .status = r->status, .local = r->local, .changed = r->changed,
 	};
-	if (sv_eq(t.orig_recipient, t.recipient))
-		t.orig_recipient = (struct sv){ 0 };
-	return t;
+	if (ret->orig_recipient.p && sv_eq(ret->orig_recipient, ret->recipient))
+		ret->orig_recipient = (struct sv){ 0 };
 }
 
 static size_t rcpts_out(struct correlate *c, const struct open_msg *m, bool ended)
@@ -37,7 +36,7 @@ static size_t rcpts_out(struct correlate *c, const struct open_msg *m, bool ende
 		const struct open_rcpt *r = &m->rcpt[i];
 		if (r->handed && m->stitched && covered(m, r))
 			continue;
-		c->out[n] = rcpt_out(m, r);
+		rcpt_out(m, r, &c->out[n]);
 		if (r->handed && m->stitched && ended) /* the filter kept it: what it answered is the outcome */
 			c->out[n].status = TXN_SENT;
 		n++;
