@@ -5,24 +5,26 @@
 #include <stdint.h>
 
 #include "analyzer/packed.h"
+#include "lib/near.h"
 #include "lib/sv.h"
 
 /* Hash of a text in lower case (ASCII) where fold is set, part of the file format. Not keyed: a file must be readable at another
  * site, and whoever makes texts collide only makes one segment's dictionary slower. Eight bytes at a time, multiply and fold. */
+static inline uint64_t segment_hash_step(uint64_t h, uint64_t w, bool fold)
+{
+	unsigned __int128 m = (unsigned __int128)(h ^ (fold ? near_lower_eight(w) : w)) * 0xd6e8feb86659fd93ull;
+	return (uint64_t)m ^ (uint64_t)(m >> 64);
+}
 static inline uint64_t segment_hash_of(struct sv s, bool fold)
 {
-	uint64_t h = 0x9e3779b97f4a7c15ull ^ s.n;
-	while (s.n) {
-		uint64_t w = 0;
-		size_t n = s.n < 8 ? s.n : 8;
-		memcpy(&w, s.p, n);
-		/* Adds 0x20 to every byte of A-Z: bytes whose low seven bits are in the range and whose top bit is clear. */
-		uint64_t low = w & 0x7f7f7f7f7f7f7f7full;
-		uint64_t upper = !fold ? 0 : ((low + 0x3f3f3f3f3f3f3f3full) & ~(low + 0x2525252525252525ull) & ~w & 0x8080808080808080ull) >> 2;
-		unsigned __int128 m = (unsigned __int128)(h ^ (w | upper)) * 0xd6e8feb86659fd93ull;
-		h = (uint64_t)m ^ (uint64_t)(m >> 64);
-		s = sv_skip(s, n);
+	uint64_t h = 0x9e3779b97f4a7c15ull ^ s.n, w;
+	size_t at = 0;
+	for (; at + 8 < s.n; at += 8) {
+		memcpy(&w, s.p + at, 8);
+		h = segment_hash_step(h, w, fold);
 	}
+	if (s.n)
+		h = segment_hash_step(h, near_last(s.p, s.n, s.n - at), fold);
 	return h ^ (h >> 32);
 }
 static inline uint64_t segment_hash(struct sv s) { return segment_hash_of(s, true); }

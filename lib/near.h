@@ -183,6 +183,31 @@ static inline void near_copy(char *to, const char *from, size_t n)
 	}
 }
 
+/* The last k of n bytes at p, 1 to 8 of them, as memcpy() would put them into a number; n >= k. Assembled from whole readings: a number that is
+ * read where single bytes were just written makes the processor wait. */
+static inline uint64_t near_last(const char *p, size_t n, size_t k)
+{
+	uint64_t v = 0;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	uint32_t a, b;
+	if (n >= 8) {
+		memcpy(&v, p + n - 8, 8);
+		return v >> 8 * (8 - k);
+	}
+	p += n - k;
+	if (k >= 4) {
+		memcpy(&a, p, 4);
+		memcpy(&b, p + k - 4, 4);
+		return a | (uint64_t)b << 8 * (k - 4);
+	}
+	const unsigned char *u = (const unsigned char *)p;
+	return u[0] | (uint64_t)u[k / 2] << 8 * (k / 2) | (uint64_t)u[k - 1] << 8 * (k - 1);
+#else
+	memcpy(&v, p + n - k, k);
+	return v;
+#endif
+}
+
 /* Eight bytes with A to Z in lower case. */
 static inline uint64_t near_lower_eight(uint64_t v)
 {

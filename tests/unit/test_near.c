@@ -135,6 +135,19 @@ static void lower(void **state)
 	}
 }
 
+static void last_bytes(void **state)
+{
+	(void)state;
+	for (size_t n = 1; n < 24; n++)
+		for (size_t k = 1; k <= n && k <= 8; k++) {
+			uint64_t want = 0;
+			char *p = bytes(n, "\x01\x7f\x80\xff" "aZ");
+			memcpy(&want, p + n - k, k);
+			assert_int_equal(near_last(p, n, k), want);
+			free(p);
+		}
+}
+
 static void numbers(void **state)
 {
 	static const char *const kinds[] = { "0123456789", "0123456789]:/ \xb1\x80", "09" };
@@ -156,6 +169,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(searches), cmocka_unit_test(letters_and_digits), cmocka_unit_test(finds), cmocka_unit_test(copies), cmocka_unit_test(hexadecimal), cmocka_unit_test(digits), cmocka_unit_test(numbers), cmocka_unit_test(lower),
+		cmocka_unit_test(last_bytes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
