@@ -58,6 +58,27 @@ static inline struct wire wire_of(struct sv s)
 {
 	return (struct wire){ (const uint8_t *)s.p, (const uint8_t *)s.p + s.n, false };
 }
+/* A number that is eight bytes long at most, where eight are at hand, as times are: where it goes on; NULL: not of that kind. */
+static inline const uint8_t *wire_read_eight(const uint8_t *p, const uint8_t *end, uint64_t *ret_v)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	uint64_t v;
+	if (end - p < 8)
+		return NULL;
+	memcpy(&v, p, 8);
+	uint64_t ends = ~v & 0x8080808080808080u;
+	if (!ends)
+		return NULL;
+	v &= ends ^ (ends - 1); /* up to its last byte; then sevens of bits move together */
+	v = (v & 0x007f007f007f007fu) | (v & 0x7f007f007f007f00u) >> 1;
+	v = (v & 0x00003fff00003fffu) | (v & 0x3fff00003fff0000u) >> 2;
+	*ret_v = (v & 0x0fffffffu) | (v & 0x0fffffff00000000u) >> 4;
+	return p + __builtin_ctzll(ends) / 8 + 1;
+#else
+	(void)p, (void)end, (void)ret_v;
+	return NULL;
+#endif
+}
 /* A number of any length at p: where it goes on, or NULL. */
 const uint8_t *wire_read(const uint8_t *p, const uint8_t *end, uint64_t *ret_v);
 static inline uint64_t wire_get_u(struct wire *w)
