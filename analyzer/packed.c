@@ -100,16 +100,87 @@ static uint64_t gcd(uint64_t a, uint64_t b)
 	return a;
 }
 
+/* Division by one number, without dividing: odd times a power of two, and the odd part has an inverse modulo 2^64. */
+struct divisor { uint64_t inverse, most; unsigned shift; };
+
+static struct divisor divisor_of(uint64_t g)
+{
+	struct divisor d = { 0, UINT64_MAX / g, (unsigned)__builtin_ctzll(g) };
+	uint64_t odd = g >> d.shift;
+	d.inverse = odd; /* right in three bits; each step doubles them */
+	for (unsigned i = 0; i < 5; i++)
+		d.inverse *= 2 - odd * d.inverse;
+	return d;
+}
+
+/* What is no multiple gives more than any quotient. */
+static inline bool divides(const struct divisor *d, uint64_t v)
+{
+	uint64_t q = v * d->inverse;
+	return (q >> d->shift | q << (-d->shift & 63)) <= d->most;
+}
+
+/* v is a multiple. */
+static inline uint64_t quotient(const struct divisor *d, uint64_t v)
+{
+	return (v >> d->shift) * d->inverse;
+}
+
 /* The largest step that leads from base to every value: times in whole seconds need no microseconds. */
 static uint64_t scale_of(const int64_t *v, size_t n, int64_t base)
 {
 	uint64_t g = 0;
+	struct divisor by = { 0 };
 	for (size_t i = 0; i < n && g != 1; i++) {
 		uint64_t d = (uint64_t)v[i] - (uint64_t)base;
-		if (g == 0 || d % g)
+		if (d && (!g || !divides(&by, d))) {
 			g = gcd(g, d);
+			by = divisor_of(g);
+		}
 	}
 	return g ? g : 1;
+}
+
+struct range { int64_t least, most; };
+
+#ifdef __x86_64__
+__attribute__((target("avx2"))) static struct range range_avx2(const int64_t *v, size_t n)
+{
+	__m256i least = _mm256_set1_epi64x(v[0]), most = least;
+	struct range r = { v[0], v[0] };
+	int64_t low[4], high[4];
+	size_t i = 0;
+	for (; i + 4 <= n; i += 4) {
+		__m256i x = _mm256_loadu_si256((const __m256i *)(const void *)(v + i));
+		least = _mm256_blendv_epi8(least, x, _mm256_cmpgt_epi64(least, x));
+		most = _mm256_blendv_epi8(most, x, _mm256_cmpgt_epi64(x, most));
+	}
+	_mm256_storeu_si256((__m256i *)(void *)low, least);
+	_mm256_storeu_si256((__m256i *)(void *)high, most);
+	for (size_t k = 0; k < 4; k++) {
+		r.least = low[k] < r.least ? low[k] : r.least;
+		r.most = high[k] > r.most ? high[k] : r.most;
+	}
+	for (; i < n; i++) {
+		r.least = v[i] < r.least ? v[i] : r.least;
+		r.most = v[i] > r.most ? v[i] : r.most;
+	}
+	return r;
+}
+#endif
+
+static struct range range_of(const int64_t *v, size_t n)
+{
+	struct range r = { n ? v[0] : 0, n ? v[0] : 0 };
+#ifdef __x86_64__
+	if (n && __builtin_cpu_supports("avx2"))
+		return range_avx2(v, n);
+#endif
+	for (size_t i = 1; i < n; i++) {
+		r.least = v[i] < r.least ? v[i] : r.least;
+		r.most = v[i] > r.most ? v[i] : r.most;
+	}
+	return r;
 }
 
 static uint32_t bits_for(uint64_t most)
@@ -118,10 +189,7 @@ static uint32_t bits_for(uint64_t most)
 	return n > PACKED_WIDE ? 64 : n;
 }
 
-/* The different values, when they are few. */
-struct table { int64_t value[PACKED_TABLE]; uint8_t slot[1024]; uint32_t n; };
-
-static uint32_t slot_of(const struct table *t, int64_t v)
+static uint32_t slot_of(const struct packed_table *t, int64_t v)
 {
 	uint32_t at = (uint32_t)((uint64_t)v * 0x9e3779b97f4a7c15u >> 54);
 	while (t->slot[at] && t->value[t->slot[at] - 1] != v)
@@ -129,10 +197,12 @@ static uint32_t slot_of(const struct table *t, int64_t v)
 	return at;
 }
 
-static bool table_of(struct table *t, const int64_t *v, size_t n)
+static bool table_of(struct packed_table *t, const int64_t *v, size_t n)
 {
 	memset(t, 0, sizeof *t);
 	for (size_t i = 0; i < n; i++) {
+		if (i && v[i] == v[i - 1])
+			continue;
 		uint32_t at = slot_of(t, v[i]);
 		if (t->slot[at])
 			continue;
@@ -165,45 +235,61 @@ static void end_bits(const struct bits *b)
 	memcpy(b->p, &b->word, (b->used + 7) / 8);
 }
 
-static char *room(struct buf *out, size_t bytes)
+static void put_codes(struct bits b, const struct packed_table *t, const int64_t *v, size_t n)
 {
-	buf_reserve(out, bytes);
-	memset(out->p + out->n, 0, bytes);
-	out->n += bytes;
-	return out->p + out->n - bytes;
+	uint64_t code = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (!i || v[i] != v[i - 1])
+			code = t->slot[slot_of(t, v[i])] - 1u;
+		put_bits(&b, code);
+	}
+	end_bits(&b);
 }
 
-static struct packed put_table(struct buf *out, const struct table *t, const int64_t *v, size_t n)
+static void put_steps(struct bits b, const struct packed *k, const int64_t *v, size_t n)
 {
-	struct packed k = { bits_for(t->n - 1), t->n, 0, 1 };
-	char *p = room(out, packed_bytes(&k, n));
-	memcpy(p, t->value, t->n * sizeof *t->value);
-	struct bits b = { p + t->n * sizeof *t->value, 0, k.width, 0 };
-	for (size_t i = 0; i < n && k.width; i++)
-		put_bits(&b, t->slot[slot_of(t, v[i])] - 1u);
+	const struct divisor by = divisor_of(k->scale);
+	for (size_t i = 0; i < n; i++)
+		put_bits(&b, quotient(&by, (uint64_t)v[i] - (uint64_t)k->base));
 	end_bits(&b);
+}
+
+struct packed packed_plan(const int64_t *v, size_t n, struct packed_table *ret_table)
+{
+	struct range r = range_of(v, n);
+	struct packed k = { 0, 0, r.least, 1 };
+	if (r.least == r.most)
+		return k;
+	k.scale = scale_of(v, n, r.least);
+	k.width = bits_for(((uint64_t)r.most - (uint64_t)r.least) / k.scale);
+	if (k.width < 2 || !table_of(ret_table, v, n))
+		return k;
+	uint32_t bits = bits_for(ret_table->n - 1);
+	if (bits < k.width && (size_t)(k.width - bits) * n > (size_t)ret_table->n * 64)
+		return (struct packed){ bits, ret_table->n, 0, 1 };
 	return k;
+}
+
+void packed_put_planned(struct buf *out, const struct packed *k, const struct packed_table *t, const int64_t *v, size_t n)
+{
+	size_t bytes = packed_bytes(k, n), front = (size_t)k->table * sizeof *t->value;
+	buf_reserve(out, bytes);
+	char *p = out->p + out->n;
+	memset(p, 0, bytes);
+	out->n += bytes;
+	if (front)
+		memcpy(p, t->value, front);
+	struct bits b = { p + front, 0, k->width, 0 };
+	if (k->table)
+		put_codes(b, t, v, n);
+	else if (k->width)
+		put_steps(b, k, v, n);
 }
 
 struct packed packed_put(struct buf *out, const int64_t *v, size_t n)
 {
-	struct table t;
-	int64_t least = n ? v[0] : 0, most = least;
-	for (size_t i = 1; i < n; i++) {
-		least = v[i] < least ? v[i] : least;
-		most = v[i] > most ? v[i] : most;
-	}
-	struct packed k = { 0, 0, least, scale_of(v, n, least) };
-	k.width = bits_for(((uint64_t)most - (uint64_t)least) / k.scale);
-	if (k.width > 1 && table_of(&t, v, n) && bits_for(t.n - 1) < k.width && (size_t)(k.width - bits_for(t.n - 1)) * n > (size_t)t.n * 64)
-		return put_table(out, &t, v, n);
-	if (!k.width)
-		return k;
-	struct bits b = { room(out, packed_bytes(&k, n)), 0, k.width, 0 };
-	for (size_t i = 0; i < n; i++) {
-		uint64_t d = (uint64_t)v[i] - (uint64_t)least;
-		put_bits(&b, k.scale == 1 ? d : d / k.scale);
-	}
-	end_bits(&b);
+	struct packed_table t;
+	struct packed k = packed_plan(v, n, &t);
+	packed_put_planned(out, &k, &t, v, n);
 	return k;
 }

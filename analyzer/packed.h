@@ -61,5 +61,9 @@ void packed_find(const struct packed *k, const char *p, size_t n, int64_t v, pac
 
 /* Appends n numbers; says how. */
 struct packed packed_put(struct buf *out, const int64_t *v, size_t n);
+/* The same in two steps, where there are two ways to write something: how it would be packed, with room for its different values, and the packing. */
+struct packed_table { int64_t value[PACKED_TABLE]; uint8_t slot[1024]; uint32_t n; };
+struct packed packed_plan(const int64_t *v, size_t n, struct packed_table *ret_table);
+void packed_put_planned(struct buf *out, const struct packed *k, const struct packed_table *t, const int64_t *v, size_t n);
 
 #endif

@@ -294,23 +294,20 @@ static void pack_times(struct segment_writer *w, enum section c, bool recipients
 	const int64_t *v = (const int64_t *)(void *)w->column[c].p, *at = (const int64_t *)(void *)w->column[SECTION_M_at_us].p;
 	const int64_t *first = (const int64_t *)(void *)w->column[SECTION_RCPT].p; /* has one more than there are messages */
 	size_t n = w->column[c].n / sizeof *v;
-	pack(w, v, n, s);
-	struct segment_section absolute = *s;
 	int64_t *from = numbers(w, n);
 	for (size_t i = 0, m = 0; i < n; i++) {
 		while (recipients && first[m + 1] <= (int64_t)i)
 			m++;
 		from[i] = (int64_t)((uint64_t)v[i] - (uint64_t)at[recipients ? m : i]);
 	}
-	pack(w, from, n, s);
-	if (s->bytes < absolute.bytes) { /* moves over it: sections begin at multiples of 8 */
-		memmove(w->out.p + absolute.offset, w->out.p + s->offset, s->bytes);
-		s->offset = absolute.offset;
-		s->from_at = 1;
-	} else {
-		*s = absolute;
-	}
-	w->out.n = s->offset + s->bytes;
+	struct packed_table table, from_table;
+	struct packed k = packed_plan(v, n, &table), from_k = packed_plan(from, n, &from_table);
+	bool from_at = packed_bytes(&from_k, n) < packed_bytes(&k, n);
+	begin_section(w, s);
+	s->packed = from_at ? from_k : k;
+	s->from_at = from_at;
+	packed_put_planned(&w->out, &s->packed, from_at ? &from_table : &table, from_at ? from : v, n);
+	end_section(w, s);
 }
 
 static void put_columns(struct segment_writer *w, struct segment_header *h)

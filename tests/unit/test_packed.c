@@ -68,6 +68,24 @@ static void forms(void **state)
 	}
 }
 
+/* Steps of all kinds are found, and lead back. */
+static void steps(void **state)
+{
+	static const uint64_t step[] = { 2, 3, 6, 7, 10, 64, 1000, 1000000, 3u << 20, 999999937, 1ull << 40, (1ull << 50) - 1, 1ull << 62 };
+	static int64_t v[300];
+	size_t n = sizeof v / sizeof *v;
+	(void)state;
+	for (size_t k = 0; k < sizeof step / sizeof *step; k++)
+		for (int64_t base = -5; base <= 1764000000000000; base += 1764000000000005) {
+			uint64_t most = ((uint64_t)INT64_MAX - (uint64_t)(base < 0 ? 0 : base)) / step[k];
+			for (size_t i = 0; i < n; i++)
+				v[i] = (int64_t)((uint64_t)base + (i < 2 ? i : (uint64_t)random() % (most < 1u << 20 ? most + 1 : 1u << 20)) * step[k]);
+			struct packed got = there_and_back(v, n);
+			if (!got.table)
+				assert_true(got.scale == step[k]);
+		}
+}
+
 static void what_is_not_there_is_not_found(void **state)
 {
 	const int64_t v[] = { 10, 20, 30, 40, 1000 };
@@ -84,6 +102,6 @@ static void what_is_not_there_is_not_found(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(forms), cmocka_unit_test(what_is_not_there_is_not_found) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(forms), cmocka_unit_test(steps), cmocka_unit_test(what_is_not_there_is_not_found) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
