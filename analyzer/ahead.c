@@ -1,6 +1,7 @@
 #include "analyzer/ahead.h"
 
 #include "analyzer/judge_int.h"
+#include "analyzer/rollup.h"
 
 #define LINE_BYTES 64
 #define ID_BYTES 32 /* of most ids */
@@ -14,10 +15,13 @@ void ahead_message(const struct judge *j, struct txn *t)
 		key = judge_key_of(PRINCIPAL_ACCOUNT, t->account_hash);
 		if (j->cap)
 			__builtin_prefetch(&j->table[(size_t)key & (j->cap - 1)]);
+		rollup_place_soon(j->rollup, key);
 	}
 	judge_read_client(t);
 	if (t->client_is == TXN_CLIENT_ADDRESS)
 		enrich_place_soon(j->enrich, &t->client);
+	if (t->sender.n && key) /* of others' senders nobody asks */
+		enrich_domain_soon(j->enrich, sv_domain(t->sender));
 	if (t->sender.n)
 		t->sender_hash = sv_eq(t->sender, t->account) ? t->account_hash : hash_folded(&j->key, t->sender);
 	for (size_t i = 0; i < t->n_rcpt && i < RCPT_MOST; i++) {
@@ -28,11 +32,25 @@ void ahead_message(const struct judge *j, struct txn *t)
 	}
 }
 
+/* Of mail to accounts of ours, who wrote it will be noted. */
+static void ahead_received(const struct judge *j, const struct txn *t)
+{
+	for (size_t i = 0; i < t->n_rcpt && i < RCPT_MOST && t->sender_hash; i++) {
+		uint64_t account = judge_key_of(PRINCIPAL_ACCOUNT, t->rcpt[i].hash);
+		if (contacts_known(&j->contacts, hash_mix(account, IS_AN_ACCOUNT)))
+			contacts_soon(&j->contacts, hash_mix(account, t->sender_hash));
+	}
+}
+
 void ahead_principal(const struct judge *j, const struct txn *t)
 {
-	if (!t->account_hash)
+	if (!t->account_hash) {
+		ahead_received(j, t);
 		return;
-	const char *p = (const char *)principal_in_memory(j, judge_key_of(PRINCIPAL_ACCOUNT, t->account_hash));
+	}
+	uint64_t key = judge_key_of(PRINCIPAL_ACCOUNT, t->account_hash);
+	const char *p = (const char *)principal_in_memory(j, key);
 	for (size_t at = 0; p && at < sizeof(struct principal) + j->slab_bytes[PRINCIPAL_ACCOUNT] + ID_BYTES; at += LINE_BYTES)
 		__builtin_prefetch(p + at);
+	rollup_row_soon(j->rollup, key);
 }

@@ -12,6 +12,7 @@ void contacts_init(struct contacts *c, size_t bytes)
 	*c = (struct contacts){ 0 };
 	memory_init(&c->young, "contacts-young", bytes);
 	memory_init(&c->old, "contacts-old", bytes);
+	c->inverse = UINT64_MAX / (c->young.n / BLOCK_BYTES) + 1;
 }
 
 void contacts_fini(struct contacts *c)
@@ -21,9 +22,11 @@ void contacts_fini(struct contacts *c)
 	free(c->added);
 }
 
-static size_t block_of(const struct memory *m, uint64_t pair)
+/* The remainder of 32 bits by the number of blocks (Lemire, Kaser and Kurz 2019). */
+static size_t block_of(const struct contacts *c, uint64_t pair)
 {
-	return (uint32_t)(pair >> 36) % (uint32_t)(m->n / BLOCK_BYTES) * (size_t)BLOCK_BYTES;
+	uint64_t fraction = c->inverse * (uint32_t)(pair >> 36);
+	return (size_t)((unsigned __int128)fraction * (c->young.n / BLOCK_BYTES) >> 64) * BLOCK_BYTES;
 }
 
 /* Four bits of 512, from 36 bits of the hash. */
@@ -39,7 +42,7 @@ static bool block_has(const unsigned char *block, uint64_t pair)
 
 void contacts_soon(const struct contacts *c, uint64_t pair)
 {
-	size_t at = block_of(&c->young, pair);
+	size_t at = block_of(c, pair);
 	__builtin_prefetch(c->young.p + at);
 	if (c->old.used)
 		__builtin_prefetch(c->old.p + at);
@@ -47,7 +50,7 @@ void contacts_soon(const struct contacts *c, uint64_t pair)
 
 bool contacts_known(const struct contacts *c, uint64_t pair)
 {
-	size_t at = block_of(&c->young, pair);
+	size_t at = block_of(c, pair);
 	return block_has(c->young.p + at, pair) || (c->old.used && block_has(c->old.p + at, pair));
 }
 
@@ -68,7 +71,7 @@ static void note(struct contacts *c, uint64_t pair)
 
 void contacts_add(struct contacts *c, uint64_t pair)
 {
-	size_t at = block_of(&c->young, pair);
+	size_t at = block_of(c, pair);
 	if (block_has(c->young.p + at, pair))
 		return;
 	for (unsigned i = 0; i < 4; i++) {

@@ -14,6 +14,7 @@
 
 struct contacts {
 	struct memory young, old;
+	uint64_t inverse; /* of the number of blocks, for taking remainders without dividing */
 	uint64_t *added;  /* since the last commit */
 	size_t n_added, cap_added;
 	size_t waiting;   /* in the store and in no page there */

@@ -462,7 +462,7 @@ static void keep(struct domain_cached *c, const struct enrich_domain *d, struct 
 struct enrich_domain enrich_domain(struct enrich *e, const struct hash_key *k, struct sv domain)
 {
 	struct domain_cached *c = &e->domain_cache[cache_place(domain)];
-	if (domain.n && c->n == domain.n && memcmp(c->text, domain.p, domain.n) == 0)
+	if (domain.n && c->n == domain.n && near_same(c->text, domain.p, domain.n))
 		return (struct enrich_domain){ sv_make(domain.p + domain.n - c->org_n, c->org_n), c->hash, c->org_hash, name_of(e, c->customer), c->local };
 	uint32_t customer;
 	struct enrich_domain d = domain_lookup(e, k, domain, &customer);

@@ -53,6 +53,18 @@ void rollup_free(struct rollup *r);
 struct rollup_row *rollup_volume(struct rollup *r, int64_t bucket_us);
 struct rollup_row *rollup_principal(struct rollup *r, uint64_t hash, uint8_t kind, struct sv id);
 struct rollup_row *rollup_receiver(struct rollup *r, uint64_t hash, struct sv id);
+/* The principal will be asked for soon: memory may begin to fetch its place; then its row. */
+static inline void rollup_place_soon(const struct rollup *r, uint64_t hash)
+{
+	if (r->principal.cap)
+		__builtin_prefetch(&r->principal.slot[(size_t)hash & (r->principal.cap - 1)]);
+}
+static inline void rollup_row_soon(const struct rollup *r, uint64_t hash)
+{
+	uint64_t s = r->principal.cap ? r->principal.slot[(size_t)hash & (r->principal.cap - 1)] : 0;
+	if (s && !((s ^ hash) >> 32))
+		__builtin_prefetch(r->principal.row[(uint32_t)s - 1].n);
+}
 /* Event time has come to this hour. */
 void rollup_hour(struct rollup *r, int64_t hour_us);
 /* Whether the next commit writes the hour at hand as a whole, and not what came to it: it is another one, or hour_now became long. */

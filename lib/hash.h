@@ -10,7 +10,8 @@
 struct hash_key { unsigned char b[HASH_KEY_BYTES]; };
 
 uint64_t hash_sv(const struct hash_key *k, struct sv s);
-/* Of the text in lower case, at most 320 bytes of it. */
+/* The same of the text in lower case, of at most so many bytes of it. */
+#define HASH_FOLDED_BYTES 320u
 uint64_t hash_folded(const struct hash_key *k, struct sv s);
 /* Mixes two numbers (splitmix64 finaliser; not keyed). */
 static inline uint64_t hash_mix(uint64_t a, uint64_t b)
