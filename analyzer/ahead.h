@@ -10,7 +10,9 @@
 
 /* Takes the hashes of t, reads its client's address and asks for the places they lead to. */
 void ahead_message(const struct judge *j, struct txn *t);
-/* Some messages later: asks for the principal found there. */
+/* Some messages later: finds out whose it is. */
+void ahead_owner(const struct judge *j, struct txn *t);
+/* Some messages later again: asks for the principal. */
 void ahead_principal(const struct judge *j, const struct txn *t);
 
 #endif

@@ -6,7 +6,7 @@
 #include "analyzer/judge_int.h"
 
 /* An address of ours that is no server's own. */
-static bool is_host(struct judge *j, const struct ipaddr *ip)
+static bool is_host(const struct judge *j, const struct ipaddr *ip)
 {
 	if (ipaddr_is_loopback(ip))
 		return false;
@@ -14,22 +14,32 @@ static bool is_host(struct judge *j, const struct ipaddr *ip)
 	return at.own_network && !at.egress;
 }
 
-struct principal *attribute_txn(struct judge *j, const struct txn *t)
+bool attribute_owner(const struct judge *j, const struct txn *t, struct owner *ret)
 {
 	if (t->origin == TXN_BOUNCE || t->origin == TXN_FORWARD)
-		return NULL;
-	if (t->account.n)
-		return judge_principal_hashed(j, PRINCIPAL_ACCOUNT, t->account, judge_hash(j, t->account_hash, t->account), t->at_us);
-	if (t->uid >= 0) {
-		char id[24];
-		(void)snprintf(id, sizeof id, "%" PRId64, t->uid);
-		return judge_principal(j, PRINCIPAL_SCRIPT, sv_cstr(id), t->at_us);
+		return false;
+	ret->kind = PRINCIPAL_SCRIPT;
+	if (t->account.n) {
+		ret->kind = PRINCIPAL_ACCOUNT;
+		ret->id = t->account;
+	} else if (t->uid >= 0) {
+		ret->id = sv_make(ret->room, (size_t)snprintf(ret->room, sizeof ret->room, "%" PRId64, t->uid));
+	} else if (t->local_user.n) {
+		ret->id = t->local_user;
+	} else {
+		ret->kind = PRINCIPAL_HOST;
+		ret->id = t->client_ip;
+		return t->client_is == TXN_CLIENT_ADDRESS && is_host(j, &t->client);
 	}
-	if (t->local_user.n)
-		return judge_principal(j, PRINCIPAL_SCRIPT, t->local_user, t->at_us);
-	if (t->client_is != TXN_CLIENT_ADDRESS || !is_host(j, &t->client))
+	return true;
+}
+
+struct principal *attribute_txn(struct judge *j, const struct txn *t)
+{
+	struct owner o;
+	if (!attribute_owner(j, t, &o))
 		return NULL;
-	return judge_principal(j, PRINCIPAL_HOST, t->client_ip, t->at_us);
+	return judge_principal_hashed(j, o.kind, o.id, judge_hash(j, t->owner_hash, o.id), t->at_us);
 }
 
 /* Mail that an account of ours received: who wrote to it is no stranger to it. */

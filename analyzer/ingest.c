@@ -217,6 +217,9 @@ int ingest_bytes(struct ingest *in, struct ingest_source *src, struct sv bytes, 
 	while ((n = look_ahead(in, sv_skip(bytes, *ret_used), w, &used, e)) > 0) {
 		for (int i = 0; i < n; i++)
 			if (w[i].type == OBS_TXN)
+				ahead_owner(in->judge, &w[i].txn);
+		for (int i = 0; i < n; i++)
+			if (w[i].type == OBS_TXN)
 				ahead_principal(in->judge, &w[i].txn);
 		for (int i = 0; i < n; i++)
 			if (take_frame(in, src, w[i].type, w[i].payload, &w[i].txn, reply, e) < 0)

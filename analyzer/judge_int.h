@@ -50,6 +50,9 @@ void view_session(struct judge *j, const struct principal *p, const struct smtp_
 
 /* attribute.c: NULL when it is nobody's: mail from outside, bounces, forwards. */
 struct principal *attribute_txn(struct judge *j, const struct txn *t);
+/* Who that is, seen or not; false: nobody. The client's address must have been read. */
+struct owner { enum principal_kind kind; struct sv id; char room[24]; };
+bool attribute_owner(const struct judge *j, const struct txn *t, struct owner *ret);
 struct principal *attribute_record(struct judge *j, const struct record *r);
 /* Whose session it is: a client of ours that talks to the world, or (*ret_inbound) a server of ours that a stranger made take mail for others. */
 struct principal *attribute_session(struct judge *j, const struct smtp_session *s, bool *ret_inbound);

@@ -39,13 +39,22 @@ static uint64_t place_mark(const struct place *at)
 	return at->geo.asn ? hash_mix(at->geo.asn, USES_PLACE) : hash_mix(at->wide_net, USES_PLACE);
 }
 
-static bool used_before(const struct judge *j, const struct principal *p, const struct place *at, int64_t now_us)
+/* Whether a mark of the periods before now stands in that series: often that of the last one does; otherwise all others are fetched at once. */
+static bool any_marked(const struct judge *j, uint64_t series, uint64_t now, uint64_t periods)
 {
-	uint64_t period = (uint64_t)(now_us / (PERIOD_DAYS * US_PER_DAY)), mark = place_mark(at);
-	for (uint64_t i = 1; i <= PERIODS; i++)
-		if (contacts_known(&j->contacts, hash_mix(hash_mix(p->key, mark), period - i)))
+	if (contacts_known(&j->contacts, hash_mix(series, now - 1)))
+		return true;
+	for (uint64_t i = 2; i <= periods; i++)
+		contacts_soon(&j->contacts, hash_mix(series, now - i));
+	for (uint64_t i = 2; i <= periods; i++)
+		if (contacts_known(&j->contacts, hash_mix(series, now - i)))
 			return true;
 	return false;
+}
+
+static bool used_before(const struct judge *j, const struct principal *p, const struct place *at, int64_t now_us)
+{
+	return any_marked(j, hash_mix(p->key, place_mark(at)), (uint64_t)(now_us / (PERIOD_DAYS * US_PER_DAY)), PERIODS);
 }
 
 void view_remember_place(struct judge *j, const struct principal *p, const struct place *at)
@@ -207,12 +216,10 @@ static bool is_own_domain(struct judge *j, const struct principal *p, struct sv 
 static bool used_sender_before(struct judge *j, const struct principal *p, uint64_t domain)
 {
 	uint64_t week = (uint64_t)(j->site->now_us / WEEK_US), mark = hash_mix(domain, USES_SENDER);
-	bool known = false;
 	/* The first domain of a script or host is its own until it uses others. */
 	if (p->messages <= 1)
 		(void)judge_mark(j, p, mark, week - 1);
-	for (uint64_t w = 1; w <= WEEKS && !known; w++)
-		known = contacts_known(&j->contacts, hash_mix(hash_mix(p->key, mark), week - w));
+	bool known = any_marked(j, hash_mix(p->key, mark), week, WEEKS);
 	if (!p->open_case && p->score < 4 * NAT)
 		(void)judge_mark(j, p, mark, week);
 	return known;

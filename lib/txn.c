@@ -204,9 +204,10 @@ static inline void begin(struct txn *t, struct sv bytes)
 	t->n_rcpt = t->n_lines = 0;
 	for (size_t i = 0; i < TXN_LINES; i++)
 		t->lines[i] = (struct sv){ 0 };
-	t->account_hash = t->sender_hash = 0;
+	t->owner_hash = t->sender_hash = 0;
 	t->client = (struct ipaddr){ { 0 } };
 	t->client_is = TXN_CLIENT_UNREAD;
+	t->owner_kind = 0;
 	t->encoded = bytes;
 	t->lines_at = 0;
 }

@@ -66,9 +66,10 @@ struct txn {
 	size_t n_rcpt;
 	struct sv lines[TXN_LINES]; /* evidence: how it came in, then outcomes, refused ones first */
 	size_t n_lines;
-	uint64_t account_hash, sender_hash; /* as a recipient's */
+	uint64_t owner_hash, sender_hash; /* as a recipient's; owner: whom the analyzer takes it for (account, script or host) */
 	struct ipaddr client; /* the analyzer's: client_ip, read */
 	uint8_t client_is;    /* enum txn_client */
+	uint8_t owner_kind;   /* where owner_hash is there: enum principal_kind */
 	struct sv encoded; /* what it was decoded from; absent otherwise */
 	uint32_t lines_at; /* where n_lines stands in it, the last thing but the lines */
 };
