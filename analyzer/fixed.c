@@ -12,13 +12,12 @@ static int64_t log2_q16(uint64_t v)
 {
 	int whole = 63 - __builtin_clzll(v);
 	uint64_t m = whole > 31 ? v >> (whole - 31) : v << (31 - whole); /* 1.31 */
-	int64_t r = (int64_t)whole << 16;
-	for (int bit = 15; bit >= 0; bit--) {
+	int64_t r = whole;
+	for (int bit = 15; bit >= 0; bit--) { /* nobody can foresee these bits, so none of them is branched upon */
 		m = (m * m) >> 31;
-		if (m >> 32) {
-			m >>= 1;
-			r |= 1ll << bit;
-		}
+		uint64_t one = m >> 32;
+		m >>= one;
+		r = r << 1 | (int64_t)one;
 	}
 	return r;
 }

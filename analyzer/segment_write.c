@@ -149,12 +149,8 @@ static void put_waiting(struct segment_writer *w)
 	w->n_waiting = 0;
 }
 
-static void put_text(struct segment_writer *w, enum section c, enum word_class class, struct sv s)
+static void put_present(struct segment_writer *w, enum section c, enum word_class class, struct sv s)
 {
-	if (!s.p) {
-		w->absent[c]++;
-		return;
-	}
 	if (w->n_waiting == WAITING_MAX)
 		put_waiting(w);
 	struct waiting *x = &w->waiting[w->n_waiting++];
@@ -172,6 +168,14 @@ static void put_text(struct segment_writer *w, enum section c, enum word_class c
 	x->hash = segment_hash(s);
 	if (w->cap)
 		__builtin_prefetch(&w->slot[(size_t)x->hash & (w->cap - 1)]);
+}
+
+static inline void put_text(struct segment_writer *w, enum section c, enum word_class class, struct sv s)
+{
+	if (s.p)
+		put_present(w, c, class, s);
+	else
+		w->absent[c]++;
 }
 
 static void put_plain(struct segment_writer *w, enum section c, enum section texts, struct sv s)

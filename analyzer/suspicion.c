@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/near.h"
 #include "lib/wire.h"
 
 struct suspicion *suspicion_new(int64_t since_us)
@@ -82,14 +83,28 @@ void suspicion_add_source(struct suspicion *s, const char *ip, struct sv name, c
 	memcpy(oldest->country, country, sizeof oldest->country);
 }
 
+static uint64_t first_of(const char *p, size_t n)
+{
+	size_t k = n < 8 ? n : 8;
+	return k ? near_last(p, k, k) : 0;
+}
+
+static void name_domain(struct suspicion_domain *x, char *domain)
+{
+	x->domain = domain;
+	x->n = (uint32_t)strlen(domain);
+	x->first = first_of(domain, x->n);
+}
+
 void suspicion_add_domain(struct suspicion *s, struct sv domain, bool refused)
 {
 	struct suspicion_domain *least = &s->domain[0];
 	if (!domain.n)
 		return;
+	uint64_t first = first_of(domain.p, domain.n);
 	for (size_t i = 0; i < s->n_domains; i++) {
 		struct suspicion_domain *x = &s->domain[i];
-		if (x->n == domain.n && memcmp(x->domain, domain.p, domain.n) == 0) {
+		if (x->n == domain.n && x->first == first && memcmp(x->domain, domain.p, domain.n) == 0) {
 			x->recipients++;
 			x->refused += refused;
 			return;
@@ -105,8 +120,8 @@ void suspicion_add_domain(struct suspicion *s, struct sv domain, bool refused)
 		inherited = least->recipients;
 		free(least->domain);
 	}
-	*least = (struct suspicion_domain){ xsvdup(domain), 0, inherited + 1, refused };
-	least->n = (uint32_t)strlen(least->domain);
+	*least = (struct suspicion_domain){ .recipients = inherited + 1, .refused = refused };
+	name_domain(least, xsvdup(domain));
 }
 
 /* Whoever has the majority stays (Boyer and Moore 1981). */
@@ -202,8 +217,7 @@ struct suspicion *suspicion_decode(struct sv bytes)
 	uint64_t n = wire_get_u(&w);
 	for (uint64_t i = 0; i < n && i < SUSPICION_DOMAINS && !w.bad; i++) {
 		struct suspicion_domain *x = &s->domain[s->n_domains++];
-		x->domain = xsvdup(wire_get_sv(&w));
-		x->n = (uint32_t)strlen(x->domain);
+		name_domain(x, xsvdup(wire_get_sv(&w)));
 		x->recipients = (uint32_t)wire_get_u(&w);
 		x->refused = (uint32_t)wire_get_u(&w);
 	}

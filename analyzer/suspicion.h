@@ -14,7 +14,7 @@
 
 struct suspicion_line { int64_t at_us; uint8_t detector; char *text; };
 struct suspicion_source { char ip[46]; char country[3]; char *name; uint32_t asn; int64_t first_us, last_us; uint32_t messages; };
-struct suspicion_domain { char *domain; uint32_t n, recipients, refused; }; /* n: of its letters */
+struct suspicion_domain { char *domain; uint64_t first; uint32_t n, recipients, refused; }; /* first: eight letters, so that others need not be looked at; n: of its letters */
 
 struct suspicion {
 	int64_t since_us;

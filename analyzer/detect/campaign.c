@@ -51,16 +51,21 @@ struct state {
 	uint8_t pad[2];
 };
 
+#define SHAPE_BYTES 48
+
 /* Letters and digits by kind, runs of them as one, up to the at sign: what a mailer's ids have in common. */
 static uint64_t shape_of(const struct hash_key *k, struct sv id)
 {
-	char shape[48];
+	char shape[SHAPE_BYTES + 1], before = 0;
 	size_t n = 0;
-	for (size_t i = 0; i < id.n && id.p[i] != '@' && n < sizeof shape; i++) {
-		char c = id.p[i], kind = c >= '0' && c <= '9' ? '9' : c >= 'A' && c <= 'Z' ? 'A' : c >= 'a' && c <= 'z' ? 'a' : c;
-		bool is_sign = kind == c && c != '9' && c != 'A' && c != 'a';
-		if (!n || shape[n - 1] != kind || is_sign)
-			shape[n++] = kind;
+	for (size_t i = 0; i < id.n && id.p[i] != '@' && n < SHAPE_BYTES; i++) {
+		char c = id.p[i], low = (char)(c | 0x20), kind = c;
+		bool digit = c >= '0' && c <= '9', letter = low >= 'a' && low <= 'z';
+		kind = digit ? '9' : kind;
+		kind = letter ? (char)('A' | (c & 0x20)) : kind;
+		shape[n] = kind; /* stays if n moves on; where runs end nobody can foresee, so that is not branched upon */
+		n += !(digit | letter) | (kind != before);
+		before = kind;
 	}
 	return hash_sv(k, sv_make(shape, n));
 }
