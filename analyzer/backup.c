@@ -342,7 +342,7 @@ static void judge_inbound(struct judge *j, struct backup_domain *d, const struct
 		hour.n[ROLLUP_RECIPIENTS] += !(t->flags & TXN_REPLAY);
 		hour.n[ROLLUP_BOUNCED] += r->changed && (r->status == TXN_BOUNCED || r->status == TXN_EXPIRED);
 	}
-	tally_hours(j, mx, &hour);
+	tally_hours(j, mx, hour.n);
 	if (refused)
 		backup_parent_refused(j, d, t);
 	judge_message(j, mx, t);

@@ -440,7 +440,7 @@ void judge_record(struct judge *j, const struct record *r, struct sv line)
 	if (r->kind == RECORD_REJECT)
 		backup_record(j, r);
 	if (p && r->kind == RECORD_REJECT)
-		tally_hours(j, p, &(struct rollup_row){ .n = { [ROLLUP_REFUSED] = 1 } });
+		tally_hours(j, p, (const uint32_t[ROLLUP_COLUMNS]){ [ROLLUP_REFUSED] = 1 });
 	if (p || r->kind == RECORD_AUTH_FAIL)
 		judge_fact(j, p, r, line);
 }

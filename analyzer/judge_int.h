@@ -70,6 +70,7 @@ void attribute_received(struct judge *j, const struct txn *t);
 void tally_txn(struct judge *j, struct principal *p, const struct txn *t);
 void tally_principal(struct judge *j, struct principal *p, const struct message_view *m);
 void tally_session(struct judge *j, struct principal *p, const struct session_view *v);
-void tally_hours(struct judge *j, struct principal *p, const struct rollup_row *more);
+/* more: by ROLLUP_ columns. */
+void tally_hours(struct judge *j, struct principal *p, const uint32_t *more);
 
 #endif

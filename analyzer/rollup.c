@@ -60,10 +60,9 @@ static void map_grow(struct rollup_map *m)
 	}
 }
 
-static struct rollup_row *row_at(struct rollup_map *m, struct arena *text, uint64_t hash, int64_t time_us, uint8_t kind, struct sv id)
+/* The row of that hash, dirty; or NULL and the slot where it belongs. */
+static inline struct rollup_row *find(struct rollup_map *m, uint64_t hash, size_t *ret_at)
 {
-	if (m->n == m->cap_rows)
-		map_grow(m);
 	size_t at = (size_t)hash & (m->cap - 1);
 	for (; m->slot[at]; at = (at + 1) & (m->cap - 1)) {
 		if ((m->slot[at] ^ hash) >> 32)
@@ -74,6 +73,18 @@ static struct rollup_row *row_at(struct rollup_map *m, struct arena *text, uint6
 			return row;
 		}
 	}
+	*ret_at = at;
+	return NULL;
+}
+
+static struct rollup_row *row_at(struct rollup_map *m, struct arena *text, uint64_t hash, int64_t time_us, uint8_t kind, struct sv id)
+{
+	size_t at;
+	if (m->n == m->cap_rows)
+		map_grow(m);
+	struct rollup_row *kept = find(m, hash, &at);
+	if (kept)
+		return kept;
 	if (m->n >= ROLLUP_IDS_MAX)
 		return &m->none;
 	struct rollup_row *row = &m->row[m->n];
@@ -96,6 +107,12 @@ struct rollup_row *rollup_volume(struct rollup *r, int64_t bucket_us)
 struct rollup_row *rollup_principal(struct rollup *r, uint64_t hash, uint8_t kind, struct sv id)
 {
 	return row_at(&r->principal, &r->text, hash, r->hour_us, kind, id);
+}
+
+struct rollup_row *rollup_principal_kept(struct rollup *r, uint64_t hash)
+{
+	size_t at;
+	return r->principal.cap ? find(&r->principal, hash, &at) : NULL;
 }
 
 struct rollup_row *rollup_receiver(struct rollup *r, uint64_t hash, struct sv id)

@@ -53,6 +53,8 @@ void rollup_free(struct rollup *r);
 struct rollup_row *rollup_volume(struct rollup *r, int64_t bucket_us);
 struct rollup_row *rollup_principal(struct rollup *r, uint64_t hash, uint8_t kind, struct sv id);
 struct rollup_row *rollup_receiver(struct rollup *r, uint64_t hash, struct sv id);
+/* The principal's row, dirty; NULL when it is missing. */
+struct rollup_row *rollup_principal_kept(struct rollup *r, uint64_t hash);
 /* The principal will be asked for soon: memory may begin to fetch its place; then its row. */
 static inline void rollup_place_soon(const struct rollup *r, uint64_t hash)
 {

@@ -33,27 +33,29 @@ static void move_hours(struct judge *j, struct principal *p)
 	buf_fini(&day);
 }
 
-void tally_hours(struct judge *j, struct principal *p, const struct rollup_row *more)
+void tally_hours(struct judge *j, struct principal *p, const uint32_t *more)
 {
 	move_hours(j, p);
 	if (p->kind != PRINCIPAL_MX) { /* mail for a domain makes it no sender */
-		struct rollup_row *w = rollup_principal(j->rollup, p->key, p->kind, sv_cstr(p->id));
+		struct rollup_row *w = rollup_principal_kept(j->rollup, p->key);
+		w = w ? w : rollup_principal(j->rollup, p->key, p->kind, sv_cstr(p->id)); /* its id may lie where nobody has looked for long */
 		for (unsigned i = 0; i < ROLLUP_COLUMNS; i++)
-			w->n[i] += more->n[i];
+			w->n[i] += more[i];
 	}
-	p->hours.n[HOURS_MESSAGES] += more->n[ROLLUP_MESSAGES];
-	p->hours.n[HOURS_RECIPIENTS] += more->n[ROLLUP_RECIPIENTS];
-	p->hours.n[HOURS_BOUNCED] += more->n[ROLLUP_BOUNCED];
-	p->hours.n[HOURS_REFUSED] += more->n[ROLLUP_REFUSED];
+	p->hours.n[HOURS_MESSAGES] += more[ROLLUP_MESSAGES];
+	p->hours.n[HOURS_RECIPIENTS] += more[ROLLUP_RECIPIENTS];
+	p->hours.n[HOURS_BOUNCED] += more[ROLLUP_BOUNCED];
+	p->hours.n[HOURS_REFUSED] += more[ROLLUP_REFUSED];
 }
 
 void tally_txn(struct judge *j, struct principal *p, const struct txn *t)
 {
 	struct rollup *u = j->rollup;
-	struct rollup_row *v = rollup_volume(u, t->at_us - t->at_us % ROLLUP_BUCKET_US), w = { 0 };
+	struct rollup_row *v = rollup_volume(u, t->at_us - t->at_us % ROLLUP_BUCKET_US);
+	uint32_t w[ROLLUP_COLUMNS] = { 0 };
 	bool first = !(t->flags & TXN_REPLAY);
 	v->n[ROLLUP_MESSAGES] += first;
-	w.n[ROLLUP_MESSAGES] += first;
+	w[ROLLUP_MESSAGES] += first;
 	for (size_t i = 0; i < t->n_rcpt; i++) {
 		const struct txn_rcpt *r = &t->rcpt[i];
 		if (!r->changed || r->status == TXN_PENDING)
@@ -62,9 +64,9 @@ void tally_txn(struct judge *j, struct principal *p, const struct txn *t)
 		bool refused = is_refusal(r);
 		v->n[column]++;
 		v->n[ROLLUP_RECIPIENTS] += first;
-		w.n[column]++;
-		w.n[ROLLUP_RECIPIENTS] += first;
-		w.n[ROLLUP_REFUSED] += refused;
+		w[column]++;
+		w[ROLLUP_RECIPIENTS] += first;
+		w[ROLLUP_REFUSED] += refused;
 		const struct enrich_domain *d = &j->domain[i];
 		if (r->local || !d->org.n)
 			continue;
@@ -74,7 +76,7 @@ void tally_txn(struct judge *j, struct principal *p, const struct txn *t)
 		x->n[ROLLUP_REFUSED] += refused;
 	}
 	if (p)
-		tally_hours(j, p, &w);
+		tally_hours(j, p, w);
 }
 
 void tally_principal(struct judge *j, struct principal *p, const struct message_view *m)
@@ -91,15 +93,15 @@ void tally_principal(struct judge *j, struct principal *p, const struct message_
 
 void tally_session(struct judge *j, struct principal *p, const struct session_view *v)
 {
-	struct rollup_row w = { 0 };
+	uint32_t w[ROLLUP_COLUMNS] = { 0 };
 	if (!v->inbound) {
-		w.n[ROLLUP_MESSAGES] = v->n_messages_taken;
-		w.n[ROLLUP_RECIPIENTS] = v->n_taken + v->n_refused;
-		w.n[ROLLUP_SENT] = v->n_taken;
-		w.n[ROLLUP_REFUSED] = v->n_refused;
+		w[ROLLUP_MESSAGES] = v->n_messages_taken;
+		w[ROLLUP_RECIPIENTS] = v->n_taken + v->n_refused;
+		w[ROLLUP_SENT] = v->n_taken;
+		w[ROLLUP_REFUSED] = v->n_refused;
 		p->messages += v->n_messages_taken;
 		p->recipients += v->n_taken + v->n_refused;
-		tally_hours(j, p, &w);
+		tally_hours(j, p, w);
 	}
 	if (v->at_us > p->last_us)
 		p->last_us = v->at_us;
