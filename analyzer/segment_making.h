@@ -57,6 +57,8 @@ static inline void segment_put(struct buf *b, const void *v, size_t n)
 
 /* 1 + index of the word, which is new or was there. */
 uint32_t segment_intern(struct segment_writer *w, uint64_t hash, struct sv text, enum word_class class);
+/* A word of that hash will be asked for soon, and its slot was fetched: memory may begin to fetch the word that is probably meant. */
+void segment_soon(const struct segment_writer *w, uint64_t hash);
 /* Makes the file of what was collected and syncs it. */
 int segment_pack(struct segment_writer *w, const char *path, struct err *e);
 /* A file of these bytes, synced, or none. */

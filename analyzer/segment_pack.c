@@ -224,21 +224,48 @@ static void put_indexes(struct segment_writer *w, struct segment_header *h)
 
 /* -- dictionary -- */
 
+/* An address on its way to be split, and what follows its last @. */
+struct split { uint32_t word; uint64_t hash; struct sv domain; };
+#define SPLIT_MOST 32u
+
+/* Their domains become words: memory was asked for their slots when they were found, and is now for the words that are probably meant. */
+static void intern_domains(struct segment_writer *w, const struct split *x, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		segment_soon(w, x[i].hash);
+	for (unsigned i = 0; i < n; i++) {
+		uint32_t number = segment_intern(w, x[i].hash, x[i].domain, WORD_DOMAIN); /* words may move */
+		w->word[x[i].word].domain = number;
+		w->word[x[i].word].local_n = (uint16_t)(x[i].domain.p - 1 - w->word[x[i].word].text.p);
+	}
+}
+
 /* Domains become words. Returns how many local parts need a second look: they hold @, or begin as an address in brackets does. */
 static uint32_t split_addresses(struct segment_writer *w)
 {
+	struct split waiting[SPLIT_MOST];
+	unsigned n_waiting = 0;
 	uint32_t odd = 0, n = w->n_words;
 	for (uint32_t i = 0; i < n; i++) {
 		struct sv text = sv_take(w->word[i].text, SEGMENT_TEXT_MAX);
-		ptrdiff_t at = w->word[i].class == WORD_ADDRESS ? sv_rchr(text, '@') : -1;
+		if (i + SPLIT_MOST / 2 < n)
+			__builtin_prefetch(w->word[i + SPLIT_MOST / 2].text.p);
+		if (w->word[i].class != WORD_ADDRESS)
+			continue;
+		ptrdiff_t at = sv_rchr(text, '@');
 		if (at >= 0) {
 			struct sv domain = sv_skip(text, (size_t)at + 1);
-			uint32_t number = segment_intern(w, segment_hash(domain), domain, WORD_DOMAIN); /* words may move */
-			w->word[i].domain = number;
-			w->word[i].local_n = (uint16_t)at;
+			struct split *x = &waiting[n_waiting++];
+			*x = (struct split){ i, segment_hash(domain), domain };
+			__builtin_prefetch(&w->slot[(size_t)x->hash & (w->cap - 1)]);
 		}
-		odd += w->word[i].class == WORD_ADDRESS && ((text.n && text.p[0] == '<') || (at > 0 && memchr(text.p, '@', (size_t)at)));
+		if (n_waiting == SPLIT_MOST) {
+			intern_domains(w, waiting, n_waiting);
+			n_waiting = 0;
+		}
+		odd += (text.n && text.p[0] == '<') || (at > 0 && memchr(text.p, '@', (size_t)at));
 	}
+	intern_domains(w, waiting, n_waiting);
 	return odd;
 }
 

@@ -117,13 +117,18 @@ static void put_absent(struct segment_writer *w, unsigned c, uint32_t n)
 	b->n += n * sizeof(uint32_t);
 }
 
-/* The word that is probably meant, whose slot memory has fetched by now. */
-static inline const struct word *likely(const struct segment_writer *w, const struct waiting *x)
+/* The word that is probably meant, whose slot memory has fetched by now; NULL: none is. */
+static inline const struct word *likely(const struct segment_writer *w, uint64_t hash)
 {
-	if (x->same || !w->cap)
-		return NULL;
-	const struct slot *s = &w->slot[(size_t)x->hash & (w->cap - 1)];
-	return s->word && s->tag == tag_of(x->hash) ? &w->word[s->word - 1] : NULL;
+	const struct slot *s = w->cap ? &w->slot[(size_t)hash & (w->cap - 1)] : NULL;
+	return s && s->word && s->tag == tag_of(hash) ? &w->word[s->word - 1] : NULL;
+}
+
+void segment_soon(const struct segment_writer *w, uint64_t hash)
+{
+	const struct word *x = likely(w, hash);
+	if (x)
+		__builtin_prefetch(x);
 }
 
 /* The texts that wait get their numbers. Memory is asked for slots, then words, then their texts, each some steps before they are looked
@@ -132,11 +137,13 @@ static void put_waiting(struct segment_writer *w)
 {
 	const struct word *x;
 	for (unsigned i = 0; i < w->n_waiting; i++)
-		if ((x = likely(w, &w->waiting[i])))
+		if (!w->waiting[i].same && (x = likely(w, w->waiting[i].hash)))
 			__builtin_prefetch(x);
 	for (unsigned i = 0; i < w->n_waiting; i++)
-		if ((x = likely(w, &w->waiting[i])))
+		if (!w->waiting[i].same && (x = likely(w, w->waiting[i].hash))) {
 			__builtin_prefetch(x->text.p);
+			__builtin_prefetch(x->text.p + w->waiting[i].text.n); /* it may lie in two lines */
+		}
 	for (unsigned i = 0; i < w->n_waiting; i++) {
 		const struct waiting *t = &w->waiting[i];
 		uint32_t v = t->same ? w->last[t->column] : segment_intern(w, t->hash, t->text, t->class == WORD_KEYED ? WORD_OTHER : (enum word_class)t->class);
