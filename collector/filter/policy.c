@@ -170,7 +170,8 @@ void filter_spamdyke(struct sv s, struct record *r)
 	struct sv sender = sv_take(t, (size_t)(s.p + to - t.p)), recipient = sv_make(s.p + to + 5, (size_t)(ip - to) - 5);
 	if (sv_find(recipient, SV(" to: ")) >= 0) /* in one of the two, and nobody can tell in which */
 		return;
-	r->sender = sv_eq(sender, SV("(unknown)")) ? (struct sv){ 0 } : filter_unbracket(sender);
+	if (!sv_eq(sender, SV("(unknown)")))
+		r->sender = filter_unbracket(sender);
 	if (!sv_eq(recipient, SV("(unknown)")))
 		filter_set(&r->recipient, recipient);
 }
