@@ -31,6 +31,7 @@
 #define CHORE_MS 2000         /* after a round of retention segments are joined and filters of them made; each time takes about half a second */
 #define BULK_BYTES (16 << 10)  /* so much in one reading is no trickle: more will follow */
 #define RETRY_MS 2000
+#define SETTLE_MS 60000       /* counts of principals are so old at most where they are read */
 #define RETENTION_MS (3600 * 1000)
 #define INVENTORY_MS 2000 /* the customers' file is looked at so often */
 #define CONTROL_MAX (64u << 10)
@@ -43,7 +44,7 @@ struct server {
 	struct enrich *enrich;
 	struct ingest ingest;
 	uv_pipe_t ingest_socket, control_socket;
-	uv_timer_t commit, retention, chore;
+	uv_timer_t commit, retention, chore, settle;
 	bool joins;           /* the chore at hand: joining, or only filters */
 	uv_timer_t inventory;
 	struct stat inventory_seen;
@@ -204,6 +205,21 @@ static void commit_soon(struct server *s, ssize_t read)
 		int64_t wait_ms = spare > 0 ? longest_ms : 1 - spare * share / 1000000;
 		uv_timer_start(&s->commit, on_commit_timer, (uint64_t)(wait_ms < longest_ms ? wait_ms : longest_ms), 0);
 	}
+}
+
+/* All goes to its place. */
+static void settle(struct server *s)
+{
+	if (s->stalled || !s->ingest.store->late_rows)
+		return;
+	store_settle(s->ingest.store);
+	s->ingest.pending++;
+}
+
+static void on_settle(uv_timer_t *t)
+{
+	settle(t->data);
+	(void)commit(t->data);
 }
 
 /* Segments are joined, then filters made of them, as long as there is something to do. One that cannot be joined keeps no filter from being made. */
@@ -394,6 +410,7 @@ static void fence(const struct server *s)
 static void on_stop(void *ctx)
 {
 	struct server *s = ctx;
+	settle(s);
 	(void)commit(s);
 	uv_stop(&s->loop);
 }
@@ -440,6 +457,7 @@ static void start(struct server *s)
 	s->ingest.store = store_open(s->conf->store, s->ingest.judge, &e);
 	if (!s->ingest.store)
 		fatal("%s", e.text);
+	s->ingest.store->defers = true;
 	s->ingest.wall_us = wall_us;
 	listen_on(s, &s->ingest_socket, conf_ingest_socket(s->conf).s);
 	listen_on(s, &s->control_socket, conf_control_socket(s->conf).s);
@@ -447,8 +465,10 @@ static void start(struct server *s)
 	uv_timer_init(&s->loop, &s->retention);
 	uv_timer_init(&s->loop, &s->chore);
 	uv_timer_init(&s->loop, &s->inventory);
-	s->commit.data = s->retention.data = s->chore.data = s->inventory.data = s;
+	uv_timer_init(&s->loop, &s->settle);
+	s->commit.data = s->retention.data = s->chore.data = s->inventory.data = s->settle.data = s;
 	uv_timer_start(&s->retention, on_retention, 10000, RETENTION_MS);
+	uv_timer_start(&s->settle, on_settle, SETTLE_MS, SETTLE_MS);
 	uv_timer_start(&s->inventory, on_inventory, INVENTORY_MS, INVENTORY_MS);
 }
 

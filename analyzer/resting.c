@@ -137,6 +137,7 @@ bool resting_take(struct resting *r, struct judge *j, struct principal *p)
 	p->score = (int32_t)wire_get_i(&w);
 	p->first_us = wire_get_i(&w);
 	p->last_us = wire_get_i(&w);
+	p->shown = p->score >= NAT; /* who has a case does not rest */
 	p->messages = wire_get_u(&w);
 	p->recipients = wire_get_u(&w);
 	p->bounced = wire_get_u(&w);
