@@ -112,7 +112,7 @@ const char *judge_customer(const struct judge *j, const struct principal *p)
 /* --- letting go --------------------------------------------------------------------------------------------------- */
 
 #define OVERHEAD_BYTES 64 /* of allocations and its places in the table */
-#define REST_EVERY_US (60 * US_PER_S)
+#define REST_EVERY_US (15 * US_PER_S)
 
 void judge_weigh(struct judge *j, struct principal *p)
 {
