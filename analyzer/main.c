@@ -31,7 +31,7 @@
 #define CHORE_MS 2000         /* after a round of retention segments are joined and filters of them made; each time takes about half a second */
 #define BULK_BYTES (16 << 10)  /* so much in one reading is no trickle: more will follow */
 #define RETRY_MS 2000
-#define SETTLE_MS 60000       /* counts of principals are so old at most where they are read */
+#define SETTLE_MS 10000       /* after the last commit: nothing comes that would put principals in their places (analyzer/store_principal.c) */
 #define RETENTION_MS (3600 * 1000)
 #define INVENTORY_MS 2000 /* the customers' file is looked at so often */
 #define CONTROL_MAX (64u << 10)
@@ -132,6 +132,7 @@ static void read_all(struct server *s, bool on)
 /* --- committing --------------------------------------------------------------------------------------------------- */
 
 static void on_commit_timer(uv_timer_t *t);
+static void on_settle(uv_timer_t *t);
 
 static int64_t cpu_ns(void)
 {
@@ -150,6 +151,8 @@ static int commit(struct server *s)
 	s->credit_ns -= cpu_ns() - start;
 	if (bad == 0) {
 		uv_timer_stop(&s->commit);
+		if (s->ingest.store->late_rows)
+			uv_timer_start(&s->settle, on_settle, SETTLE_MS, 0);
 		if (s->stalled) {
 			msg_info("the store can be written again");
 			s->stalled = false;
@@ -218,8 +221,9 @@ static void settle(struct server *s)
 
 static void on_settle(uv_timer_t *t)
 {
-	settle(t->data);
-	(void)commit(t->data);
+	struct server *s = t->data;
+	settle(s);
+	(void)commit(s);
 }
 
 /* Segments are joined, then filters made of them, as long as there is something to do. One that cannot be joined keeps no filter from being made. */
@@ -468,7 +472,6 @@ static void start(struct server *s)
 	uv_timer_init(&s->loop, &s->settle);
 	s->commit.data = s->retention.data = s->chore.data = s->inventory.data = s->settle.data = s;
 	uv_timer_start(&s->retention, on_retention, 10000, RETENTION_MS);
-	uv_timer_start(&s->settle, on_settle, SETTLE_MS, SETTLE_MS);
 	uv_timer_start(&s->inventory, on_inventory, INVENTORY_MS, INVENTORY_MS);
 }
 

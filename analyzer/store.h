@@ -30,6 +30,7 @@ struct store {
 	bool had_principals; /* when it was opened, or since some were let go; before, all are in memory */
 	bool defers;         /* principals of whom nothing shows but counts are written late: see store_settle() */
 	bool settles;        /* with this commit all of them are written */
+	int64_t settled_us;  /* when they were last, by event time */
 	size_t late_rows, late_new; /* in principal_late; with the commit at hand */
 	struct archive *archive;
 	struct store_input **input;
@@ -47,7 +48,10 @@ void store_input_shape(struct store_input *in, const struct obs_shape *shape);
 /* Writes all that changed. 0, or -1 and e: then nothing was written, everything is kept in memory, and the next commit
  * tries again. */
 int store_commit(struct store *s, struct judge *j, struct err *e);
-/* The next commit writes those principals' rows that are late. Whoever sets store.defers calls it every minute or so, when there are late_rows. */
+/* Below that nothing points at a principal: it has no lines to show, either. */
+#define STORE_SHOWS_FROM (2 * NAT)
+/* The next commit writes those principals' rows that are late, as one a minute does by itself. Whoever sets store.defers calls it, when there are late_rows and
+ * no more commits for now. */
 void store_settle(struct store *s);
 /* Drops what is older than the config keeps, counted from now_us. Part of the next commit's work: call between commits. */
 int store_retention(struct store *s, const struct conf *conf, int64_t now_us, struct err *e);

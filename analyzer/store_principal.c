@@ -7,6 +7,7 @@
 #include "analyzer/store.h"
 #include "lib/msg.h"
 
+#define SETTLE_US (60 * US_PER_S)
 #define LATE_ROWS_MAX 16384u /* some 5 MB, and a quarter of a second when they are taken over */
 
 /* --- loading ------------------------------------------------------------------------------------------------------ */
@@ -53,7 +54,7 @@ bool store_principal_load(void *ctx, struct judge *j, struct principal *p)
 		struct sv id = db_text(st, 8); /* is found however it is written; of lower and upper case only */
 		if (id.n == strlen(p->id))
 			memcpy(p->id, id.p, id.n);
-		p->shown = p->score >= NAT || sqlite3_column_int(st, 9);
+		p->shown = p->score >= STORE_SHOWS_FROM || sqlite3_column_int(st, 9);
 	}
 	sqlite3_reset(st);
 	return found;
@@ -77,7 +78,7 @@ static int64_t case_of(const struct principal *p)
 /* More than counts. */
 static bool shows(const struct principal *p)
 {
-	return p->score >= NAT || case_of(p);
+	return p->score >= STORE_SHOWS_FROM || case_of(p);
 }
 
 struct rows { const struct judge *j; const struct principal **v; size_t n; struct buf *state, *today; /* DB_ROWS of each */ };
@@ -130,7 +131,8 @@ int store_principals_write(struct store *s, struct judge *j, struct err *e)
 	struct buf state[DB_ROWS] = { { 0 } }, today[DB_ROWS] = { { 0 } };
 	struct rows x = { .j = j, .state = state, .today = today };
 	size_t n = 0;
-	s->settles |= s->late_rows >= LATE_ROWS_MAX || judge_full(j);
+	int64_t now_us = j->site->now_us;
+	s->settles |= s->late_rows >= LATE_ROWS_MAX || judge_full(j) || now_us - s->settled_us >= SETTLE_US;
 	if (s->settles && s->late_rows)
 		judge_touch_late(j);
 	for (const struct principal *p = j->dirty; p; p = p->next_dirty)
@@ -157,5 +159,7 @@ void store_principals_committed(struct store *s, struct judge *j)
 		judge_weigh(j, p);
 	}
 	s->late_rows = s->settles ? 0 : s->late_rows + s->late_new;
+	if (s->settles)
+		s->settled_us = j->site->now_us;
 	s->settles = false;
 }
