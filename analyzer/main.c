@@ -461,7 +461,7 @@ static void start(struct server *s)
 	s->ingest.store = store_open(s->conf->store, s->ingest.judge, &e);
 	if (!s->ingest.store)
 		fatal("%s", e.text);
-	s->ingest.store->defers = true;
+	store_defer(s->ingest.store, s->ingest.judge);
 	s->ingest.wall_us = wall_us;
 	listen_on(s, &s->ingest_socket, conf_ingest_socket(s->conf).s);
 	listen_on(s, &s->control_socket, conf_control_socket(s->conf).s);

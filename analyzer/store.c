@@ -285,7 +285,10 @@ static void all_clean(struct store *s, struct judge *j)
 		if (!acase_is_open(j->cases[i]))
 			drop_closed(j, i);
 	}
-	store_memory_committed(j);
+	store_memory_committed(s, j);
+	if (s->settles)
+		s->settled_us = j->site->now_us;
+	s->settles = false;
 	for (size_t i = 0; i < s->n_inputs; i++) {
 		struct store_input *in = s->input[i];
 		in->dirty = in->has_snapshot = false;
@@ -314,6 +317,12 @@ int store_commit(struct store *s, struct judge *j, struct err *e)
 	archive_end(s->archive, true);
 	all_clean(s, j);
 	return 0;
+}
+
+void store_defer(struct store *s, struct judge *j)
+{
+	s->defers = s->settles = true; /* first what was changed while it was opened */
+	store_memory_defer(j);
 }
 
 void store_settle(struct store *s)

@@ -28,10 +28,11 @@ struct store {
 	struct db db;
 	int lock; /* on <store>.lock: there is one writer */
 	bool had_principals; /* when it was opened, or since some were let go; before, all are in memory */
-	bool defers;         /* principals of whom nothing shows but counts are written late: see store_settle() */
-	bool settles;        /* with this commit all of them are written */
+	bool defers;         /* see store_defer() */
+	bool settles;        /* with this commit all that is late is written in its place */
 	int64_t settled_us;  /* when they were last, by event time */
 	size_t late_rows, late_new; /* in principal_late; with the commit at hand */
+	size_t late_deltas;         /* in memory_late, at most */
 	struct archive *archive;
 	struct store_input **input;
 	size_t n_inputs;
@@ -50,8 +51,10 @@ void store_input_shape(struct store_input *in, const struct obs_shape *shape);
 int store_commit(struct store *s, struct judge *j, struct err *e);
 /* Below that nothing points at a principal: it has no lines to show, either. */
 #define STORE_SHOWS_FROM (2 * NAT)
-/* The next commit writes those principals' rows that are late, as one a minute does by itself. Whoever sets store.defers calls it, when there are late_rows and
- * no more commits for now. */
+/* From now on commits add principals of whom nothing shows but counts, and changes of memory, to the ends of tables; one a minute puts them in their places.
+ * For who commits often and little. */
+void store_defer(struct store *s, struct judge *j);
+/* The next commit is such a one: for when there are late_rows and no more commits for now. */
 void store_settle(struct store *s);
 /* Drops what is older than the config keeps, counted from now_us. Part of the next commit's work: call between commits. */
 int store_retention(struct store *s, const struct conf *conf, int64_t now_us, struct err *e);
@@ -79,7 +82,8 @@ int store_state_decode(const struct judge *j, struct principal *p, struct sv blo
 /* memory's pages, and contacts that are in none yet (store_memory.c) */
 int store_memory_load(struct store *s, struct judge *j, struct err *e);
 int store_memory_write(struct store *s, struct judge *j, struct err *e);
-void store_memory_committed(struct judge *j);
+void store_memory_committed(struct store *s, struct judge *j);
+void store_memory_defer(struct judge *j);
 /* what the overview shows (store_rollup.c) */
 int store_rollup_load(struct store *s, struct judge *j, struct err *e);
 int store_rollup_write(struct store *s, const struct judge *j, struct err *e);

@@ -132,7 +132,7 @@ int store_principals_write(struct store *s, struct judge *j, struct err *e)
 	struct rows x = { .j = j, .state = state, .today = today };
 	size_t n = 0;
 	int64_t now_us = j->site->now_us;
-	s->settles |= s->late_rows >= LATE_ROWS_MAX || judge_full(j) || now_us - s->settled_us >= SETTLE_US;
+	s->settles |= s->late_rows >= LATE_ROWS_MAX || s->late_deltas >= LATE_ROWS_MAX || judge_full(j) || now_us - s->settled_us >= SETTLE_US;
 	if (s->settles && s->late_rows)
 		judge_touch_late(j);
 	for (const struct principal *p = j->dirty; p; p = p->next_dirty)
@@ -159,7 +159,4 @@ void store_principals_committed(struct store *s, struct judge *j)
 		judge_weigh(j, p);
 	}
 	s->late_rows = s->settles ? 0 : s->late_rows + s->late_new;
-	if (s->settles)
-		s->settled_us = j->site->now_us;
-	s->settles = false;
 }

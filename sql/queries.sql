@@ -70,6 +70,12 @@ SELECT key, page, value, bytes FROM memory
 -- name: memory_put
 INSERT INTO memory (key, page, bytes, value) VALUES (:key, :page, :bytes, :value)
 ON CONFLICT (key, page) DO UPDATE SET bytes = excluded.bytes, value = excluded.value
+-- name: memory_late_all
+SELECT deltas FROM memory_late ORDER BY rowid
+-- name: memory_late_add
+INSERT INTO memory_late (deltas) VALUES (:deltas)
+-- name: memory_late_clear
+DELETE FROM memory_late
 -- name: contact_new_all
 SELECT pairs FROM contact_new ORDER BY rowid
 -- name: contact_new_add

@@ -1,79 +1,24 @@
 /* Principals between memory and the store: late rows, rest, a store that was left at any commit. */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include <cmocka.h>
 
-#include "analyzer/enrich.h"
 #include "analyzer/resting.h"
-#include "analyzer/store.h"
-#include "lib/hash.h"
 #include "lib/times.h"
+#include "tests/unit/store_run.h"
 
 #define START (480000LL * US_PER_HOUR)
 #define IDS 40u
 #define SHOWS STORE_SHOWS_FROM
 
-static char dir[] = "/tmp/aw-principals-XXXXXX";
-static char path[96];
-static char none[] = "", conf_path[] = "test.conf";
-static struct conf conf = { .path = conf_path, .customers_path = none };
-static uint64_t turn = 5;
-
-static uint64_t next(void)
+static struct open open_late(void)
 {
-	turn = hash_mix(turn, 0x9e3779b97f4a7c15ull);
-	return turn;
-}
-
-struct open { struct enrich *enrich; struct judge *judge; struct store *store; };
-
-static struct open open_store(void)
-{
-	struct err e = { "" };
-	struct open o = { .enrich = enrich_new(&conf, &e) };
-	o.judge = judge_new(&conf, o.enrich, &e);
-	o.store = store_open(path, o.judge, &e);
-	assert_non_null(o.store);
-	o.store->defers = true;
+	struct open o = open_store();
+	store_defer(o.store, o.judge);
 	return o;
-}
-
-static void close_store(struct open *o)
-{
-	store_close(o->store, o->judge);
-	judge_free(o->judge);
-	enrich_free(o->enrich);
-}
-
-static void fresh(void)
-{
-	char rm[160];
-	(void)snprintf(rm, sizeof rm, "rm -rf %s/t.db*", dir);
-	assert_int_equal(system(rm), 0);
-}
-
-static void sql(const char *text)
-{
-	sqlite3 *db;
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK);
-	sqlite3_close(db);
-}
-
-static int64_t number(const char *text)
-{
-	sqlite3 *db;
-	sqlite3_stmt *st;
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_prepare_v2(db, text, -1, &st, NULL), SQLITE_OK);
-	int64_t v = sqlite3_step(st) == SQLITE_ROW ? sqlite3_column_int64(st, 0) : -1;
-	sqlite3_finalize(st);
-	sqlite3_close(db);
-	return v;
 }
 
 /* What a principal should be. */
@@ -144,7 +89,7 @@ static void late_ones_are_as_they_were(void **state)
 	struct err e;
 	(void)state;
 	fresh();
-	struct open o = open_store();
+	struct open o = open_late();
 	(void)store_input(o.store, SV("mx1"));
 	bool late_again = false, rested = false, settled = false, asked = false;
 	int64_t settled_us = 0;
@@ -179,7 +124,7 @@ static void late_ones_are_as_they_were(void **state)
 		rested |= resting_count(o.judge->resting) > 0;
 		if (next() % 8 == 0) {
 			close_store(&o);
-			o = open_store();
+			o = open_late();
 			settled = false;
 			settled_us = 0;
 			assert_int_equal(number("SELECT count(*) FROM principal_late"), 0);
@@ -199,7 +144,7 @@ static void late_rows_are_bounded(void **state)
 	struct err e;
 	(void)state;
 	fresh();
-	struct open o = open_store();
+	struct open o = open_late();
 	size_t most = 0;
 	for (unsigned round = 0; round < 1000; round++) {
 		for (unsigned i = 0; i < IDS; i++)
@@ -224,7 +169,7 @@ static void who_changes_does_not_rest(void **state)
 	struct err e;
 	(void)state;
 	fresh();
-	struct open o = open_store();
+	struct open o = open_late();
 	o.store->defers = false;
 	o.judge->site->now_us = START;
 	for (unsigned minute = 0; minute < 10; minute++) {
@@ -237,22 +182,6 @@ static void who_changes_does_not_rest(void **state)
 		assert_int_equal(resting_count(o.judge->resting), minute > o.judge->limits.rest_s / 60 ? 1 : 0); /* the other one */
 	}
 	close_store(&o);
-}
-
-static int make_dir(void **state)
-{
-	(void)state;
-	if (!mkdtemp(dir))
-		return -1;
-	(void)snprintf(path, sizeof path, "%s/t.db", dir);
-	return 0;
-}
-
-static int remove_dir(void **state)
-{
-	(void)state;
-	fresh();
-	return rmdir(dir);
 }
 
 int main(void)
