@@ -53,6 +53,7 @@ struct archive {
 	int64_t next_id;           /* number in the name of the next file */
 	struct name_list doomed;   /* files to be removed after this transaction */
 	struct name_list made;     /* files to be removed when this transaction fails */
+	struct name_list damaged;  /* segments that cannot be joined with others; known since the start */
 };
 
 /* --- names -------------------------------------------------------------------------------------------------------- */
@@ -71,6 +72,19 @@ void name_list_clear(struct name_list *l)
 	for (size_t i = 0; i < l->n; i++)
 		free(l->v[i]);
 	l->n = 0;
+}
+
+bool name_list_has(const struct name_list *l, const char *name)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (strcmp(l->v[i], name) == 0)
+			return true;
+	return false;
+}
+
+struct name_list *archive_damaged(struct archive *a)
+{
+	return &a->damaged;
 }
 
 struct archive_files *archive_files(struct archive *a)
@@ -221,8 +235,10 @@ void archive_free(struct archive *a)
 		segment_reader_free(a->files.reader[i]);
 	name_list_clear(&a->doomed);
 	name_list_clear(&a->made);
+	name_list_clear(&a->damaged);
 	free(a->doomed.v);
 	free(a->made.v);
+	free(a->damaged.v);
 	archive_filters_close(&a->files, true);
 	free(a->body);
 	buf_fini(&a->bytes);

@@ -6,6 +6,7 @@
 #include "analyzer/segment.h"
 #include "analyzer/segment_filter.h"
 #include "lib/arena.h"
+#include "lib/msg.h"
 
 /* Neighbours of one day, in the order in which they are searched. */
 struct run { int64_t day, first, last; struct name_list files; uint64_t messages; };
@@ -18,21 +19,26 @@ static void run_begin(struct run *r, int64_t day, int64_t id)
 	r->messages = 0;
 }
 
-/* The first run of two or more segments before day that fit into one. */
+/* The first run of two or more segments before day that fit into one. A damaged one stays between its neighbours, whose order counts. */
 static int find_run(struct archive *a, int64_t day, struct run *r, struct err *e)
 {
 	sqlite3_stmt *st = archive_prepare(archive_files(a), Q_SEGMENT_DAYS, e);
 	int rc = SQLITE_ERROR;
+	run_begin(r, day, 0);
 	if (st)
 		sqlite3_bind_int64(st, 1, day);
 	while (st && (rc = sqlite3_step(st)) == SQLITE_ROW) {
 		int64_t id = sqlite3_column_int64(st, 0), its_day = sqlite3_column_int64(st, 1), n = sqlite3_column_int64(st, 3);
-		if (!r->files.n || its_day != r->day || r->messages + (uint64_t)n > SEGMENT_MESSAGES) {
+		const char *name = (const char *)sqlite3_column_text(st, 2);
+		bool damaged = name_list_has(archive_damaged(a), name);
+		if (damaged || !r->files.n || its_day != r->day || r->messages + (uint64_t)n > SEGMENT_MESSAGES) {
 			if (r->files.n >= 2)
 				break;
 			run_begin(r, its_day, id);
 		}
-		name_list_add(&r->files, (const char *)sqlite3_column_text(st, 2));
+		if (damaged)
+			continue;
+		name_list_add(&r->files, name);
 		r->messages += (uint64_t)n;
 		r->last = id;
 	}
@@ -84,14 +90,17 @@ static int put_joined(struct archive *a, const struct run *r, const char *name, 
 	return archive_finish(archive_files(a), st, e);
 }
 
-static int join(struct archive *a, const struct run *r, struct err *e)
+/* ret_damaged: the file that could not be read, borrowed from r; NULL: it was something else that failed. */
+static int join(struct archive *a, const struct run *r, const char **ret_damaged, struct err *e)
 {
 	struct buf bytes = { 0 }, ends = { 0 }, path = { 0 };
 	struct segment_stats stats;
 	char name[ARCHIVE_NAME];
 	int bad = 0;
+	*ret_damaged = NULL;
 	for (size_t i = 0; i < r->files.n && !bad; i++)
-		bad = read_segment(a, r->files.v[i], &bytes, &ends, e);
+		if ((bad = read_segment(a, r->files.v[i], &bytes, &ends, e)) != 0)
+			*ret_damaged = r->files.v[i];
 	size_t n = ends.n / sizeof(size_t);
 	struct segment_body *bodies = xmalloc((n ? n : 1) * sizeof *bodies);
 	for (size_t i = 0, at = 0; i < n && !bad; i++) {
@@ -115,12 +124,25 @@ static int join(struct archive *a, const struct run *r, struct err *e)
 	return bad;
 }
 
+/* One that is damaged is told, once, and looked past. */
+static int join_first(struct archive *a, int64_t day, struct run *r, struct err *e)
+{
+	const char *damaged;
+	struct err why;
+	int found;
+	while ((found = find_run(a, day, r, e)) > 0 && join(a, r, &damaged, &why) < 0) {
+		if (!damaged)
+			return err_set(e, "%s", why.text);
+		msg_warn("%s; it is not joined with others", why.text);
+		name_list_add(archive_damaged(a), damaged);
+	}
+	return found;
+}
+
 int archive_compact(struct archive *a, int64_t day, struct err *e)
 {
 	struct run r = { .day = 0 };
-	int found = archive_writer(a) ? find_run(a, day, &r, e) : 0;
-	if (found > 0 && join(a, &r, e) < 0)
-		found = -1;
+	int found = archive_writer(a) ? join_first(a, day, &r, e) : 0;
 	name_list_clear(&r.files);
 	free(r.files.v);
 	return found ? found : archive_filter(a, FILTER_SEGMENTS, e);

@@ -36,6 +36,8 @@ struct archive_files {
 };
 
 struct archive_files *archive_files(struct archive *a);
+/* Segments that could not be read when they were to be joined: they stay as they are, and so do not keep others from being joined. */
+struct name_list *archive_damaged(struct archive *a);
 /* A statement of the archive's own (the caller finalises it), or NULL and e. */
 sqlite3_stmt *archive_prepare(struct archive_files *f, enum query q, struct err *e);
 /* Steps a statement that gives nothing, and finalises it. */
@@ -48,6 +50,7 @@ void archive_path(const struct archive_files *f, const char *name, struct buf *o
 struct name_list { char **v; size_t n, cap; };
 void name_list_add(struct name_list *l, const char *name);
 void name_list_clear(struct name_list *l);
+bool name_list_has(const struct name_list *l, const char *name);
 
 /* --- for transactions that archive_retained() ends --- */
 

@@ -409,6 +409,4 @@ void backup_committed(struct backup *b)
 	b->n_rcpts = b->n_alerts = b->n_outages = 0;
 	for (size_t i = 0; i < b->n_domains; i++)
 		b->domain[i]->dirty = false;
-	memory_clean(&b->queue_memory);
-	memory_clean(&b->parent_memory);
 }

@@ -34,9 +34,11 @@ struct odd { uint32_t all, home, bad, recipients; /* bad: unknown ones among all
 struct principal {
 	uint64_t key;              /* keyed hash of kind and id */
 	uint8_t kind;              /* enum principal_kind */
-	bool dirty, fresh;         /* fresh: not in the store yet */
+	bool dirty : 1, fresh : 1; /* fresh: not in the store yet */
+	bool late : 1, shown : 1;  /* its row in the store is older than the last commit, which has it elsewhere; and says something about it (analyzer/store_principal.c) */
 	uint32_t bytes;            /* of memory, as of the last commit */
 	int32_t utc_offset_s;
+	uint32_t heard_s;          /* when it last changed since it came into memory */
 	char *id;                  /* lies behind the state */
 	int64_t first_us, last_us;
 	uint64_t messages, recipients, bounced;
@@ -230,6 +232,8 @@ struct principal *judge_principal_hashed(struct judge *j, enum principal_kind ki
 /* The key of a principal; of its id at most 320 bytes count. */
 uint64_t judge_key(const struct judge *j, enum principal_kind kind, struct sv id);
 void judge_touch(struct judge *j, struct principal *p);
+/* Those that are late are to be written, although they did not change. */
+void judge_touch_late(struct judge *j);
 /* After a commit (nothing is dirty): weighs those that were written; packs the least recently seen ones, down to seven eighths, when
  * all weigh more than the limit, and lets go of those packed first when these have half of it. Those with an open case stay. They come back
  * on their next event, as they were, the ones that were let go from the store. */
@@ -237,6 +241,7 @@ void judge_weigh(struct judge *j, struct principal *p);
 void judge_evict(struct judge *j);
 /* After a commit, when there is time: packs those of whom nothing was heard for a while. */
 void judge_rest(struct judge *j);
+bool judge_full(const struct judge *j); /* they weigh more than the limit */
 /* They may weigh twice the limit by now: a commit is due. */
 bool judge_crowded(const struct judge *j);
 struct acase *judge_case(struct judge *j, int64_t id); /* in memory or from the store; NULL when there is none */

@@ -46,7 +46,7 @@ static const struct opt_row fusion_rows[] = {
 	{ "principals-bytes", OPT_INT, offsetof(struct fusion_options, principals_bytes), "67108864", 16384, 68719476736.0, "bytes",
 	  "memory for what is known of principals; beyond it those not seen for longest are only in the store until they are seen again. 64 MiB hold some 50,000 that are active, or 300,000 that rest" },
 	{ "rest", OPT_TIME_S, offsetof(struct fusion_options, rest_s), "2m", 60, 31536000, "s",
-	  "a principal who sent nothing for so long is kept packed: some 200 bytes instead of 1,300" },
+	  "a principal of whom nothing was heard for so long is kept packed: some 200 bytes instead of 1,300" },
 	{ 0 },
 };
 const struct opt_table judge_option_table = { "detector", "fusion", fusion_rows, sizeof(struct fusion_options) };

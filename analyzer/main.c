@@ -31,6 +31,7 @@
 #define CHORE_MS 2000         /* after a round of retention segments are joined and filters of them made; each time takes about half a second */
 #define BULK_BYTES (16 << 10)  /* so much in one reading is no trickle: more will follow */
 #define RETRY_MS 2000
+#define SETTLE_MS 10000       /* after the last commit: nothing comes that would put principals in their places (analyzer/store_principal.c) */
 #define RETENTION_MS (3600 * 1000)
 #define INVENTORY_MS 2000 /* the customers' file is looked at so often */
 #define CONTROL_MAX (64u << 10)
@@ -43,7 +44,7 @@ struct server {
 	struct enrich *enrich;
 	struct ingest ingest;
 	uv_pipe_t ingest_socket, control_socket;
-	uv_timer_t commit, retention, chore;
+	uv_timer_t commit, retention, chore, settle;
 	bool joins;           /* the chore at hand: joining, or only filters */
 	uv_timer_t inventory;
 	struct stat inventory_seen;
@@ -131,6 +132,7 @@ static void read_all(struct server *s, bool on)
 /* --- committing --------------------------------------------------------------------------------------------------- */
 
 static void on_commit_timer(uv_timer_t *t);
+static void on_settle(uv_timer_t *t);
 
 static int64_t cpu_ns(void)
 {
@@ -149,6 +151,8 @@ static int commit(struct server *s)
 	s->credit_ns -= cpu_ns() - start;
 	if (bad == 0) {
 		uv_timer_stop(&s->commit);
+		if (s->ingest.store->late_rows)
+			uv_timer_start(&s->settle, on_settle, SETTLE_MS, 0);
 		if (s->stalled) {
 			msg_info("the store can be written again");
 			s->stalled = false;
@@ -204,6 +208,22 @@ static void commit_soon(struct server *s, ssize_t read)
 		int64_t wait_ms = spare > 0 ? longest_ms : 1 - spare * share / 1000000;
 		uv_timer_start(&s->commit, on_commit_timer, (uint64_t)(wait_ms < longest_ms ? wait_ms : longest_ms), 0);
 	}
+}
+
+/* All goes to its place. */
+static void settle(struct server *s)
+{
+	if (s->stalled || !s->ingest.store->late_rows)
+		return;
+	store_settle(s->ingest.store);
+	s->ingest.pending++;
+}
+
+static void on_settle(uv_timer_t *t)
+{
+	struct server *s = t->data;
+	settle(s);
+	(void)commit(s);
 }
 
 /* Segments are joined, then filters made of them, as long as there is something to do. One that cannot be joined keeps no filter from being made. */
@@ -394,6 +414,7 @@ static void fence(const struct server *s)
 static void on_stop(void *ctx)
 {
 	struct server *s = ctx;
+	settle(s);
 	(void)commit(s);
 	uv_stop(&s->loop);
 }
@@ -440,6 +461,7 @@ static void start(struct server *s)
 	s->ingest.store = store_open(s->conf->store, s->ingest.judge, &e);
 	if (!s->ingest.store)
 		fatal("%s", e.text);
+	store_defer(s->ingest.store, s->ingest.judge);
 	s->ingest.wall_us = wall_us;
 	listen_on(s, &s->ingest_socket, conf_ingest_socket(s->conf).s);
 	listen_on(s, &s->control_socket, conf_control_socket(s->conf).s);
@@ -447,7 +469,8 @@ static void start(struct server *s)
 	uv_timer_init(&s->loop, &s->retention);
 	uv_timer_init(&s->loop, &s->chore);
 	uv_timer_init(&s->loop, &s->inventory);
-	s->commit.data = s->retention.data = s->chore.data = s->inventory.data = s;
+	uv_timer_init(&s->loop, &s->settle);
+	s->commit.data = s->retention.data = s->chore.data = s->inventory.data = s->settle.data = s;
 	uv_timer_start(&s->retention, on_retention, 10000, RETENTION_MS);
 	uv_timer_start(&s->inventory, on_inventory, INVENTORY_MS, INVENTORY_MS);
 }

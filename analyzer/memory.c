@@ -19,6 +19,8 @@ void memory_init(struct memory *m, const char *name, size_t n)
 	*m = (struct memory){ .name = name, .n = n };
 	m->p = n >= LARGE_BYTES ? table_new(n) : xcalloc(1, n);
 	m->touched = xcalloc(words(m), sizeof *m->touched);
+	m->kept = xcalloc(words(m), sizeof *m->kept);
+	m->late = xcalloc(words(m), sizeof *m->late);
 }
 
 void memory_fini(struct memory *m)
@@ -28,6 +30,9 @@ void memory_fini(struct memory *m)
 	else
 		free(m->p);
 	free(m->touched);
+	free(m->kept);
+	free(m->late);
+	free(m->stored);
 	*m = (struct memory){ 0 };
 }
 

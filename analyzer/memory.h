@@ -14,6 +14,10 @@ struct memory {
 	unsigned char *p;
 	size_t n;           /* bytes, a multiple of MEMORY_PAGE_BYTES */
 	uint64_t *touched;  /* one bit a page */
+	/* The store's (analyzer/store_memory.c): pages that have a row there; those whose row is older than the last commit; and, where changes are kept
+	 * instead of pages, all bytes as of the last commit. */
+	uint64_t *kept, *late;
+	unsigned char *stored;
 	bool any;           /* page touched */
 	bool used;          /* ever written, or loaded: else all zero */
 };
@@ -34,12 +38,16 @@ static inline void memory_touch_item(struct memory *m, const void *item, size_t 
 	memory_touch(m, at);
 	memory_touch(m, at + bytes - 1);
 }
+static inline bool memory_bit(const uint64_t *bits, size_t page)
+{
+	return bits[page / 64] >> (page % 64) & 1;
+}
 static inline bool memory_page_touched(const struct memory *m, size_t page)
 {
-	return m->touched[page / 64] >> (page % 64) & 1;
+	return memory_bit(m->touched, page);
 }
 void memory_touch_all(struct memory *m);
-/* After a commit. */
+/* After a commit, by whoever keeps it (analyzer/store_memory.c): nobody else knows what was written of it. */
 void memory_clean(struct memory *m);
 
 #endif

@@ -41,13 +41,28 @@ static void table_grow(struct judge *j)
 	free(old);
 }
 
+static void make_dirty(struct judge *j, struct principal *p)
+{
+	p->dirty = true;
+	p->next_dirty = j->dirty;
+	j->dirty = p;
+}
+
 void judge_touch(struct judge *j, struct principal *p)
 {
 	if (p->dirty)
 		return;
-	p->dirty = true;
-	p->next_dirty = j->dirty;
-	j->dirty = p;
+	p->heard_s = (uint32_t)(j->site->now_us / US_PER_S);
+	make_dirty(j, p);
+}
+
+void judge_touch_late(struct judge *j)
+{
+	for (size_t i = 0; i < j->cap; i++) {
+		struct principal *p = j->table[i].principal;
+		if (p && p->late && !p->dirty)
+			make_dirty(j, p);
+	}
 }
 
 struct principal *judge_principal(struct judge *j, enum principal_kind kind, struct sv id, int64_t at_us)
@@ -97,7 +112,7 @@ const char *judge_customer(const struct judge *j, const struct principal *p)
 /* --- letting go --------------------------------------------------------------------------------------------------- */
 
 #define OVERHEAD_BYTES 64 /* of allocations and its places in the table */
-#define REST_EVERY_US (60 * US_PER_S)
+#define REST_EVERY_US (15 * US_PER_S)
 
 void judge_weigh(struct judge *j, struct principal *p)
 {
@@ -108,10 +123,12 @@ void judge_weigh(struct judge *j, struct principal *p)
 	p->bytes = (uint32_t)n;
 }
 
-/* The least recently seen first; of the same moment by key. */
+/* The least recently heard of first; of the same moment by key. */
 static int by_age(const void *x, const void *y)
 {
 	const struct principal *a = *(struct principal *const *)x, *b = *(struct principal *const *)y;
+	if (a->heard_s != b->heard_s)
+		return a->heard_s < b->heard_s ? -1 : 1;
 	if (a->last_us != b->last_us)
 		return a->last_us < b->last_us ? -1 : 1;
 	return (a->key > b->key) - (a->key < b->key);
@@ -137,7 +154,7 @@ static struct principal **all(const struct judge *j)
 
 static bool may_rest(const struct principal *p)
 {
-	return !p->open_case && !p->dirty && !p->fresh;
+	return !p->open_case && !p->dirty && !p->fresh && !p->late;
 }
 
 /* Packs it; *at is in a list of which the table is made anew. */
@@ -160,7 +177,7 @@ void judge_rest(struct judge *j)
 	j->rest_us = now_us + REST_EVERY_US;
 	struct principal **list = all(j);
 	for (size_t i = 0; i < before; i++)
-		if (may_rest(list[i]) && list[i]->last_us < now_us - j->limits.rest_s * US_PER_S)
+		if (may_rest(list[i]) && list[i]->heard_s < now_us / US_PER_S - j->limits.rest_s)
 			put_to_rest(j, &list[i]);
 	if (j->n_principals != before)
 		table_fill(j, list, before);
@@ -172,10 +189,15 @@ static uint64_t bytes_in_all(const struct judge *j)
 	return j->principals_bytes + resting_bytes(j->resting);
 }
 
+bool judge_full(const struct judge *j)
+{
+	return bytes_in_all(j) > (uint64_t)j->limits.principals_bytes;
+}
+
 void judge_evict(struct judge *j)
 {
 	uint64_t most = (uint64_t)j->limits.principals_bytes, enough = most - most / 8;
-	if (bytes_in_all(j) <= most || !j->store.load_principal)
+	if (!judge_full(j) || !j->store.load_principal)
 		return;
 	j->evicted += resting_shrink(j->resting, most / 2);
 	struct principal **list = all(j);

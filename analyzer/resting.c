@@ -7,7 +7,7 @@
 #include "lib/near.h"
 #include "lib/wire.h"
 
-#define OVERHEAD_BYTES 32 /* of the allocation, and its seat in the table */
+#define OVERHEAD_BYTES 16 /* of the allocation */
 
 struct item {
 	uint64_t key;
@@ -15,6 +15,8 @@ struct item {
 	uint32_t n;
 	char bytes[];
 };
+
+#define HEAD_BYTES offsetof(struct item, bytes)
 
 struct resting {
 	struct item **seat; /* open addressing by key */
@@ -75,7 +77,7 @@ static void leave(struct resting *r, size_t at)
 
 static uint64_t weight(const struct item *x)
 {
-	return sizeof *x + x->n + OVERHEAD_BYTES;
+	return HEAD_BYTES + x->n + OVERHEAD_BYTES;
 }
 
 static void forget(struct resting *r, struct item *x)
@@ -115,11 +117,14 @@ static void pack(const struct judge *j, const struct principal *p, struct buf *o
 
 void resting_put(struct resting *r, const struct judge *j, const struct principal *p)
 {
-	if (r->n * 2 >= r->cap)
+	if (r->n * 4 >= r->cap * 3)
 		grow(r);
 	pack(j, p, &r->packed);
-	struct item *x = xmalloc(sizeof *x + r->packed.n);
-	*x = (struct item){ .key = p->key, .prev = r->last, .n = (uint32_t)r->packed.n };
+	struct item *x = xmalloc(HEAD_BYTES + r->packed.n);
+	x->key = p->key;
+	x->prev = r->last;
+	x->next = NULL;
+	x->n = (uint32_t)r->packed.n;
 	memcpy(x->bytes, r->packed.p, r->packed.n);
 	*(r->last ? &r->last->next : &r->first) = x;
 	r->last = x;
@@ -137,6 +142,7 @@ bool resting_take(struct resting *r, struct judge *j, struct principal *p)
 	p->score = (int32_t)wire_get_i(&w);
 	p->first_us = wire_get_i(&w);
 	p->last_us = wire_get_i(&w);
+	p->shown = p->score >= STORE_SHOWS_FROM; /* who has a case does not rest */
 	p->messages = wire_get_u(&w);
 	p->recipients = wire_get_u(&w);
 	p->bounced = wire_get_u(&w);

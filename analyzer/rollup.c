@@ -16,6 +16,7 @@ struct rollup *rollup_new(void)
 static void map_fini(struct rollup_map *m)
 {
 	free(m->row);
+	free(m->dirty);
 	free(m->slot);
 }
 
@@ -37,7 +38,16 @@ static void map_clear(struct rollup_map *m)
 {
 	if (m->n)
 		memset(m->slot, 0, m->cap * sizeof *m->slot);
-	m->n = 0;
+	m->n = m->n_dirty = 0;
+}
+
+/* Row i changes. */
+static void make_dirty(struct rollup_map *m, size_t i)
+{
+	if (m->row[i].dirty)
+		return;
+	m->row[i].dirty = true;
+	m->dirty[m->n_dirty++] = (uint32_t)i;
 }
 
 static uint64_t seat(uint64_t hash, size_t i)
@@ -52,6 +62,7 @@ static void map_grow(struct rollup_map *m)
 	m->slot = xcalloc(m->cap, sizeof *m->slot);
 	m->cap_rows = m->cap / 2;
 	m->row = xrealloc(m->row, m->cap_rows * sizeof *m->row);
+	m->dirty = xrealloc(m->dirty, m->cap_rows * sizeof *m->dirty);
 	for (size_t i = 0; i < m->n; i++) {
 		size_t at = (size_t)m->row[i].hash & (m->cap - 1);
 		while (m->slot[at])
@@ -69,7 +80,7 @@ static inline struct rollup_row *find(struct rollup_map *m, uint64_t hash, size_
 			continue;
 		struct rollup_row *row = &m->row[(uint32_t)m->slot[at] - 1];
 		if (row->hash == hash) {
-			row->dirty = true;
+			make_dirty(m, (size_t)(row - m->row));
 			return row;
 		}
 	}
@@ -89,7 +100,8 @@ static struct rollup_row *row_at(struct rollup_map *m, struct arena *text, uint6
 		return &m->none;
 	struct rollup_row *row = &m->row[m->n];
 	m->slot[at] = seat(hash, m->n++);
-	*row = (struct rollup_row){ .hash = hash, .time_us = time_us, .kind = kind, .dirty = true, .id = arena_sv(text, id) };
+	*row = (struct rollup_row){ .hash = hash, .time_us = time_us, .kind = kind, .id = arena_sv(text, id) };
+	make_dirty(m, m->n - 1);
 	return row;
 }
 
@@ -231,14 +243,13 @@ bool rollup_whole(const struct rollup *r)
 /* How many of its rows were dirty. */
 static size_t map_clean(struct rollup_map *m)
 {
-	size_t n = 0;
-	for (size_t i = 0; i < m->n; i++) {
-		if (!m->row[i].dirty)
-			continue;
-		m->row[i].dirty = false;
-		memcpy(m->row[i].stored, m->row[i].n, sizeof m->row[i].stored);
-		n++;
+	size_t n = m->n_dirty;
+	for (size_t i = 0; i < n; i++) {
+		struct rollup_row *row = &m->row[m->dirty[i]];
+		row->dirty = false;
+		memcpy(row->stored, row->n, sizeof row->stored);
 	}
+	m->n_dirty = 0;
 	return n;
 }
 

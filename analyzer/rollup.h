@@ -28,6 +28,8 @@ struct rollup_row {
 struct rollup_map {
 	struct rollup_row *row; /* dense */
 	size_t n, cap_rows;
+	uint32_t *dirty;        /* those that changed since the last commit, in the order in which they did */
+	size_t n_dirty;
 	uint64_t *slot;         /* 1 + index into row, and the upper half of its hash: other rows need not be looked at */
 	size_t cap;
 	struct rollup_row none; /* counts for those that found no place */

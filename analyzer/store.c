@@ -66,39 +66,6 @@ static int load_key(struct store *s, struct judge *j, struct err *e)
 	return db_run(&s->db, e, Q_META_SET, "ss", "hash-key", hex);
 }
 
-static bool load_principal(void *ctx, struct judge *j, struct principal *p)
-{
-	struct store *s = ctx;
-	if (!s->had_principals)
-		return false;
-	sqlite3_stmt *st = db_query(&s->db, Q_PRINCIPAL_GET, "ss", principal_kind_name(p->kind), p->id);
-	bool found = sqlite3_step(st) == SQLITE_ROW;
-	if (found) {
-		p->score = sqlite3_column_int(st, 0);
-		p->first_us = sqlite3_column_int64(st, 1);
-		p->last_us = sqlite3_column_int64(st, 2);
-		p->messages = (uint64_t)sqlite3_column_int64(st, 3);
-		p->recipients = (uint64_t)sqlite3_column_int64(st, 4);
-		p->bounced = (uint64_t)sqlite3_column_int64(st, 5);
-		if (store_state_decode(j, p, db_blob(st, 6)) < 0)
-			msg_warn("%s: the state of %s is damaged; it is learned anew", s->db.path, p->id);
-		hours_decode(&p->hours, db_blob(st, 7));
-		struct sv id = db_text(st, 8); /* is found however it is written; of lower and upper case only */
-		if (id.n == strlen(p->id))
-			memcpy(p->id, id.p, id.n);
-	}
-	sqlite3_reset(st);
-	return found;
-}
-
-static bool has_principals(struct store *s)
-{
-	sqlite3_stmt *st = db_query(&s->db, Q_PRINCIPAL_ANY, "");
-	bool any = sqlite3_step(st) == SQLITE_ROW;
-	sqlite3_reset(st);
-	return any;
-}
-
 static struct acase *load_case(void *ctx, struct judge *j, int64_t id)
 {
 	return store_case_load(ctx, j, id);
@@ -148,9 +115,8 @@ struct store *store_open(const char *path, struct judge *j, struct err *e)
 	store_listing_load(s, j);
 	store_servers_load(s, j);
 	check_tags();
-	j->store = (struct judge_store){ s, load_principal, load_case, recent_case };
-	s->had_principals = has_principals(s);
-	if (store_cases_load_open(s, j, e) < 0) {
+	j->store = (struct judge_store){ s, store_principal_load, load_case, recent_case };
+	if (store_principals_take(s, e) < 0 || store_cases_load_open(s, j, e) < 0) {
 		store_close(s, j);
 		return NULL;
 	}
@@ -237,51 +203,6 @@ void store_input_shape(struct store_input *in, const struct obs_shape *shape)
 
 /* --- committing --------------------------------------------------------------------------------------------------- */
 
-struct dirty { const struct judge *j; const struct principal **v; struct buf *state, *today; /* DB_ROWS of each */ };
-
-static void bind_principal(struct db_binder *b, const void *ctx, size_t i)
-{
-	const struct dirty *d = ctx;
-	const struct principal *p = d->v[i];
-	struct buf *state = &d->state[i % DB_ROWS], *today = &d->today[i % DB_ROWS];
-	buf_clear(state);
-	buf_clear(today);
-	store_state_encode(d->j, p, state);
-	hours_encode(&p->hours, today);
-	db_bind(b, "sssiiiiiiibb", principal_kind_name(p->kind), p->id, judge_customer(d->j, p), (int64_t)p->score, p->first_us, p->last_us,
-	        (int64_t)p->messages, (int64_t)p->recipients, (int64_t)p->bounced, p->open_case && acase_is_open(p->open_case) ? p->open_case->id : 0,
-	        buf_sv(state), buf_sv(today));
-}
-
-/* In the order of their index. */
-static int by_kind_and_id(const void *x, const void *y)
-{
-	const struct principal *a = *(const struct principal *const *)x, *b = *(const struct principal *const *)y;
-	int c = a->kind == b->kind ? 0 : strcmp(principal_kind_name(a->kind), principal_kind_name(b->kind));
-	return c ? c : strcmp(a->id, b->id);
-}
-
-static int write_principals(struct store *s, const struct judge *j, struct err *e)
-{
-	struct buf state[DB_ROWS] = { { 0 } }, today[DB_ROWS] = { { 0 } };
-	struct dirty d = { j, NULL, state, today };
-	size_t n = 0;
-	for (const struct principal *p = j->dirty; p; p = p->next_dirty)
-		n++;
-	d.v = xcalloc(n, sizeof *d.v);
-	n = 0;
-	for (const struct principal *p = j->dirty; p; p = p->next_dirty)
-		d.v[n++] = p;
-	qsort(d.v, n, sizeof *d.v, by_kind_and_id);
-	int bad = db_run_rows(&s->db, e, Q_PRINCIPAL_PUT, n, bind_principal, &d);
-	for (size_t i = 0; i < DB_ROWS; i++) {
-		buf_fini(&state[i]);
-		buf_fini(&today[i]);
-	}
-	free(d.v);
-	return bad;
-}
-
 static int write_input(struct store *s, const struct store_input *in, struct err *e)
 {
 	int bad = db_run(&s->db, e, Q_INPUT_PUT, "sitsii", in->name, (int64_t)in->applied_seq, buf_sv(&in->counters), in->path,
@@ -299,7 +220,7 @@ static int write_input(struct store *s, const struct store_input *in, struct err
 static int write_all(struct store *s, struct judge *j, struct err *e)
 {
 	archive_begin(s->archive);
-	int bad = write_principals(s, j, e) || store_rollup_write(s, j, e) ||
+	int bad = store_principals_write(s, j, e) || store_rollup_write(s, j, e) ||
 	          store_backup_write(s, j, e) || store_policy_write(s, j, e) || store_listing_write(s, j, e) || store_dialogues_write(s, j, e) ||
 	          store_servers_write(s, j, e);
 	for (size_t i = 0; i < j->n_cases && !bad; i++)
@@ -351,13 +272,7 @@ static void drop_closed(struct judge *j, size_t i)
 
 static void all_clean(struct store *s, struct judge *j)
 {
-	while (j->dirty) {
-		struct principal *p = j->dirty;
-		j->dirty = p->next_dirty;
-		p->next_dirty = NULL;
-		p->dirty = p->fresh = false;
-		judge_weigh(j, p);
-	}
+	store_principals_committed(s, j);
 	rollup_committed(j->rollup);
 	backup_committed(j->backup);
 	policy_committed(j->policy, j->site->now_us);
@@ -370,7 +285,10 @@ static void all_clean(struct store *s, struct judge *j)
 		if (!acase_is_open(j->cases[i]))
 			drop_closed(j, i);
 	}
-	store_memory_committed(j);
+	store_memory_committed(s, j);
+	if (s->settles)
+		s->settled_us = j->site->now_us;
+	s->settles = false;
 	for (size_t i = 0; i < s->n_inputs; i++) {
 		struct store_input *in = s->input[i];
 		in->dirty = in->has_snapshot = false;
@@ -399,6 +317,17 @@ int store_commit(struct store *s, struct judge *j, struct err *e)
 	archive_end(s->archive, true);
 	all_clean(s, j);
 	return 0;
+}
+
+void store_defer(struct store *s, struct judge *j)
+{
+	s->defers = s->settles = true; /* first what was changed while it was opened */
+	store_memory_defer(j);
+}
+
+void store_settle(struct store *s)
+{
+	s->settles = true;
 }
 
 int store_retention(struct store *s, const struct conf *conf, int64_t now_us, struct err *e)

@@ -28,6 +28,11 @@ struct store {
 	struct db db;
 	int lock; /* on <store>.lock: there is one writer */
 	bool had_principals; /* when it was opened, or since some were let go; before, all are in memory */
+	bool defers;         /* see store_defer() */
+	bool settles;        /* with this commit all that is late is written in its place */
+	int64_t settled_us;  /* when they were last, by event time */
+	size_t late_rows, late_new; /* in principal_late; with the commit at hand */
+	size_t late_deltas;         /* in memory_late, at most */
 	struct archive *archive;
 	struct store_input **input;
 	size_t n_inputs;
@@ -44,6 +49,13 @@ void store_input_shape(struct store_input *in, const struct obs_shape *shape);
 /* Writes all that changed. 0, or -1 and e: then nothing was written, everything is kept in memory, and the next commit
  * tries again. */
 int store_commit(struct store *s, struct judge *j, struct err *e);
+/* Below that nothing points at a principal: it has no lines to show, either. */
+#define STORE_SHOWS_FROM (2 * NAT)
+/* From now on commits add principals of whom nothing shows but counts, and changes of memory, to the ends of tables; one a minute puts them in their places.
+ * For who commits often and little. */
+void store_defer(struct store *s, struct judge *j);
+/* The next commit is such a one: for when there are late_rows and no more commits for now. */
+void store_settle(struct store *s);
 /* Drops what is older than the config keeps, counted from now_us. Part of the next commit's work: call between commits. */
 int store_retention(struct store *s, const struct conf *conf, int64_t now_us, struct err *e);
 /* Joins small segments of days that are over, or makes a filter of many: 1 when it did, 0 when there is nothing left to do, -1 and e. Call between commits. */
@@ -58,6 +70,11 @@ int64_t store_notification(struct store *s, int64_t id, int64_t case_id, int64_t
 int store_alert_letter(struct store *s, int64_t alert_id, int64_t at_us, const char *kind, const char *recipient, const char *language, const char *status,
                        const char *error, const char *message_id, struct err *e);
 
+/* whom we judge (store_principal.c): judge_store.load_principal, and after opening, those that are late; then, of a commit, its rows, and that it stands */
+bool store_principal_load(void *ctx, struct judge *j, struct principal *p);
+int store_principals_take(struct store *s, struct err *e);
+int store_principals_write(struct store *s, struct judge *j, struct err *e);
+void store_principals_committed(struct store *s, struct judge *j);
 /* principal's state to and from its blob (store_state.c) */
 void store_state_encode(const struct judge *j, const struct principal *p, struct buf *out);
 uint16_t store_state_tag(const char *name); /* of a detector */
@@ -65,7 +82,8 @@ int store_state_decode(const struct judge *j, struct principal *p, struct sv blo
 /* memory's pages, and contacts that are in none yet (store_memory.c) */
 int store_memory_load(struct store *s, struct judge *j, struct err *e);
 int store_memory_write(struct store *s, struct judge *j, struct err *e);
-void store_memory_committed(struct judge *j);
+void store_memory_committed(struct store *s, struct judge *j);
+void store_memory_defer(struct judge *j);
 /* what the overview shows (store_rollup.c) */
 int store_rollup_load(struct store *s, struct judge *j, struct err *e);
 int store_rollup_write(struct store *s, const struct judge *j, struct err *e);

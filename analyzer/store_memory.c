@@ -1,9 +1,11 @@
-/* The analyzer's global memory in the store: pages that were touched, without their zero bytes, and contacts of which no page speaks yet. */
+/* The analyzer's global memory in the store: pages that were touched, without their zero bytes, and contacts of which no page speaks yet. Where principals are
+ * written late (analyzer/store_principal.c), pages are, too: a commit then adds a row of what changed in them. */
 #include <endian.h>
 #include <stdlib.h>
 
 #include "analyzer/sparse.h"
 #include "analyzer/store.h"
+#include "lib/wire.h"
 
 static struct memory *memory_named(struct judge *j, struct sv name)
 {
@@ -13,6 +15,15 @@ static struct memory *memory_named(struct judge *j, struct sv name)
 			return m;
 	return NULL;
 }
+
+#define LATE_BYTES_MAX (1u << 20) /* larger memory is changed all over when it is; a copy of it would cost more than its pages do */
+
+static void set_bit(uint64_t *bits, size_t page, bool on)
+{
+	bits[page / 64] = (bits[page / 64] & ~(1ull << (page % 64))) | (uint64_t)on << (page % 64);
+}
+
+/* --- loading ------------------------------------------------------------------------------------------------------ */
 
 /* A page that did not become smaller is kept as it is. */
 static bool take_page(struct memory *m, size_t page, struct sv v)
@@ -26,6 +37,7 @@ static bool take_page(struct memory *m, size_t page, struct sv v)
 	else if (sparse_get(v, to, MEMORY_PAGE_BYTES) < 0)
 		return false;
 	m->used = true;
+	set_bit(m->kept, page, true);
 	return true;
 }
 
@@ -47,6 +59,43 @@ static int load_pages(struct store *s, struct judge *j, struct err *e)
 	return rc == SQLITE_DONE ? 0 : err_set(e, "%s: %s", s->db.path, sqlite3_errmsg(s->db.h));
 }
 
+/* One page's change, of which w goes on to speak. Of memory of another size nothing is known. */
+static bool take_delta(struct judge *j, struct wire *w)
+{
+	struct memory *m = memory_named(j, wire_get_sv(w));
+	uint64_t n = wire_get_u(w), page = wire_get_u(w);
+	struct sv packed = wire_get_sv(w);
+	unsigned char change[MEMORY_PAGE_BYTES] = { 0 };
+	if (w->bad || sparse_get(packed, change, sizeof change) < 0)
+		return false;
+	if (!m || n != m->n)
+		return true;
+	if (page >= m->n / MEMORY_PAGE_BYTES || !memory_bit(m->kept, page))
+		return false;
+	unsigned char *to = m->p + page * MEMORY_PAGE_BYTES;
+	for (size_t i = 0; i < sizeof change; i++)
+		to[i] ^= change[i];
+	memory_touch(m, page * MEMORY_PAGE_BYTES); /* the next commit writes it */
+	return true;
+}
+
+static int load_deltas(struct store *s, struct judge *j, struct err *e)
+{
+	int rc;
+	sqlite3_stmt *st = db_query(&s->db, Q_MEMORY_LATE_ALL, "");
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		struct wire w = wire_of(db_blob(st, 0));
+		while (w.p < w.end)
+			if (!take_delta(j, &w)) {
+				sqlite3_reset(st);
+				return err_set(e, "%s: what changed in memory is damaged", s->db.path);
+			}
+		s->late_deltas++;
+	}
+	sqlite3_reset(st);
+	return rc == SQLITE_DONE ? 0 : err_set(e, "%s: %s", s->db.path, sqlite3_errmsg(s->db.h));
+}
+
 static int load_contacts(struct store *s, struct contacts *c, struct err *e)
 {
 	int rc;
@@ -65,7 +114,55 @@ static int load_contacts(struct store *s, struct contacts *c, struct err *e)
 
 int store_memory_load(struct store *s, struct judge *j, struct err *e)
 {
-	return load_pages(s, j, e) < 0 || load_contacts(s, &j->contacts, e) < 0 ? -1 : 0;
+	return load_pages(s, j, e) < 0 || load_deltas(s, j, e) < 0 || load_contacts(s, &j->contacts, e) < 0 ? -1 : 0;
+}
+
+void store_memory_defer(struct judge *j)
+{
+	struct memory *m;
+	for (size_t i = 0; (m = judge_memory(j, &i)) != NULL;)
+		if (m != &j->contacts.young && m->n <= LATE_BYTES_MAX && !m->stored) {
+			m->stored = xmalloc(m->n);
+			memcpy(m->stored, m->p, m->n);
+		}
+}
+
+/* --- writing ------------------------------------------------------------------------------------------------------ */
+
+/* Whether the commit at hand writes of that touched page what changed. */
+static bool goes_late(const struct store *s, const struct memory *m, size_t page)
+{
+	return s->defers && !s->settles && m->stored && memory_bit(m->kept, page);
+}
+
+static void put_delta(const struct memory *m, size_t page, struct buf *packed, struct buf *out)
+{
+	unsigned char change[MEMORY_PAGE_BYTES];
+	const unsigned char *now = m->p + page * MEMORY_PAGE_BYTES, *then = m->stored + page * MEMORY_PAGE_BYTES;
+	for (size_t i = 0; i < sizeof change; i++)
+		change[i] = now[i] ^ then[i];
+	if (sparse_zeros(change, sizeof change) == sizeof change)
+		return;
+	buf_clear(packed);
+	sparse_put(change, sizeof change, packed);
+	wire_put_sv(out, sv_cstr(m->name));
+	wire_put_u(out, m->n);
+	wire_put_u(out, page);
+	wire_put_sv(out, buf_sv(packed));
+}
+
+static void put_deltas(const struct store *s, const struct memory *m, struct buf *packed, struct buf *out)
+{
+	for (size_t page = 0; m->any && page < m->n / MEMORY_PAGE_BYTES; page++)
+		if (memory_page_touched(m, page) && goes_late(s, m, page))
+			put_delta(m, page, packed, out);
+}
+
+static void touch_late(struct memory *m)
+{
+	for (size_t page = 0; page < m->n / MEMORY_PAGE_BYTES; page++)
+		if (memory_bit(m->late, page))
+			memory_touch(m, page * MEMORY_PAGE_BYTES);
 }
 
 struct pages { const struct memory *memory; size_t *page; struct buf *packed; /* DB_ROWS of it */ };
@@ -91,7 +188,7 @@ static int write_pages(struct store *s, const struct memory *m, struct err *e)
 		return 0;
 	struct pages p = { m, xcalloc(m->n / MEMORY_PAGE_BYTES, sizeof(size_t)), packed };
 	for (size_t page = 0; page < m->n / MEMORY_PAGE_BYTES; page++)
-		if (memory_page_touched(m, page))
+		if (memory_page_touched(m, page) && !goes_late(s, m, page))
 			p.page[n++] = page;
 	int bad = db_run_rows(&s->db, e, Q_MEMORY_PUT, n, bind_page, &p);
 	for (size_t i = 0; i < DB_ROWS; i++)
@@ -114,21 +211,53 @@ static int write_contacts(struct store *s, const struct contacts *c, struct err 
 	return bad;
 }
 
-int store_memory_write(struct store *s, struct judge *j, struct err *e)
+static int write_late(struct store *s, struct judge *j, struct err *e)
 {
 	struct memory *m;
-	int bad = write_contacts(s, &j->contacts, e);
-	for (size_t i = 0; !bad && (m = judge_memory(j, &i)) != NULL;)
-		if (m != &j->contacts.young)
-			bad = write_pages(s, m, e);
+	struct buf packed = { 0 }, deltas = { 0 };
+	for (size_t i = 0; (m = judge_memory(j, &i)) != NULL;)
+		put_deltas(s, m, &packed, &deltas);
+	int bad = deltas.n ? db_run(&s->db, e, Q_MEMORY_LATE_ADD, "b", buf_sv(&deltas)) : 0;
+	buf_fini(&packed);
+	buf_fini(&deltas);
 	return bad;
 }
 
-void store_memory_committed(struct judge *j)
+int store_memory_write(struct store *s, struct judge *j, struct err *e)
+{
+	struct memory *m;
+	bool whole = !s->defers || s->settles;
+	int bad = write_contacts(s, &j->contacts, e) || (whole ? s->late_deltas && db_run(&s->db, e, Q_MEMORY_LATE_CLEAR, "") : write_late(s, j, e));
+	for (size_t i = 0; !bad && (m = judge_memory(j, &i)) != NULL;) {
+		if (m == &j->contacts.young)
+			continue;
+		if (whole && s->late_deltas)
+			touch_late(m);
+		bad = write_pages(s, m, e);
+	}
+	return bad;
+}
+
+/* What of m the store now has, and how. */
+static void note_stored(const struct store *s, struct memory *m)
+{
+	for (size_t page = 0, at = 0; m->any && page < m->n / MEMORY_PAGE_BYTES; page++, at += MEMORY_PAGE_BYTES) {
+		if (!memory_page_touched(m, page))
+			continue;
+		set_bit(m->late, page, goes_late(s, m, page));
+		set_bit(m->kept, page, true);
+		if (m->stored)
+			memcpy(m->stored + at, m->p + at, MEMORY_PAGE_BYTES);
+	}
+	memory_clean(m);
+}
+
+void store_memory_committed(struct store *s, struct judge *j)
 {
 	struct memory *m;
 	for (size_t i = 0; (m = judge_memory(j, &i)) != NULL;)
 		if (m != &j->contacts.young)
-			memory_clean(m);
+			note_stored(s, m);
 	contacts_committed(&j->contacts);
+	s->late_deltas = s->defers && !s->settles ? s->late_deltas + 1 : 0;
 }

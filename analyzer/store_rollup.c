@@ -46,18 +46,21 @@ static int by_time_and_id(const void *x, const void *y)
 
 struct rows { const char *what; const struct rollup_row **v; bool whole; };
 
-static int write_rows(struct store *s, enum query q, void (*row)(struct db_binder *b, const void *ctx, size_t i), const char *what, const struct rollup_row *v, size_t n,
-                      bool dirty, struct err *e)
+/* x->v holds k rows, which it frees. */
+static int write_sorted(struct store *s, enum query q, void (*row)(struct db_binder *b, const void *ctx, size_t i), const struct rows *x, size_t k, struct err *e)
 {
-	struct rows x = { what, xcalloc(n, sizeof *x.v), !dirty };
-	size_t k = 0;
-	for (size_t i = 0; i < n; i++)
-		if (!dirty || v[i].dirty)
-			x.v[k++] = &v[i];
-	qsort(x.v, k, sizeof *x.v, by_time_and_id);
-	int bad = db_run_rows(&s->db, e, q, k, row, &x);
-	free(x.v);
+	qsort(x->v, k, sizeof *x->v, by_time_and_id);
+	int bad = db_run_rows(&s->db, e, q, k, row, x);
+	free(x->v);
 	return bad;
+}
+
+static int write_rows(struct store *s, enum query q, void (*row)(struct db_binder *b, const void *ctx, size_t i), const char *what, const struct rollup_row *v, size_t n, struct err *e)
+{
+	struct rows x = { what, xcalloc(n ? n : 1, sizeof *x.v), true };
+	for (size_t i = 0; i < n; i++)
+		x.v[i] = &v[i];
+	return write_sorted(s, q, row, &x, n, e);
 }
 
 static void bind_hour(struct db_binder *b, const void *ctx, size_t i)
@@ -70,14 +73,23 @@ static void bind_hour(struct db_binder *b, const void *ctx, size_t i)
 	        N(&r, DEFERRED), N(&r, BOUNCED), N(&r, REFUSED));
 }
 
+static int write_map(struct store *s, const char *what, const struct rollup_map *m, bool whole, struct err *e)
+{
+	if (whole)
+		return write_rows(s, Q_HOUR_NOW_ADD, bind_hour, what, m->row, m->n, e);
+	struct rows x = { what, xcalloc(m->n_dirty ? m->n_dirty : 1, sizeof *x.v), false };
+	for (size_t i = 0; i < m->n_dirty; i++)
+		x.v[i] = &m->row[m->dirty[i]];
+	return write_sorted(s, Q_HOUR_NOW_ADD, bind_hour, &x, m->n_dirty, e);
+}
+
 /* The hour at hand: what came to it, or all of it. */
 static int write_hour(struct store *s, const struct rollup *u, struct err *e)
 {
 	bool whole = rollup_whole(u);
 	if (whole && db_run(&s->db, e, Q_HOUR_NOW_CLEAR, "") < 0)
 		return -1;
-	return write_rows(s, Q_HOUR_NOW_ADD, bind_hour, "principal", u->principal.row, u->principal.n, !whole, e) ||
-	       write_rows(s, Q_HOUR_NOW_ADD, bind_hour, "receiver", u->receiver.row, u->receiver.n, !whole, e);
+	return write_map(s, "principal", &u->principal, whole, e) || write_map(s, "receiver", &u->receiver, whole, e);
 }
 
 struct ended_day { uint64_t kind; struct sv id, hours; int64_t day; };
@@ -139,9 +151,9 @@ static void bind_volume(struct db_binder *b, const void *ctx, size_t i)
 
 static int write_rollup(struct store *s, const struct rollup *u, struct err *e)
 {
-	return write_rows(s, Q_VOLUME_ADD, bind_volume, "", u->volume.row, u->volume.n, false, e) ||
-	       write_rows(s, Q_PRINCIPAL_HOUR_ADD, bind_principal_hour, "", u->top_principals.row, u->top_principals.n, false, e) ||
-	       write_rows(s, Q_RECEIVER_HOUR_ADD, bind_receiver_hour, "", u->top_receivers.row, u->top_receivers.n, false, e);
+	return write_rows(s, Q_VOLUME_ADD, bind_volume, "", u->volume.row, u->volume.n, e) ||
+	       write_rows(s, Q_PRINCIPAL_HOUR_ADD, bind_principal_hour, "", u->top_principals.row, u->top_principals.n, e) ||
+	       write_rows(s, Q_RECEIVER_HOUR_ADD, bind_receiver_hour, "", u->top_receivers.row, u->top_receivers.n, e);
 }
 
 int store_rollup_write(struct store *s, const struct judge *j, struct err *e)

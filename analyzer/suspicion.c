@@ -23,14 +23,46 @@ void suspicion_free(struct suspicion *s)
 		free(s->source[i].name);
 	for (size_t i = 0; i < s->n_domains; i++)
 		free(s->domain[i].domain);
+	free(s->source);
+	free(s->domain);
 	free(s->folder);
 	journal_free(s->journal);
 	free(s);
 }
 
+/* How many a list of n has room for. */
+static size_t room(size_t n)
+{
+	size_t cap = n > 0;
+	while (cap < n)
+		cap *= 2;
+	return cap;
+}
+
+/* A list of n, with room for one more. */
+static void *room_for_one(void *list, size_t n, size_t size)
+{
+	return room(n + 1) > room(n) ? xrealloc(list, room(n + 1) * size) : list;
+}
+
+static struct suspicion_source *one_source(struct suspicion *s)
+{
+	s->source = room_for_one(s->source, s->n_sources, sizeof *s->source);
+	s->source[s->n_sources] = (struct suspicion_source){ .name = NULL };
+	return &s->source[s->n_sources++];
+}
+
+static struct suspicion_domain *one_domain(struct suspicion *s)
+{
+	s->domain = room_for_one(s->domain, s->n_domains, sizeof *s->domain);
+	return &s->domain[s->n_domains++];
+}
+
+#define TEXT_BYTES 32 /* a name, about, and its allocation */
+
 size_t suspicion_bytes(const struct suspicion *s)
 {
-	size_t n = sizeof *s + (s->n_sources + s->n_domains) * 48;
+	size_t n = sizeof *s + room(s->n_sources) * sizeof *s->source + room(s->n_domains) * sizeof *s->domain + (s->n_sources + s->n_domains) * TEXT_BYTES;
 	for (size_t i = 0; i < SUSPICION_LINES; i++)
 		n += s->line[i].text ? strlen(s->line[i].text) + 16 : 0;
 	return n + journal_bytes(s->journal);
@@ -64,7 +96,7 @@ void suspicion_add_line(struct suspicion *s, int64_t at_us, size_t detector, str
 
 void suspicion_add_source(struct suspicion *s, const char *ip, struct sv name, const char *country, uint32_t asn, int64_t at_us)
 {
-	struct suspicion_source *oldest = &s->source[0];
+	struct suspicion_source *oldest = s->source;
 	for (size_t i = 0; i < s->n_sources; i++) {
 		struct suspicion_source *x = &s->source[i];
 		if (strcmp(x->ip, ip) == 0) {
@@ -76,7 +108,7 @@ void suspicion_add_source(struct suspicion *s, const char *ip, struct sv name, c
 			oldest = x;
 	}
 	if (s->n_sources < SUSPICION_SOURCES)
-		oldest = &s->source[s->n_sources++];
+		oldest = one_source(s);
 	free(oldest->name);
 	*oldest = (struct suspicion_source){ .name = xsvdup(name), .asn = asn, .first_us = at_us, .last_us = at_us, .messages = 1 };
 	(void)snprintf(oldest->ip, sizeof oldest->ip, "%s", ip);
@@ -98,7 +130,7 @@ static void name_domain(struct suspicion_domain *x, char *domain)
 
 void suspicion_add_domain(struct suspicion *s, struct sv domain, bool refused)
 {
-	struct suspicion_domain *least = &s->domain[0];
+	struct suspicion_domain *least = s->domain;
 	if (!domain.n)
 		return;
 	uint64_t first = first_of(domain.p, domain.n);
@@ -115,7 +147,7 @@ void suspicion_add_domain(struct suspicion *s, struct sv domain, bool refused)
 	/* Space-Saving (Metwally, Agrawal and El Abbadi 2005): the least one makes room. */
 	uint32_t inherited = 0;
 	if (s->n_domains < SUSPICION_DOMAINS) {
-		least = &s->domain[s->n_domains++];
+		least = one_domain(s);
 	} else {
 		inherited = least->recipients;
 		free(least->domain);
@@ -187,7 +219,7 @@ static void decode_sources(struct wire *w, struct suspicion *s)
 {
 	uint64_t n = wire_get_u(w);
 	for (uint64_t i = 0; i < n && i < SUSPICION_SOURCES && !w->bad; i++) {
-		struct suspicion_source *x = &s->source[s->n_sources++];
+		struct suspicion_source *x = one_source(s);
 		copy_text(x->ip, sizeof x->ip, wire_get_sv(w));
 		copy_text(x->country, sizeof x->country, wire_get_sv(w));
 		x->name = xsvdup(wire_get_sv(w));
@@ -216,7 +248,7 @@ struct suspicion *suspicion_decode(struct sv bytes)
 	decode_sources(&w, s);
 	uint64_t n = wire_get_u(&w);
 	for (uint64_t i = 0; i < n && i < SUSPICION_DOMAINS && !w.bad; i++) {
-		struct suspicion_domain *x = &s->domain[s->n_domains++];
+		struct suspicion_domain *x = one_domain(s);
 		name_domain(x, xsvdup(wire_get_sv(&w)));
 		x->recipients = (uint32_t)wire_get_u(&w);
 		x->refused = (uint32_t)wire_get_u(&w);

@@ -13,7 +13,7 @@
 #define SUSPICION_DOMAINS 32
 
 struct suspicion_line { int64_t at_us; uint8_t detector; char *text; };
-struct suspicion_source { char ip[46]; char country[3]; char *name; uint32_t asn; int64_t first_us, last_us; uint32_t messages; };
+struct suspicion_source { char ip[46]; char country[3]; uint32_t asn, messages; char *name; int64_t first_us, last_us; };
 struct suspicion_domain { char *domain; uint64_t first; uint32_t n, recipients, refused; }; /* first: eight letters, so that others need not be looked at; n: of its letters */
 
 struct suspicion {
@@ -21,10 +21,10 @@ struct suspicion {
 	uint64_t messages, recipients;
 	uint32_t lines_added;  /* ever; the number of the next one */
 	struct suspicion_line line[SUSPICION_LINES];
-	struct suspicion_source source[SUSPICION_SOURCES];
-	size_t n_sources;
-	struct suspicion_domain domain[SUSPICION_DOMAINS];
-	size_t n_domains;
+	struct suspicion_source *source; /* most have few: room for them doubles */
+	size_t n_sources;      /* at most SUSPICION_SOURCES */
+	struct suspicion_domain *domain;
+	size_t n_domains;      /* at most SUSPICION_DOMAINS */
 	char *folder;          /* where most of the messages were given to the server, by a vote; NULL: no message said it */
 	uint32_t votes;
 	struct journal *journal; /* owned; NULL until the evidence changed */

@@ -70,6 +70,12 @@ SELECT key, page, value, bytes FROM memory
 -- name: memory_put
 INSERT INTO memory (key, page, bytes, value) VALUES (:key, :page, :bytes, :value)
 ON CONFLICT (key, page) DO UPDATE SET bytes = excluded.bytes, value = excluded.value
+-- name: memory_late_all
+SELECT deltas FROM memory_late ORDER BY rowid
+-- name: memory_late_add
+INSERT INTO memory_late (deltas) VALUES (:deltas)
+-- name: memory_late_clear
+DELETE FROM memory_late
 -- name: contact_new_all
 SELECT pairs FROM contact_new ORDER BY rowid
 -- name: contact_new_add
@@ -77,7 +83,7 @@ INSERT INTO contact_new (pairs) VALUES (:pairs)
 -- name: contact_new_clear
 DELETE FROM contact_new
 -- name: principal_get
-SELECT score, first_us, last_us, messages, recipients, bounced, state, today, id FROM principal WHERE kind = :kind AND id = :id
+SELECT score, first_us, last_us, messages, recipients, bounced, state, today, id, case_id IS NOT NULL FROM principal WHERE kind = :kind AND id = :id
 -- name: principal_any
 SELECT 1 FROM principal LIMIT 1
 -- name: principal_put
@@ -85,6 +91,18 @@ INSERT INTO principal (kind, id, customer, score, first_us, last_us, messages, r
 VALUES (:kind, :id, :customer, :score, :first, :last, :messages, :recipients, :bounced, nullif(:case_id, 0), :state, :today)
 ON CONFLICT (kind, id) DO UPDATE SET customer = excluded.customer, score = excluded.score, last_us = excluded.last_us,
   messages = excluded.messages, recipients = excluded.recipients, bounced = excluded.bounced, case_id = excluded.case_id, state = excluded.state, today = excluded.today
+-- name: principal_late_add
+INSERT INTO principal_late (kind, id, customer, score, first_us, last_us, messages, recipients, bounced, case_id, state, today)
+VALUES (:kind, :id, :customer, :score, :first, :last, :messages, :recipients, :bounced, nullif(:case_id, 0), :state, :today)
+-- name: principal_late_take
+INSERT INTO principal (kind, id, customer, score, first_us, last_us, messages, recipients, bounced, case_id, state, today)
+SELECT kind, id, customer, score, first_us, last_us, messages, recipients, bounced, case_id, state, today FROM principal_late WHERE true ORDER BY rowid
+ON CONFLICT (kind, id) DO UPDATE SET customer = excluded.customer, score = excluded.score, last_us = excluded.last_us,
+  messages = excluded.messages, recipients = excluded.recipients, bounced = excluded.bounced, case_id = excluded.case_id, state = excluded.state, today = excluded.today
+-- name: principal_late_any
+SELECT 1 FROM principal_late LIMIT 1
+-- name: principal_late_clear
+DELETE FROM principal_late
 -- name: volume_add
 INSERT INTO volume (bucket_us, messages, recipients, sent, deferred, bounced, rejected, auth_failed)
 VALUES (:bucket, :messages, :recipients, :sent, :deferred, :bounced, :rejected, :auth_failed)

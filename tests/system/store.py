@@ -4,6 +4,7 @@
   same        the same log gives the same cases and messages, byte for byte: in one piece, in two, packed, and twice
   disk full   nothing is lost, one clear error, it goes on by itself (needs root and a mount namespace: unshare -m)
   retention   old days go, newer ones and open cases stay
+  chores      the analyzer joins small segments and makes filters of them by itself, past one that is damaged
   memory      principals that do not fit into memory come back from the store as they were
   inventory   a changed customers' file is noticed; a broken config is refused and said"""
 import gzip
@@ -302,16 +303,63 @@ def test_retention(bin_dir, top, log):
         print(f.read()[-3000:], file=sys.stderr)
 
 
+def many(day, n, name):
+    """Lines of n messages of that day (since 1970)."""
+    out = []
+    for i in range(n):
+        at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(day * 86400 + i * 80000 // n)) + "Z mx1 postfix/"
+        out += [f"{at}{x}\n" for x in (
+            f"smtpd[1]: {name}{i:05X}: client=dyn.isp.example[198.18.4.9], sasl_method=PLAIN, sasl_username=anna{i % 50}@isp.example",
+            f"qmgr[3]: {name}{i:05X}: from=<anna{i % 50}@isp.example>, size=4711, nrcpt=1 (queue active)",
+            f"smtp[4]: {name}{i:05X}: to=<friend@partner.example>, relay=mx.partner.example[203.0.113.9]:25, delay=0.4, delays=0/0/0/0, dsn=2.0.0, status=sent (250 Ok)",
+            f"qmgr[3]: {name}{i:05X}: removed")]
+    return "".join(out).encode()
+
+
+def test_chores(bin_dir, top):
+    """Two days of small segments that can be joined, one of them damaged, and some seventy of other days."""
+    folder, log = top, os.path.join(top, "mail.log")
+    conf, today = config(folder, log), int(time.time() // 86400)
+    with open(conf, "a", encoding="utf-8") as f:
+        f.write("retention { messages = 400d }\n")
+    parts = [b"".join(many(today - 100 + d, 80, f"A{d:03X}") for d in range(70))] + [many(today - 5 + k // 4, 4200, f"B{k:03X}") for k in range(8)]
+    for part in parts:
+        write(log, part)
+        run(bin_dir, "import", "-c", conf, log)
+        os.unlink(log)
+    db = sqlite3.connect(f"{folder}/abusewatch.db")
+    with db:
+        db.execute("UPDATE segment SET filter = 0")
+        db.execute("DELETE FROM segment_filter")
+    of_day = lambda d: [r[0] for r in db.execute("SELECT file FROM segment WHERE day = ? ORDER BY id", (d,))]
+    found = lambda k: run(bin_dir, "search", "-c", conf, "--queue-id", f"B{k:03X}00007", "--format", "ndjson").count(b"\n")
+    check("chores: there are small segments", len(of_day(today - 5)) == len(of_day(today - 4)) == 4 and len(of_day(today - 60)) == 1, str(of_day(today - 5)))
+    damaged = of_day(today - 5)[1]
+    os.truncate(f"{folder}/abusewatch.db.d/{damaged}", 3000)
+    write(log, b"")
+    analyzer = Program(bin_dir, "analyzer", conf, os.path.join(folder, "analyzer.log"))
+    check("chores: days are joined, one after the other", until(lambda: len(of_day(today - 4)) == 1, 40), str(of_day(today - 4)))
+    check("chores: but for the damaged one and its neighbour", len(of_day(today - 5)) == 3 and damaged in of_day(today - 5), str(of_day(today - 5)))
+    check("chores: which is told once", until(lambda: analyzer.said("not joined with others") == 1, 5), "not said")
+    filtered = lambda: db.execute("SELECT count(*) FROM segment WHERE filter IN (SELECT id FROM segment_filter)").fetchone()[0]
+    check("chores: then a filter is made", until(lambda: filtered() == 64, 20), f"of {filtered()} segments")
+    check("chores: clean end", analyzer.stop() == 0)
+    os.unlink(f"{folder}/abusewatch.db.d/{damaged}")
+    check("chores: what was joined is found", [found(k) for k in range(8)] == [1, 0, 1, 1, 1, 1, 1, 1], str([found(k) for k in range(8)]))
+    db.close()
+
+
 def main():
     bin_dir, log = os.path.abspath(sys.argv[1]), sys.argv[2]
     with lzma.open(log, "rb") as f:
         data = f.read()
     with tempfile.TemporaryDirectory(prefix="aw-store-", dir="/var/tmp") as top:
-        for name in ("same", "full", "old", "little"):
+        for name in ("same", "full", "old", "little", "chores"):
             os.mkdir(os.path.join(top, name))
         test_same(bin_dir, os.path.join(top, "same"), data)
         test_little_memory(bin_dir, os.path.join(top, "little"), data)
         test_retention(bin_dir, os.path.join(top, "old"), log)
+        test_chores(bin_dir, os.path.join(top, "chores"))
         if os.environ.get("STORE_NAMESPACE"):
             test_full(bin_dir, os.path.join(top, "full"), data)
         else:

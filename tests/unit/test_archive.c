@@ -278,6 +278,35 @@ static void damaged_files_are_told(void **state)
 	assert_int_equal(looked_for(f, &s, &e), 10000);
 }
 
+/* Those that cannot be read stay as they are; what lies before, between and after them is joined, and found. */
+static void damaged_segments_are_looked_past(void **state)
+{
+	struct fixture *f = *state;
+	struct seen s;
+	struct err e = { "" };
+	char cut[200], gone[300];
+	for (int i = 0; i < 7; i++) {
+		add(f, i * 5000, i * 5000 + 5000);
+		commit(f);
+	}
+	add(f, 90000, 95000); /* the next day */
+	commit(f);
+	add(f, 95000, 100000);
+	commit(f);
+	snprintf(cut, sizeof cut, "for i in 3 6; do truncate -s 2000 $(ls %s/t.db.d/*.seg | sed -n ${i}p); done", f->dir);
+	snprintf(gone, sizeof gone, "rm $(find %s/t.db.d -name '*.seg' -size -5) && [ $(ls %s/t.db.d/*.seg | wc -l) = 4 ]", f->dir, f->dir);
+	assert_int_equal(system(cut), 0);
+	assert_int_equal(compact(f, 20002, true), 1);
+	assert_int_equal(segments(f), 8); /* 12 3 4 5 6 7, and the next day's */
+	assert_int_equal(compact(f, 20002, true), 1);
+	assert_int_equal(compact(f, 20002, true), 1);
+	assert_int_equal(segments(f), 6); /* 12 3 45 6 7, and the next day's */
+	assert_int_equal(compact(f, 20002, true), 0);
+	assert_int_equal(looked_for(f, &s, &e), -1);
+	assert_int_equal(system(gone), 0);
+	assert_int_equal(looked_for(f, &s, &e), 35000);
+}
+
 static int setup(void **state)
 {
 	struct fixture *f = xcalloc(1, sizeof *f);
@@ -312,6 +341,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_rolled_back_commit_is_tried_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(days_are_dropped, setup, teardown),
 		cmocka_unit_test_setup_teardown(small_segments_are_joined, setup, teardown), cmocka_unit_test_setup_teardown(damaged_files_are_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(damaged_segments_are_looked_past, setup, teardown),
 		cmocka_unit_test_setup_teardown(names_are_not_given_twice, setup, teardown), cmocka_unit_test_setup_teardown(a_failed_drop_leaves_batches_alone, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -83,6 +83,43 @@ static void folding_changes_no_joining(void **state)
 	buf_fini(&log);
 }
 
+/* A message that waits for its moment to be told, as servers without a last line have, and one of which nothing that counts was told yet: neither is put away,
+ * so that the first is told then and the second when a collector has nothing to read. */
+static void what_is_to_be_told_is_at_hand(void **state)
+{
+	static const char *const lines[] = {
+		"00 sm-mta[1]: 6AO810aB001001: from=<a@a.example>, size=9, class=0, nrcpts=1, msgid=<1@a.example>, proto=ESMTP, daemon=MTA, relay=a.example [192.0.2.1]",
+		"01 sm-mta[2]: 6AO810aB001001: to=<x@b.example>, delay=00:00:01, mailer=esmtp, pri=39, relay=mx.b.example. [203.0.113.1], dsn=2.0.0, stat=Sent (Ok)",
+		"02 postfix/smtpd[1]: A00000001: client=a.example[192.0.2.1]",
+		"02 postfix/cleanup[1]: A00000001: message-id=<2@a.example>",
+		"02 postfix/qmgr[1]: A00000001: from=<a@a.example>, size=9, nrcpt=1 (queue active)",
+		"03 postfix/smtp[3]: A00000001: to=<x@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.4.1, status=unheard-of (x)",
+		"08 sm-mta[2]: 6AO810aB001001: to=<y@b.example>, delay=00:00:08, mailer=esmtp, pri=39, relay=mx.b.example. [203.0.113.1], dsn=2.0.0, stat=Sent (Ok)",
+	};
+	struct run r[2] = { { .fold_after_us = INT64_MAX }, { .fold_after_us = 1 } };
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		start(&r[i], false, 0);
+		for (unsigned s = 0; s < 50; s++) {
+			char line[300];
+			(void)snprintf(line, sizeof line, "2026-11-22T10:00:%02uZ mx1 postfix/smtpd[9]: connect from unknown[192.0.2.9]\n", s);
+			feed_text(&r[i], line);
+			for (size_t l = 0; l < sizeof lines / sizeof *lines; l++)
+				if (strtoul(lines[l], NULL, 10) == s) {
+					(void)snprintf(line, sizeof line, "2026-11-22T10:00:%.2sZ mx1 %s\n", lines[l], lines[l] + 3);
+					feed_text(&r[i], line);
+				}
+		}
+		pipeline_idle(r[i].p);
+		stop(&r[i]);
+	}
+	assert_true(r[0].txns >= 3);
+	assert_int_equal(r[1].out.n, r[0].out.n);
+	assert_memory_equal(r[1].out.p, r[0].out.p, r[0].out.n);
+	buf_fini(&r[0].out);
+	buf_fini(&r[1].out);
+}
+
 /* A line of another message may be the last that is heard of one: those behind it still end after six days, and not when it is as old. */
 static void old_ones_end_in_time(void **state)
 {
@@ -249,7 +286,7 @@ static void damage_takes_no_memory(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(folding_changes_no_joining), cmocka_unit_test(old_ones_end_in_time), cmocka_unit_test(waiting_takes_little), cmocka_unit_test(a_snapshot_takes_as_much),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(folding_changes_no_joining), cmocka_unit_test(what_is_to_be_told_is_at_hand), cmocka_unit_test(old_ones_end_in_time), cmocka_unit_test(waiting_takes_little), cmocka_unit_test(a_snapshot_takes_as_much),
 		cmocka_unit_test(damage_is_harmless), cmocka_unit_test(damage_takes_no_memory) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

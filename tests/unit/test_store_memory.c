@@ -1,81 +1,19 @@
 /* What the store keeps of the analyzer's memory and of the hour at hand: a store that was closed, or whose commit failed, knows what one knows that never was. */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include <cmocka.h>
 
-#include "analyzer/enrich.h"
 #include "analyzer/rollup.h"
 #include "analyzer/sparse.h"
-#include "analyzer/store.h"
 #include "gen/sql.h"
-#include "lib/hash.h"
 #include "lib/times.h"
+#include "tests/unit/store_run.h"
 
 #define HOUR (480000LL * US_PER_HOUR)
 #define IDS 3000u
-
-static char dir[] = "/tmp/aw-memory-XXXXXX";
-static char path[96];
-static char none[] = "", conf_path[] = "test.conf";
-static struct conf conf = { .path = conf_path, .customers_path = none };
-static uint64_t turn = 11;
-
-static uint64_t next(void)
-{
-	turn = hash_mix(turn, 0x9e3779b97f4a7c15ull);
-	return turn;
-}
-
-struct open { struct enrich *enrich; struct judge *judge; struct store *store; };
-
-static struct open open_store(void)
-{
-	struct err e = { "" };
-	struct open o = { .enrich = enrich_new(&conf, &e) };
-	o.judge = judge_new(&conf, o.enrich, &e);
-	o.store = store_open(path, o.judge, &e);
-	assert_non_null(o.store);
-	return o;
-}
-
-static void close_store(struct open *o)
-{
-	store_close(o->store, o->judge);
-	judge_free(o->judge);
-	enrich_free(o->enrich);
-}
-
-static void fresh(void)
-{
-	char rm[160];
-	(void)snprintf(rm, sizeof rm, "rm -rf %s/t.db*", dir);
-	assert_int_equal(system(rm), 0);
-}
-
-static void sql(const char *text)
-{
-	sqlite3 *db;
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK);
-	sqlite3_close(db);
-}
-
-static int64_t number(const char *text)
-{
-	sqlite3 *db;
-	sqlite3_stmt *st;
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_prepare_v2(db, text, -1, &st, NULL), SQLITE_OK);
-	assert_int_equal(sqlite3_step(st), SQLITE_ROW);
-	int64_t v = sqlite3_column_int64(st, 0);
-	sqlite3_finalize(st);
-	sqlite3_close(db);
-	return v;
-}
 
 static void same_contacts(const struct contacts *a, const struct contacts *b)
 {
@@ -235,6 +173,86 @@ static void a_failed_commit_loses_nothing(void **state)
 	close_store(&o);
 }
 
+#define MEMORIES 32u
+
+static void same_memory(struct judge *j, const struct buf *want)
+{
+	struct memory *m;
+	for (size_t i = 0, k = 0; (m = judge_memory(j, &i)) != NULL; k++)
+		if (m != &j->contacts.young && m != &j->contacts.old) {
+			assert_int_equal(m->n, want[k].n);
+			assert_memory_equal(m->p, want[k].p, m->n);
+		}
+}
+
+/* A few bytes here and there, or a whole page, now and then back to zero. */
+static void change_memory(struct judge *j, struct buf *want)
+{
+	struct memory *m;
+	for (size_t i = 0, k = 0; (m = judge_memory(j, &i)) != NULL; k++) {
+		if (m == &j->contacts.young || m == &j->contacts.old || m == &j->site_memory || next() % 3 == 0)
+			continue;
+		size_t n = next() % 8 ? 1 + next() % 40 : MEMORY_PAGE_BYTES;
+		size_t at = next() % 3 ? next() % (m->n / MEMORY_PAGE_BYTES) * MEMORY_PAGE_BYTES : next() % m->n;
+		n = n < m->n - at ? n : m->n - at;
+		for (size_t b = 0; b < n; b++)
+			want[k].p[at + b] = (char)(m->p[at + b] = next() % 4 ? (unsigned char)next() : 0);
+		memory_touch_item(m, m->p + at, n);
+		if (n > MEMORY_PAGE_BYTES / 2)
+			memory_touch(m, at + n / 2);
+	}
+}
+
+/* What changed is added to the end of a table, and goes into its page once a minute or when the store is opened: in any order of commits that stand and that fail. */
+static void late_changes_are_in_their_pages(void **state)
+{
+	struct buf want[MEMORIES] = { { 0 } };
+	struct memory *m;
+	struct err e;
+	(void)state;
+	fresh();
+	struct open o = open_store();
+	for (size_t i = 0, k = 0; (m = judge_memory(o.judge, &i)) != NULL; k++)
+		buf_add(&want[k], m->p, m->n);
+	o.judge->site->now_us = HOUR;
+	bool late = false;
+	for (unsigned round = 0; round < 600; round++) {
+		bool fails = next() % 5 == 0;
+		(void)store_input(o.store, SV("mx1"));
+		if (next() % 20 == 0)
+			store_settle(o.store);
+		if (fails)
+			sql("CREATE TRIGGER no BEFORE INSERT ON input BEGIN SELECT RAISE(ABORT, 'no'); END");
+		o.store->input[0]->dirty = true;
+		change_memory(o.judge, want);
+		o.judge->site->now_us += (int64_t)(next() % 15) * US_PER_S;
+		memory_touch(&o.judge->site_memory, 0);
+		bool settles = o.store->settles;
+		assert_int_equal(store_commit(o.store, o.judge, &e), fails ? -1 : 0);
+		memcpy(want[2].p, o.judge->site_memory.p, want[2].n);
+		if (fails) {
+			sql("DROP TRIGGER no");
+			continue;
+		}
+		int64_t rows = number("SELECT count(*) FROM memory_late");
+		assert_true(rows <= (int64_t)o.store->late_deltas && (!settles || rows == 0));
+		late |= rows > 3;
+		if (next() % 10)
+			continue;
+		close_store(&o);
+		o = open_store();
+		same_memory(o.judge, want);
+		if (next() % 3)
+			store_defer(o.store, o.judge);
+	}
+	assert_true(late);
+	close_store(&o);
+	sql("DELETE FROM memory_late; INSERT INTO memory_late VALUES (x'00')");
+	refused("damaged");
+	for (size_t k = 0; k < MEMORIES; k++)
+		buf_fini(&want[k]);
+}
+
 /* A page that begins with other values than zero, as histograms do, is what was written, also where that is zero. */
 static void pages_of_zero_come_back(void **state)
 {
@@ -257,12 +275,7 @@ static void pages_of_zero_come_back(void **state)
 	buf_fini(&before);
 	close_store(&o);
 	sql("UPDATE memory SET value = x'00ff' WHERE key = 'site' AND page = 0");
-	o = (struct open){ .enrich = enrich_new(&conf, &e) };
-	o.judge = judge_new(&conf, o.enrich, &e);
-	assert_null(store_open(path, o.judge, &e));
-	assert_non_null(strstr(e.text, "damaged"));
-	judge_free(o.judge);
-	enrich_free(o.enrich);
+	refused("damaged");
 }
 
 #define BEFORE 8 /* migrations before the one that finds principals however they are written */
@@ -320,22 +333,6 @@ static void bytes_without_zeros_come_back(void **state)
 	buf_fini(&packed);
 }
 
-static int make_dir(void **state)
-{
-	(void)state;
-	if (!mkdtemp(dir))
-		return -1;
-	(void)snprintf(path, sizeof path, "%s/t.db", dir);
-	return 0;
-}
-
-static int remove_dir(void **state)
-{
-	(void)state;
-	fresh();
-	return rmdir(dir);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -343,6 +340,7 @@ int main(void)
 		cmocka_unit_test(pages_are_written_now_and_then),
 		cmocka_unit_test(the_hour_at_hand_adds_up),
 		cmocka_unit_test(a_failed_commit_loses_nothing),
+		cmocka_unit_test(late_changes_are_in_their_pages),
 		cmocka_unit_test(pages_of_zero_come_back),
 		cmocka_unit_test(a_store_of_before_is_taken_over),
 		cmocka_unit_test(bytes_without_zeros_come_back),

@@ -1,0 +1,195 @@
+/* Principals between memory and the store: late rows, rest, a store that was left at any commit. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "analyzer/resting.h"
+#include "lib/times.h"
+#include "tests/unit/store_run.h"
+
+#define START (480000LL * US_PER_HOUR)
+#define IDS 40u
+#define SHOWS STORE_SHOWS_FROM
+
+static struct open open_late(void)
+{
+	struct open o = open_store();
+	store_defer(o.store, o.judge);
+	return o;
+}
+
+/* What a principal should be. */
+struct want { uint64_t messages; int32_t score; bool stored; };
+
+static struct principal *get(struct judge *j, unsigned i)
+{
+	char id[32];
+	(void)snprintf(id, sizeof id, "u%u@isp.example", i);
+	return judge_principal(j, PRINCIPAL_ACCOUNT, sv_cstr(id), START);
+}
+
+static void hear(struct judge *j, struct want *want, unsigned i, int32_t score)
+{
+	struct principal *p = get(j, i);
+	judge_touch(j, p);
+	p->messages++;
+	p->score = score;
+	want[i].messages++;
+	want[i].score = score;
+}
+
+static void same(struct judge *j, const struct want *want)
+{
+	for (unsigned i = 0; i < IDS; i++) {
+		if (!want[i].messages)
+			continue;
+		struct principal *p = get(j, i);
+		assert_int_equal(p->messages, want[i].messages);
+		assert_int_equal(p->score, want[i].score);
+	}
+}
+
+/* Who reads the store finds everybody; those of whom more shows than counts, as they are. */
+static void readers_see(const struct want *want, bool all)
+{
+	char query[160];
+	for (unsigned i = 0; i < IDS; i++) {
+		if (!want[i].stored)
+			continue;
+		(void)snprintf(query, sizeof query, "SELECT messages FROM principal WHERE kind = 'account' AND id = 'u%u@isp.example'", i);
+		int64_t messages = number(query);
+		assert_true(messages > 0);
+		if (all || want[i].score >= SHOWS)
+			assert_int_equal(messages, want[i].messages);
+		(void)snprintf(query, sizeof query, "SELECT max(score, %d) FROM principal WHERE kind = 'account' AND id = 'u%u@isp.example'", SHOWS - 1, i);
+		assert_int_equal(number(query), want[i].score < SHOWS ? SHOWS - 1 : want[i].score);
+	}
+}
+
+static void stored(struct want *want)
+{
+	for (unsigned i = 0; i < IDS; i++)
+		want[i].stored = want[i].messages > 0;
+}
+
+/* Nothing shows, a little, much. */
+static int32_t some_score(void)
+{
+	static const int32_t scores[] = { 0, 0, 0, SHOWS / 2, SHOWS, 5 * NAT };
+	return scores[next() % (sizeof scores / sizeof *scores)];
+}
+
+/* Commits that stand and that fail, rest, and a process that goes without a word, in any order. */
+static void late_ones_are_as_they_were(void **state)
+{
+	struct want want[IDS] = { { 0 } };
+	struct err e;
+	(void)state;
+	fresh();
+	struct open o = open_late();
+	(void)store_input(o.store, SV("mx1"));
+	bool late_again = false, rested = false, settled = false, asked = false;
+	int64_t settled_us = 0;
+	o.judge->site->now_us = START;
+	for (unsigned round = 0; round < 400; round++) {
+		bool fails = next() % 5 == 0;
+		asked |= next() % 20 == 0; /* of a commit that fails it stays */
+		o.judge->site->now_us += (int64_t)(next() % 25) * US_PER_S;
+		bool settles = asked || o.judge->site->now_us >= settled_us + 60 * US_PER_S;
+		for (unsigned n = (unsigned)(next() % 6); n > 0; n--)
+			hear(o.judge, want, (unsigned)(next() % IDS), some_score());
+		if (fails)
+			sql("CREATE TRIGGER no BEFORE INSERT ON input BEGIN SELECT RAISE(ABORT, 'no'); END");
+		if (asked)
+			store_settle(o.store);
+		store_input(o.store, SV("mx1"))->dirty = true;
+		assert_int_equal(store_commit(o.store, o.judge, &e), fails ? -1 : 0);
+		if (fails) {
+			sql("DROP TRIGGER no");
+			continue;
+		}
+		asked = false;
+		stored(want);
+		readers_see(want, settles);
+		late_again |= settled && o.store->late_rows > 0;
+		settled |= settles;
+		settled_us = settles ? o.judge->site->now_us : settled_us;
+		assert_int_equal(number("SELECT count(*) FROM principal_late"), o.store->late_rows);
+		if (settles)
+			assert_int_equal(o.store->late_rows, 0);
+		judge_rest(o.judge);
+		rested |= resting_count(o.judge->resting) > 0;
+		if (next() % 8 == 0) {
+			close_store(&o);
+			o = open_late();
+			settled = false;
+			settled_us = 0;
+			assert_int_equal(number("SELECT count(*) FROM principal_late"), 0);
+			readers_see(want, true);
+		}
+		if (next() % 8 == 0)
+			same(o.judge, want);
+	}
+	assert_true(late_again && rested);
+	close_store(&o);
+}
+
+/* What waits is bounded, and who must go for want of memory is written before. */
+static void late_rows_are_bounded(void **state)
+{
+	struct want want[IDS] = { { 0 } };
+	struct err e;
+	(void)state;
+	fresh();
+	struct open o = open_late();
+	size_t most = 0;
+	for (unsigned round = 0; round < 1000; round++) {
+		for (unsigned i = 0; i < IDS; i++)
+			hear(o.judge, want, i, 0);
+		assert_int_equal(store_commit(o.store, o.judge, &e), 0);
+		most = o.store->late_rows > most ? o.store->late_rows : most;
+	}
+	assert_in_range(most, 10000, 20000);
+	o.judge->limits.principals_bytes = 1;
+	hear(o.judge, want, 0, 0);
+	assert_int_equal(store_commit(o.store, o.judge, &e), 0);
+	assert_int_equal(o.store->late_rows, 0);
+	assert_int_equal(o.judge->n_principals, 0);
+	o.judge->limits.principals_bytes = 1 << 20;
+	same(o.judge, want);
+	close_store(&o);
+}
+
+/* Whoever changes is heard of, be it by a message or not: an account that only fails to log in does not come and go each minute. */
+static void who_changes_does_not_rest(void **state)
+{
+	struct err e;
+	(void)state;
+	fresh();
+	struct open o = open_late();
+	o.store->defers = false;
+	o.judge->site->now_us = START;
+	for (unsigned minute = 0; minute < 10; minute++) {
+		struct record r = { .kind = RECORD_AUTH_FAIL, .time_us = START + minute * 60 * US_PER_S, .account = SV("u1@isp.example"), .client_ip = SV("203.0.113.9") };
+		if (!minute)
+			(void)get(o.judge, 1), (void)get(o.judge, 2);
+		judge_record(o.judge, &r, SV("a line"));
+		assert_int_equal(store_commit(o.store, o.judge, &e), 0);
+		judge_rest(o.judge);
+		assert_int_equal(resting_count(o.judge->resting), minute > o.judge->limits.rest_s / 60 ? 1 : 0); /* the other one */
+	}
+	close_store(&o);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(late_ones_are_as_they_were),
+		cmocka_unit_test(late_rows_are_bounded),
+		cmocka_unit_test(who_changes_does_not_rest),
+	};
+	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}
