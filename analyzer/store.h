@@ -32,7 +32,7 @@ struct store {
 	bool settles;        /* with this commit all that is late is written in its place */
 	int64_t settled_us;  /* when they were last, by event time */
 	size_t late_rows, late_new; /* in principal_late; with the commit at hand */
-	size_t late_deltas;         /* in memory_late, at most */
+	size_t late_bytes, late_bytes_new; /* in memory_late; with the commit at hand */
 	struct archive *archive;
 	struct store_input **input;
 	size_t n_inputs;

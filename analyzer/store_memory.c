@@ -90,7 +90,7 @@ static int load_deltas(struct store *s, struct judge *j, struct err *e)
 				sqlite3_reset(st);
 				return err_set(e, "%s: what changed in memory is damaged", s->db.path);
 			}
-		s->late_deltas++;
+		s->late_bytes += db_blob(st, 0).n;
 	}
 	sqlite3_reset(st);
 	return rc == SQLITE_DONE ? 0 : err_set(e, "%s: %s", s->db.path, sqlite3_errmsg(s->db.h));
@@ -218,6 +218,7 @@ static int write_late(struct store *s, struct judge *j, struct err *e)
 	for (size_t i = 0; (m = judge_memory(j, &i)) != NULL;)
 		put_deltas(s, m, &packed, &deltas);
 	int bad = deltas.n ? db_run(&s->db, e, Q_MEMORY_LATE_ADD, "b", buf_sv(&deltas)) : 0;
+	s->late_bytes_new = deltas.n;
 	buf_fini(&packed);
 	buf_fini(&deltas);
 	return bad;
@@ -227,11 +228,11 @@ int store_memory_write(struct store *s, struct judge *j, struct err *e)
 {
 	struct memory *m;
 	bool whole = !s->defers || s->settles;
-	int bad = write_contacts(s, &j->contacts, e) || (whole ? s->late_deltas && db_run(&s->db, e, Q_MEMORY_LATE_CLEAR, "") : write_late(s, j, e));
+	int bad = write_contacts(s, &j->contacts, e) || (whole ? s->late_bytes && db_run(&s->db, e, Q_MEMORY_LATE_CLEAR, "") : write_late(s, j, e));
 	for (size_t i = 0; !bad && (m = judge_memory(j, &i)) != NULL;) {
 		if (m == &j->contacts.young)
 			continue;
-		if (whole && s->late_deltas)
+		if (whole && s->late_bytes)
 			touch_late(m);
 		bad = write_pages(s, m, e);
 	}
@@ -259,5 +260,5 @@ void store_memory_committed(struct store *s, struct judge *j)
 		if (m != &j->contacts.young)
 			note_stored(s, m);
 	contacts_committed(&j->contacts);
-	s->late_deltas = s->defers && !s->settles ? s->late_deltas + 1 : 0;
+	s->late_bytes = s->defers && !s->settles ? s->late_bytes + s->late_bytes_new : 0;
 }

@@ -8,6 +8,7 @@
 #include "lib/msg.h"
 
 #define SETTLE_US (60 * US_PER_S)
+#define LATE_BYTES_MAX (8u << 20) /* of what changed in memory */
 #define LATE_ROWS_MAX 16384u /* some 5 MB, and a quarter of a second when they are taken over */
 
 /* --- loading ------------------------------------------------------------------------------------------------------ */
@@ -132,7 +133,7 @@ int store_principals_write(struct store *s, struct judge *j, struct err *e)
 	struct rows x = { .j = j, .state = state, .today = today };
 	size_t n = 0;
 	int64_t now_us = j->site->now_us;
-	s->settles |= s->late_rows >= LATE_ROWS_MAX || s->late_deltas >= LATE_ROWS_MAX || judge_full(j) || now_us - s->settled_us >= SETTLE_US;
+	s->settles |= s->late_rows >= LATE_ROWS_MAX || s->late_bytes >= LATE_BYTES_MAX || judge_full(j) || now_us - s->settled_us >= SETTLE_US;
 	if (s->settles && s->late_rows)
 		judge_touch_late(j);
 	for (const struct principal *p = j->dirty; p; p = p->next_dirty)

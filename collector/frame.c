@@ -5,6 +5,7 @@
 void frame_fini(struct frame *f)
 {
 	buf_fini(&f->rest);
+	buf_fini(&f->unit);
 	*f = (struct frame){ 0 };
 }
 
@@ -87,7 +88,7 @@ static size_t line_end(struct frame *f, struct sv in, bool *ret_odd)
 
 bool frame_next(struct frame *f, struct sv *in, struct sv *ret_line)
 {
-	if (!in->n)
+	if (!in->n && (f->mode != FRAME_UNITS || !f->rest_bytes))
 		return false;
 	if (f->mode != FRAME_LINES)
 		return framing_next(f, in, ret_line);

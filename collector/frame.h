@@ -13,8 +13,9 @@ struct framing;
 enum frame_mode { FRAME_UNKNOWN, FRAME_LINES, FRAME_UNITS };
 
 struct frame {
-	struct buf rest;     /* the start of a line whose end has not come, at most FRAME_LINE_MAX bytes */
+	struct buf rest;     /* the start of a line whose end has not come, at most FRAME_LINE_MAX bytes; in FRAME_UNITS, of units: whole ones, too, that wait for their turn */
 	uint64_t rest_bytes; /* how many bytes of input rest stands for (more than it holds when the line is cut) */
+	struct buf unit;     /* what was given last, when it was kept */
 	enum frame_mode mode; /* lines, or units of a framing that do not end with a newline (collector/framing.h); seen at the beginning */
 	const struct framing *framing; /* of the unit at hand; NULL: a line */
 	/* What is known of lines ahead: where they end, seen from `from`; `line` is where the next of them begins. */

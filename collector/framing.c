@@ -60,43 +60,58 @@ static struct sv counted(struct frame *f, struct sv unit)
 	return unit;
 }
 
+/* Another way to see what was kept: it is the beginning of a file of plain lines. Takes back what came with *in. */
+static bool is_lines(struct frame *f, struct sv before, size_t had, struct sv *in)
+{
+	if (f->mode != FRAME_LINES)
+		return false;
+	f->rest_bytes -= f->rest.n - had;
+	f->rest.n = had;
+	*in = before;
+	return true;
+}
+
+/* The unit of n bytes at the start of what was kept. More may have been kept: that waits. */
+static bool give_kept(struct frame *f, size_t n, struct sv *ret_line)
+{
+	buf_clear(&f->unit);
+	buf_add(&f->unit, f->rest.p, n);
+	buf_drop(&f->rest, n);
+	f->rest_bytes -= n;
+	*ret_line = counted(f, buf_sv(&f->unit));
+	return true;
+}
+
 bool framing_next(struct frame *f, struct sv *in, struct sv *ret_line)
 {
-	size_t need;
-	if (!f->rest_bytes)
-		buf_clear(&f->rest); /* it held the line given last */
-	while (in->n) {
-		bool kept = f->rest_bytes > 0;
-		struct sv s = kept ? buf_sv(&f->rest) : *in;
-		size_t n = unit_size(f, s, &need);
-		if (f->mode == FRAME_LINES)
-			return frame_next(f, in, ret_line);
-		if (n && !kept) {
-			*in = sv_skip(*in, n);
-			*ret_line = counted(f, sv_take(s, n));
-			return true;
-		}
-		if (!n) {
-			struct sv before = *in;
-			size_t had = f->rest.n;
-			keep(f, in, need);
-			s = buf_sv(&f->rest);
-			n = unit_size(f, s, &need);
-			if (f->mode == FRAME_LINES) { /* more than the first line may have been kept */
-				f->rest_bytes -= f->rest.n - had;
-				f->rest.n = had;
-				*in = before;
+	size_t need, n;
+	for (;;) {
+		if (!f->rest_bytes) {
+			if (!in->n)
+				return false;
+			n = unit_size(f, *in, &need);
+			if (f->mode == FRAME_LINES)
 				return frame_next(f, in, ret_line);
+			if (n) {
+				*ret_line = counted(f, sv_take(*in, n));
+				*in = sv_skip(*in, n);
+				return true;
 			}
+			buf_clear(&f->rest);
+		} else if ((n = unit_size(f, buf_sv(&f->rest), &need)) != 0) {
+			return give_kept(f, n, ret_line);
 		}
-		if (!n)
-			continue;
-		*in = sv_make(in->p - (s.n - n), in->n + (s.n - n)); /* kept more than it took */
-		f->rest_bytes = 0;
-		*ret_line = counted(f, sv_take(s, n));
-		return true;
+		if (!in->n)
+			return false;
+		struct sv before = *in;
+		size_t had = f->rest.n;
+		keep(f, in, need);
+		n = unit_size(f, buf_sv(&f->rest), &need);
+		if (is_lines(f, before, had, in)) /* more than the first line may have been kept */
+			return frame_next(f, in, ret_line);
+		if (n)
+			return give_kept(f, n, ret_line);
 	}
-	return false;
 }
 
 /* -- lines in units -- */
@@ -134,6 +149,8 @@ static bool is_stamped(struct sv s)
 	if (s.p[3] == ' ' && s.p[6] == ' ' && s.p[9] == ':' && s.p[12] == ':')
 		return true;
 	if (s.p[4] == '-' && s.p[7] == '-' && (s.p[10] == 'T' || s.p[10] == ' '))
+		return true;
+	if ((s.p[3] == ' ' && s.p[8] == '-' && s.p[11] == '-') || (s.p[10] == '.' && s.p[0] == '1' && s.p[9] >= '0' && s.p[9] <= '9')) /* journalctl -o short-full, short-unix */
 		return true;
 	return (s.p[0] == '<' && s.p[1] >= '0' && s.p[1] <= '9') || (s.p[0] == '@' && s.p[1] == '4');
 }

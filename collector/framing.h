@@ -8,6 +8,7 @@
 #include "collector/frame.h"
 
 #define FRAMING_UNIT_MAX (1u << 20)
+#define FRAMING_PIECES_MAX 1024u /* lines of a unit */
 #define FRAMING_ENOUGH 10u /* bytes that show of what framing a unit is, ... */
 #define FRAMING_ENOUGH_STAMPED 48u /* ... and when it begins with a time: it is a line then, or made of lines */
 

@@ -212,10 +212,11 @@ const struct mta *mta_named(struct sv name)
 static void find_format(const struct pipeline *p, struct sv name, struct known_program *k)
 {
 	k->mta = NULL;
-	if (p->o.mta && (k->number = p->o.mta->program(name)) >= 0)
-		k->mta = p->o.mta;
+	for (const struct mta *const *m = mta_registry; *m && !k->mta; m++) /* filters may bear the server's name, too: "postfix/postgrey" */
+		if ((*m)->filter && (k->number = (*m)->program(name)) >= 0)
+			k->mta = *m;
 	for (const struct mta *const *m = mta_registry; *m && !k->mta; m++)
-		if ((!p->o.mta || (*m)->filter) && (k->number = (*m)->program(name)) >= 0)
+		if ((!p->o.mta || p->o.mta == *m) && (k->number = (*m)->program(name)) >= 0)
 			k->mta = *m;
 }
 
@@ -429,6 +430,11 @@ static inline bool quick_tag(struct sv *t, struct logline *l)
 	return true;
 }
 
+static inline bool lies_in(const struct buf *b, struct sv line)
+{
+	return b->p && line.p >= b->p && line.p < b->p + b->cap;
+}
+
 /* False: the line must go the long way. Nothing was done then. */
 static inline bool quick_line(struct pipeline *p, struct feed *f, struct sv line, int64_t until_us)
 {
@@ -444,7 +450,7 @@ static inline bool quick_line(struct pipeline *p, struct feed *f, struct sv line
 	if (!take_hot(p, k->mta, k->number, l))
 		return false;
 	f->last = line;
-	if (f->frame.rest.p && line.p >= f->frame.rest.p && line.p < f->frame.rest.p + f->frame.rest.cap)
+	if (lies_in(&f->frame.rest, line) || lies_in(&f->frame.unit, line))
 		feed_block_ends(f); /* that place is used for the next line without an end */
 	return true;
 }

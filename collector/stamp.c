@@ -128,34 +128,11 @@ static int64_t fraction(struct sv *t)
 	return us;
 }
 
-/* What is left must begin with a space. */
-static bool past_space(struct sv t, struct sv *ret_text)
-{
-	bool ok = t.n && t.p[0] == ' ';
-	if (ok)
-		*ret_text = sv_skip(t, 1);
-	return ok;
-}
-
 /* Seconds as if the wall clock were UTC → where the configured zone has them. */
 static int64_t in_zone(struct stamp *s, int64_t wall, int32_t *ret_offset_s)
 {
 	*ret_offset_s = zone_offset(&s->zone, wall, s->last_us / US_PER_S);
-	int64_t us = (wall - *ret_offset_s) * US_PER_S;
-	passed(s, us);
-	return us;
-}
-
-/* "Nov 24 2026 00:00:00 ", as network devices write */
-static bool read_with_year(struct stamp *s, struct sv *text, int month, int day, int64_t *ret_us, int32_t *ret_offset_s)
-{
-	const char *p = text->p;
-	int century = two(p + 7), year = two(p + 9), second = text->n > 20 && p[20] == ' ' ? clock_of(p + 12) : -1;
-	if (century < 0 || year < 0 || second < 0)
-		return false;
-	*ret_us = in_zone(s, times_days(century * 100 + year, (unsigned)month, (unsigned)day) * 86400 + second, ret_offset_s);
-	*text = sv_skip(*text, 21);
-	return true;
+	return (wall - *ret_offset_s) * US_PER_S;
 }
 
 /* "Nov 24 00:00:00 ", "Nov  4 …", "Nov 24 00:00:00.123456 " (journalctl -o short-precise) */
@@ -164,23 +141,22 @@ static bool read_3164(struct stamp *s, struct sv *text, int64_t *ret_us, int32_t
 	const char *p = text->p;
 	if (text->n < 16 || p[3] != ' ' || p[6] != ' ')
 		return false;
-	bool with_year_said = p[11] == ' ';
-	if (with_year_said || !memo_hit(s, p, 15)) {
+	struct sv t = sv_skip(*text, 15);
+	int64_t part_us = p[15] == '.' ? fraction(&t) : 0;
+	if (!t.n || t.p[0] != ' ') /* nothing of what is no stamp may say which year it is */
+		return false;
+	if (!memo_hit(s, p, 15)) {
 		struct yearless y = { month_named(p), p[4] == ' ' ? p[5] - '0' : two(p + 4), clock_of(p + 7) };
-		if (!y.month || y.day < 1 || y.day > 31)
-			return false;
-		if (with_year_said)
-			return read_with_year(s, text, y.month, y.day, ret_us, ret_offset_s);
-		if (y.second < 0 || (p[15] != ' ' && p[15] != '.'))
+		if (!y.month || y.day < 1 || y.day > 31 || y.second < 0)
 			return false;
 		int32_t off;
 		int64_t us = with_year(s, &y, &off);
 		memo_set(s, p, 15, us, off);
 	}
-	struct sv t = sv_skip(*text, 15);
-	*ret_us = s->memo_us + fraction(&t);
+	*ret_us = s->memo_us + part_us;
 	*ret_offset_s = s->memo_offset_s;
-	return past_space(t, text);
+	*text = sv_skip(t, 1);
+	return true;
 }
 
 /* "Z", "+01:00", "+0100"; false in *ret_said when there is none. */
@@ -231,6 +207,7 @@ static bool read_iso(struct stamp *s, struct sv *text, int64_t *ret_us, int32_t 
 	struct sv t = sv_skip(*text, 19);
 	if (t.p[0] == ' ') { /* nothing more, as in the servers' own logs */
 		*ret_us = in_zone(s, wall, ret_offset_s);
+		passed(s, *ret_us);
 		*text = sv_skip(t, 1);
 		return true;
 	}
@@ -276,7 +253,10 @@ static bool read_unix(struct sv *text, int64_t *ret_us, int32_t *ret_offset_s)
 	struct sv t = sv_skip(*text, 10);
 	*ret_us = s * US_PER_S + fraction(&t);
 	*ret_offset_s = 0;
-	return past_space(t, text);
+	if (!t.n || t.p[0] != ' ')
+		return false;
+	*text = sv_skip(t, 1);
+	return true;
 }
 
 bool stamp_read(struct stamp *s, struct sv *text, int64_t *ret_us, int32_t *ret_offset_s)

@@ -1,4 +1,4 @@
-/* stamp: the time at the start of a line. RFC 3164 ("Nov 24 00:00:00", no year, no zone; also with a fraction or a year), RFC 3339/ISO 8601 with
+/* stamp: the time at the start of a line. RFC 3164 ("Nov 24 00:00:00", no year, no zone; also with a fraction), RFC 3339/ISO 8601 with
  * fraction and zone, and journalctl's short-full and short-unix. A stamp without a year takes the one of the stamps before it (rolling over from December to
  * January), the first one `year` when given, else the newest year that does not lie in the future of `now_us`. */
 #ifndef COLLECTOR_STAMP_H

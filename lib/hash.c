@@ -71,7 +71,7 @@ static uint64_t sip_folded(const struct hash_key *k, const char *p, size_t n)
 	s.v2 ^= 0xff;
 	for (unsigned i = 0; i < 4; i++)
 		sip_round(&s);
-	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+	return little(s.v0 ^ s.v1 ^ s.v2 ^ s.v3); /* as hash_sv() reads its bytes */
 }
 
 uint64_t hash_folded(const struct hash_key *k, struct sv s)

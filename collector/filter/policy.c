@@ -150,7 +150,7 @@ void filter_spamdyke(struct sv s, struct record *r)
 {
 	struct sv what, t = s;
 	ptrdiff_t ip = scan_rfind(s, SV(" origin_ip: ")), to = sv_find(s, SV(" to: "));
-	if (!scan_before(&t, SV(" from: "), &what) || ip < 0 || to < t.p - s.p || to > ip)
+	if (!scan_before(&t, SV(" from: "), &what) || ip < 0 || to < t.p - s.p || to + 5 > ip) /* the two may share a space */
 		return;
 	if (sv_starts(what, SV("DENIED_GRAYLISTED")))
 		r->status = SV("greylist");

@@ -35,6 +35,7 @@ static bool begins(struct sv s)
 static size_t measure(struct sv s, size_t *ret_need)
 {
 	struct piece p, first = { 0 };
+	unsigned pieces = 0;
 	for (size_t at = 0;;) {
 		ptrdiff_t nl = sv_chr(sv_skip(s, at), '\n');
 		*ret_need = s.n + 1;
@@ -46,7 +47,7 @@ static size_t measure(struct sv s, size_t *ret_need)
 		if (!at)
 			first = p;
 		at += (size_t)nl + 1;
-		if (!ok || !p.is_part)
+		if (!ok || !p.is_part || ++pieces == FRAMING_PIECES_MAX)
 			return at;
 	}
 }

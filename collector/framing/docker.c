@@ -41,6 +41,7 @@ static bool is_part(struct sv log)
 static size_t measure(struct sv s, size_t *ret_need)
 {
 	struct sv first_stream = { 0 }, log, stream, time;
+	unsigned pieces = 0;
 	for (size_t at = 0;;) {
 		ptrdiff_t nl = sv_chr(sv_skip(s, at), '\n');
 		*ret_need = s.n + 1;
@@ -51,7 +52,7 @@ static size_t measure(struct sv s, size_t *ret_need)
 			return at;
 		first_stream = stream;
 		at += (size_t)nl + 1;
-		if (!ok || !is_part(log))
+		if (!ok || !is_part(log) || ++pieces == FRAMING_PIECES_MAX)
 			return at;
 	}
 }

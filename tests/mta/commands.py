@@ -65,6 +65,9 @@ def damaged():
     write("noise", bytes(range(256)) * 40)
     for c in ("parse", "messages"):
         check(c + " of no log says so", ended(run(c, "noise"), 0, "do not start with a time"))
+    write("spf", "Nov 24 10:00:00 mx1 postfix/policyd-spf[1]: 550 5.7.23 Message rejected due to: SPF fail;id=a@b.example;ip=192.0.2.1;r=c@d.example\n")
+    r = run("parse", "--mta", "postfix", "spf")
+    check("filters under Postfix's name are asked for it, too", b'"mta":"filter","kind":"policy"' in r.stdout, r.stdout.decode())
     write("multilog", b"@4000000067a1b2c4123456ac scanner: what nobody knows\n")
     r = run("parse", "--coverage", "multilog")
     check("a line of multilog that is not understood is counted with its text", r.stdout.count(b"\n") == 1 and b'"recognised":false' in r.stdout and

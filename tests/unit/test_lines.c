@@ -77,6 +77,48 @@ static void lines_of_two_blocks(void **state)
 		}
 }
 
+/* Wherever the reads end, the units of a container's log are the same: lines of both its streams, among pieces of a long line. */
+static void units_of_two_blocks(void **state)
+{
+#define CRI(stream, tag) "2026-11-20T10:00:00.123456789Z " stream " " tag " "
+#define DOCKER(text, stream) "{\"log\":\"" text "\",\"stream\":\"" stream "\",\"time\":\"2026-11-20T10:00:00Z\"}\n"
+	static const char *const texts[] = {
+		CRI("stdout", "P") "one \n" CRI("stdout", "F") "line\n" CRI("stdout", "P") "a piece\n" CRI("stderr", "F") "the other stream\n" CRI("stdout", "F") "last\n" "plain\n",
+		DOCKER("one ", "stdout") DOCKER("line\\n", "stdout") DOCKER("a piece", "stdout") DOCKER("the other stream\\n", "stderr") DOCKER("last\\n", "stdout") "plain\n",
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		for (size_t cut = 1; cut < strlen(texts[i]); cut++) {
+			struct sv text = sv_cstr(texts[i]), line;
+			struct frame f = { 0 };
+			struct buf got = { 0 };
+			for (size_t begin = 0; begin < text.n; begin = begin ? text.n : cut) {
+				struct sv part = begin ? sv_skip(text, cut) : sv_take(text, cut);
+				char *own = xmalloc(part.n); /* so that reading beside it is noticed */
+				memcpy(own, part.p, part.n);
+				struct sv in = sv_make(own, part.n);
+				frame_feed(&f, in);
+				while (frame_next(&f, &in, &line)) {
+					buf_addsv(&got, line);
+					buf_addc(&got, '|');
+				}
+				assert_int_equal(in.n, 0);
+				assert_int_equal(f.bytes + f.rest_bytes, begin ? text.n : cut);
+				free(own);
+			}
+			struct sv all = buf_sv(&got);
+			unsigned units = 0;
+			for (size_t at = 0; at < all.n; at++)
+				units += all.p[at] == '|';
+			assert_int_equal(f.bytes, text.n);
+			assert_int_equal(units, 5); /* one line; a piece; the other stream's; the last; plain */
+			assert_true(sv_find(all, SV("last")) > sv_find(all, SV("the other stream")));
+			assert_true(sv_ends(all, SV("|plain|")));
+			buf_fini(&got);
+			frame_fini(&f);
+		}
+}
+
 static void long_lines_are_cut(void **state)
 {
 	struct frame f = { 0 };
@@ -155,8 +197,6 @@ static void stamps_with_everything(void **state)
 		{ "2026-11-22T02:01:01-05:00 x", "2026-11-22T07:01:01Z" },
 		{ "2026-11-22T02:01:01 x", "2026-11-22T00:01:01Z" }, /* the zone of the source */
 		{ "2026-11-22 02:01:01,250 x", "2026-11-22T00:01:01.25Z" },
-		{ "Nov 22 2026 02:01:01 x", "2026-11-22T00:01:01Z" },
-		{ "Nov  2 2026 02:01:01 x", "2026-11-02T00:01:01Z" },
 		{ "Nov 22 02:01:01.25 x", "2026-11-22T00:01:01.25Z" },
 		{ "Sun 2026-11-22 02:01:01 UTC x", "2026-11-22T02:01:01Z" },
 		{ "Sun 2026-11-22 02:01:01 EET x", "2026-11-22T00:01:01Z" }, /* the zone of the source, whatever its letters */
@@ -239,7 +279,7 @@ static void no_stamps(void **state)
 	static const char *const all[] = {
 		"", "x", "Nov", "Nov 24 00:00:00", "Nov 24 00:00:60x", "Foo 24 00:00:00 x", "Nov 99 00:00:00 x", "Nov 24 25:00:00 x",
 		"2026-13-01T00:00:00Z x", "2026-11-22T02:01:01+ x", "2026-11-22T02:01:01", "2026-11-22T02:01:01Zx", "20261122T020101Z x",
-		"Nov 24 2026 00:00:60x", "Nov 24 2026 25:00:00 x", "Nov 24 00:00:00.5x", "Nov 24 00:00:00Z x", "Sun 2026-11-22 02:01:01 UTCUTCUTC x", "Sun 2026-11-22 02:01:01x UTC x",
+		"Nov 24 2026 00:00:00 x", "Nov 24 00:00:00.5x", "Nov 24 00:00:00,5 x", "Nov 24 00:00:00Z x", "Sun 2026-11-22 02:01:01 UTCUTCUTC x", "Sun 2026-11-22 02:01:01x UTC x",
 		"1795312861.1234567x", "1795312861 mx1 postfix", "17953128a1.123456 x",
 	};
 	struct stamp s = stamp_in("UTC", 0, "2026-11-23");
@@ -251,6 +291,12 @@ static void no_stamps(void **state)
 		assert_false(stamp_read(&s, &t, &v, &off));
 		assert_sv(t, all[i]);
 	}
+	assert_int_equal(stamp(&s, "Nov 22 10:00:00 x"), us("2026-11-22T10:00:00Z"));
+	struct sv bad = SV("Jan  1 00:00:00.bad x");
+	int64_t v;
+	int32_t off;
+	assert_false(stamp_read(&s, &bad, &v, &off));
+	assert_int_equal(stamp(&s, "Nov 22 10:00:01 x"), us("2026-11-22T10:00:01Z")); /* what is no stamp says nothing about the year */
 }
 
 /* -- header -- */
@@ -393,7 +439,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lines_of_blocks), cmocka_unit_test(lines_of_two_blocks), cmocka_unit_test(long_lines_are_cut), cmocka_unit_test(odd_bytes_are_counted),
-		cmocka_unit_test(stamps_with_everything), cmocka_unit_test(years_that_are_not_said), cmocka_unit_test(named_zones), cmocka_unit_test(later_seconds),
+		cmocka_unit_test(units_of_two_blocks), cmocka_unit_test(stamps_with_everything), cmocka_unit_test(years_that_are_not_said), cmocka_unit_test(named_zones), cmocka_unit_test(later_seconds),
 		cmocka_unit_test(no_stamps), cmocka_unit_test(headers), cmocka_unit_test(repeats), cmocka_unit_test(own_log),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -235,7 +235,7 @@ static void late_changes_are_in_their_pages(void **state)
 			continue;
 		}
 		int64_t rows = number("SELECT count(*) FROM memory_late");
-		assert_true(rows <= (int64_t)o.store->late_deltas && (!settles || rows == 0));
+		assert_true(rows <= (int64_t)o.store->late_bytes && (!settles || rows == 0));
 		late |= rows > 3;
 		if (next() % 10)
 			continue;
