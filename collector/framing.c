@@ -114,6 +114,26 @@ bool framing_next(struct frame *f, struct sv *in, struct sv *ret_line)
 	}
 }
 
+size_t framing_measure_pieces(struct sv s, size_t *ret_need, bool (*read)(struct sv line, struct sv *ret_stream, bool *ret_is_part))
+{
+	struct sv first = { 0 }, stream;
+	unsigned pieces = 0;
+	*ret_need = s.n + 1;
+	for (size_t at = 0;;) {
+		ptrdiff_t nl = sv_chr(sv_skip(s, at), '\n');
+		bool is_part;
+		if (nl < 0)
+			return 0;
+		bool ok = read(sv_make(s.p + at, (size_t)nl), &stream, &is_part);
+		if (at && (!ok || !sv_eq(stream, first)))
+			return at;
+		first = stream;
+		at += (size_t)nl + 1;
+		if (!ok || !is_part || ++pieces == FRAMING_PIECES_MAX)
+			return at;
+	}
+}
+
 /* -- lines in units -- */
 
 bool framing_counted(struct sv line, struct sv *ret_line)

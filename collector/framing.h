@@ -24,6 +24,10 @@ struct framing {
 
 extern const struct framing *const framing_registry[];
 
+/* measure() for logs that cut a long line into pieces, each a line: up to the one that ends it. A line of the other stream in between ends it early.
+ * read: which stream a line is of, and whether more of it follows; false: it is none. */
+size_t framing_measure_pieces(struct sv s, size_t *ret_need, bool (*read)(struct sv line, struct sv *ret_stream, bool *ret_is_part));
+
 /* frame_next() of a stream that is not known to be plain lines. */
 bool framing_next(struct frame *f, struct sv *in, struct sv *ret_line);
 

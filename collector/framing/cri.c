@@ -31,25 +31,18 @@ static bool begins(struct sv s)
 	return read_line(nl < 0 ? s : sv_take(s, (size_t)nl), &p);
 }
 
-/* Lines up to the one that ends the container's line. A line of the other stream in between ends it early. */
+static bool piece_of(struct sv line, struct sv *ret_stream, bool *ret_is_part)
+{
+	struct piece p = { 0 };
+	bool ok = read_line(line, &p);
+	*ret_stream = p.stream;
+	*ret_is_part = p.is_part;
+	return ok;
+}
+
 static size_t measure(struct sv s, size_t *ret_need)
 {
-	struct piece p, first = { 0 };
-	unsigned pieces = 0;
-	for (size_t at = 0;;) {
-		ptrdiff_t nl = sv_chr(sv_skip(s, at), '\n');
-		*ret_need = s.n + 1;
-		if (nl < 0)
-			return 0;
-		bool ok = read_line(sv_make(s.p + at, (size_t)nl), &p);
-		if (at && (!ok || !sv_eq(p.stream, first.stream)))
-			return at;
-		if (!at)
-			first = p;
-		at += (size_t)nl + 1;
-		if (!ok || !p.is_part || ++pieces == FRAMING_PIECES_MAX)
-			return at;
-	}
+	return framing_measure_pieces(s, ret_need, piece_of);
 }
 
 static bool open(struct sv unit, struct sv host, struct buf *ret_line)

@@ -37,24 +37,17 @@ static bool is_part(struct sv log)
 	return backslashes % 2 == 0;
 }
 
-/* Lines up to the one that ends the container's line. A line of the other stream in between ends it early. */
+static bool piece_of(struct sv line, struct sv *ret_stream, bool *ret_is_part)
+{
+	struct sv log, time;
+	bool ok = read_line(line, &log, ret_stream, &time);
+	*ret_is_part = ok && is_part(log);
+	return ok;
+}
+
 static size_t measure(struct sv s, size_t *ret_need)
 {
-	struct sv first_stream = { 0 }, log, stream, time;
-	unsigned pieces = 0;
-	for (size_t at = 0;;) {
-		ptrdiff_t nl = sv_chr(sv_skip(s, at), '\n');
-		*ret_need = s.n + 1;
-		if (nl < 0)
-			return 0;
-		bool ok = read_line(sv_make(s.p + at, (size_t)nl), &log, &stream, &time);
-		if (at && (!ok || !sv_eq(stream, first_stream)))
-			return at;
-		first_stream = stream;
-		at += (size_t)nl + 1;
-		if (!ok || !is_part(log) || ++pieces == FRAMING_PIECES_MAX)
-			return at;
-	}
+	return framing_measure_pieces(s, ret_need, piece_of);
 }
 
 static bool open(struct sv unit, struct sv host, struct buf *ret_line)
