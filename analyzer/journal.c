@@ -325,7 +325,7 @@ static struct journal_step *decode_step(struct wire *w)
 	struct sv what = wire_get_sv(w);
 	uint64_t n = wire_get_u(w);
 	if (n > 64 || mark >= MARKS || head.level >= CASE_LEVEL_COUNT)
-		w->bad = true;
+		wire_spoil(w);
 	if (w->bad)
 		return NULL;
 	struct journal_step *s = step_new((size_t)n);

@@ -88,7 +88,7 @@ static void take_raw_slab(const struct judge *j, struct principal *p, struct wir
 static void take_slab(const struct judge *j, struct principal *p, struct wire *w)
 {
 	if (w->end - w->p < 2) {
-		w->bad = true;
+		wire_spoil(w);
 		return;
 	}
 	uint16_t tag = (uint16_t)(w->p[0] << 8 | w->p[1]);
@@ -97,7 +97,7 @@ static void take_slab(const struct judge *j, struct principal *p, struct wire *w
 	struct sv packed = wire_get_sv(w);
 	for (size_t d = 0; d < detector_count() && !w->bad; d++)
 		if (tag == store_state_tag(detector_registry[d]->name) && takes(p, d, bytes) && sparse_get(packed, judge_slab(j, p, d), (size_t)bytes) < 0)
-			w->bad = true;
+			wire_spoil(w);
 }
 
 int store_state_decode(const struct judge *j, struct principal *p, struct sv blob)

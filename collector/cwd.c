@@ -136,7 +136,7 @@ void cwd_load(struct cwd_table *t, struct wire *w, uint32_t hosts)
 {
 	uint64_t n = wire_get_u(w);
 	if (n > CWD_SLOTS)
-		w->bad = true;
+		wire_spoil(w);
 	for (uint64_t i = 0; i < n && !w->bad; i++) {
 		struct cwd_call *c = &t->call[i];
 		uint64_t host = wire_get_u(w);
@@ -146,7 +146,7 @@ void cwd_load(struct cwd_table *t, struct wire *w, uint32_t hosts)
 		struct sv text = wire_get_sv(w);
 		uint64_t waiting = wire_get_u(w);
 		if (w->bad || host >= hosts || text.n > sizeof c->text || waiting > CWD_WAITING) {
-			w->bad = true;
+			wire_spoil(w);
 			return;
 		}
 		c->n = (uint8_t)text.n;

@@ -187,14 +187,14 @@ static void get_rcpt(struct correlate *c, struct wire *w, struct open_msg *m)
 	if (open_sane_us(after_us))
 		told.time_us += after_us;
 	else
-		w->bad = true;
+		wire_spoil(w);
 	told.attempts = (uint32_t)wire_get_u(w);
 	told.status = (uint8_t)wire_get_u(w);
 	uint64_t bits = wire_get_u(w);
 	struct sv recipient = wire_get_sv(w);
 	struct open_rcpt *r = w->bad || told.status >= TXN_STATUS_COUNT ? NULL : open_rcpt_add(c, m, recipient, (uint32_t)open_hash(c, recipient, 0));
 	if (!r) {
-		w->bad = true;
+		wire_spoil(w);
 		return;
 	}
 	r->time_us = told.time_us;
@@ -378,7 +378,7 @@ void fold_load_dictionary(struct correlate *c, struct wire *w)
 	struct sv dictionary = wire_get_sv(w);
 	uint64_t n = wire_get_u(w);
 	if (w->bad || n >= DICTIONARY_SAMPLES || dictionary.n > DICTIONARY_BYTES) {
-		w->bad = true;
+		wire_spoil(w);
 		return;
 	}
 	for (uint64_t i = 0; i < n && !w->bad; i++) {
@@ -390,7 +390,7 @@ void fold_load_dictionary(struct correlate *c, struct wire *w)
 		return;
 	buf_addsv(&f->dictionary, dictionary);
 	if (!use_dictionary(f))
-		w->bad = true;
+		wire_spoil(w);
 }
 
 uint32_t fold_keys(const struct correlate *c, uint32_t m)

@@ -95,7 +95,7 @@ int positions_load(struct positions *p, struct wire *w)
 {
 	uint64_t n = wire_get_u(w);
 	if (n > POSITIONS_MAX)
-		w->bad = true;
+		wire_spoil(w);
 	for (uint64_t i = 0; i < n && !w->bad; i++) {
 		struct position v = { 0 };
 		v.dev = wire_get_u(w);
@@ -108,11 +108,11 @@ int positions_load(struct positions *p, struct wire *w)
 		v.stamp_us = wire_get_i(w);
 		struct sv cursor = wire_get_sv(w);
 		if (cursor.n >= sizeof v.cursor)
-			w->bad = true;
+			wire_spoil(w);
 		else if (cursor.n)
 			memcpy(v.cursor, cursor.p, cursor.n);
 		if (v.head.n > POSITION_HEAD_BYTES)
-			w->bad = true;
+			wire_spoil(w);
 		if (!w->bad)
 			positions_set(p, &v);
 	}

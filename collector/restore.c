@@ -14,7 +14,7 @@ static struct open_ref get_ref(struct wire *w, const struct open_msg *m)
 		return (struct open_ref){ OPEN_NONE, 0 };
 	uint64_t n = wire_get_u(w);
 	if (at - 1 > m->text_n || n > m->text_n - (at - 1)) {
-		w->bad = true;
+		wire_spoil(w);
 		return (struct open_ref){ OPEN_NONE, 0 };
 	}
 	return (struct open_ref){ (uint32_t)(at - 1), (uint32_t)n };
@@ -30,20 +30,20 @@ static void load_rcpt(struct wire *w, const struct open_msg *m, struct open_rcpt
 	RCPT_TEXTS(T)
 #undef T
 	if (r->status >= TXN_STATUS_COUNT || !open_sane_us(r->time_us))
-		w->bad = true;
+		wire_spoil(w);
 }
 
 static void load_keys(struct correlate *c, struct wire *w, uint32_t m)
 {
 	uint64_t n = wire_get_u(w);
 	if (!n || n > 64)
-		w->bad = true;
+		wire_spoil(w);
 	for (uint64_t i = 0; i < n && !w->bad; i++) {
 		struct sv id = wire_get_sv(w);
 		uint64_t bits = wire_get_u(w);
 		uint32_t k = w->bad || open_find(c, c->msg[m]->host, id) != OPEN_NONE ? OPEN_NONE : open_add_key(c, m, id);
 		if (k == OPEN_NONE) {
-			w->bad = true;
+			wire_spoil(w);
 			return;
 		}
 		c->key[k].seen = bits & 1;
@@ -59,7 +59,7 @@ static void load_text(struct correlate *c, struct wire *w, struct open_msg *m)
 	uint64_t cap = wire_get_u(w);
 	struct sv text = wire_get_sv(w);
 	if (w->bad || cap > CAP_MAX || text.n > cap || m->text_lost > text.n) {
-		w->bad = true;
+		wire_spoil(w);
 		return;
 	}
 	if (!cap || !text.p)
@@ -74,7 +74,7 @@ static void load_rcpts(struct correlate *c, struct wire *w, struct open_msg *m)
 {
 	uint64_t n = wire_get_u(w), cap = wire_get_u(w);
 	if (w->bad || n > CORRELATE_RCPT_MAX || cap > CAP_MAX || n * sizeof *m->rcpt > cap || n > (uint64_t)(w->end - w->p)) {
-		w->bad = true;
+		wire_spoil(w);
 		return;
 	}
 	if (cap)
@@ -110,7 +110,7 @@ static bool load_folded(struct correlate *c, struct wire *w, uint64_t order, uin
 	struct sv body;
 	uint32_t m = *ret_m = open_new(c, 0, (struct sv){ 0 });
 	if (!fold_load(c, m, w, &body))
-		w->bad = true;
+		wire_spoil(w);
 	else
 		load_keys(c, w, m);
 	if (w->bad)
@@ -138,7 +138,7 @@ static bool load_msg(struct correlate *c, struct wire *w, enum open_list list, u
 	MSG_FIGURES(F)
 #undef F
 	if (!open_sane_us(o->first_us) || !open_sane_us(o->last_us) || !open_sane_us(o->due_us))
-		w->bad = true;
+		wire_spoil(w);
 	load_text(c, w, o);
 	load_refs(w, o);
 	load_rcpts(c, w, o);
@@ -154,7 +154,7 @@ static uint32_t pick(struct wire *w, const uint32_t *all, uint64_t n)
 {
 	uint64_t i = wire_get_u(w);
 	if (w->bad || i >= n) {
-		w->bad = true;
+		wire_spoil(w);
 		return OPEN_NONE;
 	}
 	return all[i];
@@ -166,7 +166,7 @@ static void load_dues(struct correlate *c, struct wire *w, const uint32_t *all, 
 		for (uint64_t left = wire_get_u(w); left-- && !w->bad;) {
 			uint32_t m = pick(w, all, n);
 			if (m == OPEN_NONE || !c->msg[m] || c->msg[m]->due) {
-				w->bad = true;
+				wire_spoil(w);
 				return;
 			}
 			int64_t due_us = c->msg[m]->due_us;
@@ -183,7 +183,7 @@ static void load_children(struct correlate *c, struct wire *w, const uint32_t *a
 		for (uint64_t left = wire_get_u(w); left-- && !w->bad;) {
 			uint32_t m = pick(w, all, n);
 			if (!at || m == OPEN_NONE || m == all[i] || !c->msg[m] || c->msg[m]->maybe_parent != OPEN_NONE) {
-				w->bad = true;
+				wire_spoil(w);
 				return;
 			}
 			c->msg[m]->maybe_parent = all[i];
@@ -197,7 +197,7 @@ static void load_head(struct correlate *c, struct wire *w)
 {
 	c->now_us = wire_get_i(w);
 	if (!open_sane_us(c->now_us))
-		w->bad = true;
+		wire_spoil(w);
 	c->seq = wire_get_u(w);
 	c->txns = wire_get_u(w);
 	c->facts = wire_get_u(w);
@@ -209,7 +209,7 @@ static void load_head(struct correlate *c, struct wire *w)
 	for (uint64_t i = 0; i < hosts && !w->bad; i++) {
 		struct sv name = wire_get_sv(w);
 		if (w->bad || open_host(c, name) != i)
-			w->bad = true;
+			wire_spoil(w);
 	}
 	cwd_load(&c->cwd, w, c->n_host);
 	fold_load_dictionary(c, w);
@@ -225,7 +225,7 @@ int correlate_load(struct correlate *c, struct wire *w)
 			if (n == cap)
 				all = xrealloc(all, (cap = cap ? cap * 2 : 1024) * sizeof *all);
 			if (!load_msg(c, w, (enum open_list)l, &all[n]))
-				w->bad = true;
+				wire_spoil(w);
 			else
 				n++;
 		}

@@ -235,7 +235,7 @@ int obs_get_capture(struct sv payload, void (*each)(void *ctx, struct sv name, u
 		for (size_t k = 0; word && k < name.n; k++)
 			word = (name.p[k] >= 'a' && name.p[k] <= 'z') || name.p[k] == '_';
 		if (!word)
-			w.bad = true;
+			wire_spoil(&w);
 		else
 			each(ctx, name, value);
 	}
@@ -268,7 +268,7 @@ static void record_get(struct wire *w, struct record *r)
 	struct sv mta = wire_get_sv(w);
 	uint64_t kind = wire_get_u(w);
 	if (kind >= RECORD_KIND_COUNT || (mta.n && mta.p[mta.n - 1]))
-		w->bad = true;
+		wire_spoil(w);
 	r->mta = mta.n ? mta.p : NULL;
 	r->kind = (enum record_kind)kind;
 	uint64_t mask = wire_get_u(w), bit = 1;
@@ -338,7 +338,7 @@ static uint8_t get_below(struct wire *w, uint64_t limit)
 {
 	uint64_t v = wire_get_u(w);
 	if (v >= limit)
-		w->bad = true;
+		wire_spoil(w);
 	return w->bad ? 0 : (uint8_t)v;
 }
 
@@ -356,7 +356,7 @@ int obs_get_listing(struct sv payload, struct obs_listing *ret, struct err *e)
 	ret->meaning = wire_get_sv(&w);
 	ret->text = wire_get_sv(&w);
 	if (!ret->target.n || !ret->zone.n || ret->points < 0 || ret->points > 100)
-		w.bad = true;
+		wire_spoil(&w);
 	return get_end(&w, "LISTING", e);
 }
 
@@ -368,7 +368,7 @@ int obs_get_zone(struct sv payload, struct obs_zone *ret, struct err *e)
 	ret->verdict = get_below(&w, DNSBL_VERDICTS);
 	ret->reason = wire_get_sv(&w);
 	if (!ret->zone.n)
-		w.bad = true;
+		wire_spoil(&w);
 	return get_end(&w, "ZONE", e);
 }
 

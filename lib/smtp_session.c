@@ -83,7 +83,7 @@ void smtp_session_encode(const struct smtp_session *s, struct buf *out)
 static void get_addr(struct wire *w, struct ipaddr *a)
 {
 	if (w->bad || w->end - w->p < (ptrdiff_t)sizeof a->b) {
-		w->bad = true;
+		wire_spoil(w);
 		return;
 	}
 	memcpy(a->b, w->p, sizeof a->b);
@@ -95,7 +95,7 @@ static size_t get_count(struct wire *w)
 {
 	uint64_t n = wire_get_u(w);
 	if (w->bad || n > (uint64_t)(w->end - w->p)) {
-		w->bad = true;
+		wire_spoil(w);
 		return 0;
 	}
 	return (size_t)n;

@@ -99,69 +99,21 @@ void txn_encode_again(const struct txn *t, struct buf *out)
 		out->p[at + t->rcpt[i].class_at] = (char)t->rcpt[i].reply_class;
 }
 
-/* The same as wire_get_…() in fewer steps, as nearly every message comes this way twice. After the first bad item the end is reached, so that each
- * further number is 0 and each text absent. */
-static inline void spoil(struct wire *w)
-{
-	w->bad = true;
-	w->p = w->end;
-}
-
-static inline uint64_t get_u(struct wire *w)
-{
-	uint64_t v = 0;
-	if (__builtin_expect(w->p < w->end && *w->p < 0x80, 1))
-		return *w->p++;
-	const uint8_t *p = wire_read(w->p, w->end, &v);
-	if (p)
-		w->p = p;
-	else
-		spoil(w);
-	return v;
-}
-
-static inline uint64_t get_long(struct wire *w)
-{
-	uint64_t v;
-	const uint8_t *p = wire_read_eight(w->p, w->end, &v);
-	if (__builtin_expect(!p, 0))
-		return get_u(w);
-	w->p = p;
-	return v;
-}
-
-static inline int64_t signed_of(uint64_t v)
-{
-	return (int64_t)(v >> 1) ^ -(int64_t)(v & 1);
-}
-
-static inline struct sv get_sv(struct wire *w)
-{
-	uint64_t n = get_u(w);
-	struct sv s = { n ? (const char *)w->p : NULL, (size_t)(n - (n != 0)) };
-	if (__builtin_expect(s.n > (size_t)(w->end - w->p), 0)) {
-		spoil(w);
-		return (struct sv){ 0 };
-	}
-	w->p += s.n;
-	return s;
-}
-
 static inline void rcpt_decode(struct wire *w, const uint8_t *start, struct txn_rcpt *r)
 {
-	r->recipient = get_sv(w);
-	r->orig_recipient = get_sv(w);
-	r->dsn = get_sv(w);
-	r->reply = get_sv(w);
-	r->relay_host = get_sv(w);
-	r->relay_ip = get_sv(w);
-	r->time_us = signed_of(get_long(w));
-	r->attempts = (uint32_t)get_u(w);
-	uint64_t status = get_u(w);
+	r->recipient = wire_get_sv(w);
+	r->orig_recipient = wire_get_sv(w);
+	r->dsn = wire_get_sv(w);
+	r->reply = wire_get_sv(w);
+	r->relay_host = wire_get_sv(w);
+	r->relay_ip = wire_get_sv(w);
+	r->time_us = wire_get_time(w);
+	r->attempts = (uint32_t)wire_get_u(w);
+	uint64_t status = wire_get_u(w);
 	r->class_at = (uint32_t)(w->p - start);
-	uint64_t class = get_u(w), bits = get_u(w);
+	uint64_t class = wire_get_u(w), bits = wire_get_u(w);
 	if (status >= TXN_STATUS_COUNT || class >= REPLY_CLASS_COUNT || bits > 3)
-		spoil(w);
+		wire_spoil(w);
 	r->status = (uint8_t)status;
 	r->reply_class = (uint8_t)class;
 	r->local = bits & 1;
@@ -171,30 +123,30 @@ static inline void rcpt_decode(struct wire *w, const uint8_t *start, struct txn_
 
 static inline void head_decode(struct wire *w, struct txn *t)
 {
-	uint64_t version = get_u(w);
+	uint64_t version = wire_get_u(w);
 	if (version < 1 || version > TXN_WIRE_VERSION)
-		spoil(w);
-	t->seq = get_long(w);
-	t->at_us = signed_of(get_long(w));
-	t->first_us = signed_of(get_long(w));
-	t->last_us = signed_of(get_long(w));
-	t->utc_offset_s = (int32_t)signed_of(get_u(w));
-#define T(name) t->name = get_sv(w);
+		wire_spoil(w);
+	t->seq = wire_get_long(w);
+	t->at_us = wire_get_time(w);
+	t->first_us = wire_get_time(w);
+	t->last_us = wire_get_time(w);
+	t->utc_offset_s = (int32_t)wire_get_i(w);
+#define T(name) t->name = wire_get_sv(w);
 	TXN_TEXTS(T)
 #undef T
-	t->local_user = version > 1 ? get_sv(w) : (struct sv){ 0 };
-	t->subject = version >= 3 ? get_sv(w) : (struct sv){ 0 };
-	t->cwd = version >= 4 ? get_sv(w) : (struct sv){ 0 };
-	t->uid = signed_of(get_u(w));
-	t->size = signed_of(get_u(w));
-	t->nrcpt = signed_of(get_u(w));
-	uint64_t origin = get_u(w), bits = get_u(w);
+	t->local_user = version > 1 ? wire_get_sv(w) : (struct sv){ 0 };
+	t->subject = version >= 3 ? wire_get_sv(w) : (struct sv){ 0 };
+	t->cwd = version >= 4 ? wire_get_sv(w) : (struct sv){ 0 };
+	t->uid = wire_get_i(w);
+	t->size = wire_get_i(w);
+	t->nrcpt = wire_get_i(w);
+	uint64_t origin = wire_get_u(w), bits = wire_get_u(w);
 	if (origin >= TXN_ORIGIN_COUNT || bits > 3)
-		spoil(w);
+		wire_spoil(w);
 	t->origin = (uint8_t)origin;
 	t->sender_known = bits & 1;
 	t->complete = bits & 2;
-	t->flags = (uint32_t)get_u(w);
+	t->flags = (uint32_t)wire_get_u(w);
 }
 
 /* What is no part of the bytes, one by one: zeroing all takes as long as a quarter of the decoding. */
@@ -217,7 +169,7 @@ int txn_decode(struct sv bytes, struct arena *a, struct txn *t, struct err *e)
 	struct wire w = wire_of(bytes);
 	begin(t, bytes);
 	head_decode(&w, t);
-	uint64_t n = get_u(&w);
+	uint64_t n = wire_get_u(&w);
 	/* a recipient takes at least 11 bytes, so a count that lies cannot make us allocate much */
 	if (w.bad || n > (uint64_t)(w.end - w.p) / 11 + 1)
 		return err_set(e, "a transaction of %zu bytes does not decode", bytes.n);
@@ -226,11 +178,11 @@ int txn_decode(struct sv bytes, struct arena *a, struct txn *t, struct err *e)
 	for (size_t i = 0; i < t->n_rcpt && !w.bad; i++)
 		rcpt_decode(&w, (const uint8_t *)bytes.p, &t->rcpt[i]);
 	t->lines_at = (uint32_t)(w.p - (const uint8_t *)bytes.p);
-	n = get_u(&w);
+	n = wire_get_u(&w);
 	if (n > TXN_LINES)
-		spoil(&w);
+		wire_spoil(&w);
 	for (size_t i = 0; !w.bad && i < n; i++)
-		t->lines[t->n_lines++] = get_sv(&w);
+		t->lines[t->n_lines++] = wire_get_sv(&w);
 	if (w.bad || w.p != w.end)
 		return err_set(e, "a transaction of %zu bytes does not decode", bytes.n);
 	return 0;

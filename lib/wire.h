@@ -81,32 +81,55 @@ static inline const uint8_t *wire_read_eight(const uint8_t *p, const uint8_t *en
 }
 /* A number of any length at p: where it goes on, or NULL. */
 const uint8_t *wire_read(const uint8_t *p, const uint8_t *end, uint64_t *ret_v);
+/* What was read is no such thing: the end is reached, so that each further number is 0 and each text absent. */
+static inline void wire_spoil(struct wire *w)
+{
+	w->bad = true;
+	w->p = w->end;
+}
 static inline uint64_t wire_get_u(struct wire *w)
 {
-	if (w->p < w->end && *w->p < 0x80 && !w->bad) /* most are lengths and counts */
-		return *w->p++;
 	uint64_t v = 0;
-	const uint8_t *p = w->bad ? NULL : wire_read(w->p, w->end, &v);
-	w->p = p ? p : w->p;
-	w->bad = !p;
+	if (__builtin_expect(w->p < w->end && *w->p < 0x80, 1)) /* most are lengths and counts */
+		return *w->p++;
+	const uint8_t *p = wire_read(w->p, w->end, &v);
+	if (p)
+		w->p = p;
+	else
+		wire_spoil(w);
 	return v;
+}
+/* The same, for what mostly is long: times. */
+static inline uint64_t wire_get_long(struct wire *w)
+{
+	uint64_t v;
+	const uint8_t *p = wire_read_eight(w->p, w->end, &v);
+	if (__builtin_expect(!p, 0))
+		return wire_get_u(w);
+	w->p = p;
+	return v;
+}
+static inline int64_t wire_signed(uint64_t v)
+{
+	return (int64_t)(v >> 1) ^ -(int64_t)(v & 1);
 }
 static inline int64_t wire_get_i(struct wire *w)
 {
-	uint64_t v = wire_get_u(w);
-	return (int64_t)(v >> 1) ^ -(int64_t)(v & 1);
+	return wire_signed(wire_get_u(w));
+}
+static inline int64_t wire_get_time(struct wire *w)
+{
+	return wire_signed(wire_get_long(w));
 }
 static inline struct sv wire_get_sv(struct wire *w)
 {
 	uint64_t n = wire_get_u(w);
-	if (w->bad || n == 0)
-		return (struct sv){ 0 };
-	if (--n > (uint64_t)(w->end - w->p)) {
-		w->bad = true;
+	struct sv s = { n ? (const char *)w->p : NULL, (size_t)(n - (n != 0)) };
+	if (__builtin_expect(s.n > (size_t)(w->end - w->p), 0)) {
+		wire_spoil(w);
 		return (struct sv){ 0 };
 	}
-	struct sv s = sv_make((const char *)w->p, (size_t)n);
-	w->p += n;
+	w->p += s.n;
 	return s;
 }
 
