@@ -164,7 +164,9 @@ int collector_import(const struct conf *c, char *const *files, size_t n, int fd,
 	struct pipeline_options o = { .mta = mta, .correlate = true, .max_open_bytes = src->max_open_bytes > 0 ? (size_t)src->max_open_bytes : 0 };
 	struct pipeline_sink sink = emit_sink(&im.emit);
 	im.pipeline = pipeline_new(&o, &sink);
-	im.merge = merge_new(mta, src->host, &zone, 0, (int64_t)time(NULL) * 1000000);
+	int64_t now_us = (int64_t)time(NULL) * 1000000;
+	im.merge = merge_new(mta, src->host, &zone, 0, now_us);
+	merge_believe_until(im.merge, now_us + STAMP_FUTURE_US);
 	int status = run(&im, src, files, n, e);
 	if (im.terminal)
 		fputs("\r\033[K", stderr);

@@ -31,7 +31,7 @@ struct merge {
 	const char *host;
 	struct zone zone;
 	int year;
-	int64_t now_us;
+	int64_t now_us, until_us;
 	struct merge_file *v;
 	size_t n, cap, opened, n_active;
 	const char *path;
@@ -51,6 +51,11 @@ struct merge *merge_new(const struct mta *mta, const char *host, const struct zo
 	m->year = year;
 	m->now_us = now_us;
 	return m;
+}
+
+void merge_believe_until(struct merge *m, int64_t us)
+{
+	m->until_us = us;
 }
 
 static void file_close(struct merge_file *f)
@@ -76,6 +81,7 @@ void merge_free(struct merge *m)
 static void init_feed(const struct merge *m, struct feed *f)
 {
 	feed_init(f, m->mta, &m->zone, m->year, m->now_us);
+	f->stamp.until_us = m->until_us;
 	if (m->host)
 		f->host = sv_cstr(m->host);
 }

@@ -12,6 +12,8 @@ struct merge;
 
 /* mta, host: see struct feed; host is borrowed (NULL: a placeholder). */
 struct merge *merge_new(const struct mta *mta, const char *host, const struct zone *z, int year, int64_t now_us);
+/* Of files that are added from now on; see struct stamp. */
+void merge_believe_until(struct merge *m, int64_t us);
 void merge_free(struct merge *m);
 /* Looks at the file's first lines. -1 and e when it cannot be read. A file without any stamp counts as oldest. */
 int merge_add(struct merge *m, const char *path, struct err *e);

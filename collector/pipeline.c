@@ -530,6 +530,11 @@ void pipeline_skip_to(struct pipeline *p, uint64_t seq)
 		correlate_skip_to(p->correlate, seq);
 }
 
+int64_t pipeline_now(const struct pipeline *p)
+{
+	return p->correlate ? correlate_now(p->correlate) : 0;
+}
+
 uint64_t pipeline_seq(const struct pipeline *p)
 {
 	return p->correlate ? correlate_seq(p->correlate) : 0;
@@ -558,6 +563,7 @@ void pipeline_add_feed(const struct feed *f, struct obs_counters *ret)
 	ret->nul_bytes += f->frame.nul_bytes;
 	ret->bad_utf8 += f->frame.bad_utf8;
 	ret->bad_stamps += f->bad_stamps;
+	ret->future_stamps += f->stamp.future;
 }
 
 void pipeline_save(const struct pipeline *p, struct buf *out)

@@ -76,6 +76,7 @@ void pipeline_idle(struct pipeline *p);
 
 void pipeline_skip_to(struct pipeline *p, uint64_t seq);
 uint64_t pipeline_seq(const struct pipeline *p);
+int64_t pipeline_now(const struct pipeline *p); /* event time, µs; 0: none yet */
 /* Unrecognised shapes so far; the owner may use `told`. */
 struct shapes *pipeline_shapes(struct pipeline *p);
 /* Totals; the feeds' part is added by pipeline_add_feed. */

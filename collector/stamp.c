@@ -3,6 +3,7 @@
 #include "lib/times.h"
 
 #define FUTURE_SLACK_US (60 * US_PER_S) /* clocks of two hosts differ */
+#define LEAP_US (7 * US_PER_DAY)        /* a log that is dated ahead as a whole goes on in smaller steps */
 
 void stamp_init(struct stamp *s, const struct zone *z, int year, int64_t now_us)
 {
@@ -63,6 +64,26 @@ static void passed(struct stamp *s, int64_t us)
 		s->last_us = us;
 }
 
+/* A device that starts without a clock says "Jan  1". Were the stamps before it of the year that was left, as this one is again? */
+static bool was_no_new_year(struct stamp *s, const struct yearless *y, int32_t *ret_offset_s)
+{
+	if (!s->left_us)
+		return false;
+	int64_t us = in_year(s, y, s->year - 1, ret_offset_s);
+	if (us >= s->left_us - 2 * US_PER_HOUR && us <= s->left_us + US_PER_DAY)
+		return true;
+	if (in_year(s, y, s->year, ret_offset_s) > s->last_us + US_PER_DAY) /* the new year goes on */
+		s->left_us = 0;
+	return false;
+}
+
+static int64_t next_year(struct stamp *s, const struct yearless *y, int32_t *ret_offset_s)
+{
+	int64_t us = in_year(s, y, ++s->year, ret_offset_s);
+	s->left_us = us > s->last_us + LEAP_US ? s->last_us : 0;
+	return us;
+}
+
 static int64_t with_year(struct stamp *s, const struct yearless *y, int32_t *ret_offset_s)
 {
 	int64_t us;
@@ -73,10 +94,13 @@ static int64_t with_year(struct stamp *s, const struct yearless *y, int32_t *ret
 	} else if (s->year_given) {
 		s->year_given = false;
 		us = in_year(s, y, s->year, ret_offset_s);
+	} else if (was_no_new_year(s, y, ret_offset_s)) {
+		us = in_year(s, y, --s->year, ret_offset_s);
+		s->left_us = 0;
 	} else {
 		us = in_year(s, y, s->year, ret_offset_s);
 		if (us < s->last_us - 183 * US_PER_DAY)
-			us = in_year(s, y, ++s->year, ret_offset_s);
+			us = next_year(s, y, ret_offset_s);
 		else if (us > s->last_us + 360 * US_PER_DAY) /* a late line of last year */
 			return in_year(s, y, s->year - 1, ret_offset_s);
 	}
@@ -259,11 +283,37 @@ static bool read_unix(struct sv *text, int64_t *ret_us, int32_t *ret_offset_s)
 	return true;
 }
 
-bool stamp_read(struct stamp *s, struct sv *text, int64_t *ret_us, int32_t *ret_offset_s)
+static bool read_any(struct stamp *s, struct sv *text, int64_t *ret_us, int32_t *ret_offset_s)
 {
 	if (text->n && text->p[0] >= '0' && text->p[0] <= '9')
 		return text->n > 18 && text->p[10] == '.' ? read_unix(text, ret_us, ret_offset_s) : read_iso(s, text, ret_us, ret_offset_s);
 	if (text->n > 26 && text->p[3] == ' ' && text->p[8] == '-')
 		return read_full(s, text, ret_us, ret_offset_s);
 	return read_3164(s, text, ret_us, ret_offset_s);
+}
+
+static bool believed(struct stamp *s, int64_t us)
+{
+	if (us > s->heard_us + LEAP_US && us > s->until_us && s->heard_us && s->until_us)
+		return false;
+	if (us > s->heard_us || us < s->heard_us - 2 * US_PER_HOUR) /* as in passed() */
+		s->heard_us = us;
+	return true;
+}
+
+bool stamp_read(struct stamp *s, struct sv *text, int64_t *ret_us, int32_t *ret_offset_s)
+{
+	int year = s->year;
+	int64_t last_us = s->last_us, left_us = s->left_us;
+	bool given = s->year_given;
+	if (!read_any(s, text, ret_us, ret_offset_s))
+		return false;
+	if (believed(s, *ret_us))
+		return true;
+	s->year = year, s->year_given = given;
+	s->last_us = last_us, s->left_us = left_us;
+	s->memo_n = 0;
+	s->future++;
+	*ret_us = s->heard_us;
+	return true;
 }

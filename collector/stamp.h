@@ -1,6 +1,8 @@
 /* stamp: the time at the start of a line. RFC 3164 ("Nov 24 00:00:00", no year, no zone; also with a fraction), RFC 3339/ISO 8601 with
  * fraction and zone, and journalctl's short-full and short-unix. A stamp without a year takes the one of the stamps before it (rolling over from December to
- * January), the first one `year` when given, else the newest year that does not lie in the future of `now_us`. */
+ * January), the first one `year` when given, else the newest year that does not lie in the future of `now_us`.
+ * Where the lines are judged a clock that was never set must not carry the others along: a stamp beyond `until_us`, and a week and more beyond all before
+ * it, counts as the newest one that was believed. */
 #ifndef COLLECTOR_STAMP_H
 #define COLLECTOR_STAMP_H
 
@@ -9,15 +11,21 @@
 struct stamp {
 	struct zone zone;
 	int64_t now_us;  /* what the future is measured by; asked only for the first year-less stamp */
+	int64_t until_us; /* what lies after it and all before is not believed; 0: everything is */
 	int year;        /* of the last year-less stamp; 0 before the first */
 	bool year_given; /* the first stamp's year was said by the operator */
 	int64_t last_us; /* the newest stamp without a year or without a zone */
+	int64_t left_us; /* where the year-less stamps were before they went to the next year over more than a week; 0: they did not, or went on from there */
+	int64_t heard_us; /* the newest that was believed; 0: none */
+	uint64_t future; /* stamps that were not */
 	/* lines of one second share their stamp */
 	char memo[20];
 	size_t memo_n;
 	int64_t memo_us;
 	int32_t memo_offset_s;
 };
+
+#define STAMP_FUTURE_US (86400LL * 1000000) /* what clocks that are set may be ahead by: zones are wrong, too */
 
 /* year 0: not given. */
 void stamp_init(struct stamp *s, const struct zone *z, int year, int64_t now_us);

@@ -164,6 +164,7 @@ static void on_bytes(void *ctx, struct sv bytes)
 		positions_set(&s->saved.positions, &at);
 		snapshot_state(s);
 	}
+	s->feed.stamp.until_us = (int64_t)time(NULL) * 1000000 + STAMP_FUTURE_US;
 	pipeline_bytes(s->pipeline, &s->feed, bytes);
 	s->since_snapshot += bytes.n;
 	if (s->since_snapshot >= EMIT_SNAPSHOT_BYTES)
@@ -241,6 +242,7 @@ static void reset(struct stream *s)
 static void restore_feed(struct stream *s)
 {
 	feed_init(&s->feed, s->mta, &s->zone, 0, (int64_t)time(NULL) * 1000000);
+	s->feed.stamp.heard_us = pipeline_now(s->pipeline);
 	if (*s->host)
 		s->feed.host = sv_cstr(s->host);
 	const struct positions *p = &s->saved.positions;

@@ -54,7 +54,8 @@ struct obs_record {
 	C(lines) C(bytes) C(recognised) C(unrecognised) C(foreign) /* foreign: lines of programs that are no MTA's */ \
 	C(cut_lines) C(nul_bytes) C(bad_utf8) C(bad_stamps) C(txns) C(records)                             \
 	C(head_missing) C(tail_missing) C(evicted) C(open_messages) C(open_bytes)              \
-	C(rotations) C(truncations) C(dropped) /* datagrams the kernel had no room for */ C(lag_bytes) C(last_event_us)
+	C(rotations) C(truncations) C(dropped) /* datagrams the kernel had no room for */ C(lag_bytes) C(last_event_us) \
+	C(future_stamps) /* lines whose clock was not believed */
 
 struct obs_counters {
 #define C(name) uint64_t name;

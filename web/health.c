@@ -38,7 +38,7 @@ static void judge(const struct call *c, struct json_object *in, int64_t heard_us
 static void improve(const struct call *c, struct json_object *in)
 {
 	static const char *const copied[] = { "lines", "bytes", "recognised", "unrecognised", "foreign", "lag_bytes", "open_messages", "cut_lines",
-		                              "bad_stamps", "head_missing", "tail_missing", "evicted", "rotations", "truncations", "dropped", "txns", "records" };
+		                              "bad_stamps", "future_stamps", "head_missing", "tail_missing", "evicted", "rotations", "truncations", "dropped", "txns", "records" };
 	struct json_object *counters = json_object_object_get(in, "counters");
 	for (size_t i = 0; i < sizeof copied / sizeof *copied; i++)
 		json_put_int(in, copied[i], counters ? json_int(counters, copied[i]) : 0);

@@ -41,6 +41,39 @@ static void year_rolls_over(void **state)
 	reads(&s, "Jan  1 00:00:00 x", "2027-01-01T00:00:00+00:00");
 }
 
+static void a_clock_that_was_never_set_is_not_believed(void **state)
+{
+	struct stamp s = stamps("UTC", 0); /* it is November 24, 2026 */
+	(void)state;
+	s.until_us = s.now_us + STAMP_FUTURE_US;
+	reads(&s, "Nov 23 12:00:00 x", "2026-11-23T12:00:00+00:00");
+	reads(&s, "Jan  1 00:00:12 x", "2026-11-23T12:00:00+00:00");
+	reads(&s, "Jan  1 00:00:12 x", "2026-11-23T12:00:00+00:00");
+	reads(&s, "2099-01-01T00:00:00Z x", "2026-11-23T12:00:00+00:00");
+	assert_false(stamp_later_second(&s, "2099-01-01T00:00:01", 19));
+	reads(&s, "2099-01-01 00:00:01 x", "2026-11-23T12:00:00+00:00");
+	assert_int_equal(s.future, 4);
+	reads(&s, "Nov 23 12:00:01 x", "2026-11-23T12:00:01+00:00");
+	reads(&s, "Nov 25 09:00:00 x", "2026-11-25T09:00:00+00:00"); /* of a wrong zone, or of a day that is dated ahead */
+	reads(&s, "Nov 30 09:00:00 x", "2026-11-30T09:00:00+00:00"); /* and so on */
+	reads(&s, "1970-01-01T00:00:00Z x", "1970-01-01T00:00:00+00:00");
+	reads(&s, "2026-11-24T09:00:00Z x", "2026-11-24T09:00:00+00:00");
+	assert_int_equal(s.future, 4);
+}
+
+/* Where a new year may well have begun, the stamps after it say whether it did. */
+static void a_year_that_did_not_begin(void **state)
+{
+	struct stamp s = stamps("UTC", 2024);
+	(void)state;
+	reads(&s, "Nov 23 12:00:00 x", "2024-11-23T12:00:00+00:00");
+	reads(&s, "Jan  1 00:00:12 x", "2025-01-01T00:00:12+00:00");
+	reads(&s, "Nov 23 12:00:01 x", "2024-11-23T12:00:01+00:00");
+	reads(&s, "Jan  3 00:00:00 x", "2025-01-03T00:00:00+00:00");
+	reads(&s, "Jan  5 00:00:00 x", "2025-01-05T00:00:00+00:00");
+	reads(&s, "Nov 23 12:00:01 x", "2025-11-23T12:00:01+00:00");
+}
+
 static void leap_day(void **state)
 {
 	struct stamp s = stamps("UTC", 0);
@@ -113,6 +146,7 @@ static struct seen run(unsigned messages, int64_t (*clock_of)(unsigned message, 
 	struct buf text = { 0 };
 	(void)zone_init(&z, "UTC", &e);
 	feed_init(&f, NULL, &z, 2026, 0);
+	f.stamp.until_us = 1795514400 * US_PER_S + STAMP_FUTURE_US;
 	for (unsigned m = 0; m < messages; m++) {
 		for (unsigned l = 0; l < 5; l++) {
 			char id[16];
@@ -158,9 +192,15 @@ static int64_t wrong_zone(unsigned m, unsigned l)
 	return steady(m, l) + (l == 3 ? 7200 : 0);
 }
 
+/* One process has a clock that was never set. */
+static int64_t never_set(unsigned m, unsigned l)
+{
+	return l == 3 && m % 3 == 1 ? 4070908800 + m : steady(m, l); /* 2099 */
+}
+
 static void clocks_that_jump_lose_nothing(void **state)
 {
-	int64_t (*const clocks[])(unsigned, unsigned) = { steady, jumps_back, jumps_ahead, wrong_zone };
+	int64_t (*const clocks[])(unsigned, unsigned) = { steady, jumps_back, jumps_ahead, wrong_zone, never_set };
 	(void)state;
 	for (size_t i = 0; i < sizeof clocks / sizeof *clocks; i++) {
 		struct seen s = run(100, clocks[i]);
@@ -172,7 +212,7 @@ static void clocks_that_jump_lose_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(year_rolls_over), cmocka_unit_test(leap_day), cmocka_unit_test(hour_that_comes_twice),
+		cmocka_unit_test(year_rolls_over), cmocka_unit_test(a_clock_that_was_never_set_is_not_believed), cmocka_unit_test(a_year_that_did_not_begin), cmocka_unit_test(leap_day), cmocka_unit_test(hour_that_comes_twice),
 		cmocka_unit_test(hour_that_is_left_out), cmocka_unit_test(clocks_that_jump_lose_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
