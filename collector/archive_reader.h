@@ -6,7 +6,7 @@
 #include "lib/err.h"
 #include "lib/sv.h"
 
-#define ARCHIVE_READER_BYTES (512u << 10)
+#define ARCHIVE_READER_BYTES (128u << 10)
 
 struct archive_reader;
 
