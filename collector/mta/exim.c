@@ -58,6 +58,7 @@ static bool is_ours(struct sv s)
 		SCAN_S("no MAIL in SMTP connection from "), SCAN_S("no IP address found for host "), SCAN_S("unexpected disconnection while reading SMTP "),
 		SCAN_S("TLS error on connection from "), SCAN_S("refused connection from "), SCAN_S("rejected EHLO from "), SCAN_S("rejected HELO from "),
 		SCAN_S("rejected MAIL "), SCAN_S("rejected from "), SCAN_S("SMTP command timeout on "), SCAN_S("SMTP data timeout "), SCAN_S("LOG: "),
+		SCAN_S("Warning: No server certificate defined; "), /* the first line after many a start */
 	};
 	struct sv id, t = s, version;
 	if (exim_id(&t, &id) || SCAN_ANY(s, begins))

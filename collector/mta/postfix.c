@@ -106,7 +106,9 @@ static enum mta_result parse(int number, const struct logline *l, struct record 
 	fresh.time_us = r->time_us, fresh.utc_offset_s = r->utc_offset_s;
 	fresh.host = r->host, fresh.program = r->program, fresh.pid = r->pid, fresh.mta = r->mta;
 	*r = fresh;
-	return complaint(l->text, r) ? MTA_RECORD : MTA_UNRECOGNISED;
+	if (complaint(l->text, r))
+		return MTA_RECORD;
+	return postfix_verbose(l->text) ? MTA_NOTHING : MTA_UNRECOGNISED;
 }
 
 const struct mta mta_postfix = { .name = "postfix", .program = program, .parse = parse, .hot = postfix_hot };

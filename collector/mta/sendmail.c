@@ -30,8 +30,11 @@ static bool complaint(struct sv s, struct record *r)
 {
 	static const struct sv begins[] = {
 		SCAN_S("SYSERR"), SCAN_S("WARNING"), SCAN_S("Warning"), SCAN_S("collect: "), SCAN_S("rejecting connections"), SCAN_S("unable to qualify"), SCAN_S("My unqualified host name "), SCAN_S("Too many "), SCAN_S("too many "),
-		SCAN_S("timeout "), SCAN_S("error "), SCAN_S("ERROR"), SCAN_S("queueup: "), SCAN_S("Losing "), SCAN_S("losing "), SCAN_S("runqueue: "),
+		SCAN_S("timeout "), SCAN_S("error "), SCAN_S("error: "), SCAN_S("ERROR"), SCAN_S("queueup: "), SCAN_S("Losing "), SCAN_S("losing "), SCAN_S("runqueue: "),
 		SCAN_S("makeconnection"), SCAN_S("deliver"), SCAN_S("putoutmsg"), SCAN_S("low on space"), SCAN_S("MX list"), SCAN_S("savemail"),
+		SCAN_S("Truncated "), SCAN_S("Fixed MIME "), SCAN_S("milter_read("), SCAN_S("milter_write("), SCAN_S("milter_sys_read("), SCAN_S("milter_negotiate("),
+		SCAN_S("reply: read error"), SCAN_S("smtpquit: "), SCAN_S("AUTH warning"), SCAN_S("SASL error"), SCAN_S("setsender: "), SCAN_S("Infinite loop "),
+		SCAN_S("rewrite: "), SCAN_S("File descriptors missing "), SCAN_S("unable to write "), SCAN_S("Alias file "), SCAN_S("dangerous permissions"), SCAN_S("opendaemonsocket: "),
 	};
 	r->kind = RECORD_WARNING;
 	r->reason = s;
@@ -50,6 +53,7 @@ static bool other(struct sv s, struct record *r)
 		SCAN_S("Could not"), SCAN_S("could not"), SCAN_S("cannot "), SCAN_S("can't "), SCAN_S("getrequests"), SCAN_S("auth="), SCAN_S("control socket"), SCAN_S("ignoring"), SCAN_S("Discarding"),
 		SCAN_S("--- "), SCAN_S("<-- "), SCAN_S("--> "), SCAN_S("ioctl"), SCAN_S("db_"), SCAN_S("ldap"), SCAN_S("Null connection"), SCAN_S("SMTP "), SCAN_S("discarded"), SCAN_S("proxy"), SCAN_S("user open"),
 		SCAN_S("forward "), SCAN_S("truncated"), SCAN_S("queue "), SCAN_S("Queue "), SCAN_S("hash map"), SCAN_S("class hash"), SCAN_S("first open failed"),
+		SCAN_S("AUTH: available mech="), SCAN_S("engine=("),
 	};
 	r->kind = RECORD_OTHER;
 	r->reason = s;

@@ -148,6 +148,9 @@ bool opensmtpd_prose(struct sv s, struct record *r)
 		SCAN_S("filter"), SCAN_S("control: "), SCAN_S("lka: "), SCAN_S("pony: "), SCAN_S("startup"), SCAN_S("setup_"), SCAN_S("rsa_"), SCAN_S("ca: "),
 		SCAN_S("table"), SCAN_S("route"), SCAN_S("smtpd: "), SCAN_S("enqueue"), SCAN_S("exiting"), SCAN_S("Exiting"), SCAN_S("terminat"), SCAN_S("kernel"), SCAN_S("parent"), SCAN_S("klondike"),
 		SCAN_S("dispatcher"), SCAN_S("crypto"), SCAN_S("lookup"), SCAN_S("ssl_"), SCAN_S("dns"), SCAN_S("delivery"), SCAN_S("relay"), SCAN_S("smtp: "),
+		/* of traces (-T) */
+		SCAN_S("mproc: "), SCAN_S("imsg: "), SCAN_S("ramstat: "), SCAN_S("<<< ["), SCAN_S(">>> "), SCAN_S("expand: "), SCAN_S("TABLE "), SCAN_S("rule #"), SCAN_S("no rule matched"),
+		SCAN_S("#011"), SCAN_S("\t"),
 	};
 	static const struct sv bad[] = { SCAN_S("warn: "), SCAN_S("fatal: "), SCAN_S("crit: "), SCAN_S("err: "), SCAN_S("error: "), SCAN_S("warn"), SCAN_S("fatal") };
 	const struct record clean = *r;

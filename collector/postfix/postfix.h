@@ -63,6 +63,8 @@ bool postfix_client(struct sv text, struct record *r);   /* what smtp, lmtp and 
 bool postfix_tls(struct sv text, struct record *r);      /* "Trusted TLS connection established from|to …" */
 bool postfix_queue(enum postfix_daemon d, struct sv text, struct record *r); /* qmgr, bounce, pickup, postsuper */
 bool postfix_other(enum postfix_daemon d, struct sv text, struct record *r); /* master, anvil, scache, … */
+/* A line of "-v" or debug_peer_list? */
+bool postfix_verbose(struct sv s);
 /* After a queue id: "reject: RCPT from …", "milter-reject: …", "hold: …" and their kin. */
 bool postfix_action(struct sv text, struct record *r);
 

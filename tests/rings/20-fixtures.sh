@@ -24,6 +24,13 @@ for log in "$TOP"/tests/mta/*/*.log; do
 	done
 done
 
+# What servers write when they are asked to say more, or less.
+for log in "$TOP"/tests/mta/*/verbose.log "$TOP"/tests/mta/exim/least.log; do
+	name=$(basename "$(dirname "$log")")-$(basename "$log" .log)
+	"$aw" parse --unrecognised "$log" >"$OUT/$name.unknown"
+	same "understood $name" /dev/null "$OUT/$name.unknown"
+done
+
 log=$TOP/tests/mta/postfix/daemons.log
 python3 - "$aw" "$log" <<'PY'
 import csv, io, json, subprocess, sys
