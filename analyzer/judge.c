@@ -226,7 +226,8 @@ static int grew_most(const struct judge *j, const struct principal *p, const int
 static void suspect(struct judge *j, struct principal *p, const struct message_view *m, int32_t total, const int32_t *scores, int grown,
                     struct sv line, int64_t at_us)
 {
-	if (!p->suspicion && total >= SUSPICION_FROM)
+	bool begins = !p->suspicion && total >= SUSPICION_FROM;
+	if (begins)
 		p->suspicion = suspicion_new(earliest(j, p, scores, at_us));
 	if (p->suspicion && total < SUSPICION_UNTIL && !p->open_case) {
 		suspicion_free(p->suspicion);
@@ -238,6 +239,8 @@ static void suspect(struct judge *j, struct principal *p, const struct message_v
 		gather(p, m);
 	if (grown >= 0)
 		suspicion_add_line(p->suspicion, at_us, (size_t)grown, line);
+	if (begins)
+		judge_weigh(j, p);
 }
 
 /* --- events ------------------------------------------------------------------------------------------------------- */

@@ -242,7 +242,7 @@ void judge_evict(struct judge *j);
 /* After a commit, when there is time: packs those of whom nothing was heard for a while. */
 void judge_rest(struct judge *j);
 bool judge_full(const struct judge *j); /* they weigh more than the limit */
-/* They may weigh twice the limit by now: a commit is due. */
+/* They weigh half as much again: a commit is due. Since the last one only what began is weighed, not what grew. */
 bool judge_crowded(const struct judge *j);
 struct acase *judge_case(struct judge *j, int64_t id); /* in memory or from the store; NULL when there is none */
 

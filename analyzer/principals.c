@@ -92,6 +92,7 @@ struct principal *judge_principal_hashed(struct judge *j, enum principal_kind ki
 	}
 	p->fresh = true;
 	p->first_us = p->last_us = at_us;
+	judge_weigh(j, p);
 	if (kind == PRINCIPAL_ACCOUNT)
 		contacts_add(&j->contacts, hash_mix(key, IS_AN_ACCOUNT));
 	judge_touch(j, p);
@@ -214,5 +215,5 @@ void judge_evict(struct judge *j)
 
 bool judge_crowded(const struct judge *j)
 {
-	return (uint64_t)j->n_principals * (sizeof(struct principal) + j->slab_bytes[PRINCIPAL_ACCOUNT] + OVERHEAD_BYTES) > 2 * (uint64_t)j->limits.principals_bytes;
+	return bytes_in_all(j) > (uint64_t)j->limits.principals_bytes / 2 * 3;
 }

@@ -84,9 +84,7 @@ void correlate_free(struct correlate *c)
 	}
 	fold_free(c);
 	free(c->stub);
-	for (uint32_t i = 0; i < c->n_host; i++)
-		free(c->host[i].name);
-	free(c->host);
+	open_hosts_free(c);
 	free(c->msg);
 	free(c->key);
 	free(c->slot);
@@ -94,23 +92,6 @@ void correlate_free(struct correlate *c)
 	free(c->out);
 	pool_fini(&c->pool);
 	free(c);
-}
-
-#define HOSTS_MAX 65536u
-
-uint32_t open_other_host(struct correlate *c, struct sv name)
-{
-	for (uint32_t i = 0; i < c->n_host; i++)
-		if (sv_eq(sv_make(c->host[i].name, c->host[i].n), name))
-			return c->last_host = i;
-	if (c->n_host == HOSTS_MAX) /* a forger of host names: they all become one */
-		return c->last_host = 0;
-	if (c->n_host == c->cap_host) {
-		c->cap_host = c->cap_host ? c->cap_host * 2 : 8;
-		c->host = xrealloc(c->host, c->cap_host * sizeof *c->host);
-	}
-	c->host[c->n_host] = (struct open_host){ xsvdup(name), name.n };
-	return c->last_host = c->n_host++;
 }
 
 /* -- keys -- */
@@ -270,7 +251,7 @@ struct sv open_queue_id(const struct correlate *c, uint32_t m)
 uint32_t open_add_key(struct correlate *c, uint32_t m, struct sv queue_id)
 {
 	uint64_t id[OPEN_ID_WORDS];
-	if (!open_id(queue_id, id) || c->msg[m]->n_keys >= 64)
+	if (!open_id(queue_id, id) || c->msg[m]->n_keys >= OPEN_KEYS_MAX)
 		return OPEN_NONE;
 	uint32_t k = key_new(c, c->msg[m]->host, id), *at = &c->msg[m]->first_key;
 	while (*at != OPEN_NONE)
@@ -341,6 +322,8 @@ void open_msg_drop(struct correlate *c, uint32_t m)
 	struct open_msg *o = c->msg[m];
 	pool_free(&c->pool, o->text, o->text_cap);
 	pool_free(&c->pool, o->rcpt, o->rcpt_cap);
+	if (o->rcpt_slot)
+		open_rcpt_unindex(c, o);
 	c->text_bytes -= o->text_n;
 	c->rcpts -= o->n_rcpt;
 	memcpy(&o->text, &c->spare, sizeof c->spare);

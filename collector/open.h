@@ -12,6 +12,7 @@
 #define OPEN_NONE UINT32_MAX
 #define OPEN_ID_BYTES 24
 #define OPEN_ID_WORDS 3
+#define OPEN_KEYS_MAX 64u /* queue ids of a message */
 
 /* Text in a message's own bytes. */
 struct open_ref { uint32_t at, n; }; /* at == OPEN_NONE: absent */
@@ -47,6 +48,9 @@ struct open_msg {
 	struct open_ref lines[TXN_LINES];
 	struct open_rcpt *rcpt;
 	size_t rcpt_cap; /* bytes */
+	uint32_t *rcpt_slot; /* of a message with many: index + 1, by hash; open addressing */
+	size_t rcpt_slot_cap;
+	uint32_t rcpt_slots, rcpt_indexed; /* indexed: the first of them */
 	uint32_t n_rcpt, n_known, n_waiting; /* waiting: not final and not changed since the last report */
 	uint32_t n_again; /* final outcomes of recipients that had one: an address that was given twice has two */
 	char *text;
@@ -119,7 +123,8 @@ struct correlate {
 	uint32_t bucket_mask, indexed;
 	uint64_t id_order;
 	struct open_host *host;
-	uint32_t n_host, cap_host, last_host;
+	uint32_t n_host, cap_host, last_host, host_mask;
+	uint32_t *host_slot; /* index + 1; open addressing */
 	struct open_ends list[OPEN_LISTS], due[OPEN_DUES];
 	struct cwd_table cwd;
 	struct txn_rcpt *out; /* scratch of a report */
@@ -129,6 +134,7 @@ struct correlate {
 /* -- open.c: the table -- */
 /* A host of another name than the one asked for last. */
 uint32_t open_other_host(struct correlate *c, struct sv name);
+void open_hosts_free(struct correlate *c);
 
 static inline uint32_t open_host(struct correlate *c, struct sv name)
 {
@@ -200,7 +206,8 @@ static inline __attribute__((always_inline)) struct sv open_get(const struct ope
 }
 
 /* hash: open_hash() of recipient. */
-struct open_rcpt *open_rcpt_find(struct open_msg *m, struct sv recipient, uint32_t hash);
+struct open_rcpt *open_rcpt_find(struct correlate *c, struct open_msg *m, struct sv recipient, uint32_t hash);
+void open_rcpt_unindex(struct correlate *c, struct open_msg *m);
 /* A new, pending recipient; NULL when the message has too many. */
 struct open_rcpt *open_rcpt_add(struct correlate *c, struct open_msg *m, struct sv recipient, uint32_t hash);
 /* Keeps a raw line as evidence of an outcome. */

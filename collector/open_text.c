@@ -71,37 +71,6 @@ void open_reset(struct correlate *c, struct open_msg *m, struct open_ref *ref, s
 	open_set(c, m, ref, s);
 }
 
-struct open_rcpt *open_rcpt_find(struct open_msg *m, struct sv recipient, uint32_t hash)
-{
-	for (uint32_t i = 0; i < m->n_rcpt; i++)
-		if (m->rcpt[i].hash == hash && sv_eq(open_get(m, m->rcpt[i].recipient), recipient))
-			return &m->rcpt[i];
-	return NULL;
-}
-
-struct open_rcpt *open_rcpt_add(struct correlate *c, struct open_msg *m, struct sv recipient, uint32_t hash)
-{
-	if (m->n_rcpt == CORRELATE_RCPT_MAX)
-		return NULL;
-	if ((m->n_rcpt + 1) * sizeof *m->rcpt > m->rcpt_cap) {
-		size_t cap;
-		struct open_rcpt *to = pool_alloc(&c->pool, (m->n_rcpt + 1) * sizeof *to + m->n_rcpt / 2 * sizeof *to, &cap);
-		if (m->n_rcpt)
-			memcpy(to, m->rcpt, m->n_rcpt * sizeof *to);
-		pool_free(&c->pool, m->rcpt, m->rcpt_cap);
-		m->rcpt = to;
-		m->rcpt_cap = cap;
-	}
-	struct open_rcpt *r = &m->rcpt[m->n_rcpt++];
-	c->rcpts++;
-	memset(r, 0, sizeof *r);
-	r->hash = hash;
-	r->recipient.at = r->orig.at = r->dsn.at = r->reply.at = r->relay_host.at = r->relay_ip.at = OPEN_NONE;
-	open_set(c, m, &r->recipient, recipient);
-	m->n_waiting++;
-	return r;
-}
-
 void open_add_line(struct correlate *c, struct open_msg *m, struct sv line, bool refused)
 {
 	unsigned at = 1;
@@ -114,22 +83,4 @@ void open_add_line(struct correlate *c, struct open_msg *m, struct sv line, bool
 		return;
 	m->line_refused[at] = refused;
 	open_set(c, m, &m->lines[at], sv_take(line, TXN_LINE_BYTES));
-}
-
-void open_count(struct open_msg *m)
-{
-	m->n_known = m->n_waiting = 0;
-	for (uint32_t i = 0; i < m->n_rcpt; i++) {
-		const struct open_rcpt *r = &m->rcpt[i];
-		m->n_known += r->status != TXN_PENDING;
-		m->n_waiting += (r->status == TXN_PENDING || r->status == TXN_DEFERRED) && !r->changed;
-	}
-}
-
-int64_t open_outcomes(const struct open_msg *m)
-{
-	int64_t n = 0;
-	for (uint32_t i = 0; i < m->n_rcpt; i++)
-		n += m->rcpt[i].attempts;
-	return n;
 }

@@ -69,29 +69,51 @@ void shape_of(struct sv t, char out[SHAPE_TEXT])
 
 /* -- clusters -- */
 
-#define WORDS_MAX 48u
 #define ALIKE_PERCENT 60 /* of the words, so many must be the same */
 
-struct words { struct sv v[WORDS_MAX]; size_t n; };
+struct words {
+	struct sv v[SHAPE_WORDS];
+	uint32_t hash[SHAPE_WORDS];
+	size_t n;
+};
+
+#define ANY_WORD 1u /* "*" */
+
+static uint32_t word_hash(struct sv w)
+{
+	uint32_t h = 2166136261u;
+	for (size_t i = 0; i < w.n; i++)
+		h = (h ^ (unsigned char)w.p[i]) * 16777619u;
+	return sv_eq(w, SV("*")) ? ANY_WORD : h | 2;
+}
 
 static void words_of(const char *shape, struct words *w)
 {
 	struct sv s = sv_cstr(shape);
-	for (w->n = 0; s.n && w->n < WORDS_MAX; w->n++) {
+	for (w->n = 0; s.n && w->n < SHAPE_WORDS; w->n++) {
 		ptrdiff_t sp = sv_chr(s, ' ');
 		w->v[w->n] = sp < 0 ? s : sv_take(s, (size_t)sp);
+		w->hash[w->n] = word_hash(w->v[w->n]);
 		s = sv_skip(s, w->v[w->n].n + 1);
 	}
 }
 
+static void know_words(struct shape *v)
+{
+	struct words w;
+	words_of(v->text, &w);
+	v->n_words = (uint8_t)w.n;
+	memcpy(v->word, w.hash, w.n * sizeof *w.hash);
+}
+
 /* How many of a hundred words are the same; 0 unless both have as many words and begin with the same one. */
-static unsigned alike(const struct words *a, const struct words *b)
+static unsigned alike(const struct words *a, const struct shape *b)
 {
 	size_t same = 0;
-	if (a->n != b->n || a->n < 3 || a->n == WORDS_MAX || !sv_eq(a->v[0], b->v[0]))
+	if (a->n != b->n_words || a->n < 3 || a->n == SHAPE_WORDS || a->hash[0] != b->word[0])
 		return 0;
 	for (size_t i = 0; i < a->n; i++)
-		same += sv_eq(a->v[i], b->v[i]) || sv_eq(b->v[i], SV("*"));
+		same += a->hash[i] == b->word[i] || b->word[i] == ANY_WORD;
 	return (unsigned)(same * 100 / a->n);
 }
 
@@ -112,22 +134,20 @@ static void generalise(struct shape *v, const struct words *w)
 	}
 	text[n] = 0;
 	memcpy(v->text, text, sizeof text);
+	know_words(v);
 }
 
 /* The cluster that a shape which was never seen belongs to (after Drain: He et al., ICWS 2017, with one level), or NULL. */
 static struct shape *cluster_of(struct shapes *s, const char *program, const char *shape)
 {
-	struct words w, other;
+	struct words w;
 	struct shape *best = NULL;
 	unsigned most = ALIKE_PERCENT - 1;
 	words_of(shape, &w);
 	for (size_t i = 0; i < s->n; i++) {
 		struct shape *v = &s->v[i];
-		if (v->recognised || strcmp(v->program, program))
-			continue;
-		words_of(v->text, &other);
-		unsigned percent = alike(&w, &other);
-		if (percent > most) {
+		unsigned percent = v->recognised ? 0 : alike(&w, v);
+		if (percent > most && !strcmp(v->program, program)) {
 			most = percent;
 			best = v;
 		}
@@ -159,6 +179,7 @@ static struct shape *shape_new(struct shapes *s, const char *program, const char
 	*v = (struct shape){ .recognised = recognised };
 	memcpy(v->program, program, strlen(program) + 1);
 	memcpy(v->text, shape, strlen(shape) + 1);
+	know_words(v);
 	sample = sv_take(sample, sizeof v->sample);
 	memcpy(v->sample, sample.p, sample.n);
 	v->sample_n = sample.n;
@@ -194,7 +215,7 @@ struct shape *shapes_add(struct shapes *s, struct sv program, struct sv text, bo
 		s->overflow++;
 		return NULL;
 	}
-	if (s->used < SLOTS - 1) { /* without a place it is only found more slowly */
+	if (s->used < SLOTS / 4 * 3) { /* without a place it is only found more slowly */
 		s->slot[i] = (struct shape_slot){ h, (uint32_t)(v - s->v) };
 		s->used++;
 	}

@@ -8,6 +8,7 @@
 
 #define SHAPE_TEXT 160
 #define SHAPE_MAX 1024
+#define SHAPE_WORDS 48
 
 struct shape {
 	char program[64], text[SHAPE_TEXT], sample[256]; /* text: of the cluster */
@@ -15,6 +16,8 @@ struct shape {
 	size_t sample_n;
 	uint64_t lines, told; /* told: lines when the owner last looked (for the owner) */
 	bool recognised;
+	uint8_t n_words;            /* of text, ... */
+	uint32_t word[SHAPE_WORDS]; /* ... and a hash of each */
 };
 
 struct shapes {

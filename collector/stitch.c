@@ -99,6 +99,8 @@ void stitch_child(struct correlate *c, uint32_t m)
 	if (p == OPEN_NONE)
 		return;
 	if (has_handed(c->msg[p])) {
+		if (c->msg[p]->n_keys >= OPEN_KEYS_MAX) /* a crowd with one message-id: no filter passes a message on so often */
+			return;
 		confirm(c, p, m);
 		correlate_removed(c, p);
 		return;

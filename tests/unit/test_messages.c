@@ -349,10 +349,38 @@ static void resuming_keeps_folders(void **state)
 	buf_fini(&log);
 }
 
+/* A list: its recipients have an index, which a resumed reading makes anew. */
+static void resuming_keeps_many_recipients(void **state)
+{
+	struct run whole = { 0 };
+	struct buf log = { 0 };
+	(void)state;
+	buf_puts(&log, "2026-11-24T09:00:00+00:00 mx postfix/qmgr[1]: AB12CD34EF: from=<a@x.example>, size=9, nrcpt=300 (queue active)\n");
+	for (unsigned round = 0; round < 3; round++)
+		for (unsigned i = 0; i < 300; i++)
+			buf_printf(&log, "2026-11-24T09:0%u:00+00:00 mx postfix/smtp[1]: AB12CD34EF: to=<r%u@y.example>, relay=m[192.0.2.9]:25, delay=1, delays=0/0/0/1, dsn=%s (x)\n",
+			           round, i, round == 2 ? "2.0.0, status=sent" : "4.2.0, status=deferred");
+	buf_puts(&log, "2026-11-24T09:09:00+00:00 mx postfix/qmgr[1]: AB12CD34EF: removed\n");
+	rnd_state = 1;
+	run_through(&whole, buf_sv(&log), 0, 0);
+	unsigned sent = 0;
+	struct sv all = buf_sv(&whole.out), last = sv_skip(all, (size_t)sv_rchr(sv_take(all, all.n - 1), '\n') + 1);
+	for (ptrdiff_t at; (at = sv_find(last, SV("\"status\":\"sent\""))) >= 0; last = sv_skip(last, (size_t)at + 1))
+		sent++;
+	assert_int_equal(sent, 300);
+	for (uint32_t seed = 1; seed <= 25; seed++) {
+		rnd_state = seed;
+		same_reports(&whole, buf_sv(&log), 0, 1, 0);
+	}
+	stop(&whole);
+	buf_fini(&whole.out);
+	buf_fini(&log);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(interleaving_does_not_matter), cmocka_unit_test(resuming_changes_nothing), cmocka_unit_test(resuming_keeps_folders),
+		cmocka_unit_test(interleaving_does_not_matter), cmocka_unit_test(resuming_changes_nothing), cmocka_unit_test(resuming_keeps_folders), cmocka_unit_test(resuming_keeps_many_recipients),
 		cmocka_unit_test(folding_changes_nothing), cmocka_unit_test(memory_is_bounded), cmocka_unit_test(reports_when_it_should),
 		cmocka_unit_test(hostile_snapshots_are_refused),
 	};
