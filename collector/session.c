@@ -391,7 +391,7 @@ void session_table_apply(struct sessions *s, struct record *r)
 		forget(s, at - 1);
 		at = 0;
 	}
-	if (!at && r->session_end)
+	if (!at && (r->session_end || r->session_asks))
 		return;
 	if (!at)
 		make_way(s, r->time_us);

@@ -4,6 +4,7 @@
  *   always                 client_ip client_port client_name helo account auth_method
  *   a delivery without id  queue_id sender recipient, too (qmail's "delivery 7: success")
  *   an answer (asked)      sender recipient that the client asked for last
+ * A record that only asks (session_asks) begins no session, so that those of a server which never says how one ends leave room for those that matter.
  * After SESSION_STALE_US a session is forgotten, as not every log says how it ends (a newer one may have its name).
  * Bounded: beyond SESSIONS_MAX or SESSIONS_BYTES the session that was begun first is forgotten, and counted unless it began SESSION_YOUNG_US ago or
  * more: logs of servers that never say how a session ends always come to that. */

@@ -35,6 +35,7 @@ void sendmail_set_origin(struct sv relay, struct record *r)
 	if (sendmail_peer_at_end(relay, &p)) {
 		sendmail_set_client(r, &p);
 		sendmail_session(r, true);
+		r->session_asks = true; /* every line of it names the client */
 		return;
 	}
 	struct sv user, host = relay;

@@ -48,6 +48,29 @@ static void what_was_said_is_told(void **unused)
 	session_table_free(s);
 }
 
+static void who_only_asks_takes_no_room(void **unused)
+{
+	(void)unused;
+	struct sessions *s = session_table_new();
+	struct record login = of("login", RECORD_AUTH_OK), later = of("login", RECORD_ACCEPT);
+	char name[24];
+	login.client_ip = SV("192.0.2.1"), login.account = SV("anna");
+	session_table_apply(s, &login);
+	for (unsigned i = 0; i < 2 * SESSIONS_MAX; i++) {
+		(void)snprintf(name, sizeof name, "%u", i);
+		struct record r = of(name, RECORD_ACCEPT);
+		r.client_ip = SV("192.0.2.9");
+		r.session_asks = true;
+		session_table_apply(s, &r);
+		is(r.account, NULL);
+	}
+	later.session_asks = true;
+	session_table_apply(s, &later);
+	is(later.account, "anna"), is(later.client_ip, "192.0.2.1");
+	assert_int_equal(session_table_forgotten(s), 0);
+	session_table_free(s);
+}
+
 static void login(struct sessions *s, struct record *r, const char *ip, int64_t s_later)
 {
 	r->client_ip = sv_cstr(ip);
@@ -201,7 +224,7 @@ static void the_oldest_is_forgotten(void **unused)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(what_was_said_is_told), cmocka_unit_test(login_from_address), cmocka_unit_test(replaced_texts), cmocka_unit_test(asked_and_answered),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(what_was_said_is_told), cmocka_unit_test(who_only_asks_takes_no_room), cmocka_unit_test(login_from_address), cmocka_unit_test(replaced_texts), cmocka_unit_test(asked_and_answered),
 		cmocka_unit_test(a_failed_login_is_nobody), cmocka_unit_test(the_end), cmocka_unit_test(the_oldest_is_forgotten) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
