@@ -86,7 +86,7 @@ static void init_feed(const struct merge *m, struct feed *f)
 		f->host = sv_cstr(m->host);
 }
 
-/* The first stamp among the first lines of a block. */
+/* The first stamp among the first lines of a block; one that lies in the future only if there are no others. */
 static int64_t first_stamp(const struct merge *m, struct sv block)
 {
 	struct feed f;
@@ -96,8 +96,8 @@ static int64_t first_stamp(const struct merge *m, struct sv block)
 	int64_t us = INT64_MIN;
 	init_feed(m, &f);
 	frame_feed(&f.frame, block);
-	for (unsigned i = 0; i < 64 && us == INT64_MIN && (frame_next(&f.frame, &block, &line) || frame_last(&f.frame, &line)); i++)
-		if (feed_line(&f, line, &l, &times) && l.time_us) /* a heading has no time */
+	for (unsigned i = 0; i < 64 && (us == INT64_MIN || (m->until_us && us > m->until_us)) && (frame_next(&f.frame, &block, &line) || frame_last(&f.frame, &line)); i++)
+		if (feed_line(&f, line, &l, &times) && l.time_us && (us == INT64_MIN || l.time_us < us)) /* a heading has no time */
 			us = l.time_us;
 	feed_fini(&f);
 	return us;
@@ -245,7 +245,7 @@ static void finish(struct merge *m, struct merge_file *f)
 	file_close(f);
 }
 
-static void start(struct merge *m, struct merge_file *f)
+static void start(struct merge *m, struct merge_file *f, const struct pipeline *p)
 {
 	struct err e;
 	if (f->done)
@@ -259,6 +259,8 @@ static void start(struct merge *m, struct merge_file *f)
 	if (m->n_active < AHEAD_FILES)
 		archive_reader_ahead(f->reader);
 	f->skip = f->start;
+	if (m->until_us && f->first_us != INT64_MIN) /* the file's first line is believed no more than others */
+		f->feed.stamp.heard_us = pipeline_now(p) ? pipeline_now(p) : f->first_us;
 	f->active = true;
 	m->n_active++;
 	if (!advance(m, f))
@@ -299,7 +301,7 @@ int merge_run(struct merge *m, struct pipeline *p, merge_progress *cb, void *ctx
 	for (;;) {
 		struct merge_file *f = m->n_active ? oldest(m) : NULL;
 		if (m->opened < m->n && (!f || m->v[m->opened].first_us < f->next.time_us)) {
-			start(m, &m->v[m->opened++]);
+			start(m, &m->v[m->opened++], p);
 			continue;
 		}
 		if (!f)

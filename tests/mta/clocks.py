@@ -1,0 +1,50 @@
+#!/usr/bin/env python3
+"""clocks.py AW: one host of a log has a clock that was never set. The cases and messages of an import must be those of the log without its lines, also
+when it comes as several files that begin with such a line."""
+import lzma, os, shutil, subprocess, sys, tempfile, time
+
+AW = os.path.abspath(sys.argv[1])
+AHEAD = ["2099-01-01T00:00:00.000000+00:00 fw kernel: link up\n", "2038-01-19T03:14:07Z gw sshd[7]: Server listening\n"]
+
+
+def conf(folder):
+    text = open("examples/abusewatch.conf", encoding="utf-8").read()
+    for name in ("customers.csv", "geo.csv", "dnsbl.conf"):
+        shutil.copy(os.path.join("examples", name), folder)
+    path = os.path.join(folder, "abusewatch.conf")
+    open(path, "w", encoding="utf-8").write(text)
+    return path
+
+
+def known(*files):
+    """What an import of the files leaves in a new store."""
+    with tempfile.TemporaryDirectory() as folder:
+        c = conf(folder)
+        paths = []
+        for i, lines in enumerate(files):
+            paths.append(os.path.join(folder, f"{i}.log"))
+            open(paths[-1], "w", encoding="utf-8", errors="surrogateescape").writelines(lines)
+        run = lambda *a: subprocess.run([AW, *a], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout
+        run("import", "-c", c, *paths)
+        return [run(*a, "-c", c, "--format", "ndjson") for a in (("cases",), ("search", "--limit", "0"))]
+
+
+def with_leaps(lines, every):
+    out = [AHEAD[0]]
+    for i, line in enumerate(lines):
+        out.append(line)
+        if i % every == every - 1:
+            out.append(AHEAD[i // every % 2])
+    return out
+
+
+with tempfile.NamedTemporaryFile(suffix=".log") as f:
+    subprocess.run([sys.executable, "examples/shift.py", "examples/live.log.xz", "--end-at", str(int(time.time()) - 60)], stdout=f, check=True)
+    log = open(f.name, encoding="utf-8", errors="surrogateescape").readlines()[:60000]
+want = known(log)
+leaps = with_leaps(log, 777)
+third = len(log) // 3
+several = [with_leaps(log[i * third: (i + 1) * third if i < 2 else len(log)], 5000) for i in range(3)]
+for name, got in (("a host without a clock", known(leaps)), ("three files, each begins with its line", known(*reversed(several)))):
+    good = got == want and want[0].count(b"\n") > 1 and want[1].count(b"\n") > 1000
+    print(f"ok clocks: {name}" if good else f"not ok clocks: {name} - {want[0].count(10)} cases became {got[0].count(10)}, messages are {'the same' if want[1] == got[1] else 'others'}")
