@@ -4,8 +4,10 @@
 #include <sys/stat.h>
 
 #include "lib/buf.h"
+#include "lib/times.h"
 
 #define AHEAD_FILES 4u /* so many packed files at once are unpacked by threads */
+#define FIRST_LINES 64u /* say when a file begins */
 
 struct merge_file {
 	char *path;
@@ -86,21 +88,41 @@ static void init_feed(const struct merge *m, struct feed *f)
 		f->host = sv_cstr(m->host);
 }
 
-/* The first stamp among the first lines of a block; one that lies in the future only if there are no others. */
+static int by_time(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+	return (x > y) - (x < y);
+}
+
+/* The earliest of stamps of which most are right: one that is a day and more before the middle one is of a clock that was not set. */
+static int64_t earliest_of(int64_t *us, size_t n)
+{
+	size_t i = 0;
+	if (!n)
+		return INT64_MIN;
+	qsort(us, n, sizeof *us, by_time);
+	while (us[i] < us[(n - 1) / 2] - US_PER_DAY)
+		i++;
+	return us[i];
+}
+
+/* When the block begins, by its first lines. */
 static int64_t first_stamp(const struct merge *m, struct sv block)
 {
 	struct feed f;
 	struct sv line;
 	struct logline l;
 	unsigned times;
-	int64_t us = INT64_MIN;
+	int64_t us[FIRST_LINES];
+	size_t n = 0;
 	init_feed(m, &f);
+	f.stamp.until_us = 0; /* as they are */
 	frame_feed(&f.frame, block);
-	for (unsigned i = 0; i < 64 && (us == INT64_MIN || (m->until_us && us > m->until_us)) && (frame_next(&f.frame, &block, &line) || frame_last(&f.frame, &line)); i++)
-		if (feed_line(&f, line, &l, &times) && l.time_us && (us == INT64_MIN || l.time_us < us)) /* a heading has no time */
-			us = l.time_us;
+	for (unsigned i = 0; i < FIRST_LINES && (frame_next(&f.frame, &block, &line) || frame_last(&f.frame, &line)); i++)
+		if (feed_line(&f, line, &l, &times) && l.time_us) /* a heading has no time */
+			us[n++] = l.time_us;
 	feed_fini(&f);
-	return us;
+	return earliest_of(us, n);
 }
 
 int merge_add(struct merge *m, const char *path, struct err *e)
