@@ -495,6 +495,19 @@ int archive_flush(struct archive *a, struct err *e)
 	return write_rows(a, e);
 }
 
+/* The commit's own batch gives its room back, so that what comes next does not grow a third one. */
+static void take_room_back(struct archive *a)
+{
+	struct batch *b = &a->batch[1];
+	buf_clear(&a->bytes);
+	if (b->running || b->n || b->bytes.cap <= a->bytes.cap)
+		return;
+	struct buf small = a->bytes;
+	a->bytes = b->bytes;
+	b->bytes = small;
+	buf_clear(&a->bytes);
+}
+
 void archive_end(struct archive *a, bool ok)
 {
 	if (!ok) {
@@ -511,7 +524,7 @@ void archive_end(struct archive *a, bool ok)
 	name_list_clear(&a->doomed);
 	a->n_written = 0;
 	a->hot_before = a->hot;
-	buf_clear(&a->bytes);
+	take_room_back(a);
 	a->n = 0;
 }
 

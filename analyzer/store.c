@@ -17,6 +17,8 @@
 #include "lib/lock.h"
 #include "lib/msg.h"
 
+#define STORE_AHEAD_BYTES (2u << 20) /* of rows in memory; some ten thousand: so many at once are mostly put beside one another */
+
 /* --- loading ------------------------------------------------------------------------------------------------------ */
 
 static void digest_prefixes(crypto_generichash_state *h, const struct prefix_table *t)
@@ -304,16 +306,46 @@ static void all_clean(struct store *s, struct judge *j)
 	s->had_principals |= j->evicted != before;
 }
 
+static int begin(struct store *s, struct err *e)
+{
+	if (s->lost)
+		return err_set(e, "%s: the commit before failed, and what it was to write is lost: begin again", s->db.path);
+	if (s->ahead)
+		return 0;
+	return db_exec(&s->db, "BEGIN IMMEDIATE", e);
+}
+
+static void roll_back(struct store *s)
+{
+	s->lost = s->ahead;
+	s->ahead = false;
+	if (!sqlite3_get_autocommit(s->db.h))
+		(void)db_exec(&s->db, "ROLLBACK", NULL);
+}
+
+int store_write_ahead(struct store *s, struct judge *j, struct err *e)
+{
+	if (store_rollup_ended_bytes(j) < STORE_AHEAD_BYTES)
+		return 0;
+	if (begin(s, e) < 0)
+		return -1;
+	s->ahead = true;
+	if (store_rollup_write_ended(s, j, e) == 0)
+		return 0;
+	roll_back(s);
+	return -1;
+}
+
 int store_commit(struct store *s, struct judge *j, struct err *e)
 {
-	if (db_exec(&s->db, "BEGIN IMMEDIATE", e) < 0)
+	if (begin(s, e) < 0)
 		return -1;
 	if (write_all(s, j, e) < 0 || db_exec(&s->db, "COMMIT", e) < 0) {
-		if (!sqlite3_get_autocommit(s->db.h))
-			(void)db_exec(&s->db, "ROLLBACK", NULL);
+		roll_back(s);
 		archive_end(s->archive, false);
 		return -1;
 	}
+	s->ahead = false;
 	archive_end(s->archive, true);
 	all_clean(s, j);
 	return 0;

@@ -117,6 +117,8 @@ static int take(struct run *im, struct err *e)
 			bad = ingest_commit(&im->ingest, e);
 			judge_rest(im->ingest.judge);
 			im->committed_ms = now_ms();
+		} else if (!bad) {
+			bad = store_write_ahead(im->ingest.store, im->ingest.judge, e);
 		}
 		progress(im, false);
 	}
