@@ -91,7 +91,7 @@ static void check_tags(void)
 				panic("the names of the detectors %s and %s make the same tag: rename one", detector_registry[d]->name, detector_registry[k]->name);
 }
 
-struct store *store_open(const char *path, struct judge *j, struct err *e)
+static struct store *open_with(int (*open)(struct db *d, const char *path, struct err *e), const char *path, struct judge *j, struct err *e)
 {
 	struct store *s = xcalloc(1, sizeof *s);
 	/* A second writer would undo what the first one knows. */
@@ -102,7 +102,7 @@ struct store *store_open(const char *path, struct judge *j, struct err *e)
 	}
 	if (sodium_init() < 0)
 		panic("libsodium does not start");
-	if (db_open(&s->db, path, e) < 0) {
+	if (open(&s->db, path, e) < 0) {
 		close(s->lock);
 		free(s);
 		return NULL;
@@ -124,6 +124,16 @@ struct store *store_open(const char *path, struct judge *j, struct err *e)
 	}
 	listing_configure(j); /* the config may be another one than last time */
 	return s;
+}
+
+struct store *store_open(const char *path, struct judge *j, struct err *e)
+{
+	return open_with(db_open, path, j, e);
+}
+
+struct store *store_open_bulk(const char *path, struct judge *j, struct err *e)
+{
+	return open_with(db_open_bulk, path, j, e);
 }
 
 static void input_free(struct store_input *in)
@@ -150,6 +160,7 @@ void store_close(struct store *s, struct judge *j)
 		input_free(s->input[i]);
 	free(s->input);
 	archive_free(s->archive);
+	(void)db_wal(&s->db, NULL); /* of which nothing came */
 	db_close(&s->db);
 	close(s->lock);
 	free(s);
@@ -338,6 +349,7 @@ int store_write_ahead(struct store *s, struct judge *j, struct err *e)
 
 int store_commit(struct store *s, struct judge *j, struct err *e)
 {
+	struct err why;
 	if (begin(s, e) < 0)
 		return -1;
 	if (write_all(s, j, e) < 0 || db_exec(&s->db, "COMMIT", e) < 0) {
@@ -347,6 +359,8 @@ int store_commit(struct store *s, struct judge *j, struct err *e)
 	}
 	s->ahead = false;
 	archive_end(s->archive, true);
+	if (db_wal(&s->db, &why) < 0)
+		msg_warn("%s; readers may have to wait", why.text); /* what was to be written is */
 	all_clean(s, j);
 	return 0;
 }

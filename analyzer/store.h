@@ -42,6 +42,8 @@ struct store {
 
 /* Takes the lock of the one writer, opens or creates, connects the judge's callbacks and loads its memory and open cases. NULL and e. */
 struct store *store_open(const char *path, struct judge *j, struct err *e);
+/* The same for an import: see db_open_bulk(). */
+struct store *store_open_bulk(const char *path, struct judge *j, struct err *e);
 void store_close(struct store *s, struct judge *j);
 
 /* The input of that source, from the store or new. Lives as long as the store. */
