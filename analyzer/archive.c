@@ -217,6 +217,11 @@ struct archive *archive_open(sqlite3 *db, const char *store_path, bool writable,
 	return a;
 }
 
+void archive_uncached(struct archive *a)
+{
+	segment_writer_uncached(a->writer);
+}
+
 void archive_free(struct archive *a)
 {
 	if (!a)

@@ -133,7 +133,10 @@ struct store *store_open(const char *path, struct judge *j, struct err *e)
 
 struct store *store_open_bulk(const char *path, struct judge *j, struct err *e)
 {
-	return open_with(db_open_bulk, path, j, e);
+	struct store *s = open_with(db_open_bulk, path, j, e);
+	if (s)
+		archive_uncached(s->archive);
+	return s;
 }
 
 static void input_free(struct store_input *in)

@@ -42,7 +42,7 @@ struct store {
 
 /* Takes the lock of the one writer, opens or creates, connects the judge's callbacks and loads its memory and open cases. NULL and e. */
 struct store *store_open(const char *path, struct judge *j, struct err *e);
-/* The same for an import: see db_open_bulk(). */
+/* The same for an import: see db_open_bulk() and archive_uncached(). */
 struct store *store_open_bulk(const char *path, struct judge *j, struct err *e);
 void store_close(struct store *s, struct judge *j);
 
