@@ -64,7 +64,7 @@ int db_wal(struct db *d, struct err *e)
 {
 	if (!d->bulk)
 		return 0;
-	if (db_exec(d, "PRAGMA journal_mode = WAL; " DB_SYNCHRONOUS, e) < 0)
+	if (db_exec(d, "PRAGMA journal_mode = WAL; " DB_SYNCHRONOUS "; PRAGMA user_version", e) < 0) /* the log's file is made when something is read */
 		return -1;
 	d->bulk = false;
 	return 0;

@@ -19,6 +19,25 @@
 
 #define STORE_AHEAD_BYTES (2u << 20) /* of rows in memory; some ten thousand: so many at once are mostly put beside one another */
 
+/* --- transactions ------------------------------------------------------------------------------------------------- */
+
+static int begin(struct store *s, struct err *e)
+{
+	if (s->lost)
+		return err_set(e, "%s: the commit before failed, and what it was to write is lost: begin again", s->db.path);
+	if (s->ahead)
+		return 0;
+	return db_exec(&s->db, "BEGIN IMMEDIATE", e);
+}
+
+static void roll_back(struct store *s)
+{
+	s->lost = s->ahead;
+	s->ahead = false;
+	if (!sqlite3_get_autocommit(s->db.h))
+		(void)db_exec(&s->db, "ROLLBACK", NULL);
+}
+
 /* --- loading ------------------------------------------------------------------------------------------------------ */
 
 static void digest_prefixes(crypto_generichash_state *h, const struct prefix_table *t)
@@ -65,6 +84,11 @@ static int load_key(struct store *s, struct judge *j, struct err *e)
 	sqlite3_reset(st);
 	make_key(j->conf, &j->key);
 	sodium_bin2hex(hex, sizeof hex, j->key.b, sizeof j->key.b);
+	if (s->db.bulk) { /* it goes with the first commit: one of its own would wait for the disk as long */
+		if (begin(s, e) < 0)
+			return -1;
+		s->ahead = true;
+	}
 	return db_run(&s->db, e, Q_META_SET, "ss", "hash-key", hex);
 }
 
@@ -163,7 +187,8 @@ void store_close(struct store *s, struct judge *j)
 		input_free(s->input[i]);
 	free(s->input);
 	archive_free(s->archive);
-	(void)db_wal(&s->db, NULL); /* of which nothing came */
+	roll_back(s);
+	(void)db_wal(&s->db, NULL); /* there was no commit */
 	db_close(&s->db);
 	close(s->lock);
 	free(s);
@@ -320,23 +345,6 @@ static void all_clean(struct store *s, struct judge *j)
 	s->had_principals |= j->evicted != before;
 }
 
-static int begin(struct store *s, struct err *e)
-{
-	if (s->lost)
-		return err_set(e, "%s: the commit before failed, and what it was to write is lost: begin again", s->db.path);
-	if (s->ahead)
-		return 0;
-	return db_exec(&s->db, "BEGIN IMMEDIATE", e);
-}
-
-static void roll_back(struct store *s)
-{
-	s->lost = s->ahead;
-	s->ahead = false;
-	if (!sqlite3_get_autocommit(s->db.h))
-		(void)db_exec(&s->db, "ROLLBACK", NULL);
-}
-
 int store_write_ahead(struct store *s, struct judge *j, struct err *e)
 {
 	if (store_rollup_ended_bytes(j) < STORE_AHEAD_BYTES)
@@ -447,7 +455,7 @@ int store_compact(struct store *s, int64_t now_us, struct err *e)
 
 int store_filter(struct store *s, struct err *e)
 {
-	return tidy_archive(s, INT64_MIN, e);
+	return s->ahead ? 0 : tidy_archive(s, INT64_MIN, e); /* of a new store in which nothing is */
 }
 
 int64_t store_notification(struct store *s, int64_t id, int64_t case_id, int64_t at_us, const char *kind, const char *recipient,
