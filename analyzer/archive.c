@@ -217,6 +217,11 @@ struct archive *archive_open(sqlite3 *db, const char *store_path, bool writable,
 	return a;
 }
 
+void archive_uncached(struct archive *a)
+{
+	segment_writer_uncached(a->writer);
+}
+
 void archive_free(struct archive *a)
 {
 	if (!a)
@@ -495,6 +500,19 @@ int archive_flush(struct archive *a, struct err *e)
 	return write_rows(a, e);
 }
 
+/* The commit's own batch gives its room back, so that what comes next does not grow a third one. */
+static void take_room_back(struct archive *a)
+{
+	struct batch *b = &a->batch[1];
+	buf_clear(&a->bytes);
+	if (b->running || b->n || b->bytes.cap <= a->bytes.cap)
+		return;
+	struct buf small = a->bytes;
+	a->bytes = b->bytes;
+	b->bytes = small;
+	buf_clear(&a->bytes);
+}
+
 void archive_end(struct archive *a, bool ok)
 {
 	if (!ok) {
@@ -511,7 +529,7 @@ void archive_end(struct archive *a, bool ok)
 	name_list_clear(&a->doomed);
 	a->n_written = 0;
 	a->hot_before = a->hot;
-	buf_clear(&a->bytes);
+	take_room_back(a);
 	a->n = 0;
 }
 

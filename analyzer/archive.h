@@ -14,6 +14,8 @@ struct archive;
 /* store_path: the SQLite file; segments live in "<store_path>.d". db must outlive the archive. */
 struct archive *archive_open(sqlite3 *db, const char *store_path, bool writable, struct err *e);
 void archive_free(struct archive *a);
+/* See segment_writer_uncached(). */
+void archive_uncached(struct archive *a);
 
 /* Keeps the message; a later report of the same message (host, queue id, first_us) supersedes this one. */
 int archive_add(struct archive *a, const struct txn *t, struct err *e);

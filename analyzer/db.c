@@ -35,19 +35,42 @@ static int migrate(struct db *d, struct err *e)
 		return sql_error(d, e);
 	if (v > MIGRATION_COUNT)
 		return err_set(e, "%s: made by a newer abusewatch (table version %d, this one knows %d); use that one", d->path, v, MIGRATION_COUNT);
-	for (; v < MIGRATION_COUNT; v++) {
-		(void)snprintf(pragma, sizeof pragma, "PRAGMA user_version = %d", v + 1);
-		if (db_exec(d, "BEGIN IMMEDIATE", e) < 0)
-			return -1;
-		if (db_exec(d, migration_text[v], e) < 0 || db_exec(d, pragma, e) < 0 || db_exec(d, "COMMIT", e) < 0) {
-			(void)db_exec(d, "ROLLBACK", NULL);
-			return -1;
-		}
-	}
+	if (v == MIGRATION_COUNT)
+		return 0;
+	if (db_exec(d, "BEGIN IMMEDIATE", e) < 0)
+		return -1;
+	int bad = 0;
+	for (; v < MIGRATION_COUNT && !bad; v++)
+		bad = db_exec(d, migration_text[v], e);
+	(void)snprintf(pragma, sizeof pragma, "PRAGMA user_version = %d", MIGRATION_COUNT);
+	if (!bad && db_exec(d, pragma, e) == 0 && db_exec(d, "COMMIT", e) == 0)
+		return 0;
+	(void)db_exec(d, "ROLLBACK", NULL);
+	return -1;
+}
+
+/* No file of a log beside it yet: it is new, or its first commit never came. */
+static bool without_log(struct db *d)
+{
+	sqlite3_stmt *st = NULL;
+	bool without = false;
+	if (user_version(d) >= 0 && sqlite3_prepare_v2(d->h, "PRAGMA journal_mode", -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW)
+		without = !sv_eq(db_text(st, 0), SV("wal"));
+	sqlite3_finalize(st);
+	return without;
+}
+
+int db_wal(struct db *d, struct err *e)
+{
+	if (!d->bulk)
+		return 0;
+	if (db_exec(d, "PRAGMA journal_mode = WAL; " DB_SYNCHRONOUS "; PRAGMA user_version", e) < 0) /* the log's file is made when something is read */
+		return -1;
+	d->bulk = false;
 	return 0;
 }
 
-int db_open(struct db *d, const char *path, struct err *e)
+static int open_file(struct db *d, const char *path, bool bulk, struct err *e)
 {
 	int on = 1;
 	*d = (struct db){ .path = xstrdup(path) };
@@ -58,12 +81,23 @@ int db_open(struct db *d, const char *path, struct err *e)
 	}
 	sqlite3_busy_timeout(d->h, 10000);
 	sqlite3_file_control(d->h, NULL, SQLITE_FCNTL_PERSIST_WAL, &on);
-	if (db_exec(d, "PRAGMA journal_mode = WAL; " DB_SYNCHRONOUS "; PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 4194304;", e) < 0 ||
-	    migrate(d, e) < 0) {
+	d->bulk = without_log(d);
+	if (db_exec(d, "PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 4194304", e) < 0 ||
+	    (!d->bulk && db_exec(d, DB_SYNCHRONOUS, e) < 0) || migrate(d, e) < 0 || (!bulk && db_wal(d, e) < 0)) {
 		db_close(d);
 		return -1;
 	}
 	return 0;
+}
+
+int db_open(struct db *d, const char *path, struct err *e)
+{
+	return open_file(d, path, false, e);
+}
+
+int db_open_bulk(struct db *d, const char *path, struct err *e)
+{
+	return open_file(d, path, true, e);
 }
 
 void db_close(struct db *d)

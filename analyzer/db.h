@@ -12,12 +12,18 @@
 struct db {
 	sqlite3 *h;
 	char *path;
+	bool bulk; /* has no WAL yet */
 	sqlite3_stmt *stmt[QUERY_COUNT], *rows[QUERY_COUNT]; /* rows: the same for DB_ROWS rows at once */
 };
 
 /* Opens for writing, creates and migrates when needed (WAL, synchronous NORMAL, persistent WAL file so that readers under
  * another uid keep working). 0, or -1 and e. */
 int db_open(struct db *d, const char *path, struct err *e);
+/* The same for who writes much at once. A new file gets its WAL with db_wal() only, after the first large commit: until then there is SQLite's rollback
+ * journal, to which pages that a commit appends need not go: each is written once, and not twice to the WAL and from there to its place. Meanwhile
+ * readers wait for commits and commits for readers, of which a file in which there is nothing has none. As safe: synchronous is FULL then. */
+int db_open_bulk(struct db *d, const char *path, struct err *e);
+int db_wal(struct db *d, struct err *e);
 void db_close(struct db *d);
 
 /* The statement, reset, with parameters bound: 'i' int64_t · 's' const char * · 't' struct sv text · 'b' struct sv blob ·

@@ -253,13 +253,18 @@ static size_t map_clean(struct rollup_map *m)
 	return n;
 }
 
+void rollup_ended_written(struct rollup *r)
+{
+	r->top_principals.n = r->top_receivers.n = 0;
+	arena_reset(&r->top_text);
+}
+
 void rollup_committed(struct rollup *r)
 {
 	bool whole = rollup_whole(r);
 	map_clear(&r->volume);
 	size_t changed = map_clean(&r->principal) + map_clean(&r->receiver);
 	r->stored_rows = whole ? r->principal.n + r->receiver.n : r->stored_rows + changed;
-	r->top_principals.n = r->top_receivers.n = 0;
-	arena_reset(&r->top_text);
+	rollup_ended_written(r);
 	r->anew = false;
 }

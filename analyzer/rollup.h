@@ -73,6 +73,8 @@ static inline void rollup_row_soon(const struct rollup *r, uint64_t hash)
 void rollup_hour(struct rollup *r, int64_t hour_us);
 /* Whether the next commit writes the hour at hand as a whole, and not what came to it: it is another one, or hour_now became long. */
 bool rollup_whole(const struct rollup *r);
+/* The rows of hours that are over are in the store, or will be with the commit at hand: they are forgotten. */
+void rollup_ended_written(struct rollup *r);
 /* After a commit. */
 void rollup_committed(struct rollup *r);
 

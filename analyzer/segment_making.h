@@ -40,6 +40,7 @@ struct segment_writer {
 	uint32_t *new_number;
 	uint32_t cap_rank;
 	struct buf out, table, body, raw; /* the file; a section of blocks on its way into it */
+	bool uncached;               /* the file goes past the page cache */
 	int64_t *number;             /* a column on its way into bits */
 	size_t cap_number;
 #ifdef WITH_ZSTD
@@ -61,6 +62,8 @@ uint32_t segment_intern(struct segment_writer *w, uint64_t hash, struct sv text,
 void segment_soon(const struct segment_writer *w, uint64_t hash);
 /* Makes the file of what was collected and syncs it. */
 int segment_pack(struct segment_writer *w, const char *path, struct err *e);
+/* Before a file is made in b, which is empty, that will go past the page cache and have some n bytes: it must begin at a block, and growing may have moved it. */
+void segment_align(struct buf *b, size_t n);
 /* A file of these bytes, synced, or none. */
 int segment_write_file(const char *path, struct sv bytes, struct err *e);
 

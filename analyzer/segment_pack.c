@@ -4,6 +4,9 @@
 #include <unistd.h>
 
 #include "analyzer/segment_making.h"
+#include "lib/msg.h"
+
+#define BLOCK_BYTES 4096u /* what goes past the page cache begins and ends in memory and in the file at such */
 
 static void grow_ranks(struct segment_writer *w)
 {
@@ -351,20 +354,32 @@ static void put_columns(struct segment_writer *w, struct segment_header *h)
 #include "analyzer/segment_cols.def"
 }
 
-int segment_write_file(const char *path, struct sv bytes, struct err *e)
+/* All of it. Of what goes past the page cache the rest goes through it when that is refused, or when it was cut within a block. */
+static int write_all(int fd, struct sv bytes, bool direct)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-	if (fd < 0)
-		return err_set(e, "%s: cannot create it: %m", path);
 	while (bytes.n) {
 		ssize_t n = write(fd, bytes.p, bytes.n);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0)
-			break;
-		bytes = sv_skip(bytes, (size_t)n);
+		if (direct && n != (ssize_t)bytes.n && fcntl(fd, F_SETFL, 0) == 0)
+			direct = false;
+		else if (n <= 0)
+			return -1;
+		bytes = sv_skip(bytes, n > 0 ? (size_t)n : 0);
 	}
-	if (bytes.n || fdatasync(fd) < 0) {
+	return 0;
+}
+
+/* padding: of these bytes so many do not belong to it, which are there for whole blocks. */
+static int write_file(const char *path, struct sv bytes, size_t padding, bool direct, struct err *e)
+{
+	int fd = direct ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_DIRECT, 0640) : -1;
+	direct = fd >= 0; /* not every file system can */
+	if (fd < 0)
+		fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+	if (fd < 0)
+		return err_set(e, "%s: cannot create it: %m", path);
+	if (write_all(fd, bytes, direct) < 0 || (padding && ftruncate(fd, (off_t)(bytes.n - padding)) < 0) || fdatasync(fd) < 0) {
 		(void)err_set(e, "%s: cannot write it: %m", path);
 		close(fd);
 		unlink(path);
@@ -372,6 +387,38 @@ int segment_write_file(const char *path, struct sv bytes, struct err *e)
 	}
 	close(fd);
 	return 0;
+}
+
+int segment_write_file(const char *path, struct sv bytes, struct err *e)
+{
+	return write_file(path, bytes, 0, false, e);
+}
+
+static bool is_aligned(const struct buf *b)
+{
+	return (uintptr_t)b->p % BLOCK_BYTES == 0;
+}
+
+void segment_align(struct buf *b, size_t n)
+{
+	if (b->cap >= n && is_aligned(b))
+		return;
+	n = ((n > b->cap ? n : b->cap) / BLOCK_BYTES + 1) * BLOCK_BYTES;
+	buf_fini(b);
+	b->p = aligned_alloc(BLOCK_BYTES, n);
+	if (!b->p)
+		panic("out of memory");
+	b->cap = n;
+}
+
+static int write_out(struct segment_writer *w, const char *path, struct err *e)
+{
+	size_t padding = -w->out.n % BLOCK_BYTES;
+	if (!w->uncached)
+		return segment_write_file(path, buf_sv(&w->out), e);
+	for (size_t i = 0; i < padding; i++)
+		buf_addc(&w->out, 0);
+	return write_file(path, buf_sv(&w->out), padding, is_aligned(&w->out), e);
 }
 
 int segment_pack(struct segment_writer *w, const char *path, struct err *e)
@@ -391,5 +438,5 @@ int segment_pack(struct segment_writer *w, const char *path, struct err *e)
 	w->stats.messages = w->messages;
 	w->stats.recipients = w->recipients;
 	w->stats.bytes = (int64_t)w->out.n;
-	return segment_write_file(path, buf_sv(&w->out), e);
+	return write_out(w, path, e);
 }

@@ -6,6 +6,8 @@
 #include "lib/msg.h"
 #include "lib/near.h"
 
+#define MESSAGE_BYTES 128u /* in the file; mostly fewer */
+
 struct segment_writer *segment_writer_new(void)
 {
 	struct segment_writer *w = xcalloc(1, sizeof *w);
@@ -15,6 +17,11 @@ struct segment_writer *segment_writer_new(void)
 		panic("out of memory");
 #endif
 	return w;
+}
+
+void segment_writer_uncached(struct segment_writer *w)
+{
+	w->uncached = true;
 }
 
 void segment_writer_free(struct segment_writer *w)
@@ -60,6 +67,8 @@ static void begin(struct segment_writer *w, size_t n)
 	memset(w->of_class, 0, sizeof w->of_class);
 	w->stats = (struct segment_stats){ 0 };
 	buf_clear(&w->out);
+	if (w->uncached)
+		segment_align(&w->out, n * MESSAGE_BYTES);
 	if (n <= w->cap_last)
 		return;
 	w->cap_last = n;

@@ -17,6 +17,27 @@
 #include "lib/lock.h"
 #include "lib/msg.h"
 
+#define STORE_AHEAD_BYTES (2u << 20) /* of rows in memory; some ten thousand: so many at once are mostly put beside one another */
+
+/* --- transactions ------------------------------------------------------------------------------------------------- */
+
+static int begin(struct store *s, struct err *e)
+{
+	if (s->lost)
+		return err_set(e, "%s: the commit before failed, and what it was to write is lost: begin again", s->db.path);
+	if (s->ahead)
+		return 0;
+	return db_exec(&s->db, "BEGIN IMMEDIATE", e);
+}
+
+static void roll_back(struct store *s)
+{
+	s->lost = s->ahead;
+	s->ahead = false;
+	if (!sqlite3_get_autocommit(s->db.h))
+		(void)db_exec(&s->db, "ROLLBACK", NULL);
+}
+
 /* --- loading ------------------------------------------------------------------------------------------------------ */
 
 static void digest_prefixes(crypto_generichash_state *h, const struct prefix_table *t)
@@ -63,6 +84,11 @@ static int load_key(struct store *s, struct judge *j, struct err *e)
 	sqlite3_reset(st);
 	make_key(j->conf, &j->key);
 	sodium_bin2hex(hex, sizeof hex, j->key.b, sizeof j->key.b);
+	if (s->db.bulk) { /* it goes with the first commit: one of its own would wait for the disk as long */
+		if (begin(s, e) < 0)
+			return -1;
+		s->ahead = true;
+	}
 	return db_run(&s->db, e, Q_META_SET, "ss", "hash-key", hex);
 }
 
@@ -89,7 +115,7 @@ static void check_tags(void)
 				panic("the names of the detectors %s and %s make the same tag: rename one", detector_registry[d]->name, detector_registry[k]->name);
 }
 
-struct store *store_open(const char *path, struct judge *j, struct err *e)
+static struct store *open_with(int (*open)(struct db *d, const char *path, struct err *e), const char *path, struct judge *j, struct err *e)
 {
 	struct store *s = xcalloc(1, sizeof *s);
 	/* A second writer would undo what the first one knows. */
@@ -100,7 +126,7 @@ struct store *store_open(const char *path, struct judge *j, struct err *e)
 	}
 	if (sodium_init() < 0)
 		panic("libsodium does not start");
-	if (db_open(&s->db, path, e) < 0) {
+	if (open(&s->db, path, e) < 0) {
 		close(s->lock);
 		free(s);
 		return NULL;
@@ -121,6 +147,19 @@ struct store *store_open(const char *path, struct judge *j, struct err *e)
 		return NULL;
 	}
 	listing_configure(j); /* the config may be another one than last time */
+	return s;
+}
+
+struct store *store_open(const char *path, struct judge *j, struct err *e)
+{
+	return open_with(db_open, path, j, e);
+}
+
+struct store *store_open_bulk(const char *path, struct judge *j, struct err *e)
+{
+	struct store *s = open_with(db_open_bulk, path, j, e);
+	if (s)
+		archive_uncached(s->archive);
 	return s;
 }
 
@@ -148,6 +187,8 @@ void store_close(struct store *s, struct judge *j)
 		input_free(s->input[i]);
 	free(s->input);
 	archive_free(s->archive);
+	roll_back(s);
+	(void)db_wal(&s->db, NULL); /* there was no commit */
 	db_close(&s->db);
 	close(s->lock);
 	free(s);
@@ -304,17 +345,33 @@ static void all_clean(struct store *s, struct judge *j)
 	s->had_principals |= j->evicted != before;
 }
 
+int store_write_ahead(struct store *s, struct judge *j, struct err *e)
+{
+	if (store_rollup_ended_bytes(j) < STORE_AHEAD_BYTES)
+		return 0;
+	if (begin(s, e) < 0)
+		return -1;
+	s->ahead = true;
+	if (store_rollup_write_ended(s, j, e) == 0)
+		return 0;
+	roll_back(s);
+	return -1;
+}
+
 int store_commit(struct store *s, struct judge *j, struct err *e)
 {
-	if (db_exec(&s->db, "BEGIN IMMEDIATE", e) < 0)
+	struct err why;
+	if (begin(s, e) < 0)
 		return -1;
 	if (write_all(s, j, e) < 0 || db_exec(&s->db, "COMMIT", e) < 0) {
-		if (!sqlite3_get_autocommit(s->db.h))
-			(void)db_exec(&s->db, "ROLLBACK", NULL);
+		roll_back(s);
 		archive_end(s->archive, false);
 		return -1;
 	}
+	s->ahead = false;
 	archive_end(s->archive, true);
+	if (db_wal(&s->db, &why) < 0)
+		msg_warn("%s; readers may have to wait", why.text); /* what was to be written is */
 	all_clean(s, j);
 	return 0;
 }
@@ -398,7 +455,7 @@ int store_compact(struct store *s, int64_t now_us, struct err *e)
 
 int store_filter(struct store *s, struct err *e)
 {
-	return tidy_archive(s, INT64_MIN, e);
+	return s->ahead ? 0 : tidy_archive(s, INT64_MIN, e); /* of a new store in which nothing is */
 }
 
 int64_t store_notification(struct store *s, int64_t id, int64_t case_id, int64_t at_us, const char *kind, const char *recipient,

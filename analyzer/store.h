@@ -33,6 +33,8 @@ struct store {
 	int64_t settled_us;  /* when they were last, by event time */
 	size_t late_rows, late_new; /* in principal_late; with the commit at hand */
 	size_t late_bytes, late_bytes_new; /* in memory_late; with the commit at hand */
+	bool ahead;          /* the next commit's transaction has begun: see store_write_ahead() */
+	bool lost;           /* what was written ahead was rolled back */
 	struct archive *archive;
 	struct store_input **input;
 	size_t n_inputs;
@@ -40,6 +42,8 @@ struct store {
 
 /* Takes the lock of the one writer, opens or creates, connects the judge's callbacks and loads its memory and open cases. NULL and e. */
 struct store *store_open(const char *path, struct judge *j, struct err *e);
+/* The same for an import: see db_open_bulk() and archive_uncached(). */
+struct store *store_open_bulk(const char *path, struct judge *j, struct err *e);
 void store_close(struct store *s, struct judge *j);
 
 /* The input of that source, from the store or new. Lives as long as the store. */
@@ -49,6 +53,10 @@ void store_input_shape(struct store_input *in, const struct obs_shape *shape);
 /* Writes all that changed. 0, or -1 and e: then nothing was written, everything is kept in memory, and the next commit
  * tries again. */
 int store_commit(struct store *s, struct judge *j, struct err *e);
+/* Between two commits, for who commits seldom: rows of hours and days that are over, which nothing changes any more, go into the next commit's transaction
+ * already when there are many. They take no memory from then on, and the commit has less to do. When a commit fails after that, the store cannot go
+ * on: each further one fails. */
+int store_write_ahead(struct store *s, struct judge *j, struct err *e);
 /* Below that nothing points at a principal: it has no lines to show, either. */
 #define STORE_SHOWS_FROM (2 * NAT)
 /* From now on commits add principals of whom nothing shows but counts, and changes of memory, to the ends of tables; one a minute puts them in their places.
@@ -87,6 +95,9 @@ void store_memory_defer(struct judge *j);
 /* what the overview shows (store_rollup.c) */
 int store_rollup_load(struct store *s, struct judge *j, struct err *e);
 int store_rollup_write(struct store *s, const struct judge *j, struct err *e);
+/* of it what nothing changes any more: how much that is; writes and forgets it */
+size_t store_rollup_ended_bytes(const struct judge *j);
+int store_rollup_write_ended(struct store *s, struct judge *j, struct err *e);
 /* the backup domains (store_backup.c) */
 void store_backup_load(struct store *s, struct judge *j);
 int store_backup_write(struct store *s, const struct judge *j, struct err *e);

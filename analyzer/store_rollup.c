@@ -149,14 +149,30 @@ static void bind_volume(struct db_binder *b, const void *ctx, size_t i)
 	db_bind(b, "iiiiiiii", r->time_us, N(r, MESSAGES), N(r, RECIPIENTS), N(r, SENT), N(r, DEFERRED), N(r, BOUNCED), N(r, REFUSED), N(r, AUTH_FAILED));
 }
 
-static int write_rollup(struct store *s, const struct rollup *u, struct err *e)
+/* Rows that nothing changes any more. */
+static int write_ended(struct store *s, const struct judge *j, struct err *e)
 {
-	return write_rows(s, Q_VOLUME_ADD, bind_volume, "", u->volume.row, u->volume.n, e) ||
-	       write_rows(s, Q_PRINCIPAL_HOUR_ADD, bind_principal_hour, "", u->top_principals.row, u->top_principals.n, e) ||
+	const struct rollup *u = j->rollup;
+	return write_days(s, j, e) || write_rows(s, Q_PRINCIPAL_HOUR_ADD, bind_principal_hour, "", u->top_principals.row, u->top_principals.n, e) ||
 	       write_rows(s, Q_RECEIVER_HOUR_ADD, bind_receiver_hour, "", u->top_receivers.row, u->top_receivers.n, e);
 }
 
 int store_rollup_write(struct store *s, const struct judge *j, struct err *e)
 {
-	return write_days(s, j, e) || write_rollup(s, j->rollup, e) || write_hour(s, j->rollup, e) ? -1 : 0;
+	const struct rollup_map *volume = &j->rollup->volume;
+	return write_ended(s, j, e) || write_rows(s, Q_VOLUME_ADD, bind_volume, "", volume->row, volume->n, e) || write_hour(s, j->rollup, e) ? -1 : 0;
+}
+
+size_t store_rollup_ended_bytes(const struct judge *j)
+{
+	return j->ended_days.n + (j->rollup->top_principals.n + j->rollup->top_receivers.n) * sizeof *j->rollup->top_principals.row;
+}
+
+int store_rollup_write_ended(struct store *s, struct judge *j, struct err *e)
+{
+	if (write_ended(s, j, e))
+		return -1;
+	buf_clear(&j->ended_days);
+	rollup_ended_written(j->rollup);
+	return 0;
 }

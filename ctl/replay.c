@@ -117,6 +117,8 @@ static int take(struct run *im, struct err *e)
 			bad = ingest_commit(&im->ingest, e);
 			judge_rest(im->ingest.judge);
 			im->committed_ms = now_ms();
+		} else if (!bad) {
+			bad = store_write_ahead(im->ingest.store, im->ingest.judge, e);
 		}
 		progress(im, false);
 	}
@@ -259,7 +261,7 @@ int replay_files(struct replay *r, const struct conf *conf, char **files, size_t
 	mallopt(M_TRIM_THRESHOLD, 1 << 30);
 	struct enrich *enrich = enrich_new(conf, e);
 	struct judge *j = im.ingest.judge = enrich ? judge_new(conf, enrich, e) : NULL;
-	im.ingest.store = j ? store_open(conf->store, j, e) : NULL;
+	im.ingest.store = j ? store_open_bulk(conf->store, j, e) : NULL;
 	int bad = im.ingest.store ? 0 : -1;
 	if (!bad) {
 		before = begin(&im, conf);

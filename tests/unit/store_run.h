@@ -24,14 +24,19 @@ static inline uint64_t next(void)
 
 struct open { struct enrich *enrich; struct judge *judge; struct store *store; };
 
-static inline struct open open_store(void)
+static inline struct open open_store_with(struct store *(*opens)(const char *path, struct judge *j, struct err *e))
 {
 	struct err e = { "" };
 	struct open o = { .enrich = enrich_new(&conf, &e) };
 	o.judge = judge_new(&conf, o.enrich, &e);
-	o.store = store_open(path, o.judge, &e);
+	o.store = opens(path, o.judge, &e);
 	assert_non_null(o.store);
 	return o;
+}
+
+static inline struct open open_store(void)
+{
+	return open_store_with(store_open);
 }
 
 static inline void close_store(struct open *o)

@@ -3,7 +3,9 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -12,6 +14,7 @@
 #include "analyzer/segment.h"
 #include "analyzer/segment_int.h"
 #include "lib/buf.h"
+#include "lib/hash.h"
 #include "lib/times.h"
 
 #define MESSAGES 600u
@@ -192,6 +195,21 @@ static void finds_what_comparing_finds(void **state)
 	ask_all(path);
 }
 
+static struct buf slurp(const char *name)
+{
+	struct buf b = { 0 };
+	FILE *f = fopen(name, "rb");
+	size_t n;
+	assert_non_null(f);
+	do {
+		buf_reserve(&b, 65536);
+		n = fread(b.p + b.n, 1, 65536, f);
+		b.n += n;
+	} while (n);
+	(void)fclose(f);
+	return b;
+}
+
 static size_t found(const struct segment *s, struct segment_reader *r, const struct archive_query *q)
 {
 	struct buf rows = { 0 };
@@ -266,6 +284,53 @@ static void domains_of_their_own(void **state)
 	free(body);
 }
 
+/* Messages that take more room than most do, so that what the file is made in grows, from a few to many. */
+static void past_the_page_cache_it_is_the_same(void **state)
+{
+	enum { MOST = 3000 };
+	static char beside[sizeof path + 8], reply[MOST][400];
+	static struct made m;
+	static struct segment_body body[MOST];
+	static struct buf bytes[MOST];
+	struct segment_writer *plain = segment_writer_new(), *uncached = segment_writer_new();
+	struct segment_stats stats, same;
+	struct err e = { "" };
+	struct rlimit old, little;
+	uint64_t h = 1;
+	(void)state;
+	segment_writer_uncached(uncached);
+	(void)snprintf(beside, sizeof beside, "%s.plain", path);
+	for (unsigned n = 0; n < MOST; n++) {
+		struct txn t = *make(n * 4, &m);
+		for (size_t i = 0; i + 1 < sizeof reply[n]; i++)
+			reply[n][i] = (char)(' ' + (h = hash_mix(h, i)) % 90);
+		t.rcpt[0].reply = sv_cstr(reply[n]);
+		txn_encode(&t, &bytes[n]);
+		body[n] = (struct segment_body){ buf_sv(&bytes[n]), n + 1 };
+	}
+	for (uint32_t messages = 1; messages <= MOST; messages += messages / 2 + 1) {
+		assert_int_equal(segment_write(plain, beside, body, messages, &stats, &e), 0);
+		assert_int_equal(segment_write(uncached, path, body, messages, &same, &e), 0);
+		assert_int_equal(stats.bytes, same.bytes);
+		struct buf x = slurp(beside), y = slurp(path);
+		assert_true(sv_eq(buf_sv(&x), buf_sv(&y)) && (int64_t)x.n == stats.bytes);
+		buf_fini(&x);
+		buf_fini(&y);
+	}
+	/* No room for the second half: no file. */
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	little = (struct rlimit){ (rlim_t)stats.bytes / 2, old.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
+	assert_int_equal(segment_write(uncached, beside, body, MOST, &same, &e), -1);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	assert_int_not_equal(access(beside, F_OK), 0);
+	segment_writer_free(plain);
+	segment_writer_free(uncached);
+	for (unsigned n = 0; n < MOST; n++)
+		buf_fini(&bytes[n]);
+}
+
 static void so_does_the_format_before(void **state)
 {
 	(void)state;
@@ -273,21 +338,6 @@ static void so_does_the_format_before(void **state)
 }
 
 /* -- damage -- */
-
-static struct buf slurp(const char *name)
-{
-	struct buf b = { 0 };
-	FILE *f = fopen(name, "rb");
-	size_t n;
-	assert_non_null(f);
-	do {
-		buf_reserve(&b, 65536);
-		n = fread(b.p + b.n, 1, 65536, f);
-		b.n += n;
-	} while (n);
-	(void)fclose(f);
-	return b;
-}
 
 static void read_damaged(void)
 {
@@ -390,7 +440,7 @@ int main(int argc, char **argv)
 		return rename(path, argv[1]) != 0;
 	}
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(finds_what_comparing_finds), cmocka_unit_test(domains_of_their_own), cmocka_unit_test(holds_too_much), cmocka_unit_test(so_does_the_format_before), cmocka_unit_test(damage_is_survived),
+		cmocka_unit_test(finds_what_comparing_finds), cmocka_unit_test(domains_of_their_own), cmocka_unit_test(past_the_page_cache_it_is_the_same), cmocka_unit_test(holds_too_much), cmocka_unit_test(so_does_the_format_before), cmocka_unit_test(damage_is_survived),
 		cmocka_unit_test(a_crew_does_each_piece_once),
 	};
 	int bad = cmocka_run_group_tests(tests, NULL, NULL);

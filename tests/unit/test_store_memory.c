@@ -10,6 +10,7 @@
 #include "analyzer/sparse.h"
 #include "gen/sql.h"
 #include "lib/times.h"
+#include "lib/wire.h"
 #include "tests/unit/store_run.h"
 
 #define HOUR (480000LL * US_PER_HOUR)
@@ -312,10 +313,28 @@ static void a_store_of_before_is_taken_over(void **state)
 	assert_int_equal(number("SELECT count(*) FROM principal"), 2);
 }
 
+/* Byte by byte: what begins with another one than zero goes on until three zeros, or zeros to the end. */
+static void put_plainly(const unsigned char *p, size_t n, struct buf *out)
+{
+	for (size_t at = 0; at < n;) {
+		size_t from = at, to, zeros = 0;
+		while (from < n && !p[from])
+			from++;
+		if (from == n)
+			return;
+		for (to = from; to < n && zeros < 3; to++)
+			zeros = p[to] ? 0 : zeros + 1;
+		wire_put_u(out, from - at);
+		wire_put_u(out, to - zeros - from);
+		buf_add(out, p + from, to - zeros - from);
+		at = to - zeros;
+	}
+}
+
 static void bytes_without_zeros_come_back(void **state)
 {
 	unsigned char from[200], to[200];
-	struct buf packed = { 0 };
+	struct buf packed = { 0 }, plainly = { 0 };
 	(void)state;
 	for (unsigned round = 0; round < 2000; round++) {
 		size_t n = next() % (sizeof from + 1);
@@ -325,12 +344,16 @@ static void bytes_without_zeros_come_back(void **state)
 		memset(to, 0, sizeof to);
 		buf_clear(&packed);
 		sparse_put(from, n, &packed);
+		buf_clear(&plainly);
+		put_plainly(from, n, &plainly);
+		assert_true(sv_eq(buf_sv(&packed), buf_sv(&plainly)));
 		assert_int_equal(sparse_get(buf_sv(&packed), to, n), 0);
 		assert_memory_equal(from, to, n);
 		if (packed.n && n)
 			assert_int_equal(sparse_get(buf_sv(&packed), to, sparse_zeros(from, n)), -1); /* less room than it needs */
 	}
 	buf_fini(&packed);
+	buf_fini(&plainly);
 }
 
 int main(void)
