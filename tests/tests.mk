@@ -27,7 +27,7 @@ fuzz: fuzz-build
 .PHONY: fuzz-build
 
 # What tests/perf builds for itself: makers of large logs and stores.
-perf-tools: $(B)/tests/perf/dnsblast $(B)/tests/perf/genlog $(B)/tests/perf/fillstore $(B)/tests/perf/pump $(B)/tests/perf/inflate
+perf-tools: $(B)/tests/perf/dnsblast $(B)/tests/perf/genlog $(B)/tests/perf/fillstore $(B)/tests/perf/pump $(B)/tests/perf/waiting $(B)/tests/perf/inflate
 $(B)/tests/perf/dnsblast: tests/perf/dnsblast.c
 	@mkdir -p $(@D)
 	@$(CC) -O2 -Wall -o $@ $<
@@ -36,7 +36,7 @@ $(B)/tests/perf/genlog: tests/perf/genlog.c
 	@$(CC) -O2 -w -o $@ $<
 $(B)/tests/perf/fillstore: $(B)/tests/perf/fillstore.o $(B)/analyzer.a $(B)/lib.a
 	@$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_STORE) $(LIBS_ARCHIVE) $(LIBS_BASE)
-$(B)/tests/perf/pump: $(B)/tests/perf/pump.o $(B)/collector.a $(B)/lib.a
+$(B)/tests/perf/pump $(B)/tests/perf/waiting: $(B)/tests/perf/%: $(B)/tests/perf/%.o $(B)/collector.a $(B)/lib.a
 	@$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_ARCHIVE) $(LIBS_BASE)
 $(B)/tests/perf/inflate: tests/perf/inflate.c
 	@mkdir -p $(@D)
