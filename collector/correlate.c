@@ -16,10 +16,7 @@ static uint32_t host_of(struct correlate *c, const struct record *r)
 static uint32_t find(struct correlate *c, const struct record *r, uint32_t *ret_key)
 {
 	*ret_key = open_find(c, host_of(c, r), r->queue_id);
-	if (*ret_key == OPEN_NONE)
-		return OPEN_NONE;
-	(void)open_get_msg(c, c->key[*ret_key].msg);
-	return c->key[*ret_key].msg;
+	return *ret_key == OPEN_NONE ? OPEN_NONE : c->key[*ret_key].msg;
 }
 
 /* The message of a line that is not how a message begins; a new one, headless, when we do not know it. */

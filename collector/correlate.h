@@ -17,6 +17,7 @@
 #define CORRELATE_REPORT_US (30LL * 1000000)
 #define CORRELATE_LINGER_US (10LL * 1000000)
 #define CORRELATE_FOLD_US (600LL * 1000000)            /* longer than greylisting and the first retry take */
+#define CORRELATE_FOLD_AGAIN_US (30LL * 1000000)       /* one that waited for that long before: its next retry is as far away; longer than the lines of one take */
 #define CORRELATE_FRESH_US (3600LL * 1000000)          /* never reached the queue: forgotten */
 #define CORRELATE_STALE_US (6LL * 86400 * 1000000)     /* longer than mail stays in a queue: reported as it is */
 #define CORRELATE_RCPT_MAX 65536u

@@ -1,7 +1,8 @@
 /* Messages that wait for long (a receiver defers them) are kept as few bytes: what is known of one is written down, packed by a dictionary that was
  * made of the first ones, and its struct, texts and recipients are given back. Nothing of it is lost: the next line that names the message
  * has it as it was. When a message is folded is a function of the records alone, as memory decides when messages are told early (report_limit()). */
-#include "collector/open.h"
+#include "collector/brief.h"
+#include "collector/cold.h"
 
 #include <stdlib.h>
 #ifdef WITH_ZSTD
@@ -9,9 +10,7 @@
 #include <zstd.h>
 #endif
 
-#include "collector/mta.h"
 #include "lib/msg.h"
-#include "lib/wire.h"
 
 #define FOLD_EVERY_US (5LL * 1000000)
 #define DICTIONARY_BYTES (8u << 10)
@@ -26,10 +25,16 @@ struct fold {
 	struct buf samples;    /* the first messages, one behind the other, ... */
 	size_t sample_n[DICTIONARY_SAMPLES]; /* ... and how long each is */
 	unsigned n_samples;
-	struct buf raw, packed; /* scratch */
-	size_t bytes;           /* of all folded messages */
-	uint32_t n;
-	int64_t next_us;
+	struct buf raw, packed, piece; /* scratch */
+	bool whole; /* packed is a whole frame */
+	struct table {
+		struct correlate *c;
+		struct cold cold; /* messages, each with the number of its node */
+		bool first_known;
+		int64_t from_us, first_us; /* the latter: when the first of them was last heard of; the former: the same, or somewhat earlier */
+	} table[OPEN_FOLDS];
+	struct cold_index index; /* all of them by their queue ids */
+	int64_t next_us;         /* when to look again for what may be folded */
 #ifdef WITH_ZSTD
 	ZSTD_CCtx *pack;
 	ZSTD_DCtx *unpack;
@@ -38,18 +43,51 @@ struct fold {
 #endif
 };
 
+static uint32_t ref_of(unsigned table, uint32_t at)
+{
+	return OPEN_COLD | table << OPEN_COLD_TABLE | at;
+}
+_Static_assert(COLD_PLACES <= 1u << OPEN_COLD_TABLE && OPEN_FOLDS == 2, "there is a bit for the table");
+
+static void moved(void *ctx, uint32_t node, uint32_t at)
+{
+	const struct table *t = ctx;
+	t->c->node[node].ref = ref_of((unsigned)(t - t->c->fold->table), at);
+}
+
 static struct fold *fold_of(struct correlate *c)
 {
-	if (!c->fold)
+	if (!c->fold) {
 		c->fold = xcalloc(1, sizeof *c->fold);
+		for (unsigned i = 0; i < OPEN_FOLDS; i++) {
+			c->fold->table[i].c = c;
+			c->fold->table[i].from_us = INT64_MAX;
+			cold_init(&c->fold->table[i].cold, moved, &c->fold->table[i]);
+		}
+		cold_index_make(&c->fold->index, 0);
+	}
 	return c->fold;
 }
 
 /* -- packing -- */
 
 #ifdef WITH_ZSTD
-#define MAGIC_BYTES 4u /* the same for all: left out */
-static const char magic[MAGIC_BYTES] = { '\x28', '\xb5', '\x2f', '\xfd' };
+/* What a frame begins with: magic number, flags (none), window (unpacking at once needs none), and its only block's head, of which only how
+ * long the block is differs, which is known. All that is left out; frames of several blocks (of messages of very many recipients) are kept whole. */
+#define FRAME_HEAD { '\x28', '\xb5', '\x2f', '\xfd', '\0', '\x58', '\0', '\0', '\0' }
+#define HEAD_BYTES 9u
+#define WINDOW_AT 5u
+#define BLOCK_AT 6u
+
+static void frame_head(size_t packed_n, char window, char ret[HEAD_BYTES])
+{
+	static const char head[HEAD_BYTES] = FRAME_HEAD;
+	size_t block = packed_n << 3 | 2 << 1 | 1; /* packed; the last one */
+	memcpy(ret, head, HEAD_BYTES);
+	ret[WINDOW_AT] = window;
+	for (unsigned i = 0; i < 3; i++)
+		ret[BLOCK_AT + i] = (char)(block >> 8 * i);
+}
 
 /* False: it is no dictionary (one of a snapshot may be damaged). */
 static bool use_dictionary(struct fold *f)
@@ -88,27 +126,35 @@ static void learn(struct fold *f)
 		panic("no memory to pack messages");
 }
 
-/* False: as it is, it is shorter. */
+/* Into f->packed. False: as it is, it is shorter. */
 static bool pack(struct fold *f)
 {
+	char head[HEAD_BYTES];
 	if (!f->pack || f->raw.n > RAW_MAX) /* more would not be unpacked */
 		return false;
 	size_t most = ZSTD_compressBound(f->raw.n);
 	buf_clear(&f->packed);
 	buf_reserve(&f->packed, most);
 	size_t n = ZSTD_compress2(f->pack, f->packed.p, most, f->raw.p, f->raw.n);
-	if (ZSTD_isError(n) || n < MAGIC_BYTES || n - MAGIC_BYTES >= f->raw.n)
+	if (ZSTD_isError(n) || n < HEAD_BYTES || n - HEAD_BYTES >= f->raw.n)
 		return false;
 	f->packed.n = n;
+	frame_head(n - HEAD_BYTES, f->packed.p[WINDOW_AT], head);
+	f->whole = memcmp(f->packed.p, head, HEAD_BYTES) != 0;
+	if (!f->whole)
+		buf_drop(&f->packed, HEAD_BYTES);
 	return true;
 }
 
-static bool unpack(struct fold *f, struct sv packed, size_t raw_n)
+static bool unpack(struct fold *f, struct sv packed, bool whole, size_t raw_n)
 {
+	static const char usual[] = FRAME_HEAD;
+	char head[HEAD_BYTES];
 	if (!f->unpack || raw_n > RAW_MAX)
 		return false;
+	frame_head(packed.n, usual[WINDOW_AT], head);
 	buf_clear(&f->packed);
-	buf_add(&f->packed, magic, MAGIC_BYTES);
+	buf_add(&f->packed, head, whole ? 0 : HEAD_BYTES);
 	buf_addsv(&f->packed, packed);
 	buf_clear(&f->raw);
 	buf_reserve(&f->raw, raw_n + 1);
@@ -124,162 +170,228 @@ static void end_packing(struct fold *f)
 	ZSTD_freeDDict(f->unpack_by);
 }
 #else
-#define MAGIC_BYTES 0u
 static bool use_dictionary(struct fold *f) { return (void)f, false; }
 static void learn(struct fold *f) { (void)f; }
 static bool pack(struct fold *f) { return (void)f, false; }
-static bool unpack(struct fold *f, struct sv packed, size_t raw_n) { return (void)f, (void)packed, (void)raw_n, false; }
+static bool unpack(struct fold *f, struct sv packed, bool whole, size_t raw_n) { return (void)f, (void)packed, (void)whole, (void)raw_n, false; }
 static void end_packing(struct fold *f) { (void)f; }
 #endif
 
-/* -- a message as bytes. Times are told by how far they are from the first, texts one behind the other. -- */
+/* -- a folded message: when it was last heard of (its second), how many keys it has and whether it is in the index of message-ids, host, place in that
+ * index, keys, how long it is unpacked and whether the frame is whole (0: it is not packed), and the rest, which begins with the part of the second -- */
 
-static void put_text(const struct open_msg *m, struct open_ref ref, struct buf *out)
+#define SECOND_US 1000000
+#define NO_SECOND UINT32_MAX /* of a time that is none of this or the next century's */
+#define KEY_BITS 5           /* of a key's first byte: how long its id is */
+_Static_assert(OPEN_ID_BYTES < 1 << KEY_BITS, "three bits are left");
+
+struct head { uint32_t second, host; uint64_t order; unsigned n_keys; };
+
+static uint32_t second_of(int64_t us)
 {
-	wire_put_sv(out, open_get(m, ref));
+	return us >= 0 && us / SECOND_US < NO_SECOND ? (uint32_t)(us / SECOND_US) : NO_SECOND;
 }
 
-static void put_rcpt(const struct open_msg *m, const struct open_rcpt *r, struct buf *out)
+static struct wire read_head(struct sv piece, struct head *ret)
 {
-	wire_put_i(out, r->time_us - m->first_us);
-	wire_put_u(out, r->attempts);
-	wire_put_u(out, r->status);
-	wire_put_u(out, (r->local ? 1u : 0u) | (r->changed ? 2u : 0u) | (r->handed ? 4u : 0u) | (r->final_hop ? 8u : 0u));
-#define T(name) put_text(m, r->name, out);
-	RCPT_TEXTS(T)
-#undef T
-}
-
-static void put_msg(const struct open_msg *m, struct buf *out)
-{
-	struct open_msg told = *m; /* its times as distances */
-	told.last_us -= m->first_us;
-	told.due_us = 0;
-	told.text_lost = 0;
-	wire_put_u(out, m->host);
-	wire_put_sv(out, sv_cstr(m->mta));
-#define F(name) wire_put_i(out, (int64_t)told.name);
-	MSG_FIGURES(F)
-#undef F
-#define T(name) put_text(m, m->name, out);
-	OPEN_TEXTS(T)
-#undef T
-	for (unsigned i = 0; i < TXN_LINES; i++) {
-		put_text(m, m->lines[i], out);
-		wire_put_u(out, m->line_refused[i]);
-	}
-	wire_put_u(out, m->n_rcpt);
-	for (uint32_t i = 0; i < m->n_rcpt; i++)
-		put_rcpt(m, &m->rcpt[i], out);
-}
-
-static void get_text(struct correlate *c, struct wire *w, struct open_msg *m, struct open_ref *ref)
-{
-	struct sv s = wire_get_sv(w);
-	if (!w->bad && s.p)
-		open_set(c, m, ref, s);
-}
-
-static void get_rcpt(struct correlate *c, struct wire *w, struct open_msg *m)
-{
-	int64_t after_us = wire_get_i(w);
-	struct open_rcpt told = { .time_us = m->first_us };
-	if (open_sane_us(after_us))
-		told.time_us += after_us;
+	struct wire w = wire_of(piece);
+	*ret = (struct head){ .second = NO_SECOND };
+	if (piece.n < sizeof ret->second)
+		wire_spoil(&w);
 	else
-		wire_spoil(w);
-	told.attempts = (uint32_t)wire_get_u(w);
-	told.status = (uint8_t)wire_get_u(w);
-	uint64_t bits = wire_get_u(w);
-	struct sv recipient = wire_get_sv(w);
-	struct open_rcpt *r = w->bad || told.status >= TXN_STATUS_COUNT ? NULL : open_rcpt_add(c, m, recipient, (uint32_t)open_hash(c, recipient, 0));
-	if (!r) {
-		wire_spoil(w);
-		return;
-	}
-	r->time_us = told.time_us;
-	r->attempts = told.attempts;
-	r->status = told.status;
-	r->local = bits & 1, r->changed = bits & 2, r->handed = bits & 4, r->final_hop = bits & 8;
-	struct open_ref *rest[] = { &r->orig, &r->dsn, &r->reply, &r->relay_host, &r->relay_ip };
-	for (size_t i = 0; i < sizeof rest / sizeof *rest; i++)
-		get_text(c, w, m, rest[i]);
+		memcpy(&ret->second, w.p, sizeof ret->second), w.p += sizeof ret->second;
+	uint64_t keys = wire_get_u(&w);
+	ret->host = (uint32_t)wire_get_u(&w);
+	ret->order = keys & 1 ? wire_get_u(&w) : 0;
+	ret->n_keys = keys >> 1 <= OPEN_KEYS_MAX ? (unsigned)(keys >> 1) : 0;
+	return w;
 }
 
-static bool get_msg(struct correlate *c, struct wire *w, struct open_msg *m)
+static struct sv read_key(struct wire *w, unsigned *ret_bits)
 {
-	uint64_t host = wire_get_u(w);
-	const struct mta *format = mta_named(wire_get_sv(w));
-	m->host = (uint32_t)host;
-	m->mta = format ? format->name : "other";
-#define F(name) m->name = (__typeof__(m->name))wire_get_i(w);
-	MSG_FIGURES(F)
-#undef F
-	m->text_lost = 0; /* as put_msg() says */
-	if (w->bad || host >= c->n_host || !open_sane_us(m->first_us) || !open_sane_us(m->last_us))
-		return false;
-	m->last_us += m->first_us;
-#define T(name) get_text(c, w, m, &m->name);
-	OPEN_TEXTS(T)
-#undef T
-	for (unsigned i = 0; i < TXN_LINES; i++) {
-		get_text(c, w, m, &m->lines[i]);
-		m->line_refused[i] = wire_get_u(w) != 0;
+	unsigned first = w->p < w->end ? *w->p++ : 0;
+	struct sv id = sv_make((const char *)w->p, first & ((1u << KEY_BITS) - 1));
+	*ret_bits = first >> KEY_BITS;
+	if (id.n > (size_t)(w->end - w->p)) {
+		wire_spoil(w);
+		return (struct sv){ 0 };
 	}
-	for (uint64_t left = wire_get_u(w); left-- && !w->bad;)
-		get_rcpt(c, w, m);
-	open_count(m);
-	return !w->bad && w->p == w->end;
+	w->p += id.n;
+	return id;
+}
+
+static void put_head(const struct correlate *c, uint32_t m, struct buf *out)
+{
+	const struct open_msg *o = c->msg[m];
+	bool indexed = c->stub[m].node != OPEN_NONE;
+	uint32_t second = second_of(o->last_us);
+	buf_add(out, &second, sizeof second);
+	wire_put_u(out, (uint64_t)o->n_keys << 1 | indexed);
+	wire_put_u(out, o->host);
+	if (indexed)
+		wire_put_u(out, c->stub[m].id_order);
+	for (uint32_t k = o->first_key; k != OPEN_NONE; k = c->key[k].next) {
+		const struct open_key *key = &c->key[k];
+		struct sv id = open_key_text(key);
+		buf_addc(out, (char)(id.n | ((key->seen ? 1u : 0u) | (key->head ? 2u : 0u) | (key->removed ? 4u : 0u)) << KEY_BITS));
+		buf_addsv(out, id);
+	}
+}
+
+/* The rest as it was before it was packed. */
+static bool read_rest(struct fold *f, struct wire *w)
+{
+	uint64_t how = wire_get_u(w);
+	if (w->bad)
+		return false;
+	if (how) {
+		if (!unpack(f, sv_make((const char *)w->p, (size_t)(w->end - w->p)), how & 1, how >> 1))
+			return false;
+		*w = wire_of(buf_sv(&f->raw));
+	}
+	return true;
+}
+
+static int64_t read_last_us(struct wire *w, uint32_t second)
+{
+	int64_t us = wire_get_i(w);
+	if (second == NO_SECOND ? !open_sane_us(us) : us < 0 || us >= SECOND_US)
+		wire_spoil(w);
+	return w->bad ? 0 : second == NO_SECOND ? us : (int64_t)second * SECOND_US + us;
 }
 
 /* -- folding -- */
 
-/* Puts the folded bytes of m in the place of its struct: its keys, how long it is unpacked (0: it is not packed), and then itself. The first
- * key always takes the same room: it has another number after a snapshot, and what messages take decides which are told early. */
-static void put_away(struct correlate *c, uint32_t m, size_t raw_n, struct sv body)
+/* Places in arrays that grow by and by count as what they take on average. */
+#define NODE_BYTES (sizeof(struct open_node) + 2)
+#define BUCKET_BYTES 6u
+#define INDEX_BYTES 7u
+
+static void figures(struct correlate *c)
 {
-	struct fold *f = c->fold;
-	struct open_stub *s = &c->stub[m];
-	const struct open_msg *o = c->msg[m];
-	char head[sizeof o->first_key + 3 * WIRE_NUMBER_MAX], *p = head + sizeof o->first_key;
-	memcpy(head, &o->first_key, sizeof o->first_key);
-	p = wire_raw_u(p, o->n_keys);
-	p = wire_raw_u(p, o->keys_open);
-	p = wire_raw_u(p, raw_n);
-	s->folded_n = (uint32_t)((size_t)(p - head) + body.n);
-	s->folded = xmalloc(s->folded_n);
-	memcpy(s->folded, head, (size_t)(p - head));
-	memcpy(s->folded + (p - head), body.p, body.n);
-	s->last_us = o->last_us;
-	f->bytes += s->folded_n;
-	f->n++;
-	open_msg_drop(c, m);
+	const struct fold *f = c->fold;
+	size_t bytes = f->table[OPEN_ONCE].cold.bytes + f->table[OPEN_MORE].cold.bytes;
+	c->folded.n = f->table[OPEN_ONCE].cold.n + f->table[OPEN_MORE].cold.n;
+	c->folded.bytes = bytes + bytes / COLD_DEAD_SHARE + c->folded.n * (NODE_BYTES + BUCKET_BYTES) + f->index.n * (size_t)INDEX_BYTES;
+	c->folded.saved_bytes = bytes;
 }
 
-/* What is behind the first key. */
-static struct wire folded_of(const struct open_stub *s, uint32_t *ret_first_key)
+static struct table *table_of(const struct correlate *c, uint32_t node, uint32_t *ret_at)
 {
-	memcpy(ret_first_key, s->folded, sizeof *ret_first_key);
-	return wire_of(sv_make(s->folded + sizeof *ret_first_key, s->folded_n - sizeof *ret_first_key));
+	uint32_t ref = c->node[node].ref;
+	*ret_at = ref & ((1u << OPEN_COLD_TABLE) - 1);
+	return &c->fold->table[ref >> OPEN_COLD_TABLE & 1];
+}
+
+static struct sv piece_of(const struct correlate *c, uint32_t node)
+{
+	uint32_t at;
+	const struct table *t = table_of(c, node, &at);
+	return cold_get(&t->cold, at, &node);
+}
+
+uint32_t fold_first(const struct correlate *c, unsigned table)
+{
+	uint32_t node, at = c->fold ? cold_first(&c->fold->table[table].cold) : COLD_NONE;
+	if (at == COLD_NONE)
+		return OPEN_NONE;
+	(void)cold_get(&c->fold->table[table].cold, at, &node);
+	return node;
+}
+
+/* Another one is the first, or there is none. */
+static void new_first(struct correlate *c, struct table *t)
+{
+	struct fold *f = c->fold;
+	struct head h;
+	t->first_known = false;
+	t->from_us = INT64_MAX;
+	if (t->cold.n) {
+		(void)read_head(piece_of(c, fold_first(c, (unsigned)(t - f->table))), &h);
+		t->from_us = h.second == NO_SECOND ? INT64_MIN : (int64_t)h.second * SECOND_US;
+	}
+	c->folded.from_us = f->table[OPEN_ONCE].from_us < f->table[OPEN_MORE].from_us ? f->table[OPEN_ONCE].from_us : f->table[OPEN_MORE].from_us;
+}
+
+/* All keys' hashes once more. */
+static void make_index(struct correlate *c, uint32_t more)
+{
+	struct fold *f = c->fold;
+	cold_index_make(&f->index, f->index.n + more);
+	for (struct table *t = f->table; t < f->table + OPEN_FOLDS; t++)
+		for (uint32_t at = cold_first(&t->cold), node; at != COLD_NONE; at = cold_next(&t->cold, at)) {
+			struct head h;
+			struct wire w = read_head(cold_get(&t->cold, at, &node), &h);
+			for (unsigned i = 0, bits; i < h.n_keys; i++) {
+				uint64_t id[OPEN_ID_WORDS];
+				(void)open_id(read_key(&w, &bits), id);
+				cold_index_put(&f->index, open_id_hash(c, id, h.host), node);
+			}
+		}
+}
+
+/* Keeps what is written of m in the place of m. False: there is no room. */
+static bool put_away(struct correlate *c, uint32_t m, unsigned table, struct sv piece, uint32_t *ret_node)
+{
+	struct fold *f = c->fold;
+	struct table *t = &f->table[table];
+	uint32_t node = c->stub[m].node == OPEN_NONE ? open_node_new(c, 0, 0) : c->stub[m].node;
+	if (cold_index_full(&f->index, c->msg[m]->n_keys))
+		make_index(c, c->msg[m]->n_keys);
+	uint32_t at = cold_add(&t->cold, node, piece);
+	if (at == COLD_NONE) {
+		if (c->stub[m].node == OPEN_NONE)
+			open_node_free(c, node);
+		return false;
+	}
+	c->node[node].ref = ref_of(table, at);
+	for (uint32_t k = c->msg[m]->first_key; k != OPEN_NONE; k = c->key[k].next)
+		cold_index_put(&f->index, c->key[k].hash, node);
+	open_leave(c, m);
+	c->live++;
+	figures(c);
+	if (t->cold.n == 1)
+		new_first(c, t);
+	*ret_node = node;
+	return true;
 }
 
 static bool may_fold(const struct correlate *c, const struct open_msg *o)
 {
 	bool told = c->final_only || (o->reported && !o->dirty && o->shown);
-	return told && !o->due && o->maybe_parent == OPEN_NONE && o->first_child == OPEN_NONE;
+	return told && !o->due && o->maybe_parent == OPEN_NONE && o->first_child == OPEN_NONE && o->n_keys <= OPEN_KEYS_MAX && o->text_n <= BRIEF_TEXTS_MAX;
 }
 
-static void fold(struct correlate *c, uint32_t m)
+static bool fold(struct correlate *c, uint32_t m)
 {
 	struct fold *f = fold_of(c);
+	const struct open_msg *o = c->msg[m];
+	uint32_t node;
 	buf_clear(&f->raw);
-	put_msg(c->msg[m], &f->raw);
+	wire_put_i(&f->raw, second_of(o->last_us) == NO_SECOND ? o->last_us : o->last_us % SECOND_US);
+	brief_put(c, o, open_queue_id(c, m), &f->raw);
 	learn(f);
-	open_touch(c, m, OPEN_FOLDED);
-	if (pack(f))
-		put_away(c, m, f->raw.n, sv_skip(buf_sv(&f->packed), MAGIC_BYTES));
-	else
-		put_away(c, m, 0, buf_sv(&f->raw));
+	buf_clear(&f->piece);
+	put_head(c, m, &f->piece);
+	if (pack(f)) {
+		wire_put_u(&f->piece, (uint64_t)f->raw.n << 1 | f->whole);
+		buf_addsv(&f->piece, buf_sv(&f->packed));
+	} else {
+		wire_put_u(&f->piece, 0);
+		buf_addsv(&f->piece, buf_sv(&f->raw));
+	}
+	return put_away(c, m, c->stub[m].again ? OPEN_MORE : OPEN_ONCE, buf_sv(&f->piece), &node);
+}
+
+static void fold_list(struct correlate *c, enum open_list list, int64_t after_us)
+{
+	for (uint32_t m = c->list[list].first, next; m != OPEN_NONE; m = next) {
+		next = c->stub[m].list_next;
+		if (c->now_us - c->msg[m]->last_us < after_us)
+			return;
+		if (!may_fold(c, c->msg[m]) || !fold(c, m))
+			open_touch(c, m, OPEN_IDLE);
+	}
 }
 
 void fold_idle(struct correlate *c)
@@ -288,63 +400,123 @@ void fold_idle(struct correlate *c)
 	if (c->now_us < f->next_us)
 		return;
 	f->next_us = c->now_us + FOLD_EVERY_US;
-	for (uint32_t m = c->list[OPEN_QUEUED].first, next; m != OPEN_NONE; m = next) {
-		next = c->stub[m].list_next;
-		if (c->now_us - c->msg[m]->last_us < c->fold_after_us)
-			return;
-		if (may_fold(c, c->msg[m]))
-			fold(c, m);
-		else
-			open_touch(c, m, OPEN_IDLE);
-	}
+	fold_list(c, OPEN_QUEUED, c->fold_after_us);
+	fold_list(c, OPEN_AGAIN, c->fold_after_us < CORRELATE_FOLD_AGAIN_US ? c->fold_after_us : CORRELATE_FOLD_AGAIN_US);
 }
 
-/* A message of which w says how long it is and then itself, up to w's end. */
-static bool read_body(struct correlate *c, struct wire w, struct open_msg *m)
+/* -- unfolding -- */
+
+/* A new message out of what is written of one; its ids are new ones. False: it is none. */
+static bool read_message(struct correlate *c, struct sv piece, bool trusted, uint32_t *ret_m, uint64_t *ret_order)
 {
-	uint64_t raw_n = wire_get_u(&w);
-	if (w.bad)
+	struct head h;
+	struct wire w = read_head(piece, &h);
+	struct sv queue_id = { 0 };
+	*ret_m = open_bare(c, h.host);
+	if (!h.n_keys || h.host >= c->n_host)
 		return false;
-	if (raw_n) {
-		if (!unpack(c->fold, sv_make((const char *)w.p, (size_t)(w.end - w.p)), raw_n))
+	for (unsigned i = 0, bits; i < h.n_keys; i++) {
+		uint64_t words[OPEN_ID_WORDS];
+		struct sv id = read_key(&w, &bits);
+		if (!open_id(id, words) || (!trusted && open_find(c, h.host, id) != OPEN_NONE))
 			return false;
-		w = wire_of(buf_sv(&c->fold->raw));
+		uint32_t k = open_key_new(c, *ret_m, words);
+		struct open_key *key = &c->key[k];
+		key->seen = bits & 1, key->head = bits & 2, key->removed = bits & 4;
+		if (i && key->removed)
+			c->msg[*ret_m]->keys_open--;
+		if (!i)
+			queue_id = id;
 	}
-	return get_msg(c, &w, m);
+	if (!read_rest(c->fold, &w))
+		return false;
+	c->msg[*ret_m]->last_us = read_last_us(&w, h.second);
+	*ret_order = h.order;
+	return brief_get(c, &w, queue_id, c->msg[*ret_m], &c->fold->piece);
 }
 
-static void forget(struct correlate *c, uint32_t m)
+uint32_t fold_open(struct correlate *c, uint32_t node)
 {
-	struct open_stub *s = &c->stub[m];
-	c->fold->bytes -= s->folded_n;
-	c->fold->n--;
-	free(s->folded);
-	s->folded = NULL;
-}
-
-void fold_open(struct correlate *c, uint32_t m)
-{
-	struct open_msg *o = open_msg_new(c, m);
-	struct wire w = folded_of(&c->stub[m], &o->first_key);
-	o->n_keys = (uint32_t)wire_get_u(&w);
-	o->keys_open = (uint32_t)wire_get_u(&w);
-	if (!read_body(c, w, o))
+	struct fold *f = c->fold;
+	uint32_t at, m;
+	struct table *t = table_of(c, node, &at);
+	uint64_t order;
+	if (!read_message(c, piece_of(c, node), true, &m, &order))
 		panic("a folded message does not unfold"); /* fold_load() has looked at those that came from elsewhere */
-	forget(c, m);
+	for (uint32_t k = c->msg[m]->first_key; k != OPEN_NONE; k = c->key[k].next)
+		cold_index_remove(&f->index, c->key[k].hash, node);
+	bool first = at == cold_first(&t->cold);
+	cold_remove(&t->cold, at);
+	figures(c);
+	if (first)
+		new_first(c, t);
+	c->live--;
+	c->stub[m].again = !c->final_only; /* nobody waits for what a finished log's queue takes: its order stays what it always was */
+	c->stub[m].id_order = order;
+	if (order) {
+		c->stub[m].node = node;
+		c->node[node].ref = m;
+	} else {
+		open_node_free(c, node);
+	}
 	open_touch_first(c, m, OPEN_QUEUED); /* it is older than what was not folded yet */
+	return m;
 }
 
-/* -- figures and snapshots -- */
-
-size_t fold_bytes(const struct correlate *c)
+static bool has_key(const struct correlate *c, uint32_t node, const struct open_place *place)
 {
-	return c->fold ? c->fold->bytes : 0;
+	struct head h;
+	struct wire w = read_head(piece_of(c, node), &h);
+	for (unsigned i = 0, bits; i < h.n_keys && h.host == place->host; i++)
+		if (sv_eq(read_key(&w, &bits), sv_make((const char *)place->id, place->text.n)))
+			return true;
+	return false;
 }
 
-uint32_t fold_count(const struct correlate *c)
+static __attribute__((noinline)) uint32_t open_for_key(struct correlate *c, uint32_t node, const struct open_place *place)
 {
-	return c->fold ? c->fold->n : 0;
+	uint32_t m = fold_open(c, node), k = c->msg[m]->first_key;
+	while (memcmp(c->key[k].id, place->id, OPEN_ID_BYTES) != 0)
+		k = c->key[k].next;
+	return k;
 }
+
+uint32_t fold_find(struct correlate *c, struct open_place *place)
+{
+	for (uint32_t at = 0, node; (node = cold_index_find(&c->fold->index, place->hash, &at)) != COLD_NONE;)
+		if (has_key(c, node, place))
+			return open_for_key(c, node, place);
+	place->not_folded = true;
+	return OPEN_NONE;
+}
+
+int64_t fold_first_us(struct correlate *c, unsigned table)
+{
+	struct table *t = c->fold ? &c->fold->table[table] : NULL;
+	struct head h;
+	if (!t || !t->cold.n)
+		return INT64_MAX;
+	if (t->first_known)
+		return t->first_us;
+	struct wire w = read_head(piece_of(c, fold_first(c, table)), &h);
+	for (unsigned i = 0, bits; i < h.n_keys; i++)
+		(void)read_key(&w, &bits);
+	if (!read_rest(c->fold, &w))
+		panic("a folded message does not unfold");
+	t->first_known = true;
+	return t->first_us = read_last_us(&w, h.second);
+}
+
+/* Mostly its second says enough. */
+bool fold_older(struct correlate *c, unsigned table, int64_t us)
+{
+	int64_t from_us = c->fold ? c->fold->table[table].from_us : INT64_MAX;
+	if (from_us >= us)
+		return false;
+	return (from_us != INT64_MIN && from_us <= us - SECOND_US) || fold_first_us(c, table) < us;
+}
+
+/* -- snapshots -- */
 
 void fold_free(struct correlate *c)
 {
@@ -356,6 +528,10 @@ void fold_free(struct correlate *c)
 	buf_fini(&f->samples);
 	buf_fini(&f->raw);
 	buf_fini(&f->packed);
+	buf_fini(&f->piece);
+	for (unsigned i = 0; i < OPEN_FOLDS; i++)
+		cold_fini(&f->table[i].cold);
+	cold_index_fini(&f->index);
 	free(f);
 	c->fold = NULL;
 }
@@ -393,31 +569,24 @@ void fold_load_dictionary(struct correlate *c, struct wire *w)
 		wire_spoil(w);
 }
 
-uint32_t fold_keys(const struct correlate *c, uint32_t m)
+void fold_save(const struct correlate *c, unsigned table, struct buf *out)
 {
-	uint32_t first_key;
-	(void)folded_of(&c->stub[m], &first_key);
-	return first_key;
+	const struct cold *cold = c->fold ? &c->fold->table[table].cold : NULL;
+	wire_put_u(out, cold ? cold->n : 0);
+	for (uint32_t at = cold ? cold_first(cold) : COLD_NONE, node; at != COLD_NONE; at = cold_next(cold, at))
+		wire_put_sv(out, cold_get(cold, at, &node));
 }
 
-void fold_save(const struct correlate *c, uint32_t m, struct buf *out)
+bool fold_load(struct correlate *c, struct wire *w, unsigned table, uint32_t *ret_node, uint64_t *ret_order)
 {
-	uint32_t first_key; /* a number of this table */
-	struct wire w = folded_of(&c->stub[m], &first_key);
-	for (unsigned i = 0; i < 2; i++)
-		(void)wire_get_u(&w); /* how many keys: they are saved themselves */
-	wire_put_sv(out, sv_make((const char *)w.p, (size_t)(w.end - w.p)));
-}
-
-bool fold_load(struct correlate *c, uint32_t m, struct wire *w, struct sv *ret_body)
-{
-	*ret_body = wire_get_sv(w);
-	return !w->bad && ret_body->p && read_body(c, wire_of(*ret_body), c->msg[m]) && may_fold(c, c->msg[m]);
-}
-
-void fold_again(struct correlate *c, uint32_t m, struct sv body)
-{
-	struct wire w = wire_of(body);
-	uint64_t raw_n = wire_get_u(&w);
-	put_away(c, m, (size_t)raw_n, sv_make((const char *)w.p, (size_t)(w.end - w.p)));
+	struct sv piece = wire_get_sv(w);
+	uint32_t m;
+	if (w->bad || !piece.p || !read_message(c, piece, false, &m, ret_order) || !may_fold(c, c->msg[m]))
+		return false;
+	const struct open_msg *o = c->msg[m];
+	uint32_t hash = (uint32_t)open_hash(c, open_get(o, o->message_id), o->host);
+	if (!put_away(c, m, table, piece, ret_node))
+		return false;
+	c->node[*ret_node].hash = hash;
+	return true;
 }

@@ -37,7 +37,7 @@ uint64_t open_hash(const struct correlate *c, struct sv s, uint64_t more)
 /* Ids are text and words at once. */
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the lowest byte of a word comes first");
 
-static uint32_t id_hash(const struct correlate *c, const uint64_t w[OPEN_ID_WORDS], uint32_t host)
+uint32_t open_id_hash(const struct correlate *c, const uint64_t w[OPEN_ID_WORDS], uint32_t host)
 {
 	return (uint32_t)(mix(w[0] ^ c->seed[0], w[1] ^ c->seed[1]) ^ mix(w[2] ^ c->seed[2], c->seed[3] ^ host));
 }
@@ -50,11 +50,12 @@ struct correlate *correlate_new(const struct correlate_sink *sink, size_t max_op
 	c->max_saved = final_only ? SIZE_MAX : CORRELATE_SAVED_BYTES_MAX;
 	c->final_only = final_only;
 	c->fold_after_us = CORRELATE_FOLD_US;
-	c->free_msg = c->free_key = OPEN_NONE;
+	c->free_msg = c->free_key = c->free_node = OPEN_NONE;
 	if (getrandom(c->seed, sizeof c->seed, 0) != sizeof c->seed)
 		panic("getrandom failed");
 	for (unsigned i = 0; i < OPEN_LISTS; i++)
 		c->list[i] = (struct open_ends){ OPEN_NONE, OPEN_NONE };
+	c->folded.from_us = INT64_MAX;
 	for (unsigned i = 0; i < OPEN_DUES; i++)
 		c->due[i] = (struct open_ends){ OPEN_NONE, OPEN_NONE };
 	c->slot_mask = 1023;
@@ -69,15 +70,27 @@ void correlate_fold_after(struct correlate *c, int64_t us)
 	c->fold_after_us = us;
 }
 
+static void msg_drop(struct correlate *c, uint32_t m)
+{
+	struct open_msg *o = c->msg[m];
+	pool_free(&c->pool, o->text, o->text_cap);
+	pool_free(&c->pool, o->rcpt, o->rcpt_cap);
+	if (o->rcpt_slot)
+		open_rcpt_unindex(c, o);
+	c->text_bytes -= o->text_n;
+	c->rcpts -= o->n_rcpt;
+	memcpy(&o->text, &c->spare, sizeof c->spare);
+	c->spare = o;
+	c->msg[m] = NULL;
+}
+
 void correlate_free(struct correlate *c)
 {
 	if (!c)
 		return;
-	for (uint32_t i = 0; i < c->n_msg; i++) {
+	for (uint32_t i = 0; i < c->n_msg; i++)
 		if (c->msg[i])
-			open_msg_drop(c, i);
-		free(c->stub[i].folded);
-	}
+			msg_drop(c, i);
 	for (struct open_msg *o = c->spare, *next; o; o = next) {
 		memcpy(&next, &o->text, sizeof next);
 		free(o);
@@ -89,6 +102,7 @@ void correlate_free(struct correlate *c)
 	free(c->key);
 	free(c->slot);
 	free(c->bucket);
+	free(c->node);
 	free(c->out);
 	pool_fini(&c->pool);
 	free(c);
@@ -136,7 +150,7 @@ static bool place_of(const struct correlate *c, uint32_t host, struct sv queue_i
 	*ret = (struct open_place){ .text = queue_id, .host = host };
 	if (!open_id(queue_id, ret->id))
 		return false;
-	ret->hash = id_hash(c, ret->id, host);
+	ret->hash = open_id_hash(c, ret->id, host);
 	return true;
 }
 
@@ -153,10 +167,10 @@ static bool is_id(const uint64_t a[OPEN_ID_WORDS], const uint64_t b[OPEN_ID_WORD
 	return a[0] == b[0] && a[1] == b[1] && a[2] == b[2];
 }
 
-uint32_t open_find(const struct correlate *c, uint32_t host, struct sv queue_id)
+uint32_t open_find(struct correlate *c, uint32_t host, struct sv queue_id)
 {
 	struct open_place other;
-	const struct open_place *at = &c->at;
+	struct open_place *at = &c->at;
 	if (at->text.p != queue_id.p || at->text.n != queue_id.n || at->host != host) {
 		if (!place_of(c, host, queue_id, &other))
 			return OPEN_NONE;
@@ -168,7 +182,7 @@ uint32_t open_find(const struct correlate *c, uint32_t host, struct sv queue_id)
 		if (k->hash == h && k->host == host && is_id(k->id, at->id))
 			return c->slot[i] - 1;
 	}
-	return OPEN_NONE;
+	return c->folded.n && !at->not_folded ? fold_find(c, at) : OPEN_NONE;
 }
 
 static void slot_put(struct correlate *c, uint32_t k)
@@ -220,7 +234,7 @@ static uint32_t key_new(struct correlate *c, uint32_t host, const uint64_t id[OP
 	struct open_key *key = &c->key[k];
 	*key = (struct open_key){ .host = host, .msg = OPEN_NONE, .next = OPEN_NONE, .used = true };
 	memcpy(key->id, id, OPEN_ID_BYTES);
-	key->hash = id_hash(c, id, host);
+	key->hash = open_id_hash(c, id, host);
 	if (++c->live_keys * 2 > c->slot_mask)
 		slot_resize(c, (c->slot_mask + 1) * 2);
 	else
@@ -253,6 +267,11 @@ uint32_t open_add_key(struct correlate *c, uint32_t m, struct sv queue_id)
 	uint64_t id[OPEN_ID_WORDS];
 	if (!open_id(queue_id, id) || c->msg[m]->n_keys >= OPEN_KEYS_MAX)
 		return OPEN_NONE;
+	return open_key_new(c, m, id);
+}
+
+uint32_t open_key_new(struct correlate *c, uint32_t m, const uint64_t id[OPEN_ID_WORDS])
+{
 	uint32_t k = key_new(c, c->msg[m]->host, id), *at = &c->msg[m]->first_key;
 	while (*at != OPEN_NONE)
 		at = &c->key[*at].next;
@@ -300,7 +319,7 @@ void open_move_keys(struct correlate *c, uint32_t from, uint32_t to)
 
 /* -- messages -- */
 
-struct open_msg *open_msg_new(struct correlate *c, uint32_t m)
+static struct open_msg *msg_new(struct correlate *c, uint32_t m)
 {
 	struct open_msg *o = c->spare;
 	if (o)
@@ -317,21 +336,7 @@ struct open_msg *open_msg_new(struct correlate *c, uint32_t m)
 	return c->msg[m] = o;
 }
 
-void open_msg_drop(struct correlate *c, uint32_t m)
-{
-	struct open_msg *o = c->msg[m];
-	pool_free(&c->pool, o->text, o->text_cap);
-	pool_free(&c->pool, o->rcpt, o->rcpt_cap);
-	if (o->rcpt_slot)
-		open_rcpt_unindex(c, o);
-	c->text_bytes -= o->text_n;
-	c->rcpts -= o->n_rcpt;
-	memcpy(&o->text, &c->spare, sizeof c->spare);
-	c->spare = o;
-	c->msg[m] = NULL;
-}
-
-uint32_t open_new(struct correlate *c, uint32_t host, struct sv queue_id)
+static inline uint32_t bare(struct correlate *c, uint32_t host)
 {
 	uint32_t m = c->free_msg;
 	if (m != OPEN_NONE) {
@@ -344,10 +349,20 @@ uint32_t open_new(struct correlate *c, uint32_t host, struct sv queue_id)
 		}
 		m = c->n_msg++;
 	}
-	c->stub[m] = (struct open_stub){ .list = OPEN_LISTS, .used = true };
-	c->stub[m].list_prev = c->stub[m].list_next = c->stub[m].id_prev = c->stub[m].id_next = OPEN_NONE;
-	open_msg_new(c, m)->host = host;
+	c->stub[m] = (struct open_stub){ .list_prev = OPEN_NONE, .list_next = OPEN_NONE, .node = OPEN_NONE, .list = OPEN_LISTS, .used = true };
+	msg_new(c, m)->host = host;
 	c->live++;
+	return m;
+}
+
+uint32_t open_bare(struct correlate *c, uint32_t host)
+{
+	return bare(c, host);
+}
+
+uint32_t open_new(struct correlate *c, uint32_t host, struct sv queue_id)
+{
+	uint32_t m = bare(c, host);
 	(void)open_add_key(c, m, queue_id);
 	open_touch(c, m, OPEN_FRESH);
 	return m;
@@ -364,9 +379,10 @@ static void unlink_list(struct correlate *c, uint32_t m)
 	s->list = OPEN_LISTS;
 }
 
-void open_touch(struct correlate *c, uint32_t m, enum open_list list)
+void open_touch(struct correlate *c, uint32_t m, enum open_list of)
 {
 	struct open_stub *s = &c->stub[m];
+	unsigned list = of | s->again; /* QUEUED is AGAIN then */
 	if (s->list == list && c->list[list].last == m)
 		return;
 	unlink_list(c, m);
@@ -378,9 +394,10 @@ void open_touch(struct correlate *c, uint32_t m, enum open_list list)
 	e->last = m;
 }
 
-void open_touch_first(struct correlate *c, uint32_t m, enum open_list list)
+void open_touch_first(struct correlate *c, uint32_t m, enum open_list of)
 {
 	struct open_stub *s = &c->stub[m];
+	unsigned list = of | s->again;
 	unlink_list(c, m);
 	struct open_ends *e = &c->list[list];
 	s->list = (uint8_t)list;
@@ -422,110 +439,51 @@ static void leave_parent(struct correlate *c, uint32_t m)
 	o->maybe_parent = o->next_child = OPEN_NONE;
 }
 
-void open_free(struct correlate *c, uint32_t m)
+/* Its place is another's; what is known of it elsewhere stays. */
+static inline void leave(struct correlate *c, uint32_t m)
 {
 	struct open_msg *o = c->msg[m];
-	leave_parent(c, m);
 	while (o->first_key != OPEN_NONE) {
 		uint32_t k = o->first_key;
 		o->first_key = c->key[k].next;
 		key_free(c, k);
 	}
 	unlink_list(c, m);
-	open_set_due(c, m, OPEN_DUE_NOT);
-	open_unindex(c, m);
-	open_msg_drop(c, m);
+	msg_drop(c, m);
 	c->stub[m].used = false;
 	c->stub[m].list_next = c->free_msg;
 	c->free_msg = m;
 	c->live--;
 }
 
-/* -- message-id index -- */
-
-static void bucket_put(struct correlate *c, uint32_t m)
+void open_leave(struct correlate *c, uint32_t m)
 {
-	uint32_t *b = &c->bucket[c->stub[m].id_hash & c->bucket_mask];
-	c->stub[m].id_prev = OPEN_NONE;
-	c->stub[m].id_next = *b ? *b - 1 : OPEN_NONE;
-	if (*b)
-		c->stub[*b - 1].id_prev = m;
-	*b = m + 1;
+	leave(c, m);
 }
 
-static int by_id_order(const void *a, const void *b, void *ctx)
+void open_free(struct correlate *c, uint32_t m)
 {
-	const struct correlate *c = ctx;
-	uint64_t x = c->stub[*(const uint32_t *)a].id_order, y = c->stub[*(const uint32_t *)b].id_order;
-	return x < y ? -1 : x > y;
+	leave_parent(c, m);
+	open_set_due(c, m, OPEN_DUE_NOT);
+	open_unindex(c, m);
+	leave(c, m);
 }
 
-/* In the order of coming, so that chains look as if they had always been in this table. */
-static void bucket_resize(struct correlate *c, uint32_t size)
-{
-	uint32_t *all = xmalloc((size_t)c->n_msg * sizeof *all), n = 0;
-	for (uint32_t m = 0; m < c->n_msg; m++)
-		if (c->stub[m].used && c->stub[m].indexed)
-			all[n++] = m;
-	qsort_r(all, n, sizeof *all, by_id_order, c);
-	free(c->bucket);
-	c->bucket_mask = size - 1;
-	c->bucket = xcalloc(size, sizeof *c->bucket);
-	for (uint32_t i = 0; i < n; i++)
-		bucket_put(c, all[i]);
-	free(all);
-}
+/* -- after loading -- */
 
-void open_index(struct correlate *c, uint32_t m)
+void open_rebuild(struct correlate *c, struct open_indexed *all, uint32_t n)
 {
-	const struct open_msg *o = c->msg[m];
-	struct open_stub *s = &c->stub[m];
-	if (s->indexed)
-		open_unindex(c, m);
-	struct sv id = open_get(o, o->message_id);
-	if (!id.n)
-		return;
-	s->id_hash = (uint32_t)open_hash(c, id, o->host);
-	s->id_order = ++c->id_order;
-	s->indexed = true;
-	if (++c->indexed > c->bucket_mask)
-		bucket_resize(c, (c->bucket_mask + 1) * 2);
-	else
-		bucket_put(c, m);
-}
-
-void open_unindex(struct correlate *c, uint32_t m)
-{
-	struct open_stub *s = &c->stub[m];
-	if (!s->indexed)
-		return;
-	if (s->id_prev == OPEN_NONE)
-		c->bucket[s->id_hash & c->bucket_mask] = s->id_next == OPEN_NONE ? 0 : s->id_next + 1;
-	else
-		c->stub[s->id_prev].id_next = s->id_next;
-	if (s->id_next != OPEN_NONE)
-		c->stub[s->id_next].id_prev = s->id_prev;
-	s->indexed = false;
-	c->indexed--;
-}
-
-void open_rebuild(struct correlate *c)
-{
-	uint32_t slots = 1024, buckets = 1024;
+	uint32_t slots = 1024;
 	while (slots < c->live_keys * 2 + 2)
 		slots *= 2;
 	for (uint32_t k = 0; k < c->n_key; k++)
 		if (c->key[k].used)
-			c->key[k].hash = id_hash(c, c->key[k].id, c->key[k].host);
+			c->key[k].hash = open_id_hash(c, c->key[k].id, c->key[k].host);
 	slot_resize(c, slots);
-	c->indexed = 0;
 	for (uint32_t m = 0; m < c->n_msg; m++) {
 		struct open_msg *o = c->msg[m];
-		c->indexed += c->stub[m].used && c->stub[m].indexed;
 		for (uint32_t i = 0; o && i < o->n_rcpt; i++)
 			o->rcpt[i].hash = (uint32_t)open_hash(c, open_get(o, o->rcpt[i].recipient), 0);
 	}
-	while (buckets < c->indexed)
-		buckets *= 2;
-	bucket_resize(c, buckets);
+	open_rebuild_index(c, all, n);
 }

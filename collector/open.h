@@ -27,10 +27,13 @@ struct open_rcpt {
 	bool final_hop; /* the outcome comes from the re-injected copy */
 };
 
-/* Each from the message that was heard of least lately to the latest. FRESH: it did not reach the queue yet; of those that did: FOLDED; IDLE
- * might have been folded by their age, but something waits for them; QUEUED, the others. One that was only looked at since it was folded
- * stands first in QUEUED, and then last in FOLDED or IDLE: it ends later than by its age. */
-enum open_list { OPEN_FRESH, OPEN_FOLDED, OPEN_IDLE, OPEN_QUEUED, OPEN_LISTS };
+/* Each from the message that was heard of least lately to the latest. FRESH: it did not reach the queue yet; of those that did, when they are not
+ * folded: IDLE might have been by their age, but something waits for them; AGAIN were folded before; QUEUED, the others. One that was only looked at
+ * since it was folded stands first in its list, and then last of those that are folded or IDLE: it ends later than by its age. */
+enum open_list { OPEN_FRESH, OPEN_IDLE, OPEN_QUEUED, OPEN_AGAIN, OPEN_LISTS };
+_Static_assert((OPEN_IDLE | 1) == OPEN_IDLE && (OPEN_QUEUED | 1) == OPEN_AGAIN, "open_touch() makes one of the other");
+/* Folded messages, each from the one that was heard of least lately, too: those that were folded once, and more than once. */
+enum { OPEN_ONCE, OPEN_MORE, OPEN_FOLDS };
 enum open_due { OPEN_DUE_NOT, OPEN_DUE_REPORT, OPEN_DUE_LINGER, OPEN_DUES };
 
 /* T(name): every text of a message's head. */
@@ -63,16 +66,24 @@ struct open_msg {
 	bool removed, reported, dirty, shown, keeps_removed;
 };
 
-/* What is known of a message without looking at it, whether it is folded (fold.c) or not. */
+/* What is known of a message without looking at it. */
 struct open_stub {
-	uint32_t list_prev, list_next, id_prev, id_next, id_hash;
+	uint32_t list_prev, list_next;
+	uint32_t node; /* OPEN_NONE: it is not in the index of message-ids */
 	uint8_t list;
-	bool indexed, used;
-	uint32_t folded_n;
-	uint64_t id_order;  /* of coming into the index */
-	int64_t last_us;    /* of one that is folded, as in struct open_msg */
-	char *folded;       /* NULL: c->msg[] has it */
+	bool used;
+	uint8_t again;     /* 1: it was folded before */
+	uint64_t id_order; /* of coming into the index */
 };
+
+/* A message in the index of message-ids, folded (fold.c) or not; of one that is folded also what its queue ids lead to. */
+struct open_node {
+	uint32_t prev, next; /* in its bucket, the newest first */
+	uint32_t hash;
+	uint32_t ref; /* the message; OPEN_COLD, which table it is in (from OPEN_COLD_TABLE on), and its place there */
+};
+#define OPEN_COLD (1u << 31)
+#define OPEN_COLD_TABLE 30 /* the bit */
 
 /* -- what a snapshot says of each, and a folded message keeps. -- */
 /* Plain figures of a message: F(member). Signed ones travel zig-zag. */
@@ -94,8 +105,8 @@ struct open_key {
 
 struct open_host { char *name; size_t n; };
 
-/* The queue id of the record at hand; the text is known by its place. */
-struct open_place { struct sv text; uint32_t host, hash; uint64_t id[OPEN_ID_WORDS]; };
+/* The queue id of the record at hand; the text is known by its place. not_folded: no folded message has it. */
+struct open_place { struct sv text; uint32_t host, hash; uint64_t id[OPEN_ID_WORDS]; bool not_folded; };
 
 struct open_ends { uint32_t first, last; };
 
@@ -109,18 +120,22 @@ struct correlate {
 	int64_t now_us;
 	uint64_t seq, txns, facts, head_missing, tail_missing, evicted;
 	struct pool pool;
-	struct open_msg **msg; /* NULL: folded, or not in use */
+	struct open_msg **msg; /* NULL: not in use. Folded messages have no place here */
 	struct open_stub *stub;
 	struct open_msg *spare; /* of messages that ended: the next one by its text */
-	uint32_t n_msg, cap_msg, free_msg, live;
+	uint32_t n_msg, cap_msg, free_msg, live; /* live: and folded */
 	struct fold *fold;
+	/* Of all folded messages: how many, what they take, in a snapshot, too; when the first of a table was last heard of, or somewhat earlier. */
+	struct { uint32_t n; size_t bytes, saved_bytes; int64_t from_us; } folded;
 	struct open_key *key;
 	uint32_t n_key, cap_key, free_key, live_keys;
 	struct open_place at;
 	uint32_t *slot;      /* key index + 1; open addressing */
 	uint32_t slot_mask;
-	uint32_t *bucket;    /* message-id → msg + 1, chained */
+	uint32_t *bucket;    /* message-id → node + 1, chained */
 	uint32_t bucket_mask, indexed;
+	struct open_node *node;
+	uint32_t n_node, cap_node, free_node;
 	uint64_t id_order;
 	struct open_host *host;
 	uint32_t n_host, cap_host, last_host, host_mask;
@@ -147,25 +162,30 @@ static inline uint32_t open_host(struct correlate *c, struct sv name)
 bool open_id(struct sv queue_id, uint64_t ret[OPEN_ID_WORDS]);
 /* Looks at the id of the record at hand once; what asks for the same text on the same host later finds it done. False as open_id(). */
 bool open_at(struct correlate *c, uint32_t host, struct sv queue_id);
-/* The key of that id, or OPEN_NONE. */
-uint32_t open_find(const struct correlate *c, uint32_t host, struct sv queue_id);
+/* The key of that id, or OPEN_NONE. A message that was folded is so no more: numbers stay what they are, pointers into arrays do not. */
+uint32_t open_find(struct correlate *c, uint32_t host, struct sv queue_id);
 uint32_t open_new(struct correlate *c, uint32_t host, struct sv queue_id);
+uint32_t open_bare(struct correlate *c, uint32_t host); /* without a key, in no list */
 /* Gives message m one more queue id. */
 uint32_t open_add_key(struct correlate *c, uint32_t m, struct sv queue_id);
+/* The same, by its id's bytes; there must be room for one. */
+uint32_t open_key_new(struct correlate *c, uint32_t m, const uint64_t id[OPEN_ID_WORDS]);
 /* Takes key k away from its message. */
 void open_drop_key(struct correlate *c, uint32_t k);
 /* Moves every key of `from` to `to`, as further ids. */
 void open_move_keys(struct correlate *c, uint32_t from, uint32_t to);
 void open_free(struct correlate *c, uint32_t m);
-/* The place of an open message's struct comes and goes without what else the table knows of it. */
-struct open_msg *open_msg_new(struct correlate *c, uint32_t m);
-void open_msg_drop(struct correlate *c, uint32_t m);
+void open_leave(struct correlate *c, uint32_t m); /* the same, but its node stays */
+uint32_t open_id_hash(const struct correlate *c, const uint64_t id[OPEN_ID_WORDS], uint32_t host);
 struct sv open_key_text(const struct open_key *k);
 struct sv open_queue_id(const struct correlate *c, uint32_t m);
 uint64_t open_hash(const struct correlate *c, struct sv s, uint64_t more);
-void open_rebuild(struct correlate *c); /* after loading: hash tables from arrays */
+/* After loading: hash tables from arrays. all: what is in the index of message-ids. */
+struct open_indexed { uint64_t order; uint32_t node; };
+void open_rebuild(struct correlate *c, struct open_indexed *all, uint32_t n);
+void open_rebuild_index(struct correlate *c, struct open_indexed *all, uint32_t n);
 
-/* -- lists: oldest first -- */
+/* -- lists: oldest first. What was folded before and goes to QUEUED comes into AGAIN. -- */
 void open_touch(struct correlate *c, uint32_t m, enum open_list list);
 /* m was heard of: of those that did or did not reach the queue it is the latest. */
 static inline void open_heard(struct correlate *c, uint32_t m)
@@ -175,9 +195,12 @@ static inline void open_heard(struct correlate *c, uint32_t m)
 void open_touch_first(struct correlate *c, uint32_t m, enum open_list list); /* the same, but m becomes the oldest */
 void open_set_due(struct correlate *c, uint32_t m, enum open_due due);
 
-/* -- message-id index -- */
+/* -- open_index.c: message-ids -- */
 void open_index(struct correlate *c, uint32_t m);
 void open_unindex(struct correlate *c, uint32_t m);
+/* A node in no bucket. */
+uint32_t open_node_new(struct correlate *c, uint32_t ref, uint32_t hash);
+void open_node_free(struct correlate *c, uint32_t node);
 
 /* -- open_text.c: a message's texts -- */
 /* Replaces one, takes it away (s.p is NULL), or finds that there is no room. */
@@ -216,29 +239,24 @@ void open_count(struct open_msg *m); /* n_known, n_waiting anew */
 /* Outcome lines so far: an address that was given twice counts twice in nrcpt, but is one recipient here. */
 int64_t open_outcomes(const struct open_msg *m);
 
-/* -- fold.c: messages that wait for long are kept as few bytes. Whoever wants to look at one asks for it here. -- */
-void fold_open(struct correlate *c, uint32_t m);
-
-static inline struct open_msg *open_get_msg(struct correlate *c, uint32_t m)
-{
-	if (!c->msg[m])
-		fold_open(c, m);
-	return c->msg[m];
-}
-
+/* -- fold.c: messages that wait for long are kept as few bytes. What finds one opens it. -- */
 /* Folds what may be folded as of c->now_us. */
 void fold_idle(struct correlate *c);
-uint32_t fold_count(const struct correlate *c);
-size_t fold_bytes(const struct correlate *c); /* what they take, and a snapshot of them */
+/* The folded message of that node is so no more. */
+uint32_t fold_open(struct correlate *c, uint32_t node);
+/* The key of that id; the message that has it is folded no more. OPEN_NONE: it has no folded one. */
+uint32_t fold_find(struct correlate *c, struct open_place *at);
+/* Of the first of a table's: whether there is one and that was heard of before us; its node, OPEN_NONE: there is none. */
+bool fold_older(struct correlate *c, unsigned table, int64_t us);
+uint32_t fold_first(const struct correlate *c, unsigned table);
+int64_t fold_first_us(struct correlate *c, unsigned table); /* INT64_MAX: there is none */
 void fold_free(struct correlate *c);
-/* For snapshots: what packs and unpacks, and then a message as it is kept, without its keys. */
+/* For snapshots: what packs and unpacks, and all folded messages of a table. */
 void fold_save_dictionary(const struct correlate *c, struct buf *out);
 void fold_load_dictionary(struct correlate *c, struct wire *w);
-void fold_save(const struct correlate *c, uint32_t m, struct buf *out);
-uint32_t fold_keys(const struct correlate *c, uint32_t m); /* the first key of a folded message */
-/* The new message m becomes what was saved, not folded. False: it was no folded message. When it has its keys: fold_again() with *ret_body. */
-bool fold_load(struct correlate *c, uint32_t m, struct wire *w, struct sv *ret_body);
-void fold_again(struct correlate *c, uint32_t m, struct sv body);
+void fold_save(const struct correlate *c, unsigned table, struct buf *out);
+/* One of those that were saved. *ret_order: its place in the index of message-ids; 0: it is not in it. */
+bool fold_load(struct correlate *c, struct wire *w, unsigned table, uint32_t *ret_node, uint64_t *ret_order);
 
 /* Times of a snapshot, which is not trusted, are such that the difference of two and a few days more can be told. */
 static inline bool open_sane_us(int64_t us)

@@ -145,7 +145,7 @@ static bool worth_telling(const struct open_msg *m, bool fresh, uint32_t flags)
 
 void report_end(struct correlate *c, uint32_t m, uint32_t flags)
 {
-	struct open_msg *o = open_get_msg(c, m);
+	struct open_msg *o = c->msg[m];
 	stitch_release(c, m);
 	/* the "removed" of a message whose outcomes were all told makes it complete: worth one more word */
 	if (worth_telling(o, c->stub[m].list == OPEN_FRESH, flags) && (!o->reported || o->dirty || o->removed))
@@ -155,11 +155,6 @@ void report_end(struct correlate *c, uint32_t m, uint32_t flags)
 }
 
 /* -- time -- */
-
-static int64_t last_us(const struct correlate *c, uint32_t m)
-{
-	return c->msg[m] ? c->msg[m]->last_us : c->stub[m].last_us;
-}
 
 void report_timers(struct correlate *c)
 {
@@ -177,8 +172,11 @@ void report_timers(struct correlate *c)
 	}
 	for (uint32_t m; (m = c->list[OPEN_FRESH].first) != OPEN_NONE && c->msg[m]->last_us + CORRELATE_FRESH_US <= c->now_us;)
 		report_end(c, m, 0);
-	for (unsigned l = OPEN_FOLDED; l < OPEN_LISTS; l++)
-		for (uint32_t m; (m = c->list[l].first) != OPEN_NONE && last_us(c, m) + CORRELATE_STALE_US <= c->now_us;)
+	for (unsigned t = 0; t < OPEN_FOLDS && c->folded.from_us <= c->now_us - CORRELATE_STALE_US; t++)
+		while (fold_older(c, t, c->now_us - CORRELATE_STALE_US + 1))
+			report_end(c, fold_open(c, fold_first(c, t)), TXN_TAIL_MISSING);
+	for (unsigned l = OPEN_IDLE; l < OPEN_LISTS; l++)
+		for (uint32_t m; (m = c->list[l].first) != OPEN_NONE && c->msg[m]->last_us + CORRELATE_STALE_US <= c->now_us;)
 			report_end(c, m, TXN_TAIL_MISSING);
 	fold_idle(c);
 }
@@ -186,25 +184,30 @@ void report_timers(struct correlate *c)
 /* What the open messages take in memory; and in a snapshot, rather too much than too little. */
 static inline size_t bytes(const struct correlate *c, size_t *ret_saved)
 {
-	size_t live = c->live, unfolded = live, packed = 0;
-	if (c->fold) {
-		unfolded -= fold_count(c);
-		packed = fold_bytes(c);
-	}
-	*ret_saved = c->text_bytes + packed + c->rcpts * 80 + unfolded * 300 + live * 20 + c->live_keys * 30;
-	return c->pool.bytes + packed + unfolded * sizeof **c->msg + live * (sizeof *c->msg + sizeof *c->stub) + c->live_keys * sizeof *c->key;
+	size_t unfolded = c->live - c->folded.n;
+	*ret_saved = c->text_bytes + c->folded.saved_bytes + c->rcpts * 80 + unfolded * 320 + c->live_keys * 30;
+	return c->pool.bytes + c->folded.bytes + unfolded * (sizeof **c->msg + sizeof *c->msg + sizeof *c->stub + sizeof *c->node) + c->live_keys * sizeof *c->key;
 }
 
 /* Of all open messages the one that was heard of least lately; rather one that is in the queue. */
-static uint32_t oldest(const struct correlate *c)
+static uint32_t oldest(struct correlate *c)
 {
-	uint32_t best = OPEN_NONE;
-	for (unsigned l = OPEN_LISTS; l-- > 0;) {
-		uint32_t m = c->list[l].first;
-		if (m != OPEN_NONE && (best == OPEN_NONE || last_us(c, m) < last_us(c, best)))
-			best = m;
+	static const uint8_t lists[] = { OPEN_QUEUED, OPEN_AGAIN, OPEN_IDLE, OPEN_LISTS /* the folded ones */, OPEN_FRESH };
+	uint32_t best = OPEN_NONE, node = OPEN_NONE;
+	int64_t best_us = INT64_MAX;
+	for (unsigned i = 0; i < sizeof lists; i++) {
+		uint32_t m = lists[i] < OPEN_LISTS ? c->list[lists[i]].first : OPEN_NONE;
+		if (m != OPEN_NONE && c->msg[m]->last_us < best_us) {
+			best_us = c->msg[best = m]->last_us;
+			node = OPEN_NONE;
+		}
+		for (unsigned t = 0; t < OPEN_FOLDS && lists[i] == OPEN_LISTS; t++)
+			if (fold_older(c, t, best_us)) {
+				best_us = fold_first_us(c, t);
+				node = fold_first(c, t);
+			}
 	}
-	return best;
+	return node == OPEN_NONE ? best : fold_open(c, node);
 }
 
 void report_limit(struct correlate *c)
@@ -225,17 +228,27 @@ static void provisional(struct correlate *c, uint32_t i)
 	c->msg[i]->shown = true;
 }
 
+static void end_all(struct correlate *c, enum open_list list)
+{
+	for (uint32_t m; (m = c->list[list].first) != OPEN_NONE;)
+		report_end(c, m, c->msg[m]->removed ? 0 : TXN_TAIL_MISSING);
+}
+
 void correlate_idle(struct correlate *c)
 {
-	for (unsigned l = 0; l < OPEN_LISTS; l++) {
-		for (uint32_t m = c->list[l].first; m != OPEN_NONE && l >= OPEN_IDLE && !c->final_only; m = c->stub[m].list_next)
+	for (unsigned l = OPEN_IDLE; l < OPEN_LISTS && !c->final_only; l++)
+		for (uint32_t m = c->list[l].first; m != OPEN_NONE; m = c->stub[m].list_next)
 			if (!c->msg[m]->shown && !c->msg[m]->probe) /* what is folded was shown */
 				provisional(c, m);
-		while (c->final_only && c->list[l].first != OPEN_NONE) {
-			uint32_t m = c->list[l].first;
-			report_end(c, m, open_get_msg(c, m)->removed ? 0 : TXN_TAIL_MISSING);
-		}
+	if (!c->final_only)
+		return;
+	end_all(c, OPEN_FRESH);
+	for (uint32_t node; (node = fold_first(c, OPEN_ONCE)) != OPEN_NONE;) { /* such logs fold none twice */
+		uint32_t m = fold_open(c, node);
+		report_end(c, m, c->msg[m]->removed ? 0 : TXN_TAIL_MISSING);
 	}
+	end_all(c, OPEN_IDLE);
+	end_all(c, OPEN_QUEUED);
 }
 
 void correlate_skip_to(struct correlate *c, uint64_t seq)

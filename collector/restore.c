@@ -95,37 +95,31 @@ static void load_refs(struct wire *w, struct open_msg *m)
 	}
 }
 
-/* Every message begins with its place in the order of message-ids, if it has one. */
-static void index_it(struct correlate *c, uint32_t m, uint64_t order)
+/* What is in the index of message-ids, until all of it is known. */
+struct indexing { struct open_indexed *all; size_t n, cap; };
+
+static void index_it(struct indexing *x, uint64_t order, uint32_t node)
 {
-	const struct open_msg *o = c->msg[m];
-	c->stub[m].id_order = order;
-	c->stub[m].indexed = order != 0;
-	if (order)
-		c->stub[m].id_hash = (uint32_t)open_hash(c, open_get(o, o->message_id), o->host);
+	if (x->n == x->cap)
+		x->all = xrealloc(x->all, (x->cap = x->cap ? x->cap * 2 : 1024) * sizeof *x->all);
+	x->all[x->n++] = (struct open_indexed){ order, node };
 }
 
-static bool load_folded(struct correlate *c, struct wire *w, uint64_t order, uint32_t *ret_m)
+static void load_folded(struct correlate *c, struct wire *w, unsigned table, struct indexing *x)
 {
-	struct sv body;
-	uint32_t m = *ret_m = open_new(c, 0, (struct sv){ 0 });
-	if (!fold_load(c, m, w, &body))
-		wire_spoil(w);
-	else
-		load_keys(c, w, m);
-	if (w->bad)
-		return false;
-	index_it(c, m, order);
-	open_touch(c, m, OPEN_FOLDED);
-	fold_again(c, m, body);
-	return true;
+	for (uint64_t left = wire_get_u(w); left-- && !w->bad;) {
+		uint32_t node;
+		uint64_t order;
+		if (!fold_load(c, w, table, &node, &order))
+			wire_spoil(w);
+		else if (order)
+			index_it(x, order, node);
+	}
 }
 
-static bool load_msg(struct correlate *c, struct wire *w, enum open_list list, uint32_t *ret_m)
+static bool load_msg(struct correlate *c, struct wire *w, enum open_list list, struct indexing *x, uint32_t *ret_m)
 {
-	uint64_t order = wire_get_u(w);
-	if (list == OPEN_FOLDED)
-		return load_folded(c, w, order, ret_m);
+	uint64_t again = wire_get_u(w), order = wire_get_u(w); /* the latter in the index of message-ids, if it is there */
 	uint64_t host = wire_get_u(w);
 	struct sv mta = wire_get_sv(w);
 	if (w->bad || host >= c->n_host)
@@ -144,7 +138,12 @@ static bool load_msg(struct correlate *c, struct wire *w, enum open_list list, u
 	load_rcpts(c, w, o);
 	load_keys(c, w, m);
 	open_count(c->msg[m]);
-	index_it(c, m, order);
+	c->stub[m].again = again != 0;
+	c->stub[m].id_order = order;
+	if (order) {
+		uint32_t node = c->stub[m].node = open_node_new(c, m, (uint32_t)open_hash(c, open_get(o, o->message_id), o->host));
+		index_it(x, order, node);
+	}
 	open_touch(c, m, list);
 	*ret_m = m;
 	return !w->bad;
@@ -165,7 +164,7 @@ static void load_dues(struct correlate *c, struct wire *w, const uint32_t *all, 
 	for (unsigned d = OPEN_DUE_REPORT; d < OPEN_DUES; d++) {
 		for (uint64_t left = wire_get_u(w); left-- && !w->bad;) {
 			uint32_t m = pick(w, all, n);
-			if (m == OPEN_NONE || !c->msg[m] || c->msg[m]->due) {
+			if (m == OPEN_NONE || c->msg[m]->due) {
 				wire_spoil(w);
 				return;
 			}
@@ -179,10 +178,10 @@ static void load_dues(struct correlate *c, struct wire *w, const uint32_t *all, 
 static void load_children(struct correlate *c, struct wire *w, const uint32_t *all, uint64_t n)
 {
 	for (uint64_t i = 0; i < n && !w->bad; i++) {
-		uint32_t *at = c->msg[all[i]] ? &c->msg[all[i]]->first_child : NULL; /* a folded one has none */
+		uint32_t *at = &c->msg[all[i]]->first_child;
 		for (uint64_t left = wire_get_u(w); left-- && !w->bad;) {
 			uint32_t m = pick(w, all, n);
-			if (!at || m == OPEN_NONE || m == all[i] || !c->msg[m] || c->msg[m]->maybe_parent != OPEN_NONE) {
+			if (m == OPEN_NONE || m == all[i] || c->msg[m]->maybe_parent != OPEN_NONE) {
 				wire_spoil(w);
 				return;
 			}
@@ -219,12 +218,15 @@ int correlate_load(struct correlate *c, struct wire *w)
 {
 	uint32_t *all = NULL;
 	uint64_t n = 0, cap = 0;
+	struct indexing x = { 0 };
 	load_head(c, w);
+	for (unsigned t = 0; t < OPEN_FOLDS; t++)
+		load_folded(c, w, t, &x);
 	for (unsigned l = 0; l < OPEN_LISTS; l++) {
 		for (uint64_t left = wire_get_u(w); left-- && !w->bad;) {
 			if (n == cap)
 				all = xrealloc(all, (cap = cap ? cap * 2 : 1024) * sizeof *all);
-			if (!load_msg(c, w, (enum open_list)l, &all[n]))
+			if (!load_msg(c, w, (enum open_list)l, &x, &all[n]))
 				wire_spoil(w);
 			else
 				n++;
@@ -233,10 +235,8 @@ int correlate_load(struct correlate *c, struct wire *w)
 	load_dues(c, w, all, n);
 	load_children(c, w, all, n);
 	free(all);
-	if (w->bad)
-		for (uint32_t m = 0; m < c->n_msg; m++)
-			c->stub[m].indexed = false; /* so that throwing it away touches no index */
-	else
-		open_rebuild(c);
+	if (!w->bad)
+		open_rebuild(c, x.all, (uint32_t)x.n);
+	free(x.all);
 	return w->bad ? -1 : 0;
 }

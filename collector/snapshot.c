@@ -82,12 +82,8 @@ static void save_keys(const struct correlate *c, uint32_t first, struct buf *out
 static void save_msg(const struct correlate *c, uint32_t at, struct buf *out)
 {
 	const struct open_msg *m = c->msg[at];
-	wire_put_u(out, c->stub[at].indexed ? c->stub[at].id_order : 0);
-	if (!m) {
-		fold_save(c, at, out);
-		save_keys(c, fold_keys(c, at), out);
-		return;
-	}
+	wire_put_u(out, c->stub[at].again);
+	wire_put_u(out, c->stub[at].node == OPEN_NONE ? 0 : c->stub[at].id_order);
 	wire_put_u(out, m->host);
 	wire_put_sv(out, sv_cstr(m->mta));
 #define F(name) wire_put_i(out, (int64_t)m->name);
@@ -109,7 +105,7 @@ static void save_msg(const struct correlate *c, uint32_t at, struct buf *out)
 	save_keys(c, m->first_key, out);
 }
 
-/* Messages are written list by list, oldest first; from then on a message is its number in that order. */
+/* Messages are written list by list, oldest first; from then on a message is its number in that order. Nothing speaks of one that is folded. */
 static uint32_t *numbers(const struct correlate *c)
 {
 	uint32_t *number = xcalloc(c->n_msg, sizeof *number), n = 0;
@@ -121,7 +117,7 @@ static uint32_t *numbers(const struct correlate *c)
 
 static void save_children(const struct correlate *c, const uint32_t *number, uint32_t m, struct buf *out)
 {
-	uint32_t n = 0, first = c->msg[m] ? c->msg[m]->first_child : OPEN_NONE; /* a folded one has none */
+	uint32_t n = 0, first = c->msg[m]->first_child;
 	for (uint32_t k = first; k != OPEN_NONE; k = c->msg[k]->next_child)
 		n++;
 	wire_put_u(out, n);
@@ -161,6 +157,8 @@ void correlate_save(const struct correlate *c, struct buf *out)
 		wire_put_sv(out, sv_make(c->host[i].name, c->host[i].n));
 	cwd_save(&c->cwd, out);
 	fold_save_dictionary(c, out);
+	for (unsigned t = 0; t < OPEN_FOLDS; t++)
+		fold_save(c, t, out);
 	for (unsigned l = 0; l < OPEN_LISTS; l++) {
 		uint32_t n = 0;
 		for (uint32_t m = c->list[l].first; m != OPEN_NONE; m = c->stub[m].list_next)

@@ -8,17 +8,18 @@ static uint32_t original_of(struct correlate *c, uint32_t m)
 {
 	const struct open_msg *o = c->msg[m];
 	struct sv id = open_get(o, o->message_id);
-	uint32_t hash = c->stub[m].id_hash, at = c->bucket[hash & c->bucket_mask];
+	uint32_t own = c->stub[m].node, hash = c->node[own].hash, at = c->bucket[hash & c->bucket_mask];
 	if (o->first_child != OPEN_NONE) /* others are copies of it */
 		return OPEN_NONE;
 	for (unsigned tries = 0; at && tries < 32;) {
-		uint32_t next = c->stub[at - 1].id_next;
-		if (at - 1 != m && c->stub[at - 1].id_hash == hash) {
-			const struct open_msg *p = open_get_msg(c, at - 1);
+		uint32_t node = at - 1, next = c->node[node].next;
+		if (node != own && c->node[node].hash == hash) {
+			uint32_t other = c->node[node].ref & OPEN_COLD ? fold_open(c, node) : c->node[node].ref;
+			const struct open_msg *p = c->msg[other];
 			if (p->host == o->host && sv_eq(open_get(p, p->message_id), id) && p->maybe_parent == OPEN_NONE)
-				return at - 1;
+				return other;
 		}
-		tries += c->stub[at - 1].id_hash == hash;
+		tries += c->node[node].hash == hash;
 		at = next == OPEN_NONE ? 0 : next + 1;
 	}
 	return OPEN_NONE;
@@ -93,7 +94,7 @@ static void confirm(struct correlate *c, uint32_t to, uint32_t from)
 void stitch_child(struct correlate *c, uint32_t m)
 {
 	struct open_msg *o = c->msg[m];
-	if (!c->stub[m].indexed || o->maybe_parent != OPEN_NONE || o->reported)
+	if (c->stub[m].node == OPEN_NONE || o->maybe_parent != OPEN_NONE || o->reported)
 		return;
 	uint32_t p = original_of(c, m);
 	if (p == OPEN_NONE)
@@ -116,7 +117,6 @@ uint32_t stitch_named(struct correlate *c, uint32_t m, struct sv orig_queue_id)
 	if (k == OPEN_NONE || c->key[k].msg == m)
 		return m;
 	uint32_t to = c->key[k].msg;
-	(void)open_get_msg(c, to);
 	confirm(c, to, m);
 	return to;
 }
@@ -158,7 +158,7 @@ void stitch_handed(struct correlate *c, uint32_t m, struct sv reply)
 		return;
 	}
 	uint32_t from = c->key[k].msg;
-	if (from != m && open_get_msg(c, from)->first_key == k && (c->msg[from]->loopback || !c->msg[from]->head))
+	if (from != m && c->msg[from]->first_key == k && (c->msg[from]->loopback || !c->msg[from]->head))
 		confirm(c, m, from);
 }
 
