@@ -35,7 +35,9 @@ struct brief {
 static struct sv domain_of(struct sv address)
 {
 	ptrdiff_t at = address.p ? sv_rchr(address, '@') : -1;
-	return at < 0 ? (struct sv){ 0 } : sv_skip(address, (size_t)at + 1);
+	if (at < 0)
+		return (struct sv){ 0 };
+	return sv_skip(address, (size_t)at + 1);
 }
 
 static struct sv told(const struct brief *b, unsigned mark)
