@@ -70,9 +70,12 @@ void stitch_begun(struct correlate *c, uint32_t m)
 	open_count(o);
 }
 
-static void confirm(struct correlate *c, uint32_t to, uint32_t from)
+/* False: it stays a message of its own, as there would be too many queue ids: a crowd with one message-id, no filter splits a message so often. */
+static bool confirm(struct correlate *c, uint32_t to, uint32_t from)
 {
 	struct open_msg *t = c->msg[to], *f = c->msg[from];
+	if (t->n_keys + f->n_keys > OPEN_KEYS_MAX)
+		return false;
 	stitch_release(c, from);
 	stitch_begun(c, to);
 	merge_rcpts(c, from, to);
@@ -89,6 +92,7 @@ static void confirm(struct correlate *c, uint32_t to, uint32_t from)
 		open_heard(c, to);
 	open_move_keys(c, from, to);
 	open_free(c, from);
+	return true;
 }
 
 void stitch_child(struct correlate *c, uint32_t m)
@@ -100,10 +104,8 @@ void stitch_child(struct correlate *c, uint32_t m)
 	if (p == OPEN_NONE)
 		return;
 	if (has_handed(c->msg[p])) {
-		if (c->msg[p]->n_keys >= OPEN_KEYS_MAX) /* a crowd with one message-id: no filter passes a message on so often */
-			return;
-		confirm(c, p, m);
-		correlate_removed(c, p);
+		if (confirm(c, p, m))
+			correlate_removed(c, p);
 		return;
 	}
 	o->maybe_parent = p;
@@ -117,8 +119,7 @@ uint32_t stitch_named(struct correlate *c, uint32_t m, struct sv orig_queue_id)
 	if (k == OPEN_NONE || c->key[k].msg == m)
 		return m;
 	uint32_t to = c->key[k].msg;
-	confirm(c, to, m);
-	return to;
+	return confirm(c, to, m) ? to : m;
 }
 
 /* The id in "… queued as QID" (Postfix), "250 OK id=QID" (Exim), "QID Message accepted for delivery" (Sendmail, OpenSMTPD), or
@@ -147,8 +148,8 @@ static struct sv queued_as(struct sv reply)
 
 void stitch_handed(struct correlate *c, uint32_t m, struct sv reply)
 {
-	while (c->msg[m]->first_child != OPEN_NONE)
-		confirm(c, m, c->msg[m]->first_child);
+	while (c->msg[m]->first_child != OPEN_NONE && confirm(c, m, c->msg[m]->first_child))
+		;
 	struct sv id = queued_as(reply);
 	if (!id.p)
 		return;
@@ -159,7 +160,7 @@ void stitch_handed(struct correlate *c, uint32_t m, struct sv reply)
 	}
 	uint32_t from = c->key[k].msg;
 	if (from != m && c->msg[from]->first_key == k && (c->msg[from]->loopback || !c->msg[from]->head))
-		confirm(c, m, from);
+		(void)confirm(c, m, from);
 }
 
 void stitch_release(struct correlate *c, uint32_t m)

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "collector/open.h"
 #include "tests/unit/messages_run.h"
 
 /* -- a log made here: 400 messages of many kinds, their lines shuffled into one another -- */
@@ -377,10 +378,37 @@ static void resuming_keeps_many_recipients(void **state)
 	buf_fini(&log);
 }
 
+/* A filter that gives back more copies of a message than it may have queue ids. */
+static void resuming_keeps_many_copies(void **state)
+{
+	struct run whole = { 0 };
+	struct buf log = { 0 };
+	(void)state;
+	buf_puts(&log, "2026-11-24T09:00:00+00:00 mx postfix/qmgr[1]: AB12CD34EF: from=<a@x.example>, size=9, nrcpt=1 (queue active)\n");
+	for (unsigned i = 0; i < 2 * OPEN_KEYS_MAX; i++) {
+		buf_printf(&log, "2026-11-24T09:00:01+00:00 mx postfix/smtpd[1]: C%09X: client=localhost[127.0.0.1], orig_queue_id=AB12CD34EF, orig_client=c[192.0.2.1]\n", i);
+		buf_printf(&log, "2026-11-24T09:00:01+00:00 mx postfix/qmgr[1]: C%09X: from=<a@x.example>, size=9, nrcpt=1 (queue active)\n", i);
+	}
+	for (unsigned i = 0; i < 2 * OPEN_KEYS_MAX; i++) {
+		buf_printf(&log, "2026-11-24T09:00:02+00:00 mx postfix/smtp[1]: C%09X: to=<r%u@y.example>, relay=m[192.0.2.9]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (x)\n", i, i);
+		buf_printf(&log, "2026-11-24T09:00:02+00:00 mx postfix/qmgr[1]: C%09X: removed\n", i);
+	}
+	rnd_state = 1;
+	run_through(&whole, buf_sv(&log), 0, 0);
+	assert_true(whole.txns > OPEN_KEYS_MAX);
+	for (uint32_t seed = 1; seed <= 25; seed++) {
+		rnd_state = seed;
+		same_reports(&whole, buf_sv(&log), 0, 1, 0);
+	}
+	stop(&whole);
+	buf_fini(&whole.out);
+	buf_fini(&log);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(interleaving_does_not_matter), cmocka_unit_test(resuming_changes_nothing), cmocka_unit_test(resuming_keeps_folders), cmocka_unit_test(resuming_keeps_many_recipients),
+		cmocka_unit_test(interleaving_does_not_matter), cmocka_unit_test(resuming_changes_nothing), cmocka_unit_test(resuming_keeps_folders), cmocka_unit_test(resuming_keeps_many_recipients), cmocka_unit_test(resuming_keeps_many_copies),
 		cmocka_unit_test(folding_changes_nothing), cmocka_unit_test(memory_is_bounded), cmocka_unit_test(reports_when_it_should),
 		cmocka_unit_test(hostile_snapshots_are_refused),
 	};
