@@ -36,7 +36,7 @@ struct principal {
 	uint8_t kind;              /* enum principal_kind */
 	bool dirty : 1, fresh : 1; /* fresh: not in the store yet */
 	bool late : 1, shown : 1;  /* its row in the store is older than the last commit, which has it elsewhere; and says something about it (analyzer/store_principal.c) */
-	uint32_t bytes;            /* of memory, as of the last commit */
+	uint32_t bytes;            /* of memory, as of the last commit, or of when it or suspicion of it began */
 	int32_t utc_offset_s;
 	uint32_t heard_s;          /* when it last changed since it came into memory */
 	char *id;                  /* lies behind the state */
@@ -185,7 +185,8 @@ struct judge {
 	size_t n_principals, cap;
 	struct resting *resting;        /* those of whom nothing was heard for a while */
 	int64_t rest_us;                /* when it is time again to look for such */
-	uint64_t principals_bytes, evicted; /* in memory as of the last commit, without those that rest; let go since the start */
+	uint64_t principals_bytes, evicted; /* in memory, see struct principal, without those that rest; let go since the start */
+	uint64_t kept_bytes; /* of both, after the last commit */
 	struct principal *dirty;
 	struct acase **cases;           /* in memory: open ones and those changed since the last commit */
 	size_t n_cases, cap_cases;
@@ -242,7 +243,7 @@ void judge_evict(struct judge *j);
 /* After a commit, when there is time: packs those of whom nothing was heard for a while. */
 void judge_rest(struct judge *j);
 bool judge_full(const struct judge *j); /* they weigh more than the limit */
-/* They weigh half as much again: a commit is due. Since the last one only what began is weighed, not what grew. */
+/* They weigh half as much again, and more than after the last commit: another one is due. Since the last one only what began is weighed, not what grew. */
 bool judge_crowded(const struct judge *j);
 struct acase *judge_case(struct judge *j, int64_t id); /* in memory or from the store; NULL when there is none */
 

@@ -198,6 +198,7 @@ bool judge_full(const struct judge *j)
 void judge_evict(struct judge *j)
 {
 	uint64_t most = (uint64_t)j->limits.principals_bytes, enough = most - most / 8;
+	j->kept_bytes = bytes_in_all(j);
 	if (!judge_full(j) || !j->store.load_principal)
 		return;
 	j->evicted += resting_shrink(j->resting, most / 2);
@@ -211,9 +212,11 @@ void judge_evict(struct judge *j)
 	}
 	table_fill(j, list, n);
 	free(list);
+	j->kept_bytes = bytes_in_all(j);
 }
 
 bool judge_crowded(const struct judge *j)
 {
-	return bytes_in_all(j) > (uint64_t)j->limits.principals_bytes / 2 * 3;
+	uint64_t most = (uint64_t)j->limits.principals_bytes;
+	return bytes_in_all(j) > most / 2 * 3 && bytes_in_all(j) > j->kept_bytes + most / 4;
 }

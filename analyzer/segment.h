@@ -20,8 +20,8 @@ struct segment_stats { uint32_t messages, recipients; int64_t first_us, last_us,
 struct segment_writer;
 struct segment_writer *segment_writer_new(void);
 void segment_writer_free(struct segment_writer *w);
-/* Its files go past the page cache from now on, where the file system can: for many that nobody reads soon. Copying them there takes as long as a tenth of
- * all the rest, and would drive out what the machine's other programs read. */
+/* Its files go past the page cache from now on, where the file system can: for many that nobody reads soon. Copying them there takes a
+ * thirtieth of all processor time, and would drive out what the machine's other programs read. */
 void segment_writer_uncached(struct segment_writer *w);
 /* An encoded txn. identity: the same for all reports of a message; 0 in none. */
 struct segment_body { struct sv bytes; uint64_t identity; };

@@ -25,9 +25,13 @@ static int begin(struct store *s, struct err *e)
 {
 	if (s->lost)
 		return err_set(e, "%s: the commit before failed, and what it was to write is lost: begin again", s->db.path);
-	if (s->ahead)
+	if (!s->ahead)
+		return db_exec(&s->db, "BEGIN IMMEDIATE", e);
+	if (!sqlite3_get_autocommit(s->db.h))
 		return 0;
-	return db_exec(&s->db, "BEGIN IMMEDIATE", e);
+	s->ahead = false; /* SQLite ended it: a full disk, while something was read */
+	s->lost = true;
+	return err_set(e, "%s: cannot be written: what was written ahead is lost: begin again", s->db.path);
 }
 
 static void roll_back(struct store *s)

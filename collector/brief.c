@@ -30,7 +30,7 @@ struct brief {
 	T(sender, SENDER, true) T(parent, PARENT, false) T(local_user, LOCAL_USER, false) T(subject, SUBJECT, false) T(cwd, CWD, false) T(message_id, MESSAGE_ID, true)
 #define RCPT_TEXTS_TOLD(T) T(recipient, RECIPIENT, false) T(orig, ORIG, true) T(relay_host, RELAY_HOST, true) T(relay_ip, RELAY_IP, true) T(dsn, DSN, true) T(reply, REPLY, true)
 #define HEAD_BITS(B) B(head) B(sender_known) B(submission) B(bounce) B(forward) B(probe) B(loopback) B(piped) B(stitched) B(removed) B(reported) B(dirty) B(shown) B(keeps_removed)
-/* The rest of MSG_FIGURES is nothing in a message that may be folded: due_us, text_lost. */
+/* The rest of MSG_FIGURES says nothing of a message that may be folded: due_us is of no list, text_lost of no bytes any more. */
 
 static struct sv domain_of(struct sv address)
 {
@@ -351,11 +351,12 @@ static void get_rcpt(struct getting *g)
 {
 	int64_t time_us = g->m->last_us - get_span(g->w);
 	uint64_t bits = wire_get_u(g->w), attempts = wire_get_u(g->w);
-	if (!get_text(g) || g->w->bad || bits >> 4 >= TXN_STATUS_COUNT) {
+	bool named = get_text(g); /* Exchange has events of a recipient that it does not name */
+	if (g->w->bad || bits >> 4 >= TXN_STATUS_COUNT) {
 		wire_spoil(g->w);
 		return;
 	}
-	struct sv recipient = buf_sv(g->text);
+	struct sv recipient = named ? buf_sv(g->text) : (struct sv){ 0 };
 	struct open_rcpt *r = open_rcpt_add(g->c, g->m, recipient, (uint32_t)open_hash(g->c, recipient, 0));
 	if (!r) {
 		wire_spoil(g->w);

@@ -190,7 +190,7 @@ static struct open_rcpt *rcpt_of(struct correlate *c, struct open_msg *m, struct
 		m->rcpt[0].hash = (uint32_t)open_hash(c, first, 0);
 	}
 	uint32_t hash = (uint32_t)open_hash(c, recipient, 0);
-	struct open_rcpt *r = open_rcpt_find(c, m, recipient, hash);
+	struct open_rcpt *r = open_rcpt_find(m, recipient, hash);
 	return r ? r : open_rcpt_add(c, m, recipient, hash);
 }
 

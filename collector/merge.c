@@ -282,7 +282,7 @@ static void start(struct merge *m, struct merge_file *f, const struct pipeline *
 		archive_reader_ahead(f->reader);
 	f->skip = f->start;
 	if (m->until_us && f->first_us != INT64_MIN) /* the file's first line is believed no more than others */
-		f->feed.stamp.heard_us = pipeline_now(p) ? pipeline_now(p) : f->first_us;
+		f->feed.stamp.heard_us = pipeline_now(p) > f->first_us ? pipeline_now(p) : f->first_us;
 	f->active = true;
 	m->n_active++;
 	if (!advance(m, f))

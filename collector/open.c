@@ -76,7 +76,7 @@ static void msg_drop(struct correlate *c, uint32_t m)
 	pool_free(&c->pool, o->text, o->text_cap);
 	pool_free(&c->pool, o->rcpt, o->rcpt_cap);
 	if (o->rcpt_slot)
-		open_rcpt_unindex(c, o);
+		open_rcpt_unindex(o);
 	c->text_bytes -= o->text_n;
 	c->rcpts -= o->n_rcpt;
 	memcpy(&o->text, &c->spare, sizeof c->spare);

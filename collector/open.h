@@ -52,7 +52,6 @@ struct open_msg {
 	struct open_rcpt *rcpt;
 	size_t rcpt_cap; /* bytes */
 	uint32_t *rcpt_slot; /* of a message with many: index + 1, by hash; open addressing */
-	size_t rcpt_slot_cap;
 	uint32_t rcpt_slots, rcpt_indexed; /* indexed: the first of them */
 	uint32_t n_rcpt, n_known, n_waiting; /* waiting: not final and not changed since the last report */
 	uint32_t n_again; /* final outcomes of recipients that had one: an address that was given twice has two */
@@ -229,8 +228,8 @@ static inline __attribute__((always_inline)) struct sv open_get(const struct ope
 }
 
 /* hash: open_hash() of recipient. */
-struct open_rcpt *open_rcpt_find(struct correlate *c, struct open_msg *m, struct sv recipient, uint32_t hash);
-void open_rcpt_unindex(struct correlate *c, struct open_msg *m);
+struct open_rcpt *open_rcpt_find(struct open_msg *m, struct sv recipient, uint32_t hash);
+void open_rcpt_unindex(struct open_msg *m);
 /* A new, pending recipient; NULL when the message has too many. */
 struct open_rcpt *open_rcpt_add(struct correlate *c, struct open_msg *m, struct sv recipient, uint32_t hash);
 /* Keeps a raw line as evidence of an outcome. */

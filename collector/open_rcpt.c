@@ -1,6 +1,8 @@
 /* A message's recipients. The few of a usual message are looked through; a list that goes to tens of thousands has an index, made when it is asked. */
 #include "collector/open.h"
 
+#include <stdlib.h>
+
 #define INDEX_FROM 64u
 
 static uint32_t *slot_of(const struct open_msg *m, struct sv recipient, uint32_t hash)
@@ -14,29 +16,28 @@ static uint32_t *slot_of(const struct open_msg *m, struct sv recipient, uint32_t
 	return &m->rcpt_slot[i];
 }
 
-void open_rcpt_unindex(struct correlate *c, struct open_msg *m)
+void open_rcpt_unindex(struct open_msg *m)
 {
-	pool_free(&c->pool, m->rcpt_slot, m->rcpt_slot_cap);
+	free(m->rcpt_slot);
 	m->rcpt_slot = NULL;
-	m->rcpt_slot_cap = 0;
 	m->rcpt_slots = m->rcpt_indexed = 0;
 }
 
 /* Half of the places are free at least. */
-static void make_room(struct correlate *c, struct open_msg *m)
+/* Not counted as memory of the message: a snapshot does not have it, and the same must be given up after one. */
+static void make_room(struct open_msg *m)
 {
 	uint32_t slots = INDEX_FROM * 4;
 	if (m->n_rcpt * 2 <= m->rcpt_slots)
 		return;
-	open_rcpt_unindex(c, m);
+	open_rcpt_unindex(m);
 	while (slots < m->n_rcpt * 4)
 		slots *= 2;
-	m->rcpt_slot = pool_alloc(&c->pool, slots * sizeof *m->rcpt_slot, &m->rcpt_slot_cap);
-	memset(m->rcpt_slot, 0, slots * sizeof *m->rcpt_slot);
+	m->rcpt_slot = xcalloc(slots, sizeof *m->rcpt_slot);
 	m->rcpt_slots = slots;
 }
 
-struct open_rcpt *open_rcpt_find(struct correlate *c, struct open_msg *m, struct sv recipient, uint32_t hash)
+struct open_rcpt *open_rcpt_find(struct open_msg *m, struct sv recipient, uint32_t hash)
 {
 	if (m->n_rcpt < INDEX_FROM) {
 		for (uint32_t i = 0; i < m->n_rcpt; i++)
@@ -44,7 +45,7 @@ struct open_rcpt *open_rcpt_find(struct correlate *c, struct open_msg *m, struct
 				return &m->rcpt[i];
 		return NULL;
 	}
-	make_room(c, m);
+	make_room(m);
 	for (; m->rcpt_indexed < m->n_rcpt; m->rcpt_indexed++) {
 		const struct open_rcpt *r = &m->rcpt[m->rcpt_indexed];
 		uint32_t *slot = slot_of(m, open_get(m, r->recipient), r->hash);

@@ -3,7 +3,9 @@
 #include "lib/times.h"
 
 #define FUTURE_SLACK_US (60 * US_PER_S) /* clocks of two hosts differ */
-#define LEAP_US (7 * US_PER_DAY)        /* a log that is dated ahead as a whole goes on in smaller steps */
+#define LEAP_US (7 * US_PER_DAY)        /* a log that is dated ahead as a whole goes on in smaller steps, */
+#define LEAPS_BELIEVED 1024u            /* or with many lines; a machine without a clock says some hundreds when it starts */
+#define NEW_YEAR_US (4 * US_PER_DAY)    /* so far, and the year may not have begun: see was_no_new_year() */
 
 void stamp_init(struct stamp *s, const struct zone *z, int year, int64_t now_us)
 {
@@ -72,7 +74,7 @@ static bool was_no_new_year(struct stamp *s, const struct yearless *y, int32_t *
 	int64_t us = in_year(s, y, s->year - 1, ret_offset_s);
 	if (us >= s->left_us - 2 * US_PER_HOUR && us <= s->left_us + US_PER_DAY)
 		return true;
-	if (in_year(s, y, s->year, ret_offset_s) > s->last_us + US_PER_DAY) /* the new year goes on */
+	if (in_year(s, y, s->year, ret_offset_s) > s->leapt_us + US_PER_DAY) /* the new year goes on */
 		s->left_us = 0;
 	return false;
 }
@@ -80,7 +82,8 @@ static bool was_no_new_year(struct stamp *s, const struct yearless *y, int32_t *
 static int64_t next_year(struct stamp *s, const struct yearless *y, int32_t *ret_offset_s)
 {
 	int64_t us = in_year(s, y, ++s->year, ret_offset_s);
-	s->left_us = us > s->last_us + LEAP_US ? s->last_us : 0;
+	s->left_us = us > s->last_us + NEW_YEAR_US ? s->last_us : 0;
+	s->leapt_us = us;
 	return us;
 }
 
@@ -294,9 +297,10 @@ static bool read_any(struct stamp *s, struct sv *text, int64_t *ret_us, int32_t 
 
 static bool believed(struct stamp *s, int64_t us)
 {
-	if (us > s->heard_us + LEAP_US && us > s->until_us && s->heard_us && s->until_us)
+	if (us > s->heard_us + LEAP_US && us > s->until_us && s->heard_us && s->until_us && ++s->in_a_row < LEAPS_BELIEVED)
 		return false;
-	if (us > s->heard_us || us < s->heard_us - 2 * US_PER_HOUR) /* as in passed() */
+	s->in_a_row = 0;
+	if (us > s->heard_us || (us < s->heard_us - 2 * US_PER_HOUR && us > s->heard_us - LEAP_US)) /* see passed(); not of a clock that begins in 1970 */
 		s->heard_us = us;
 	return true;
 }

@@ -2,7 +2,7 @@
  * fraction and zone, and journalctl's short-full and short-unix. A stamp without a year takes the one of the stamps before it (rolling over from December to
  * January), the first one `year` when given, else the newest year that does not lie in the future of `now_us`.
  * Where the lines are judged a clock that was never set must not carry the others along: a stamp beyond `until_us`, and a week and more beyond all before
- * it, counts as the newest one that was believed. */
+ * it, counts as the newest one that was believed, unless a thousand of them come in a row. The first stamp of all is believed. */
 #ifndef COLLECTOR_STAMP_H
 #define COLLECTOR_STAMP_H
 
@@ -15,9 +15,11 @@ struct stamp {
 	int year;        /* of the last year-less stamp; 0 before the first */
 	bool year_given; /* the first stamp's year was said by the operator */
 	int64_t last_us; /* the newest stamp without a year or without a zone */
-	int64_t left_us; /* where the year-less stamps were before they went to the next year over more than a week; 0: they did not, or went on from there */
-	int64_t heard_us; /* the newest that was believed; 0: none */
+	int64_t left_us; /* where the year-less stamps were before they went to the next year over some days; 0: they did not, or went on from there */
+	int64_t leapt_us; /* where they went */
+	int64_t heard_us; /* the newest that was believed (of a clock that was set back a little, the one set back); 0: none */
 	uint64_t future; /* stamps that were not */
+	unsigned in_a_row; /* of these */
 	/* lines of one second share their stamp */
 	char memo[20];
 	size_t memo_n;

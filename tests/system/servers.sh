@@ -23,6 +23,7 @@ overlay() {
 
 network() {
 	ip link set lo up
+	echo 4096 >/proc/sys/net/unix/max_dgram_qlen # journald does not wait for rsyslog: lines would be lost when the machine is busy
 	for a in $here $sink 198.51.100.10 198.51.100.11 198.51.100.77 203.0.113.7 203.0.113.9 203.0.113.11; do ip addr add $a/32 dev lo; done
 	hostname mx.lab.example
 	cat >/etc/hosts <<-EOF

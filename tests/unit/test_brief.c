@@ -68,7 +68,7 @@ static void fill(struct correlate *c, struct open_msg *m, unsigned n_rcpt)
 	OPEN_TEXTS(T)
 #undef T
 	for (unsigned i = 0; i < n_rcpt; i++) {
-		struct open_rcpt *r = open_rcpt_add(c, m, some_text(&text), 0);
+		struct open_rcpt *r = open_rcpt_add(c, m, rnd(9) ? some_text(&text) : (struct sv){ 0 }, 0);
 		r->time_us = m->first_us + (int64_t)rnd(5) * 500000;
 		r->attempts = rnd(4), r->status = (uint8_t)rnd(TXN_STATUS_COUNT), r->local = rnd(2), r->handed = rnd(2), r->final_hop = rnd(2), r->changed = rnd(2);
 		struct open_ref *rest[] = { &r->orig, &r->dsn, &r->reply, &r->relay_host, &r->relay_ip };

@@ -234,6 +234,26 @@ static void after_a_failed_commit_it_does_not_go_on(void **state)
 	assert_true(number("SELECT count(*) FROM principal_hour") > 0);
 }
 
+/* A read that needs room in the page cache may find the disk full, and SQLite ends the transaction then. */
+static void rolled_back_unnoticed_it_does_not_go_on(void **state)
+{
+	struct err e = { "" };
+	(void)state;
+	fresh();
+	struct open o = open_store_with(store_open_bulk);
+	(void)store_input(o.store, SV("mx1"));
+	hours(&o, 0, HOURS);
+	assert_true(o.store->ahead);
+	assert_int_equal(db_exec(&o.store->db, "ROLLBACK", &e), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(store_commit(o.store, o.judge, &e), -1);
+		assert_non_null(strstr(e.text, "begin again"));
+	}
+	close_store(&o);
+	assert_int_equal(number("SELECT count(*) FROM principal_hour"), 0);
+	assert_int_equal(number("SELECT count(*) FROM input"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -241,6 +261,7 @@ int main(void)
 		cmocka_unit_test(an_empty_import_leaves_a_wal),
 		cmocka_unit_test(killed_at_any_write),
 		cmocka_unit_test(after_a_failed_commit_it_does_not_go_on),
+		cmocka_unit_test(rolled_back_unnoticed_it_does_not_go_on),
 	};
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
