@@ -505,8 +505,8 @@ def _():
             s.connect(work + "/live/probe.sock")
             s.sendall(b'{"do":"look-up","targets":["198.18.0.0/20"]}\n')
     with socket.socket(socket.AF_UNIX) as s:
+        s.connect(work + "/live/probe.sock") # waits when thirty stand before it; with a timeout it would not
         s.settimeout(20)
-        s.connect(work + "/live/probe.sock")
         try:
             s.sendall(b"x" * 400000)
             same(s.recv(10), b"", "an endless line")
