@@ -23,8 +23,7 @@ void open_rcpt_unindex(struct open_msg *m)
 	m->rcpt_slots = m->rcpt_indexed = 0;
 }
 
-/* Half of the places are free at least. */
-/* Not counted as memory of the message: a snapshot does not have it, and the same must be given up after one. */
+/* Half of the places are free at least. They are not counted as memory of the message: a snapshot does not have them, and the same must be given up after one. */
 static void make_room(struct open_msg *m)
 {
 	uint32_t slots = INDEX_FROM * 4;

@@ -308,14 +308,14 @@ static bool believed(struct stamp *s, int64_t us)
 bool stamp_read(struct stamp *s, struct sv *text, int64_t *ret_us, int32_t *ret_offset_s)
 {
 	int year = s->year;
-	int64_t last_us = s->last_us, left_us = s->left_us;
+	int64_t last_us = s->last_us, left_us = s->left_us, leapt_us = s->leapt_us;
 	bool given = s->year_given;
 	if (!read_any(s, text, ret_us, ret_offset_s))
 		return false;
 	if (believed(s, *ret_us))
 		return true;
 	s->year = year, s->year_given = given;
-	s->last_us = last_us, s->left_us = left_us;
+	s->last_us = last_us, s->left_us = left_us, s->leapt_us = leapt_us;
 	s->memo_n = 0;
 	s->future++;
 	*ret_us = s->heard_us;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """clocks.py AW: hosts of a log have clocks that were never set. The cases and messages of an import must be those of the log without their lines,
 also when it comes as several files that begin with such lines, in the wrong order."""
-import lzma, os, shutil, subprocess, sys, tempfile, time
+import os, shutil, subprocess, sys, tempfile, time
 
 AW = os.path.abspath(sys.argv[1])
 AHEAD = ["2099-01-01T00:00:00.000000+00:00 fw kernel: link up\n", "2038-01-19T03:14:07Z gw sshd[7]: Server listening\n"]

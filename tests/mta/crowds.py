@@ -49,7 +49,7 @@ def one_message_id():
 
 def filtered_with_one_message_id():
     for i in range(N):
-        relay = f"127.0.0.1[127.0.0.1]:10024"
+        relay = "127.0.0.1[127.0.0.1]:10024"
         yield from message(i, "%010X" % i, "localhost[127.0.0.1]", "same@x.example", "s@x.example", f"r{i}@y.example", relay,
                            f"dsn=2.0.0, status=sent (250 2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 Ok: queued as {i + 1:010X})", False)
 

@@ -321,6 +321,18 @@ static void hostile_snapshots_are_refused(void **state)
 	free_scripts(v);
 }
 
+/* Resumed between any two lines the log gives what it gave whole. Ends both. */
+static void same_when_resumed(struct run *whole, struct buf *log)
+{
+	for (uint32_t seed = 1; seed <= 25; seed++) {
+		rnd_state = seed;
+		same_reports(whole, buf_sv(log), 0, 1, 0);
+	}
+	stop(whole);
+	buf_fini(&whole->out);
+	buf_fini(log);
+}
+
 /* What Exim was called in is remembered across a restart between any two lines. */
 static void resuming_keeps_folders(void **state)
 {
@@ -341,13 +353,7 @@ static void resuming_keeps_folders(void **state)
 	rnd_state = 1;
 	run_through(&whole, buf_sv(&log), 0, 0);
 	assert_true(sv_find(buf_sv(&whole.out), SV("\"cwd\":\"/home/web")) > 0);
-	for (uint32_t seed = 1; seed <= 25; seed++) {
-		rnd_state = seed;
-		same_reports(&whole, buf_sv(&log), 0, 1, 0);
-	}
-	stop(&whole);
-	buf_fini(&whole.out);
-	buf_fini(&log);
+	same_when_resumed(&whole, &log);
 }
 
 /* A list: its recipients have an index, which a resumed reading makes anew. */
@@ -369,13 +375,7 @@ static void resuming_keeps_many_recipients(void **state)
 	for (ptrdiff_t at; (at = sv_find(last, SV("\"status\":\"sent\""))) >= 0; last = sv_skip(last, (size_t)at + 1))
 		sent++;
 	assert_int_equal(sent, 300);
-	for (uint32_t seed = 1; seed <= 25; seed++) {
-		rnd_state = seed;
-		same_reports(&whole, buf_sv(&log), 0, 1, 0);
-	}
-	stop(&whole);
-	buf_fini(&whole.out);
-	buf_fini(&log);
+	same_when_resumed(&whole, &log);
 }
 
 /* A filter that gives back more copies of a message than it may have queue ids. */
@@ -396,19 +396,14 @@ static void resuming_keeps_many_copies(void **state)
 	rnd_state = 1;
 	run_through(&whole, buf_sv(&log), 0, 0);
 	assert_true(whole.txns > OPEN_KEYS_MAX);
-	for (uint32_t seed = 1; seed <= 25; seed++) {
-		rnd_state = seed;
-		same_reports(&whole, buf_sv(&log), 0, 1, 0);
-	}
-	stop(&whole);
-	buf_fini(&whole.out);
-	buf_fini(&log);
+	same_when_resumed(&whole, &log);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(interleaving_does_not_matter), cmocka_unit_test(resuming_changes_nothing), cmocka_unit_test(resuming_keeps_folders), cmocka_unit_test(resuming_keeps_many_recipients), cmocka_unit_test(resuming_keeps_many_copies),
+		cmocka_unit_test(interleaving_does_not_matter), cmocka_unit_test(resuming_changes_nothing), cmocka_unit_test(resuming_keeps_folders),
+		cmocka_unit_test(resuming_keeps_many_recipients), cmocka_unit_test(resuming_keeps_many_copies),
 		cmocka_unit_test(folding_changes_nothing), cmocka_unit_test(memory_is_bounded), cmocka_unit_test(reports_when_it_should),
 		cmocka_unit_test(hostile_snapshots_are_refused),
 	};
