@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""clocks.py AW: hosts of a log have clocks that were never set. The cases and messages of an import must be those of the log without their lines,
+"""clocks.py AW COLLECTOR: hosts of a log have clocks that were never set. The cases and messages of an import must be those of the log without their lines,
 also when it comes as several files that begin with such lines, in the wrong order."""
 import os, shutil, subprocess, sys, tempfile, time
 
-AW = os.path.abspath(sys.argv[1])
+AW, COLLECTOR = map(os.path.abspath, sys.argv[1:3])
 AHEAD = ["2099-01-01T00:00:00.000000+00:00 fw kernel: link up\n", "2038-01-19T03:14:07Z gw sshd[7]: Server listening\n"]
 
 
@@ -49,3 +49,16 @@ several = [[BEHIND] + with_leaps(log[i * third: (i + 1) * third if i < 2 else le
 for name, got in (("a host without a clock", known(leaps)), ("three files, each begins with such lines", known(*reversed(several)))):
     good = got == want and want[0].count(b"\n") > 1 and want[1].count(b"\n") > 1000
     print(f"ok clocks: {name}" if good else f"not ok clocks: {name} - {want[0].count(10)} cases became {got[0].count(10)}, messages are {'the same' if want[1] == got[1] else 'others'}")
+
+
+def followed(lines):
+    """What the collector reports of lines that it follows."""
+    with tempfile.TemporaryDirectory() as folder:
+        c = conf(folder)
+        return subprocess.run([COLLECTOR, "-c", c, "--stdin", "--stdout"], cwd=folder, input="".join(lines).encode("utf-8", "surrogateescape"),
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60, check=True).stdout.splitlines()
+
+
+want, got = followed(log[:6000]), followed(with_leaps(log[:6000], 777)[1:])
+print("ok clocks: a host without a clock, followed" if sorted(got) == sorted(want) and len(want) > 500 else
+      f"not ok clocks: a host without a clock, followed - {len(set(want) ^ set(got))} of {len(want)} reports differ")

@@ -4,4 +4,4 @@ set -u
 . "$TOP/tests/rings/lib.sh"
 python3 "$TOP/tests/mta/reference.py" "$aw" "$TOP"
 python3 "$TOP/tests/mta/crowds.py" "$aw" "$OUT"
-python3 "$TOP/tests/mta/clocks.py" "$aw"
+python3 "$TOP/tests/mta/clocks.py" "$aw" "$(dirname "$aw")/abusewatch-collector"
