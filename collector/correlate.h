@@ -18,6 +18,7 @@
 #define CORRELATE_LINGER_US (10LL * 1000000)
 #define CORRELATE_FOLD_US (600LL * 1000000)            /* longer than greylisting and the first retry take */
 #define CORRELATE_FOLD_AGAIN_US (30LL * 1000000)       /* one that waited for that long before: its next retry is as far away; longer than the lines of one take */
+#define CORRELATE_UNFOLDED_BYTES (2u << 20)            /* so much of what waits stays as it is: packing and unpacking costs more than some thousand messages take */
 #define CORRELATE_FRESH_US (3600LL * 1000000)          /* never reached the queue: forgotten */
 #define CORRELATE_STALE_US (6LL * 86400 * 1000000)     /* longer than mail stays in a queue: reported as it is */
 #define CORRELATE_RCPT_MAX 65536u
@@ -37,7 +38,9 @@ struct correlate_sink {
  * snapshot, too. Beyond either the oldest messages are reported as they are and counted as evicted. */
 struct correlate *correlate_new(const struct correlate_sink *sink, size_t max_open_bytes, bool final_only);
 void correlate_free(struct correlate *c);
-/* What waits for longer (CORRELATE_FOLD_US) is kept as few bytes, see fold.c. It makes no difference to what is told. */
+/* What waits for longer (CORRELATE_FOLD_US) is kept as few bytes, see fold.c, where there is more of it than CORRELATE_UNFOLDED_BYTES
+ * or an eighth of max_open_bytes.
+ * It makes no difference to what is told. With this one, all that waits for longer than us is, however little it be. */
 void correlate_fold_after(struct correlate *c, int64_t us);
 
 /* One record with the line it came from. keeps_removed: see struct mta. */

@@ -1,6 +1,6 @@
-/* Messages that wait for long (a receiver defers them) are kept as few bytes: what is known of one is written down, packed by a dictionary that was
- * made of the first ones, and its struct, texts and recipients are given back. Nothing of it is lost: the next line that names the message
- * has it as it was. When a message is folded is a function of the records alone, as memory decides when messages are told early (report_limit()). */
+/* Where many messages wait for long (a receiver defers them) they are kept as few bytes: what is known of one is written down, packed by a
+ * dictionary that was made of the first ones, and its struct, texts and recipients are given back. Nothing of it is lost: the next line that
+ * names the message has it as it was. When a message is folded is a function of the records alone, as memory decides when messages are told early (report_limit()). */
 #include "collector/brief.h"
 #include "collector/cold.h"
 
@@ -387,7 +387,7 @@ static void fold_list(struct correlate *c, enum open_list list, int64_t after_us
 {
 	for (uint32_t m = c->list[list].first, next; m != OPEN_NONE; m = next) {
 		next = c->stub[m].list_next;
-		if (c->now_us - c->msg[m]->last_us < after_us)
+		if (c->now_us - c->msg[m]->last_us < after_us || open_unfolded_bytes(c) <= c->fold_beyond)
 			return;
 		if (!may_fold(c, c->msg[m]) || !fold(c, m))
 			open_touch(c, m, OPEN_IDLE);

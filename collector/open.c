@@ -50,6 +50,7 @@ struct correlate *correlate_new(const struct correlate_sink *sink, size_t max_op
 	c->max_saved = final_only ? SIZE_MAX : CORRELATE_SAVED_BYTES_MAX;
 	c->final_only = final_only;
 	c->fold_after_us = CORRELATE_FOLD_US;
+	c->fold_beyond = c->max_bytes / 8 < CORRELATE_UNFOLDED_BYTES ? c->max_bytes / 8 : CORRELATE_UNFOLDED_BYTES;
 	c->free_msg = c->free_key = c->free_node = OPEN_NONE;
 	if (getrandom(c->seed, sizeof c->seed, 0) != sizeof c->seed)
 		panic("getrandom failed");
@@ -68,6 +69,7 @@ struct correlate *correlate_new(const struct correlate_sink *sink, size_t max_op
 void correlate_fold_after(struct correlate *c, int64_t us)
 {
 	c->fold_after_us = us;
+	c->fold_beyond = 0;
 }
 
 static void msg_drop(struct correlate *c, uint32_t m)

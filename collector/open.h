@@ -114,6 +114,7 @@ struct correlate {
 	size_t max_bytes, max_saved;
 	size_t text_bytes, rcpts; /* of all messages: what a snapshot's size is estimated by */
 	int64_t fold_after_us;
+	size_t fold_beyond; /* while the messages that are not folded take more */
 	bool final_only, keeps_removed; /* the latter: of the format of the line at hand */
 	uint64_t seed[4];
 	int64_t now_us;
@@ -239,6 +240,12 @@ void open_count(struct open_msg *m); /* n_known, n_waiting anew */
 int64_t open_outcomes(const struct open_msg *m);
 
 /* -- fold.c: messages that wait for long are kept as few bytes. What finds one opens it. -- */
+/* What the messages take that are not folded. */
+static inline size_t open_unfolded_bytes(const struct correlate *c)
+{
+	size_t n = c->live - c->folded.n;
+	return c->pool.bytes + n * (sizeof **c->msg + sizeof *c->msg + sizeof *c->stub + sizeof *c->node) + c->live_keys * sizeof *c->key;
+}
 /* Folds what may be folded as of c->now_us. */
 void fold_idle(struct correlate *c);
 /* The folded message of that node is so no more. */

@@ -56,7 +56,7 @@ struct pipeline_sink {
 struct pipeline_options {
 	const struct mta *mta;   /* NULL: whatever the program's name says */
 	size_t max_open_bytes;   /* 0: the most that is allowed */
-	int64_t fold_after_us;   /* how long a message waits before it is kept as few bytes; 0: CORRELATE_FOLD_US */
+	int64_t fold_after_us;   /* how long a message waits before it is kept as few bytes, see correlate_fold_after(); 0: as it should be */
 	bool final_only;         /* one report per message */
 	bool correlate;
 };

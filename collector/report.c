@@ -184,9 +184,8 @@ void report_timers(struct correlate *c)
 /* What the open messages take in memory; and in a snapshot, rather too much than too little. */
 static inline size_t bytes(const struct correlate *c, size_t *ret_saved)
 {
-	size_t unfolded = c->live - c->folded.n;
-	*ret_saved = c->text_bytes + c->folded.saved_bytes + c->rcpts * 80 + unfolded * 320 + c->live_keys * 30;
-	return c->pool.bytes + c->folded.bytes + unfolded * (sizeof **c->msg + sizeof *c->msg + sizeof *c->stub + sizeof *c->node) + c->live_keys * sizeof *c->key;
+	*ret_saved = c->text_bytes + c->folded.saved_bytes + c->rcpts * 80 + (size_t)(c->live - c->folded.n) * 320 + c->live_keys * 30;
+	return c->folded.bytes + open_unfolded_bytes(c);
 }
 
 /* Of all open messages the one that was heard of least lately; rather one that is in the queue. */

@@ -292,7 +292,7 @@ static void queue_up(struct run *r, unsigned n)
 /* A queue of deferred messages: how little each takes, and that all of them end as they would have. */
 static void waiting_takes_little(void **state)
 {
-	struct run r = { 0 };
+	struct run r = { .fold_after_us = CORRELATE_FOLD_US };
 	struct obs_counters c = { 0 };
 	struct snapshot s = { 0 };
 	struct buf blob = { 0 };
@@ -323,6 +323,23 @@ static uint64_t open_bytes(const struct run *r)
 	struct obs_counters c = { 0 };
 	pipeline_counters(r->p, &c);
 	return c.open_bytes;
+}
+
+/* Packing and unpacking costs: what takes no memory worth the name is left alone. */
+static void few_are_left_as_they_are(void **state)
+{
+	struct run few = { 0 }, many = { 0 };
+	(void)state;
+	start(&few, false, 0);
+	queue_up(&few, 1000);
+	assert_true(open_bytes(&few) > 1000 * 800ull && open_bytes(&few) < CORRELATE_UNFOLDED_BYTES);
+	start(&many, false, 0);
+	queue_up(&many, 5000);
+	assert_true(open_bytes(&many) > CORRELATE_UNFOLDED_BYTES && open_bytes(&many) < CORRELATE_UNFOLDED_BYTES + 5000 * 200ull);
+	stop(&few);
+	stop(&many);
+	buf_fini(&few.out);
+	buf_fini(&many.out);
 }
 
 /* Memory decides which messages are told early, so after a snapshot they take as much as before, whatever numbers their keys get. */
@@ -402,7 +419,7 @@ static void tried_again_they_take_little(void **state)
 /* Where memory ends those are given up that were not heard of for longest: first what waited, of it what was not tried again since. */
 static void the_oldest_are_given_up(void **state)
 {
-	struct run r = { 0 };
+	struct run r = { .fold_after_us = CORRELATE_FOLD_US };
 	struct buf line = { 0 };
 	unsigned n = 2000, tried = 300, known = 0;
 	(void)state;
@@ -494,7 +511,8 @@ static void damage_takes_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(folding_changes_no_joining), cmocka_unit_test(what_is_to_be_told_is_at_hand), cmocka_unit_test(old_ones_end_in_time), cmocka_unit_test(old_ones_end_within_their_second), cmocka_unit_test(copies_are_of_the_newest), cmocka_unit_test(large_ones_come_back),
-		cmocka_unit_test(waiting_takes_little), cmocka_unit_test(a_snapshot_takes_as_much), cmocka_unit_test(tried_again_they_take_little), cmocka_unit_test(the_oldest_are_given_up),
+		cmocka_unit_test(waiting_takes_little), cmocka_unit_test(few_are_left_as_they_are),
+		cmocka_unit_test(a_snapshot_takes_as_much), cmocka_unit_test(tried_again_they_take_little), cmocka_unit_test(the_oldest_are_given_up),
 		cmocka_unit_test(damage_is_harmless), cmocka_unit_test(damage_takes_no_memory) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
