@@ -295,9 +295,15 @@ static bool read_any(struct stamp *s, struct sv *text, int64_t *ret_us, int32_t 
 	return read_3164(s, text, ret_us, ret_offset_s);
 }
 
+/* Before the first stamp the machine's own clock is what is known. */
+static int64_t newest_heard(const struct stamp *s)
+{
+	return s->heard_us ? s->heard_us : s->now_us;
+}
+
 static bool believed(struct stamp *s, int64_t us)
 {
-	if (us > s->heard_us + LEAP_US && us > s->until_us && s->heard_us && s->until_us && ++s->in_a_row < LEAPS_BELIEVED)
+	if (us > newest_heard(s) + LEAP_US && us > s->until_us && s->until_us && ++s->in_a_row < LEAPS_BELIEVED)
 		return false;
 	s->in_a_row = 0;
 	if (us > s->heard_us || (us < s->heard_us - 2 * US_PER_HOUR && us > s->heard_us - LEAP_US)) /* see passed(); not of a clock that begins in 1970 */
@@ -318,6 +324,6 @@ bool stamp_read(struct stamp *s, struct sv *text, int64_t *ret_us, int32_t *ret_
 	s->last_us = last_us, s->left_us = left_us, s->leapt_us = leapt_us;
 	s->memo_n = 0;
 	s->future++;
-	*ret_us = s->heard_us;
+	*ret_us = newest_heard(s);
 	return true;
 }

@@ -2,7 +2,7 @@
  * fraction and zone, and journalctl's short-full and short-unix. A stamp without a year takes the one of the stamps before it (rolling over from December to
  * January), the first one `year` when given, else the newest year that does not lie in the future of `now_us`.
  * Where the lines are judged a clock that was never set must not carry the others along: a stamp beyond `until_us`, and a week and more beyond all before
- * it, counts as the newest one that was believed, unless a thousand of them come in a row. The first stamp of all is believed. */
+ * it, counts as the newest one that was believed (before the first: as `now_us`), unless a thousand of them come in a row. */
 #ifndef COLLECTOR_STAMP_H
 #define COLLECTOR_STAMP_H
 
@@ -10,7 +10,7 @@
 
 struct stamp {
 	struct zone zone;
-	int64_t now_us;  /* what the future is measured by; asked only for the first year-less stamp */
+	int64_t now_us;  /* what the future is measured by; asked only until a stamp is believed */
 	int64_t until_us; /* what lies after it and all before is not believed; 0: everything is */
 	int year;        /* of the last year-less stamp; 0 before the first */
 	bool year_given; /* the first stamp's year was said by the operator */

@@ -61,6 +61,17 @@ static void a_clock_that_was_never_set_is_not_believed(void **state)
 	assert_int_equal(s.future, 4);
 }
 
+static void not_even_in_the_first_line(void **state)
+{
+	struct stamp s = stamps("UTC", 0);
+	(void)state;
+	s.until_us = s.now_us + STAMP_FUTURE_US;
+	reads(&s, "2099-01-01T00:00:00Z x", times_text(s.now_us, 0).s);
+	reads(&s, "2026-11-23T12:00:00Z x", "2026-11-23T12:00:00+00:00");
+	reads(&s, "2099-01-01T00:00:00Z x", "2026-11-23T12:00:00+00:00");
+	assert_int_equal(s.future, 2);
+}
+
 /* Where a new year may well have begun, the stamps after it say whether it did. */
 static void a_year_that_did_not_begin(void **state)
 {
@@ -253,8 +264,10 @@ static void clocks_that_jump_lose_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(year_rolls_over), cmocka_unit_test(a_clock_that_was_never_set_is_not_believed), cmocka_unit_test(a_year_that_did_not_begin), cmocka_unit_test(a_year_that_did_begin), cmocka_unit_test(clocks_of_the_past_change_nothing),
-		 cmocka_unit_test(leap_day), cmocka_unit_test(hour_that_comes_twice),
+		cmocka_unit_test(year_rolls_over), cmocka_unit_test(a_clock_that_was_never_set_is_not_believed),
+		cmocka_unit_test(not_even_in_the_first_line), cmocka_unit_test(a_year_that_did_not_begin),
+		cmocka_unit_test(a_year_that_did_begin), cmocka_unit_test(clocks_of_the_past_change_nothing),
+		cmocka_unit_test(leap_day), cmocka_unit_test(hour_that_comes_twice),
 		cmocka_unit_test(hour_that_is_left_out), cmocka_unit_test(clocks_that_jump_lose_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
