@@ -12,6 +12,7 @@
 
 #define REPLY_ROWS_MAX 512
 #define REPLY_CACHE 4096
+#define REPLY_TEXTS 1024 /* of them as they are: a queue is told the same at each retry */
 #define REPLY_TEXT_MAX 1024
 
 extern const struct embed embed_tables[];
@@ -33,7 +34,7 @@ struct reply_table {
 	struct row row[REPLY_ROWS_MAX];
 	size_t n;
 	struct multimatch *literals;
-	struct cached cache[REPLY_CACHE];
+	struct cached cache[REPLY_CACHE], text[REPLY_TEXTS];
 	struct hash_key key;
 };
 
@@ -332,18 +333,29 @@ static void fix_by_verb(struct reply_verdict *v, enum reply_verb verb, struct sv
 	}
 }
 
-struct reply_verdict reply_classify(struct reply_table *t, struct sv reply, struct sv dsn)
+static struct reply_verdict by_template(struct reply_table *t, struct sv reply, struct sv dsn)
 {
 	char space[REPLY_TEXT_MAX];
 	enum reply_verb verb;
-	if (!reply.n)
-		return (struct reply_verdict){ dsn.n ? class_of_dsn(dsn) : (uint8_t)REPLY_NONE, "", -1 };
 	struct sv text = normalise(reply_unwrap(reply, &verb), space);
 	uint64_t h = hash_mix(template_hash(&t->key, text, dsn), (uint64_t)verb) | 1;
 	struct cached *c = &t->cache[h % REPLY_CACHE];
 	if (c->hash != h) {
 		c->verdict = first_row(t, text, dsn);
 		fix_by_verb(&c->verdict, verb, dsn);
+		c->hash = h;
+	}
+	return c->verdict;
+}
+
+struct reply_verdict reply_classify(struct reply_table *t, struct sv reply, struct sv dsn)
+{
+	if (!reply.n)
+		return (struct reply_verdict){ dsn.n ? class_of_dsn(dsn) : (uint8_t)REPLY_NONE, "", -1 };
+	uint64_t h = hash_mix(hash_sv(&t->key, reply), hash_sv(&t->key, dsn)) | 1;
+	struct cached *c = &t->text[h / 2 % REPLY_TEXTS];
+	if (c->hash != h) {
+		c->verdict = by_template(t, reply, dsn);
 		c->hash = h;
 	}
 	return c->verdict;
