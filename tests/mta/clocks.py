@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """clocks.py AW COLLECTOR: hosts of a log have clocks that were never set. The cases and messages of an import must be those of the log without their lines,
 also when it comes as several files that begin with such lines, in the wrong order."""
-import os, shutil, subprocess, sys, tempfile, time
+import json, os, shutil, sqlite3, subprocess, sys, tempfile, time
 
 AW, COLLECTOR = map(os.path.abspath, sys.argv[1:3])
 AHEAD = ["2099-01-01T00:00:00.000000+00:00 fw kernel: link up\n", "2038-01-19T03:14:07Z gw sshd[7]: Server listening\n"]
@@ -16,8 +16,15 @@ def conf(folder):
     return path
 
 
+def doubted(folder):
+    """How many lines the store's counters say were dated ahead."""
+    [store] = [f for f in os.listdir(folder) if f.endswith(".db")]
+    with sqlite3.connect(os.path.join(folder, store)) as db:
+        return sum(json.loads(c or "{}").get("future_stamps", 0) for (c,) in db.execute("SELECT counters FROM input"))
+
+
 def known(*files):
-    """What an import of the files leaves in a new store."""
+    """What an import of the files leaves in a new store: cases, messages, and how many lines were dated ahead."""
     with tempfile.TemporaryDirectory() as folder:
         c = conf(folder)
         paths = []
@@ -26,7 +33,7 @@ def known(*files):
             open(paths[-1], "w", encoding="utf-8", errors="surrogateescape").writelines(lines)
         run = lambda *a: subprocess.run([AW, *a], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout
         run("import", "-c", c, *paths)
-        return [run(*a, "-c", c, "--format", "ndjson") for a in (("cases",), ("search", "--limit", "0"))]
+        return [run(*a, "-c", c, "--format", "ndjson") for a in (("cases",), ("search", "--limit", "0"))] + [doubted(folder)]
 
 
 def with_leaps(lines, every):
@@ -46,9 +53,10 @@ leaps = with_leaps(log, 777)
 third = len(log) // 3
 BEHIND = "1970-01-01T00:00:09+00:00 gw kernel: booted\n"
 several = [[BEHIND] + with_leaps(log[i * third: (i + 1) * third if i < 2 else len(log)], 5000) for i in range(3)]
-for name, got in (("a host without a clock", known(leaps)), ("three files, each begins with such lines", known(*reversed(several)))):
-    good = got == want and want[0].count(b"\n") > 1 and want[1].count(b"\n") > 1000
-    print(f"ok clocks: {name}" if good else f"not ok clocks: {name} - {want[0].count(10)} cases became {got[0].count(10)}, messages are {'the same' if want[1] == got[1] else 'others'}")
+for name, files in (("a host without a clock", [leaps]), ("three files, each begins with such lines", several[::-1])):
+    got, ahead = known(*files), sum(line in AHEAD for lines in files for line in lines)
+    good = got == want[:2] + [ahead] and want[2] == 0 and want[0].count(b"\n") > 1 and want[1].count(b"\n") > 1000
+    print(f"ok clocks: {name}" if good else f"not ok clocks: {name} - {want[0].count(10)} cases became {got[0].count(10)}, messages are {'the same' if want[1] == got[1] else 'others'}, {got[2]} of {ahead} lines dated ahead")
 
 
 def followed(lines):
