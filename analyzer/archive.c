@@ -18,11 +18,17 @@
 #define ARCHIVE_DIRECT 4096 /* so many messages in one commit go straight into segments */
 #define ARCHIVE_BULK 65536  /* so many, long before the commit, are packed by a second thread meanwhile */
 #define ARCHIVE_SEAL 8192   /* so many rows are turned into segments */
+/* The same, of messages to many recipients, by what they take in memory; ten times as much as usual ones. */
+#define ARCHIVE_BULK_BYTES (32u << 20)
+#define ARCHIVE_SEAL_BYTES (16 << 20)
 
 struct body { size_t offset; uint32_t n; int32_t day; int64_t last_us; uint64_t identity; };
 
 /* A segment file that is written but not in the catalog yet. */
 struct written { char name[ARCHIVE_NAME]; int64_t day; struct segment_stats stats; };
+
+/* Rows of hot_message. */
+struct tail { int64_t n, bytes; };
 
 /* Messages on their way into segments: given to a thread while the next ones are judged. Touches no database. */
 struct batch {
@@ -42,8 +48,8 @@ struct archive {
 	struct buf bytes;          /* encoded txns since the last commit */
 	struct body *body;
 	size_t n, cap;
-	int64_t hot;               /* rows in hot_message, committed or not */
-	int64_t hot_before;        /* the same at the last commit */
+	struct tail hot;           /* committed or not */
+	struct tail hot_before;    /* the same at the last commit */
 	struct batch batch[2];     /* the second one only while a commit is under way */
 	struct segment_writer *writer; /* of the batches' thread while it runs */
 	struct written *written;   /* by batches since the last commit, in order of report */
@@ -177,16 +183,26 @@ static void sweep(struct archive *a)
 	closedir(dir);
 }
 
-static int64_t one_number(struct archive *a, enum query q, struct err *e)
+static bool first_row(struct archive *a, sqlite3_stmt *st, struct err *e)
 {
-	sqlite3_stmt *st = archive_prepare(&a->files, q, e);
-	int64_t v = -1;
 	if (st && sqlite3_step(st) == SQLITE_ROW)
-		v = sqlite3_column_int64(st, 0);
-	else
-		(void)err_set(e, "message archive: %s", sqlite3_errmsg(a->files.db));
-	sqlite3_finalize(st);
-	return v;
+		return true;
+	(void)err_set(e, "message archive: %s", sqlite3_errmsg(a->files.db));
+	return false;
+}
+
+/* The rows of the tail, and the number in the name of the next file. */
+static bool look_up(struct archive *a, struct err *e)
+{
+	sqlite3_stmt *hot = archive_prepare(&a->files, Q_HOT_COUNT, e), *next = archive_prepare(&a->files, Q_SEGMENT_NEXT, e);
+	bool good = first_row(a, hot, e) && first_row(a, next, e);
+	if (good) {
+		a->hot = a->hot_before = (struct tail){ sqlite3_column_int64(hot, 0), sqlite3_column_int64(hot, 1) };
+		a->next_id = sqlite3_column_int64(next, 0);
+	}
+	sqlite3_finalize(hot);
+	sqlite3_finalize(next);
+	return good;
 }
 
 struct archive *archive_open(sqlite3 *db, const char *store_path, bool writable, struct err *e)
@@ -206,9 +222,7 @@ struct archive *archive_open(sqlite3 *db, const char *store_path, bool writable,
 		archive_free(a);
 		return NULL;
 	}
-	a->hot = a->hot_before = one_number(a, Q_HOT_COUNT, e);
-	a->next_id = one_number(a, Q_SEGMENT_NEXT, e);
-	if (a->hot < 0 || a->next_id < 0) {
+	if (!look_up(a, e)) {
 		archive_free(a);
 		return NULL;
 	}
@@ -270,7 +284,7 @@ int archive_add(struct archive *a, const struct txn *t, struct err *e)
 	}
 	a->body[a->n++] = (struct body){ at, (uint32_t)(a->bytes.n - at), (int32_t)(t->last_us / US_PER_DAY), t->last_us, segment_identity(t) };
 	/* The older rows of the tail must come before; they are sealed at the commit. */
-	if (a->n >= ARCHIVE_BULK && !a->hot && batch_wait(a, NULL) == 0)
+	if ((a->n >= ARCHIVE_BULK || a->bytes.n >= ARCHIVE_BULK_BYTES) && !a->hot.n && batch_wait(a, NULL) == 0)
 		batch_start(a, &a->batch[0]);
 	return 0;
 }
@@ -407,7 +421,7 @@ void archive_begin(struct archive *a)
 {
 	struct batch *b = &a->batch[a->batch[0].running];
 	a->flushed = false;
-	if (!a->hot && a->n >= ARCHIVE_DIRECT && !b->n)
+	if (!a->hot.n && a->n >= ARCHIVE_DIRECT && !b->n)
 		batch_start(a, b);
 }
 
@@ -448,13 +462,13 @@ static int catalog_written(struct archive *a, struct err *e)
 static int seal_rows(struct archive *a, struct err *e)
 {
 	struct hot_rows h = { 0 };
-	int bad = a->hot ? load_hot(a, &h, e) : 0;
+	int bad = a->hot.n ? load_hot(a, &h, e) : 0;
 	if (!bad && h.n)
 		bad = write_bodies(a, &h.bytes, h.body, h.n, e);
-	if (!bad && a->hot)
+	if (!bad && a->hot.n)
 		bad = archive_finish(&a->files, archive_prepare(&a->files, Q_HOT_CLEAR, e), e);
 	if (!bad)
-		a->hot = 0;
+		a->hot = (struct tail){ 0 };
 	free(h.body);
 	buf_fini(&h.bytes);
 	return bad;
@@ -482,7 +496,8 @@ static int write_rows(struct archive *a, struct err *e)
 	if (st && rc != SQLITE_DONE)
 		(void)err_set(e, "message archive: %s", sqlite3_errmsg(a->files.db));
 	sqlite3_finalize(st);
-	a->hot += (int64_t)a->n;
+	a->hot.n += (int64_t)a->n;
+	a->hot.bytes += (int64_t)a->bytes.n;
 	return rc == SQLITE_DONE ? 0 : -1;
 }
 
@@ -495,7 +510,7 @@ int archive_flush(struct archive *a, struct err *e)
 		return -1;
 	if (a->n == 0 && a->n_written == 0)
 		return 0;
-	if (a->n_written || a->n >= ARCHIVE_DIRECT || a->hot + (int64_t)a->n >= ARCHIVE_SEAL)
+	if (a->n_written || a->n >= ARCHIVE_DIRECT || a->hot.n + (int64_t)a->n >= ARCHIVE_SEAL || a->hot.bytes + (int64_t)a->bytes.n >= ARCHIVE_SEAL_BYTES)
 		return seal(a, e);
 	return write_rows(a, e);
 }
@@ -564,6 +579,6 @@ int archive_drop_before(struct archive *a, int64_t day, struct err *e)
 		sqlite3_bind_int64(st, 1, day);
 	if (archive_finish(&a->files, st, e) < 0)
 		return -1;
-	a->hot -= sqlite3_changes(a->files.db);
+	a->hot.n -= sqlite3_changes(a->files.db); /* their bytes may count until the next seal */
 	return archive_filters_prune(a, e);
 }

@@ -9,14 +9,19 @@
 #include "lib/msg.h"
 
 /* Neighbours of one day, in the order in which they are searched. */
-struct run { int64_t day, first, last; struct name_list files; uint64_t messages; };
+struct run { int64_t day, first, last; struct name_list files; uint64_t messages, recipients; };
 
 static void run_begin(struct run *r, int64_t day, int64_t id)
 {
 	name_list_clear(&r->files);
 	r->day = day;
 	r->first = id;
-	r->messages = 0;
+	r->messages = r->recipients = 0;
+}
+
+static bool has_room(const struct run *r, uint64_t messages, uint64_t recipients)
+{
+	return r->files.n && r->messages + messages <= SEGMENT_MESSAGES && r->recipients + recipients <= SEGMENT_RECIPIENTS;
 }
 
 /* The first run of two or more segments before day that fit into one. A damaged one stays between its neighbours, whose order counts. */
@@ -28,10 +33,11 @@ static int find_run(struct archive *a, int64_t day, struct run *r, struct err *e
 	if (st)
 		sqlite3_bind_int64(st, 1, day);
 	while (st && (rc = sqlite3_step(st)) == SQLITE_ROW) {
-		int64_t id = sqlite3_column_int64(st, 0), its_day = sqlite3_column_int64(st, 1), n = sqlite3_column_int64(st, 3);
+		int64_t id = sqlite3_column_int64(st, 0), its_day = sqlite3_column_int64(st, 1);
 		const char *name = (const char *)sqlite3_column_text(st, 2);
+		uint64_t messages = (uint64_t)sqlite3_column_int64(st, 3), recipients = (uint64_t)sqlite3_column_int64(st, 4);
 		bool damaged = name_list_has(archive_damaged(a), name);
-		if (damaged || !r->files.n || its_day != r->day || r->messages + (uint64_t)n > SEGMENT_MESSAGES) {
+		if (damaged || its_day != r->day || !has_room(r, messages, recipients)) {
 			if (r->files.n >= 2)
 				break;
 			run_begin(r, its_day, id);
@@ -39,7 +45,8 @@ static int find_run(struct archive *a, int64_t day, struct run *r, struct err *e
 		if (damaged)
 			continue;
 		name_list_add(&r->files, name);
-		r->messages += (uint64_t)n;
+		r->messages += messages;
+		r->recipients += recipients;
 		r->last = id;
 	}
 	sqlite3_finalize(st);

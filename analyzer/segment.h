@@ -13,6 +13,7 @@
 #include "lib/txn.h"
 
 #define SEGMENT_MESSAGES 65536 /* most that one file holds */
+#define SEGMENT_RECIPIENTS (8 * SEGMENT_MESSAGES) /* beyond which files are not joined: all of one are in memory then */
 
 struct segment_stats { uint32_t messages, recipients; int64_t first_us, last_us, bytes; };
 

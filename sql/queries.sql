@@ -14,7 +14,7 @@ INSERT INTO segment (day, first_us, last_us, messages, recipients, bytes, file) 
 -- name: segment_before
 SELECT file FROM segment WHERE day < :day
 -- name: segment_days
-SELECT id, day, file, messages FROM segment WHERE day < :day ORDER BY day, id
+SELECT id, day, file, messages, recipients FROM segment WHERE day < :day ORDER BY day, id
 -- name: segment_merged
 DELETE FROM segment WHERE day = :day AND id BETWEEN :first AND :last
 -- name: segment_put
@@ -40,7 +40,7 @@ SELECT id FROM segment_filter WHERE id NOT IN (SELECT filter FROM segment)
 -- name: filter_drop
 DELETE FROM segment_filter WHERE id NOT IN (SELECT filter FROM segment)
 -- name: hot_count
-SELECT count(*) FROM hot_message
+SELECT count(*), coalesce(sum(length(body)), 0) FROM hot_message
 -- name: hot_add
 INSERT INTO hot_message (day, last_us, body) VALUES (:day, :last_us, :body)
 -- name: hot_all

@@ -228,6 +228,47 @@ static void small_segments_are_joined(void **state)
 	}
 }
 
+#define LIST_MEMBERS 60000
+
+/* n messages of mailing lists. */
+static void add_lists(struct fixture *f, int from, int n)
+{
+	char text[8][64], (*member)[24] = xmalloc(LIST_MEMBERS * sizeof *member);
+	struct txn_rcpt r[2], *all = xmalloc(LIST_MEMBERS * sizeof *all);
+	for (int i = 0; i < LIST_MEMBERS; i++) {
+		snprintf(member[i], sizeof *member, "m%d@list.example", i);
+		all[i] = (struct txn_rcpt){ .recipient = sv_cstr(member[i]), .status = TXN_SENT, .dsn = SV("2.0.0"), .reply = SV("250 2.0.0 Ok: queued as 0A1B2C3D4E5F0A1B2C3D4E5F"),
+			                    .relay_host = SV("mx.list.example"), .time_us = DAY0 };
+	}
+	for (int i = from; i < from + n; i++) {
+		struct txn t = message(i, text, r);
+		t.rcpt = all;
+		t.n_rcpt = LIST_MEMBERS;
+		assert_int_equal(archive_add(f->a, &t, NULL), 0);
+	}
+	free(all);
+	free(member);
+}
+
+/* A few messages to very many take as much memory as very many messages: they are sealed as early, and not joined without end. */
+static void recipients_count(void **state)
+{
+	struct fixture *f = *state;
+	add_lists(f, 5, 2);
+	commit(f);
+	assert_int_equal(segments(f), 0);
+	add_lists(f, 5, 5);
+	commit(f);
+	assert_int_equal(segments(f), 2); /* of the rows and of what was new */
+	add_lists(f, 10, 5);
+	commit(f);
+	assert_int_equal(segments(f), 3);
+	assert_int_equal(compact(f, 20001, true), 1);
+	assert_int_equal(segments(f), 2);
+	assert_int_equal(compact(f, 20001, true), 0);
+	assert_int_equal(find(f, ARCHIVE_RECIPIENT, SV("m59999@list.example"), false).n, 10);
+}
+
 /* The file of joined segments has a number beyond those in the catalog: after a restart it is not given again. */
 static void names_are_not_given_twice(void **state)
 {
@@ -342,6 +383,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(days_are_dropped, setup, teardown),
 		cmocka_unit_test_setup_teardown(small_segments_are_joined, setup, teardown), cmocka_unit_test_setup_teardown(damaged_files_are_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(damaged_segments_are_looked_past, setup, teardown),
+		cmocka_unit_test_setup_teardown(recipients_count, setup, teardown),
 		cmocka_unit_test_setup_teardown(names_are_not_given_twice, setup, teardown), cmocka_unit_test_setup_teardown(a_failed_drop_leaves_batches_alone, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
