@@ -18,8 +18,8 @@
 #define ARCHIVE_DIRECT 4096 /* so many messages in one commit go straight into segments */
 #define ARCHIVE_BULK 65536  /* so many, long before the commit, are packed by a second thread meanwhile */
 #define ARCHIVE_SEAL 8192   /* so many rows are turned into segments */
-/* The same, of messages to many recipients, by what they take in memory; ten times as much as usual ones. */
-#define ARCHIVE_BULK_BYTES (32u << 20)
+/* The same, of messages to many recipients, by what they take in memory. */
+#define ARCHIVE_BULK_BYTES (24u << 20)
 #define ARCHIVE_SEAL_BYTES (16 << 20)
 
 struct body { size_t offset; uint32_t n; int32_t day; int64_t last_us; uint64_t identity; };
