@@ -148,7 +148,7 @@ bool resting_take(struct resting *r, struct judge *j, struct principal *p)
 	p->bounced = wire_get_u(&w);
 	hours_decode(&p->hours, wire_get_sv(&w));
 	struct sv id = wire_get_sv(&w);
-	if (id.n == strlen(p->id))
+	if (id.n && id.n == strlen(p->id))
 		memcpy(p->id, id.p, id.n);
 	else
 		near_lower(p->id, p->id, strlen(p->id));
@@ -171,7 +171,9 @@ uint64_t resting_bytes(const struct resting *r)
 size_t resting_shrink(struct resting *r, uint64_t most)
 {
 	size_t n = 0;
-	for (; r->first && resting_bytes(r) > most; n++)
-		forget(r, r->first);
+	for (struct item *x = r->first, *next; x && resting_bytes(r) > most; x = next, n++) {
+		next = x->next;
+		forget(r, x);
+	}
 	return n;
 }

@@ -47,7 +47,7 @@ static uint32_t ref_of(unsigned table, uint32_t at)
 {
 	return OPEN_COLD | table << OPEN_COLD_TABLE | at;
 }
-_Static_assert(COLD_PLACES <= 1u << OPEN_COLD_TABLE && OPEN_FOLDS == 2, "there is a bit for the table");
+_Static_assert(COLD_PLACES - 1 < 1u << OPEN_COLD_TABLE && OPEN_FOLDS == 2, "there is a bit for the table");
 
 static void moved(void *ctx, uint32_t node, uint32_t at)
 {

@@ -25,7 +25,8 @@ static inline void jsonw_key(struct buf *b, struct sv name)
 	char *p = b->p + b->n;
 	*p = '"';
 	memcpy(p + 1, name.p, name.n);
-	memcpy(p + 1 + name.n, "\":", 2);
+	p[1 + name.n] = '"';
+	p[2 + name.n] = ':';
 	b->n += name.n + 3;
 }
 
