@@ -8,40 +8,27 @@
 
 #define BLOCK_BYTES 4096u /* what goes past the page cache begins and ends in memory and in the file at such */
 
-static void grow_ranks(struct segment_writer *w)
+/* LSD radix sort by the upper 33 bits of hashes, more than an index looks at. The result is in b; what was in a is lost. */
+static void rank(struct rank *a, struct rank *b, uint32_t n)
 {
-	uint32_t n = w->n_words > w->messages ? w->n_words : w->messages;
-	if (n <= w->cap_rank)
-		return;
-	w->cap_rank = n + n / 4;
-	for (unsigned i = 0; i < 2; i++) {
-		free(w->rank[i]);
-		w->rank[i] = xmalloc(w->cap_rank * sizeof *w->rank[i]);
-	}
-	free(w->new_number);
-	w->new_number = xmalloc(w->cap_rank * sizeof *w->new_number);
-}
-
-/* LSD radix sort by the upper 33 bits of hashes, more than an index looks at; a and b have room for n. Where the result is: a or b. */
-static struct rank *ranked(struct rank *a, struct rank *b, uint32_t n)
-{
-	enum { BITS = 11, SIZE = 1 << BITS };
-	for (unsigned shift = 64 - 3 * BITS; shift < 64; shift += BITS) {
-		uint32_t count[SIZE] = { 0 }, sum = 0;
-		for (uint32_t i = 0; i < n; i++)
-			count[a[i].hash >> shift & (SIZE - 1)]++;
-		for (uint32_t k = 0; k < SIZE; k++) {
-			uint32_t c = count[k];
-			count[k] = sum;
+	enum { PASSES = 3, BITS = 11, SIZE = 1 << BITS, FIRST = 64 - PASSES * BITS };
+	uint32_t count[PASSES][SIZE] = { { 0 } };
+	for (uint32_t i = 0; i < n; i++)
+		for (unsigned k = 0; k < PASSES; k++)
+			count[k][a[i].hash >> (FIRST + k * BITS) & (SIZE - 1)]++;
+	for (unsigned k = 0; k < PASSES; k++) {
+		uint32_t sum = 0;
+		for (uint32_t v = 0; v < SIZE; v++) {
+			uint32_t c = count[k][v];
+			count[k][v] = sum;
 			sum += c;
 		}
 		for (uint32_t i = 0; i < n; i++)
-			b[count[a[i].hash >> shift & (SIZE - 1)]++] = a[i];
+			b[count[k][a[i].hash >> (FIRST + k * BITS) & (SIZE - 1)]++] = a[i];
 		struct rank *t = a;
 		a = b;
 		b = t;
 	}
-	return a;
 }
 
 /* -- columns -- */
@@ -80,15 +67,23 @@ static void pack_ints(struct segment_writer *w, enum section c, struct segment_s
 	pack(w, (const int64_t *)(void *)w->column[c].p, w->column[c].n / sizeof(int64_t), s);
 }
 
-/* Numbers of words, which are 1 + provisional ones. */
-static void pack_words(struct segment_writer *w, enum section c, const uint32_t *new_number, struct segment_section *s)
+static uint32_t number_at(const char *column, size_t row)
 {
+	uint32_t x;
+	memcpy(&x, column + row * sizeof x, sizeof x);
+	return x;
+}
+
+/* Numbers of words, which are those of their part so far. */
+static void pack_words(struct segment_writer *w, enum section c, enum word_class class, struct segment_section *s)
+{
+	const char *column = w->column[c].p;
+	const uint32_t before = class == WORD_ADDRESS ? 0 : w->words[WORD_ADDRESS].n;
 	size_t n = w->column[c].n / sizeof(uint32_t);
 	int64_t *v = numbers(w, n);
 	for (size_t i = 0; i < n; i++) {
-		uint32_t x;
-		memcpy(&x, w->column[c].p + i * sizeof x, sizeof x);
-		v[i] = x ? (int64_t)new_number[x - 1] + 1 : 0;
+		uint32_t x = number_at(column, i);
+		v[i] = x ? (int64_t)x + before : 0;
 	}
 	pack(w, v, n, s);
 }
@@ -111,36 +106,53 @@ static void put_block(struct segment_writer *w, struct sv raw, uint32_t first)
 	buf_addsv(&w->body, raw);
 }
 
-/* Items first … last: what `length` says of them (1 + length, 0: there is none), low bytes before high ones, and their texts. */
-static void put_items(struct segment_writer *w, struct sv texts, const int64_t *length, uint32_t first, uint32_t last)
+/* n items: what `length` says of them (1 + length, 0: there is none), low bytes before high ones, and their texts. */
+static void put_items(struct segment_writer *w, struct sv texts, const char *length, uint32_t first, uint32_t n)
 {
-	struct buf *raw = &w->raw;
-	buf_clear(raw);
-	buf_reserve(raw, 2 * (size_t)(last - first) + texts.n);
-	for (unsigned shift = 0; shift <= 8; shift += 8)
-		for (uint32_t i = first; i < last; i++)
-			raw->p[raw->n++] = (char)(length[i] >> shift & 0xff);
-	buf_addsv(raw, texts);
-	put_block(w, buf_sv(raw), first);
+	buf_clear(&w->raw);
+	buf_reserve(&w->raw, 2 * (size_t)n + texts.n);
+	char *low = w->raw.p, *high = low + n;
+	uint32_t any = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t x = number_at(length, i);
+		low[i] = (char)(x & 0xff);
+		any |= x;
+	}
+	memset(high, 0, n);
+	for (uint32_t i = 0; any > 0xff && i < n; i++)
+		high[i] = (char)(number_at(length, i) >> 8 & 0xff);
+	memcpy(high + n, texts.p, texts.n);
+	w->raw.n = 2 * (size_t)n + texts.n;
+	put_block(w, buf_sv(&w->raw), first);
 }
 
-/* texts holds n items, one after the other. */
-static void put_blocks(struct segment_writer *w, struct sv texts, const int64_t *length, uint32_t n, struct segment_section *s)
+/* How many items, at least one of `left`, make the next block; their texts' bytes. */
+static uint32_t items_of_block(const char *length, uint32_t left, size_t *ret_bytes)
 {
-	uint32_t first = 0, blocks = 0;
-	size_t from = 0, at = 0;
+	uint32_t n = 0, most = left < SEGMENT_BLOCK_ITEMS ? left : SEGMENT_BLOCK_ITEMS;
+	size_t bytes = 0;
+	while (n < most && bytes < SEGMENT_BLOCK_BYTES) {
+		uint32_t x = number_at(length, n++);
+		bytes += x - (x != 0);
+	}
+	*ret_bytes = bytes;
+	return n;
+}
+
+/* texts holds n items, one after the other; `length`: uint32_t, as above. */
+static void put_blocks(struct segment_writer *w, const struct buf *texts, const struct buf *length, struct segment_section *s)
+{
+	const uint32_t all = (uint32_t)(length->n / sizeof(uint32_t));
+	uint32_t blocks = 0;
+	size_t from = 0, bytes;
 	buf_clear(&w->table);
 	buf_clear(&w->body);
-	for (uint32_t i = 0; i < n; i++) {
-		at += length[i] ? (size_t)length[i] - 1 : 0;
-		if (at - from >= SEGMENT_BLOCK_BYTES || i + 1 - first == SEGMENT_BLOCK_ITEMS || i + 1 == n) {
-			put_items(w, sv_make(texts.p + from, at - from), length, first, i + 1);
-			blocks++;
-			first = i + 1;
-			from = at;
-		}
+	for (uint32_t first = 0, n; first < all; first += n, from += bytes, blocks++) {
+		const char *at = length->p + first * sizeof(uint32_t);
+		n = items_of_block(at, all - first, &bytes);
+		put_items(w, sv_make(texts->p ? texts->p + from : "", bytes), at, first, n);
 	}
-	struct segment_block end = { (uint32_t)w->body.n, 0, n };
+	struct segment_block end = { (uint32_t)w->body.n, 0, all };
 	begin_section(w, s);
 	buf_add(&w->out, &blocks, sizeof blocks);
 	buf_add(&w->out, w->table.p, w->table.n);
@@ -149,24 +161,11 @@ static void put_blocks(struct segment_writer *w, struct sv texts, const int64_t 
 	end_section(w, s);
 }
 
-static void put_plain_section(struct segment_writer *w, enum section c, enum section texts, struct segment_header *h)
-{
-	size_t n = w->column[c].n / sizeof(uint32_t);
-	int64_t *v = numbers(w, n);
-	for (size_t i = 0; i < n; i++) {
-		uint32_t x;
-		memcpy(&x, w->column[c].p + i * sizeof x, sizeof x);
-		v[i] = x;
-	}
-	put_blocks(w, buf_sv(&w->column[texts]), v, (uint32_t)n, &h->section[texts]);
-}
-
 /* -- indexes -- */
 
-/* The n entries, in any order, are in rank[0]. Buckets first: they shall lie near the header, so all indexes' are written before the rest. */
-static struct rank *put_starts(struct segment_writer *w, uint32_t n, struct segment_section index[INDEX_PARTS])
+/* Buckets first: they shall lie near the header, so all indexes' are written before the rest. */
+static void put_starts(struct segment_writer *w, const struct rank *sorted, uint32_t n, struct segment_section index[INDEX_PARTS])
 {
-	struct rank *sorted = ranked(w->rank[0], w->rank[1], n);
 	unsigned bits = index_bits(n);
 	uint32_t buckets = 1u << bits, at = 0;
 	int64_t *start = numbers(w, buckets + 1u);
@@ -178,7 +177,6 @@ static struct rank *put_starts(struct segment_writer *w, uint32_t n, struct segm
 	start[buckets] = n;
 	pack(w, start, buckets + 1u, &index[INDEX_START]);
 	index[INDEX_START].rows = buckets + 1;
-	return sorted;
 }
 
 static void put_entries(struct segment_writer *w, const struct rank *sorted, uint32_t n, struct segment_section index[INDEX_PARTS])
@@ -195,31 +193,47 @@ static void put_entries(struct segment_writer *w, const struct rank *sorted, uin
 	index[INDEX_ITEM].rows = n;
 }
 
-/* What goes into an index, into rank[0]. */
+static void grow_ranks(struct segment_writer *w)
+{
+	uint32_t n = w->messages;
+	for (unsigned class = 0; class < WORD_CLASSES; class++)
+		n = w->words[class].n > n ? w->words[class].n : n;
+	if (n <= w->cap_rank)
+		return;
+	w->cap_rank = n + n / 4;
+	free(w->rank);
+	w->rank = xmalloc(w->cap_rank * sizeof *w->rank);
+}
+
+/* What goes into an index, in any order, into w->rank. Returns how many that are. */
 static uint32_t gather(struct segment_writer *w, enum segment_index k)
 {
+	const bool addresses = k == INDEX_ADDRESS;
+	const struct words *words = &w->words[addresses ? WORD_ADDRESS : WORD_OTHER];
+	const uint32_t before = addresses ? 0 : w->words[WORD_ADDRESS].n;
 	uint32_t n = 0;
 	if (k == INDEX_queue_id || k == INDEX_message_id) {
-		n = (uint32_t)(w->key[k].n / sizeof(struct rank));
-		if (n)
-			memcpy(w->rank[0], w->key[k].p, n * sizeof(struct rank));
-		return n;
+		if (w->key[k].n)
+			memcpy(w->rank, w->key[k].p, w->key[k].n);
+		return (uint32_t)(w->key[k].n / sizeof(struct rank));
 	}
-	for (uint32_t i = 0; i < w->n_words; i++)
-		if (k == INDEX_ADDRESS ? w->word[i].class == WORD_ADDRESS : w->word[i].keyed)
-			w->rank[0][n++] = (struct rank){ w->word[i].hash, w->new_number[i] };
+	for (uint32_t i = 1; i <= words->n; i++) {
+		w->rank[n] = (struct rank){ words->v[i].hash, before + i - 1 };
+		n += addresses || words->v[i].keyed;
+	}
 	return n;
 }
 
 static void put_indexes(struct segment_writer *w, struct segment_header *h)
 {
 	uint32_t n[INDEXES];
+	grow_ranks(w);
 	for (unsigned k = 0; k < INDEXES; k++) {
-		struct segment_section *index = &h->section[SECTION_INDEX + k * INDEX_PARTS];
 		n[k] = gather(w, k);
-		const struct rank *sorted = put_starts(w, n[k], index);
-		buf_clear(&w->key[k]); /* in order, for the second round */
-		buf_add(&w->key[k], sorted, n[k] * sizeof *sorted);
+		buf_clear(&w->key[k]);
+		buf_reserve(&w->key[k], n[k] * sizeof(struct rank));
+		rank(w->rank, (struct rank *)(void *)w->key[k].p, n[k]);
+		put_starts(w, (const struct rank *)(const void *)w->key[k].p, n[k], &h->section[SECTION_INDEX + k * INDEX_PARTS]);
 	}
 	for (unsigned k = 0; k < INDEXES; k++)
 		put_entries(w, (const struct rank *)(const void *)w->key[k].p, n[k], &h->section[SECTION_INDEX + k * INDEX_PARTS]);
@@ -235,11 +249,11 @@ struct split { uint32_t word; uint64_t hash; struct sv domain; };
 static void intern_domains(struct segment_writer *w, const struct split *x, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
-		segment_soon(w, x[i].hash);
+		segment_soon(w, x[i].hash, WORD_DOMAIN);
 	for (unsigned i = 0; i < n; i++) {
-		uint32_t number = segment_intern(w, x[i].hash, x[i].domain, WORD_DOMAIN); /* words may move */
-		w->word[x[i].word].domain = number;
-		w->word[x[i].word].local_n = (uint16_t)(x[i].domain.p - 1 - w->word[x[i].word].text.p);
+		struct word *address = &w->words[WORD_ADDRESS].v[x[i].word];
+		address->domain = segment_intern(w, x[i].hash, x[i].domain, WORD_DOMAIN);
+		address->local_n = (uint16_t)(x[i].domain.p - 1 - address->text);
 	}
 }
 
@@ -248,13 +262,12 @@ static uint32_t split_addresses(struct segment_writer *w)
 {
 	struct split waiting[SPLIT_MOST];
 	unsigned n_waiting = 0;
-	uint32_t odd = 0, n = w->n_words;
-	for (uint32_t i = 0; i < n; i++) {
-		struct sv text = sv_take(w->word[i].text, SEGMENT_TEXT_MAX);
-		if (i + SPLIT_MOST / 2 < n)
-			__builtin_prefetch(w->word[i + SPLIT_MOST / 2].text.p);
-		if (w->word[i].class != WORD_ADDRESS)
-			continue;
+	uint32_t odd = 0;
+	const struct words *all = &w->words[WORD_ADDRESS];
+	for (uint32_t i = 1; i <= all->n; i++) {
+		struct sv text = sv_make(all->v[i].text, all->v[i].n < SEGMENT_TEXT_MAX ? all->v[i].n : SEGMENT_TEXT_MAX);
+		if (i + SPLIT_MOST / 2 <= all->n)
+			__builtin_prefetch(all->v[i + SPLIT_MOST / 2].text);
 		ptrdiff_t at = sv_rchr(text, '@');
 		if (at >= 0) {
 			struct sv domain = sv_skip(text, (size_t)at + 1);
@@ -275,45 +288,43 @@ static uint32_t split_addresses(struct segment_writer *w)
 /* What of a word is in its block. */
 static struct sv kept_text(const struct word *x)
 {
-	return sv_take(x->text, x->domain ? x->local_n : SEGMENT_TEXT_MAX);
-}
-
-/* Numbers: addresses first, then others, then domains, each in the order of first use. */
-static void number_words(struct segment_writer *w)
-{
-	uint32_t next[WORD_CLASSES] = { 0, w->of_class[WORD_ADDRESS], w->of_class[WORD_ADDRESS] + w->of_class[WORD_OTHER] };
-	for (uint32_t i = 0; i < w->n_words; i++)
-		w->new_number[i] = next[w->word[i].class]++;
+	return sv_take(sv_make(x->text, x->n), x->domain ? x->local_n : SEGMENT_TEXT_MAX);
 }
 
 static void put_domains(struct segment_writer *w, uint32_t odd, struct segment_section *s)
 {
-	int64_t *v = numbers(w, w->of_class[WORD_ADDRESS]);
-	uint32_t n = 0, first = w->of_class[WORD_ADDRESS] + w->of_class[WORD_OTHER];
-	for (uint32_t i = 0; i < w->n_words; i++)
-		if (w->word[i].class == WORD_ADDRESS)
-			v[n++] = w->word[i].domain ? (int64_t)(w->new_number[w->word[i].domain - 1] - first) + 1 : 0;
-	pack(w, v, n, s);
+	const struct words *all = &w->words[WORD_ADDRESS];
+	int64_t *v = numbers(w, all->n);
+	for (uint32_t i = 1; i <= all->n; i++)
+		v[i - 1] = all->v[i].domain;
+	pack(w, v, all->n, s);
 	s->odd = odd;
+}
+
+/* Addresses, others and domains, each in the order of first use: those are their numbers. */
+static void put_texts(struct segment_writer *w, struct segment_section *s)
+{
+	struct buf *length = &w->column[SECTION_LENGTH], *out = &w->column[SECTION_TEXT];
+	buf_reserve(length, segment_words(w) * sizeof(uint32_t));
+	for (unsigned class = 0; class < WORD_CLASSES; class++)
+		for (const struct word *x = w->words[class].v + 1, *end = x + w->words[class].n; x < end; x++) {
+			struct sv text = kept_text(x);
+			uint32_t n = (uint32_t)text.n + 1;
+			memcpy(length->p + length->n, &n, sizeof n);
+			length->n += sizeof n;
+			buf_reserve(out, text.n + 1); /* of no bytes, too, there is a place */
+			near_copy(out->p + out->n, text.p, text.n);
+			out->n += text.n;
+		}
+	put_blocks(w, out, length, s);
 }
 
 static void put_dictionary(struct segment_writer *w, struct segment_header *h)
 {
-	uint32_t odd = split_addresses(w), n = 0;
-	grow_ranks(w);
-	number_words(w);
+	uint32_t odd = split_addresses(w);
 	put_indexes(w, h);
 	put_domains(w, odd, &h->section[SECTION_DOMAIN]);
-	int64_t *length = numbers(w, w->n_words);
-	for (unsigned class = 0; class < WORD_CLASSES; class++)
-		for (uint32_t i = 0; i < w->n_words; i++) {
-			if (w->word[i].class != class)
-				continue;
-			struct sv text = kept_text(&w->word[i]);
-			length[n++] = (int64_t)text.n + 1;
-			buf_addsv(&w->column[SECTION_TEXT], text);
-		}
-	put_blocks(w, buf_sv(&w->column[SECTION_TEXT]), length, w->n_words, &h->section[SECTION_TEXT]);
+	put_texts(w, &h->section[SECTION_TEXT]);
 }
 
 /* -- columns of a message and of its recipients -- */
@@ -342,15 +353,14 @@ static void pack_times(struct segment_writer *w, enum section c, bool recipients
 
 static void put_columns(struct segment_writer *w, struct segment_header *h)
 {
-	const uint32_t *number = w->new_number;
-#define M_TEXT(name, class) pack_words(w, SECTION_M_##name, number, &h->section[SECTION_M_##name]);
-#define M_KEY(name) put_plain_section(w, SECTION_M_##name, SECTION_##name##_text, h);
+#define M_TEXT(name, class) pack_words(w, SECTION_M_##name, WORD_##class, &h->section[SECTION_M_##name]);
+#define M_KEY(name) put_blocks(w, &w->column[SECTION_##name##_text], &w->column[SECTION_M_##name], &h->section[SECTION_##name##_text]);
 #define M_INT(name) pack_ints(w, SECTION_M_##name, &h->section[SECTION_M_##name]);
 #define M_TIME(name) pack_times(w, SECTION_M_##name, false, &h->section[SECTION_M_##name]);
-#define R_TEXT(name, class) pack_words(w, SECTION_R_##name, number, &h->section[SECTION_R_##name]);
+#define R_TEXT(name, class) pack_words(w, SECTION_R_##name, WORD_##class, &h->section[SECTION_R_##name]);
 #define R_INT(name) pack_ints(w, SECTION_R_##name, &h->section[SECTION_R_##name]);
 #define R_TIME(name) pack_times(w, SECTION_R_##name, true, &h->section[SECTION_R_##name]);
-#define R_PLAIN(name) put_plain_section(w, SECTION_R_##name, SECTION_R_##name##_text, h);
+#define R_PLAIN(name) put_blocks(w, &w->column[SECTION_R_##name##_text], &w->column[SECTION_R_##name], &h->section[SECTION_R_##name##_text]);
 #include "analyzer/segment_cols.def"
 }
 
@@ -424,16 +434,14 @@ static int write_out(struct segment_writer *w, const char *path, struct err *e)
 int segment_pack(struct segment_writer *w, const char *path, struct err *e)
 {
 	struct segment_header h = { .messages = w->messages, .recipients = w->recipients, .sections = SECTIONS };
-	int64_t end = w->recipients;
 	memcpy(h.magic, SEGMENT_MAGIC, sizeof h.magic);
 	buf_add(&w->out, &h, sizeof h);
-	segment_put(&w->column[SECTION_RCPT], &end, sizeof end);
 	put_dictionary(w, &h);
 	pack_ints(w, SECTION_RCPT, &h.section[SECTION_RCPT]);
 	put_columns(w, &h);
-	h.words[0] = w->of_class[WORD_ADDRESS];
-	h.words[1] = w->of_class[WORD_OTHER];
-	h.domains = w->of_class[WORD_DOMAIN];
+	h.words[0] = w->words[WORD_ADDRESS].n;
+	h.words[1] = w->words[WORD_OTHER].n;
+	h.domains = w->words[WORD_DOMAIN].n;
 	memcpy(w->out.p, &h, sizeof h);
 	w->stats.messages = w->messages;
 	w->stats.recipients = w->recipients;
