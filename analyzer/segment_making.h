@@ -22,7 +22,7 @@ struct slot { uint32_t word, tag; }; /* number of the word; the part, and upper 
  * the same, then so many without a text. */
 struct last { const char *text; uint32_t n, number, again, absent; };
 /* A text on its way into a column, behind these rows. likely: number of the word that is probably meant. */
-struct waiting { const char *text; uint64_t hash; uint32_t n, again, absent, likely; uint8_t column, class; bool keyed, same; };
+struct waiting { const char *text; uint64_t hash; uint32_t n, again, absent, likely; uint8_t column, class; bool same; };
 #define WAITING_MAX 96u
 #define WAITING_ROW 16u /* a message, or a recipient, adds no more */
 

@@ -7,6 +7,7 @@
 #include "lib/msg.h"
 #include "lib/near.h"
 
+#define AHEAD_BYTES 2048u
 #define MESSAGE_BYTES 128u /* in the file; mostly fewer */
 
 #define M_TEXT(name, class) +1
@@ -92,6 +93,8 @@ static void begin(struct segment_writer *w, size_t n)
 		buf_clear(&w->column[c]);
 	for (int k = 0; k < INDEXES; k++)
 		buf_clear(&w->key[k]);
+	if (n > w->room)
+		w->room = (uint32_t)n * 2;
 	make_room(w, n, w->room);
 	clear_words(w);
 	w->messages = w->recipients = 0;
@@ -193,12 +196,17 @@ static inline void put_runs(struct segment_writer *w, unsigned column, uint32_t 
 	put_run(b, 0, absent);
 }
 
+static inline enum word_class part_of(uint8_t class)
+{
+	return class == WORD_KEYED ? WORD_OTHER : (enum word_class)class;
+}
+
 static inline uint32_t number_of(struct segment_writer *w, const struct waiting *t)
 {
 	const struct sv text = sv_make(t->text, t->n);
-	if (t->likely && is_word(&w->words[t->class].v[t->likely], t->hash, text))
+	if (t->likely && is_word(&w->words[part_of(t->class)].v[t->likely], t->hash, text))
 		return t->likely;
-	return segment_intern(w, t->hash, text, t->class);
+	return segment_intern(w, t->hash, text, part_of(t->class));
 }
 
 /* Memory is asked for slots, then words, then their texts, each some steps before they are looked at, so that it answers at once. */
@@ -208,13 +216,13 @@ static void fetch_waiting(struct segment_writer *w)
 	if (!w->cap)
 		grow_slots(w);
 	for (; t < end; t++) {
-		t->likely = t->same ? 0 : likely(w, t->hash, t->class);
-		__builtin_prefetch(&w->words[t->class].v[t->likely]);
+		t->likely = t->same ? 0 : likely(w, t->hash, part_of(t->class));
+		__builtin_prefetch(&w->words[part_of(t->class)].v[t->likely]);
 	}
 	for (t = w->waiting; t < end; t++) {
 		if (!t->likely)
 			continue;
-		const char *text = w->words[t->class].v[t->likely].text;
+		const char *text = w->words[part_of(t->class)].v[t->likely].text;
 		__builtin_prefetch(text);
 		__builtin_prefetch(text + t->n); /* it may lie in two lines */
 	}
@@ -230,14 +238,17 @@ static void put_waiting(struct segment_writer *w)
 		put_runs(w, t->column, t->again, t->absent);
 		if (!t->same) {
 			*number = number_of(w, t);
-			w->words[t->class].v[*number].keyed |= t->keyed;
+			if (t->class == WORD_KEYED)
+				w->words[WORD_OTHER].v[*number].keyed = true;
 		}
-		put_run(&w->column[t->column], *number, 1);
+		struct buf *b = &w->column[t->column];
+		memcpy(b->p + b->n, number, sizeof *number);
+		b->n += sizeof *number;
 	}
 	w->n_waiting = 0;
 }
 
-static void put_present(struct segment_writer *w, enum section c, enum word_class class, struct sv s)
+static void put_present(struct segment_writer *w, enum section c, uint8_t class, struct sv s)
 {
 	struct last *last = &w->last[c];
 	/* Hosts, statuses and relays repeat from row to row. */
@@ -248,8 +259,13 @@ static void put_present(struct segment_writer *w, enum section c, enum word_clas
 		return;
 	}
 	struct waiting *x = &w->waiting[w->n_waiting++];
-	*x = (struct waiting){ .text = s.p, .n = (uint32_t)s.n, .again = last->again, .absent = last->absent, .column = (uint8_t)c,
-		.class = class == WORD_KEYED ? WORD_OTHER : (uint8_t)class, .keyed = class == WORD_KEYED, .same = same };
+	x->text = s.p;
+	x->n = (uint32_t)s.n;
+	x->again = last->again;
+	x->absent = last->absent;
+	x->column = (uint8_t)c;
+	x->class = class;
+	x->same = same;
 	last->n = (uint32_t)s.n;
 	last->again = last->absent = 0;
 	if (same)
@@ -262,7 +278,7 @@ static void put_present(struct segment_writer *w, enum section c, enum word_clas
 static inline void put_text(struct segment_writer *w, enum section c, enum word_class class, struct sv s)
 {
 	if (s.p)
-		put_present(w, c, class, s);
+		put_present(w, c, (uint8_t)class, s);
 	else
 		w->last[c].absent++;
 }
@@ -394,6 +410,13 @@ static void mark_last(struct segment_writer *w, const struct segment_body *bodie
 	}
 }
 
+/* Bodies lie one behind the other, written by another thread's processor: memory is asked for what lies some messages behind this one. */
+static inline void fetch(struct sv body)
+{
+	for (size_t at = 0; at < body.n; at += 64)
+		__builtin_prefetch(body.p + AHEAD_BYTES + at);
+}
+
 int segment_write(struct segment_writer *w, const char *path, const struct segment_body *bodies, size_t n, struct segment_stats *ret_stats, struct err *e)
 {
 	begin(w, n);
@@ -402,6 +425,7 @@ int segment_write(struct segment_writer *w, const char *path, const struct segme
 		struct txn t;
 		if (!w->is_last[i])
 			continue;
+		fetch(bodies[i].bytes);
 		arena_reset(&w->arena);
 		if (txn_decode(bodies[i].bytes, &w->arena, &t, e) < 0)
 			return -1;
