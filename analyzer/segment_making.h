@@ -22,9 +22,13 @@ struct slot { uint32_t word, tag; }; /* number of the word; the part, and upper 
  * the same, then so many without a text. */
 struct last { const char *text; uint32_t n, number, again, absent; };
 /* A text on its way into a column, behind these rows. likely: number of the word that is probably meant. */
-struct waiting { const char *text; uint64_t hash; uint32_t n, again, absent, likely; uint8_t column, class; bool same; };
+struct waiting { const char *text; uint64_t hash; uint32_t n, again, absent, likely; uint8_t column, class; bool keyed, same; };
 #define WAITING_MAX 96u
 #define WAITING_ROW 16u /* a message, or a recipient, adds no more */
+
+/* Columns of numbers are as wide as the number in the message, until they are packed. */
+#define SEGMENT_M_BYTES(name) sizeof(((struct txn *)0)->name)
+#define SEGMENT_R_BYTES(name) sizeof(((struct txn_rcpt *)0)->name)
 
 struct segment_writer {
 	struct waiting waiting[WAITING_MAX + WAITING_ROW];

@@ -6,6 +6,7 @@
 #include "analyzer/segment_making.h"
 #include "lib/msg.h"
 
+#define HAS_SIGN(v) _Generic((v), int32_t : true, default : false)
 #define BLOCK_BYTES 4096u /* what goes past the page cache begins and ends in memory and in the file at such */
 
 /* LSD radix sort by the upper 33 bits of hashes, more than an index looks at. The result is in b; what was in a is lost. */
@@ -62,11 +63,6 @@ static void pack(struct segment_writer *w, const int64_t *v, size_t n, struct se
 	end_section(w, s);
 }
 
-static void pack_ints(struct segment_writer *w, enum section c, struct segment_section *s)
-{
-	pack(w, (const int64_t *)(void *)w->column[c].p, w->column[c].n / sizeof(int64_t), s);
-}
-
 static uint32_t number_at(const char *column, size_t row)
 {
 	uint32_t x;
@@ -74,12 +70,36 @@ static uint32_t number_at(const char *column, size_t row)
 	return x;
 }
 
+/* Rows of so many bytes: those that have to be looked at, as many columns hold one value only. */
+static size_t rows(const struct buf *column, size_t bytes)
+{
+	size_t n = column->n / bytes;
+	return n > 1 && memcmp(column->p, column->p + bytes, column->n - bytes) == 0 ? 1 : n;
+}
+
+/* Rows of one, four or eight bytes; has_sign: those of four have one. */
+static const int64_t *widened(struct segment_writer *w, const char *column, size_t n, size_t bytes, bool has_sign)
+{
+	int64_t *v = bytes == 8 ? NULL : numbers(w, n);
+	for (size_t i = 0; i < n && bytes == 1; i++)
+		v[i] = (unsigned char)column[i];
+	for (size_t i = 0; i < n && bytes == 4; i++)
+		v[i] = has_sign ? (int32_t)number_at(column, i) : (int64_t)number_at(column, i);
+	return v ? v : (const int64_t *)(const void *)column;
+}
+
+static void pack_ints(struct segment_writer *w, enum section c, size_t bytes, bool has_sign, struct segment_section *s)
+{
+	size_t n = rows(&w->column[c], bytes);
+	pack(w, widened(w, w->column[c].p, n, bytes, has_sign), n, s);
+}
+
 /* Numbers of words, which are those of their part so far. */
 static void pack_words(struct segment_writer *w, enum section c, enum word_class class, struct segment_section *s)
 {
 	const char *column = w->column[c].p;
 	const uint32_t before = class == WORD_ADDRESS ? 0 : w->words[WORD_ADDRESS].n;
-	size_t n = w->column[c].n / sizeof(uint32_t);
+	size_t n = rows(&w->column[c], sizeof(uint32_t));
 	int64_t *v = numbers(w, n);
 	for (size_t i = 0; i < n; i++) {
 		uint32_t x = number_at(column, i);
@@ -355,10 +375,10 @@ static void put_columns(struct segment_writer *w, struct segment_header *h)
 {
 #define M_TEXT(name, class) pack_words(w, SECTION_M_##name, WORD_##class, &h->section[SECTION_M_##name]);
 #define M_KEY(name) put_blocks(w, &w->column[SECTION_##name##_text], &w->column[SECTION_M_##name], &h->section[SECTION_##name##_text]);
-#define M_INT(name) pack_ints(w, SECTION_M_##name, &h->section[SECTION_M_##name]);
+#define M_INT(name) pack_ints(w, SECTION_M_##name, SEGMENT_M_BYTES(name), HAS_SIGN(((struct txn *)0)->name), &h->section[SECTION_M_##name]);
 #define M_TIME(name) pack_times(w, SECTION_M_##name, false, &h->section[SECTION_M_##name]);
 #define R_TEXT(name, class) pack_words(w, SECTION_R_##name, WORD_##class, &h->section[SECTION_R_##name]);
-#define R_INT(name) pack_ints(w, SECTION_R_##name, &h->section[SECTION_R_##name]);
+#define R_INT(name) pack_ints(w, SECTION_R_##name, SEGMENT_R_BYTES(name), HAS_SIGN(((struct txn_rcpt *)0)->name), &h->section[SECTION_R_##name]);
 #define R_TIME(name) pack_times(w, SECTION_R_##name, true, &h->section[SECTION_R_##name]);
 #define R_PLAIN(name) put_blocks(w, &w->column[SECTION_R_##name##_text], &w->column[SECTION_R_##name], &h->section[SECTION_R_##name##_text]);
 #include "analyzer/segment_cols.def"
@@ -437,7 +457,7 @@ int segment_pack(struct segment_writer *w, const char *path, struct err *e)
 	memcpy(h.magic, SEGMENT_MAGIC, sizeof h.magic);
 	buf_add(&w->out, &h, sizeof h);
 	put_dictionary(w, &h);
-	pack_ints(w, SECTION_RCPT, &h.section[SECTION_RCPT]);
+	pack_ints(w, SECTION_RCPT, sizeof(int64_t), true, &h.section[SECTION_RCPT]);
 	put_columns(w, &h);
 	h.words[0] = w->words[WORD_ADDRESS].n;
 	h.words[1] = w->words[WORD_OTHER].n;

@@ -63,13 +63,15 @@ void segment_writer_free(struct segment_writer *w)
 	free(w);
 }
 
-/* Room for so many messages and recipients in all columns of numbers, so that nothing asks for it from then on. */
+/* Room for so many messages and recipients in all columns but those of texts without a dictionary, so that nothing asks for it from then on. */
 static void make_room(struct segment_writer *w, size_t messages, size_t recipients)
 {
+#define M_TEXT(name, class) buf_reserve(&w->column[SECTION_M_##name], messages * sizeof(uint32_t));
 #define M_KEY(name) buf_reserve(&w->column[SECTION_M_##name], messages * sizeof(uint32_t)), buf_reserve(&w->key[INDEX_##name], messages * sizeof(struct rank));
-#define M_INT(name) buf_reserve(&w->column[SECTION_M_##name], messages * sizeof(int64_t));
+#define M_INT(name) buf_reserve(&w->column[SECTION_M_##name], messages * SEGMENT_M_BYTES(name));
 #define M_TIME(name) M_INT(name)
-#define R_INT(name) buf_reserve(&w->column[SECTION_R_##name], recipients * sizeof(int64_t));
+#define R_TEXT(name, class) buf_reserve(&w->column[SECTION_R_##name], recipients * sizeof(uint32_t));
+#define R_INT(name) buf_reserve(&w->column[SECTION_R_##name], recipients * SEGMENT_R_BYTES(name));
 #define R_TIME(name) R_INT(name)
 #define R_PLAIN(name) buf_reserve(&w->column[SECTION_R_##name], recipients * sizeof(uint32_t));
 #include "analyzer/segment_cols.def"
@@ -178,35 +180,31 @@ void segment_soon(const struct segment_writer *w, uint64_t hash, enum word_class
 		__builtin_prefetch(&w->words[class].v[number]);
 }
 
-/* -- texts on their way into columns -- */
+/* -- texts on their way into columns, which have room for them -- */
 
-static inline void put_run(struct buf *b, uint32_t v, uint32_t n)
+static inline void put_number(struct buf *b, uint32_t v)
 {
-	for (char *to = b->p + b->n, *end = to + n * sizeof v; to < end; to += sizeof v)
-		memcpy(to, &v, sizeof v);
-	b->n += n * sizeof v;
+	memcpy(b->p + b->n, &v, sizeof v);
+	b->n += sizeof v;
 }
 
 /* Rows that are as the last one with a text, then rows without. */
-static inline void put_runs(struct segment_writer *w, unsigned column, uint32_t again, uint32_t absent)
+static void put_runs(struct segment_writer *w, unsigned column, uint32_t again, uint32_t absent)
 {
 	struct buf *b = &w->column[column];
-	buf_reserve(b, ((size_t)again + absent + 1) * sizeof(uint32_t)); /* and one more */
-	put_run(b, w->last[column].number, again);
-	put_run(b, 0, absent);
-}
-
-static inline enum word_class part_of(uint8_t class)
-{
-	return class == WORD_KEYED ? WORD_OTHER : (enum word_class)class;
+	for (; again; again--)
+		put_number(b, w->last[column].number);
+	if (absent)
+		memset(b->p + b->n, 0, absent * sizeof(uint32_t));
+	b->n += absent * sizeof(uint32_t);
 }
 
 static inline uint32_t number_of(struct segment_writer *w, const struct waiting *t)
 {
 	const struct sv text = sv_make(t->text, t->n);
-	if (t->likely && is_word(&w->words[part_of(t->class)].v[t->likely], t->hash, text))
+	if (t->likely && is_word(&w->words[t->class].v[t->likely], t->hash, text))
 		return t->likely;
-	return segment_intern(w, t->hash, text, part_of(t->class));
+	return segment_intern(w, t->hash, text, t->class);
 }
 
 /* Memory is asked for slots, then words, then their texts, each some steps before they are looked at, so that it answers at once. */
@@ -216,13 +214,13 @@ static void fetch_waiting(struct segment_writer *w)
 	if (!w->cap)
 		grow_slots(w);
 	for (; t < end; t++) {
-		t->likely = t->same ? 0 : likely(w, t->hash, part_of(t->class));
-		__builtin_prefetch(&w->words[part_of(t->class)].v[t->likely]);
+		t->likely = t->same ? 0 : likely(w, t->hash, t->class);
+		__builtin_prefetch(&w->words[t->class].v[t->likely]);
 	}
 	for (t = w->waiting; t < end; t++) {
 		if (!t->likely)
 			continue;
-		const char *text = w->words[part_of(t->class)].v[t->likely].text;
+		const char *text = w->words[t->class].v[t->likely].text;
 		__builtin_prefetch(text);
 		__builtin_prefetch(text + t->n); /* it may lie in two lines */
 	}
@@ -235,20 +233,18 @@ static void put_waiting(struct segment_writer *w)
 	for (unsigned i = 0; i < w->n_waiting; i++) {
 		const struct waiting *t = &w->waiting[i];
 		uint32_t *number = &w->last[t->column].number;
-		put_runs(w, t->column, t->again, t->absent);
-		if (!t->same) {
+		if (t->again | t->absent)
+			put_runs(w, t->column, t->again, t->absent);
+		if (!t->same)
 			*number = number_of(w, t);
-			if (t->class == WORD_KEYED)
-				w->words[WORD_OTHER].v[*number].keyed = true;
-		}
-		struct buf *b = &w->column[t->column];
-		memcpy(b->p + b->n, number, sizeof *number);
-		b->n += sizeof *number;
+		if (t->keyed)
+			w->words[t->class].v[*number].keyed = true;
+		put_number(&w->column[t->column], *number);
 	}
 	w->n_waiting = 0;
 }
 
-static void put_present(struct segment_writer *w, enum section c, uint8_t class, struct sv s)
+static void put_present(struct segment_writer *w, enum section c, enum word_class class, struct sv s, bool keyed)
 {
 	struct last *last = &w->last[c];
 	/* Hosts, statuses and relays repeat from row to row. */
@@ -264,7 +260,8 @@ static void put_present(struct segment_writer *w, enum section c, uint8_t class,
 	x->again = last->again;
 	x->absent = last->absent;
 	x->column = (uint8_t)c;
-	x->class = class;
+	x->class = (uint8_t)class;
+	x->keyed = keyed;
 	x->same = same;
 	last->n = (uint32_t)s.n;
 	last->again = last->absent = 0;
@@ -278,7 +275,7 @@ static void put_present(struct segment_writer *w, enum section c, uint8_t class,
 static inline void put_text(struct segment_writer *w, enum section c, enum word_class class, struct sv s)
 {
 	if (s.p)
-		put_present(w, c, (uint8_t)class, s);
+		put_present(w, c, class == WORD_KEYED ? WORD_OTHER : class, s, class == WORD_KEYED);
 	else
 		w->last[c].absent++;
 }
@@ -288,15 +285,20 @@ static void end_texts(struct segment_writer *w)
 {
 	put_waiting(w);
 	for (unsigned c = 0; c < SECTIONS; c++)
-		if (w->last[c].again || w->last[c].absent)
-			put_runs(w, c, w->last[c].again, w->last[c].absent);
+		put_runs(w, c, w->last[c].again, w->last[c].absent);
 }
 
 /* -- other columns: there is room for the row -- */
 
-static inline void put_int(struct segment_writer *w, enum section c, uint32_t row, int64_t v)
+static inline void put_int(struct segment_writer *w, enum section c, uint32_t row, const void *v, size_t bytes)
 {
-	memcpy(w->column[c].p + row * sizeof v, &v, sizeof v);
+	memcpy(w->column[c].p + row * bytes, v, bytes); /* a constant wherever this is inlined */
+}
+
+static inline void put_first(struct segment_writer *w)
+{
+	const int64_t first = w->recipients;
+	put_int(w, SECTION_RCPT, w->messages, &first, sizeof first);
 }
 
 static inline void put_plain(struct segment_writer *w, enum section c, enum section texts, uint32_t row, struct sv s)
@@ -326,13 +328,13 @@ static void put_key(struct segment_writer *w, enum section c, enum section texts
 static void end_numbers(struct segment_writer *w)
 {
 #define M_KEY(name) w->column[SECTION_M_##name].n = w->messages * sizeof(uint32_t);
-#define M_INT(name) w->column[SECTION_M_##name].n = w->messages * sizeof(int64_t);
+#define M_INT(name) w->column[SECTION_M_##name].n = w->messages * SEGMENT_M_BYTES(name);
 #define M_TIME(name) M_INT(name)
-#define R_INT(name) w->column[SECTION_R_##name].n = w->recipients * sizeof(int64_t);
+#define R_INT(name) w->column[SECTION_R_##name].n = w->recipients * SEGMENT_R_BYTES(name);
 #define R_TIME(name) R_INT(name)
 #define R_PLAIN(name) w->column[SECTION_R_##name].n = w->recipients * sizeof(uint32_t);
 #include "analyzer/segment_cols.def"
-	put_int(w, SECTION_RCPT, w->messages, w->recipients);
+	put_first(w);
 	w->column[SECTION_RCPT].n = (w->messages + 1) * sizeof(int64_t);
 }
 
@@ -342,7 +344,7 @@ static void add_recipient(struct segment_writer *w, const struct txn_rcpt *r)
 	if (w->n_waiting > WAITING_MAX)
 		put_waiting(w);
 #define R_TEXT(name, class) put_text(w, SECTION_R_##name, WORD_##class, r->name);
-#define R_INT(name) put_int(w, SECTION_R_##name, row, (int64_t)r->name);
+#define R_INT(name) put_int(w, SECTION_R_##name, row, &r->name, sizeof r->name);
 #define R_TIME(name) R_INT(name)
 #define R_PLAIN(name) put_plain(w, SECTION_R_##name, SECTION_R_##name##_text, row, r->name);
 #include "analyzer/segment_cols.def"
@@ -353,10 +355,10 @@ static void add_message(struct segment_writer *w, const struct txn *t)
 	const uint32_t row = w->messages;
 	if (w->n_waiting > WAITING_MAX)
 		put_waiting(w);
-	put_int(w, SECTION_RCPT, row, w->recipients);
+	put_first(w);
 #define M_TEXT(name, class) put_text(w, SECTION_M_##name, WORD_##class, t->name);
 #define M_KEY(name) put_key(w, SECTION_M_##name, SECTION_##name##_text, INDEX_##name, t->name);
-#define M_INT(name) put_int(w, SECTION_M_##name, row, (int64_t)t->name);
+#define M_INT(name) put_int(w, SECTION_M_##name, row, &t->name, sizeof t->name);
 #define M_TIME(name) M_INT(name)
 #include "analyzer/segment_cols.def"
 	if (t->n_rcpt > w->room - w->recipients) {
