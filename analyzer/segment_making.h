@@ -11,11 +11,9 @@
 #include "analyzer/segment_int.h"
 #include "lib/buf.h"
 
-/* A word; number 0 of each part of the dictionary is none. domain: of an address, the number of its word among the domains, or 0; local_n: of what
- * stands before it. */
-struct word { uint64_t hash; const char *text; uint32_t n, domain; uint16_t local_n; bool keyed; };
+/* A word; number 0 of each part of the dictionary is none. domain: of an address, the number of its word among the domains, or 0. */
+struct word { uint64_t hash; const char *text; uint32_t n, domain; bool keyed; };
 struct words { struct word *v; uint32_t n, cap; }; /* n: without number 0 */
-struct rank { uint64_t hash; uint32_t number; };
 struct slot { uint32_t word, tag; }; /* number of the word; the part, and upper bits of the hash, so that others need not be looked at */
 
 /* The text of a column's last row that had one, its number (of the last that waits no more), and what of later rows is to be put: so many that are
@@ -44,8 +42,8 @@ struct segment_writer {
 	uint64_t *seen;
 	size_t cap_last, cap_seen;
 	struct arena arena;    /* of one message */
-	struct buf key[INDEXES]; /* struct rank: what goes into the indexes */
-	struct rank *rank;
+	struct buf key[INDEXES]; /* uint64_t: what goes into the indexes, see segment_rank() */
+	uint64_t *rank;
 	uint32_t cap_rank;
 	struct buf out, table, body, raw; /* the file; a section of blocks on its way into it */
 	bool uncached;               /* the file goes past the page cache */
@@ -55,6 +53,13 @@ struct segment_writer {
 	ZSTD_CCtx *zstd;
 #endif
 };
+
+/* An entry of an index: of the hash, bits that are more than it looks at, and below them the number. */
+#define SEGMENT_RANK_BITS 33u
+static inline uint64_t segment_rank(uint64_t hash, uint32_t number)
+{
+	return hash >> (64 - SEGMENT_RANK_BITS) << (64 - SEGMENT_RANK_BITS) | number;
+}
 
 /* The number of the word, which is new or was there. */
 uint32_t segment_intern(struct segment_writer *w, uint64_t hash, struct sv text, enum word_class class);

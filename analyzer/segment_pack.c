@@ -9,14 +9,14 @@
 #define HAS_SIGN(v) _Generic((v), int32_t : true, default : false)
 #define BLOCK_BYTES 4096u /* what goes past the page cache begins and ends in memory and in the file at such */
 
-/* LSD radix sort by the upper 33 bits of hashes, more than an index looks at. The result is in b; what was in a is lost. */
-static void rank(struct rank *a, struct rank *b, uint32_t n)
+/* LSD radix sort by the bits of hashes. The result is in b; what was in a is lost. */
+static void rank(uint64_t *a, uint64_t *b, uint32_t n)
 {
-	enum { PASSES = 3, BITS = 11, SIZE = 1 << BITS, FIRST = 64 - PASSES * BITS };
+	enum { PASSES = 3, BITS = SEGMENT_RANK_BITS / PASSES, SIZE = 1 << BITS, FIRST = 64 - PASSES * BITS };
 	uint32_t count[PASSES][SIZE] = { { 0 } };
 	for (uint32_t i = 0; i < n; i++)
 		for (unsigned k = 0; k < PASSES; k++)
-			count[k][a[i].hash >> (FIRST + k * BITS) & (SIZE - 1)]++;
+			count[k][a[i] >> (FIRST + k * BITS) & (SIZE - 1)]++;
 	for (unsigned k = 0; k < PASSES; k++) {
 		uint32_t sum = 0;
 		for (uint32_t v = 0; v < SIZE; v++) {
@@ -25,8 +25,8 @@ static void rank(struct rank *a, struct rank *b, uint32_t n)
 			sum += c;
 		}
 		for (uint32_t i = 0; i < n; i++)
-			b[count[k][a[i].hash >> (FIRST + k * BITS) & (SIZE - 1)]++] = a[i];
-		struct rank *t = a;
+			b[count[k][a[i] >> (FIRST + k * BITS) & (SIZE - 1)]++] = a[i];
+		uint64_t *t = a;
 		a = b;
 		b = t;
 	}
@@ -184,13 +184,13 @@ static void put_blocks(struct segment_writer *w, const struct buf *texts, const 
 /* -- indexes -- */
 
 /* Buckets first: they shall lie near the header, so all indexes' are written before the rest. */
-static void put_starts(struct segment_writer *w, const struct rank *sorted, uint32_t n, struct segment_section index[INDEX_PARTS])
+static void put_starts(struct segment_writer *w, const uint64_t *sorted, uint32_t n, struct segment_section index[INDEX_PARTS])
 {
 	unsigned bits = index_bits(n);
 	uint32_t buckets = 1u << bits, at = 0;
 	int64_t *start = numbers(w, buckets + 1u);
 	for (uint32_t b = 0; b < buckets; b++) {
-		while (at < n && index_bucket(sorted[at].hash, bits) < b)
+		while (at < n && index_bucket(sorted[at], bits) < b)
 			at++;
 		start[b] = at;
 	}
@@ -199,16 +199,16 @@ static void put_starts(struct segment_writer *w, const struct rank *sorted, uint
 	index[INDEX_START].rows = buckets + 1;
 }
 
-static void put_entries(struct segment_writer *w, const struct rank *sorted, uint32_t n, struct segment_section index[INDEX_PARTS])
+static void put_entries(struct segment_writer *w, const uint64_t *sorted, uint32_t n, struct segment_section index[INDEX_PARTS])
 {
 	unsigned bits = index_bits(n);
 	int64_t *v = numbers(w, n);
 	for (uint32_t i = 0; i < n; i++)
-		v[i] = (int64_t)index_entry(sorted[i].hash, bits);
+		v[i] = (int64_t)index_entry(sorted[i], bits);
 	pack(w, v, n, &index[INDEX_HASH]);
 	index[INDEX_HASH].rows = n;
 	for (uint32_t i = 0; i < n; i++)
-		v[i] = sorted[i].number;
+		v[i] = (int64_t)(sorted[i] & ((1ull << (64 - SEGMENT_RANK_BITS)) - 1));
 	pack(w, v, n, &index[INDEX_ITEM]);
 	index[INDEX_ITEM].rows = n;
 }
@@ -235,10 +235,10 @@ static uint32_t gather(struct segment_writer *w, enum segment_index k)
 	if (k == INDEX_queue_id || k == INDEX_message_id) {
 		if (w->key[k].n)
 			memcpy(w->rank, w->key[k].p, w->key[k].n);
-		return (uint32_t)(w->key[k].n / sizeof(struct rank));
+		return (uint32_t)(w->key[k].n / sizeof *w->rank);
 	}
 	for (uint32_t i = 1; i <= words->n; i++) {
-		w->rank[n] = (struct rank){ words->v[i].hash, before + i - 1 };
+		w->rank[n] = segment_rank(words->v[i].hash, before + i - 1);
 		n += addresses || words->v[i].keyed;
 	}
 	return n;
@@ -251,15 +251,40 @@ static void put_indexes(struct segment_writer *w, struct segment_header *h)
 	for (unsigned k = 0; k < INDEXES; k++) {
 		n[k] = gather(w, k);
 		buf_clear(&w->key[k]);
-		buf_reserve(&w->key[k], n[k] * sizeof(struct rank));
-		rank(w->rank, (struct rank *)(void *)w->key[k].p, n[k]);
-		put_starts(w, (const struct rank *)(const void *)w->key[k].p, n[k], &h->section[SECTION_INDEX + k * INDEX_PARTS]);
+		buf_reserve(&w->key[k], n[k] * sizeof *w->rank);
+		rank(w->rank, (uint64_t *)(void *)w->key[k].p, n[k]);
+		put_starts(w, (const uint64_t *)(const void *)w->key[k].p, n[k], &h->section[SECTION_INDEX + k * INDEX_PARTS]);
 	}
 	for (unsigned k = 0; k < INDEXES; k++)
-		put_entries(w, (const struct rank *)(const void *)w->key[k].p, n[k], &h->section[SECTION_INDEX + k * INDEX_PARTS]);
+		put_entries(w, (const uint64_t *)(const void *)w->key[k].p, n[k], &h->section[SECTION_INDEX + k * INDEX_PARTS]);
 }
 
 /* -- dictionary -- */
+
+/* What of a word is in its block. */
+static void put_kept(struct segment_writer *w, struct sv text)
+{
+	struct buf *out = &w->column[SECTION_TEXT], *length = &w->column[SECTION_LENGTH];
+	uint32_t n = (uint32_t)text.n + 1;
+	buf_add(length, &n, sizeof n);
+	buf_reserve(out, text.n + 1); /* of no bytes, too, there is a place */
+	near_copy(out->p + out->n, text.p, text.n);
+	out->n += text.n;
+}
+
+static struct sv text_of(const struct word *x)
+{
+	return sv_make(x->text, x->n < SEGMENT_TEXT_MAX ? x->n : SEGMENT_TEXT_MAX);
+}
+
+/* Memory is asked for the text of a word that comes soon. */
+static inline void fetch_text(const struct words *all, uint32_t i)
+{
+	if (i > all->n)
+		return;
+	__builtin_prefetch(all->v[i].text);
+	__builtin_prefetch(all->v[i].text + all->v[i].n); /* it may lie in two lines */
+}
 
 /* An address on its way to be split, and what follows its last @. */
 struct split { uint32_t word; uint64_t hash; struct sv domain; };
@@ -270,14 +295,12 @@ static void intern_domains(struct segment_writer *w, const struct split *x, unsi
 {
 	for (unsigned i = 0; i < n; i++)
 		segment_soon(w, x[i].hash, WORD_DOMAIN);
-	for (unsigned i = 0; i < n; i++) {
-		struct word *address = &w->words[WORD_ADDRESS].v[x[i].word];
-		address->domain = segment_intern(w, x[i].hash, x[i].domain, WORD_DOMAIN);
-		address->local_n = (uint16_t)(x[i].domain.p - 1 - address->text);
-	}
+	for (unsigned i = 0; i < n; i++)
+		w->words[WORD_ADDRESS].v[x[i].word].domain = segment_intern(w, x[i].hash, x[i].domain, WORD_DOMAIN);
 }
 
-/* Domains become words. Returns how many local parts need a second look: they hold @, or begin as an address in brackets does. */
+/* Domains become words, local parts go into blocks. Returns how many of these need a second look: they hold @, or begin as an address in
+ * brackets does. */
 static uint32_t split_addresses(struct segment_writer *w)
 {
 	struct split waiting[SPLIT_MOST];
@@ -285,30 +308,23 @@ static uint32_t split_addresses(struct segment_writer *w)
 	uint32_t odd = 0;
 	const struct words *all = &w->words[WORD_ADDRESS];
 	for (uint32_t i = 1; i <= all->n; i++) {
-		struct sv text = sv_make(all->v[i].text, all->v[i].n < SEGMENT_TEXT_MAX ? all->v[i].n : SEGMENT_TEXT_MAX);
-		if (i + SPLIT_MOST / 2 <= all->n)
-			__builtin_prefetch(all->v[i + SPLIT_MOST / 2].text);
+		struct sv text = text_of(&all->v[i]);
+		fetch_text(all, i + SPLIT_MOST / 2);
 		ptrdiff_t at = sv_rchr(text, '@');
-		if (at >= 0) {
-			struct sv domain = sv_skip(text, (size_t)at + 1);
-			struct split *x = &waiting[n_waiting++];
-			*x = (struct split){ i, segment_hash(domain), domain };
-			__builtin_prefetch(&w->slot[(size_t)x->hash & (w->cap - 1)]);
-		}
+		put_kept(w, at >= 0 ? sv_take(text, (size_t)at) : text);
+		odd += (text.n && text.p[0] == '<') || (at > 0 && memchr(text.p, '@', (size_t)at));
+		if (at < 0)
+			continue;
+		struct sv domain = sv_skip(text, (size_t)at + 1);
+		waiting[n_waiting] = (struct split){ i, segment_hash(domain), domain };
+		__builtin_prefetch(&w->slot[(size_t)waiting[n_waiting++].hash & (w->cap - 1)]);
 		if (n_waiting == SPLIT_MOST) {
 			intern_domains(w, waiting, n_waiting);
 			n_waiting = 0;
 		}
-		odd += (text.n && text.p[0] == '<') || (at > 0 && memchr(text.p, '@', (size_t)at));
 	}
 	intern_domains(w, waiting, n_waiting);
 	return odd;
-}
-
-/* What of a word is in its block. */
-static struct sv kept_text(const struct word *x)
-{
-	return sv_take(sv_make(x->text, x->n), x->domain ? x->local_n : SEGMENT_TEXT_MAX);
 }
 
 static void put_domains(struct segment_writer *w, uint32_t odd, struct segment_section *s)
@@ -321,22 +337,15 @@ static void put_domains(struct segment_writer *w, uint32_t odd, struct segment_s
 	s->odd = odd;
 }
 
-/* Addresses, others and domains, each in the order of first use: those are their numbers. */
+/* Addresses are there; others and domains follow, each in the order of first use: those are their numbers. */
 static void put_texts(struct segment_writer *w, struct segment_section *s)
 {
-	struct buf *length = &w->column[SECTION_LENGTH], *out = &w->column[SECTION_TEXT];
-	buf_reserve(length, segment_words(w) * sizeof(uint32_t));
-	for (unsigned class = 0; class < WORD_CLASSES; class++)
-		for (const struct word *x = w->words[class].v + 1, *end = x + w->words[class].n; x < end; x++) {
-			struct sv text = kept_text(x);
-			uint32_t n = (uint32_t)text.n + 1;
-			memcpy(length->p + length->n, &n, sizeof n);
-			length->n += sizeof n;
-			buf_reserve(out, text.n + 1); /* of no bytes, too, there is a place */
-			near_copy(out->p + out->n, text.p, text.n);
-			out->n += text.n;
+	for (unsigned class = WORD_OTHER; class <= WORD_DOMAIN; class++)
+		for (uint32_t i = 1; i <= w->words[class].n; i++) {
+			fetch_text(&w->words[class], i + SPLIT_MOST / 2);
+			put_kept(w, text_of(&w->words[class].v[i]));
 		}
-	put_blocks(w, out, length, s);
+	put_blocks(w, &w->column[SECTION_TEXT], &w->column[SECTION_LENGTH], s);
 }
 
 static void put_dictionary(struct segment_writer *w, struct segment_header *h)

@@ -67,7 +67,7 @@ void segment_writer_free(struct segment_writer *w)
 static void make_room(struct segment_writer *w, size_t messages, size_t recipients)
 {
 #define M_TEXT(name, class) buf_reserve(&w->column[SECTION_M_##name], messages * sizeof(uint32_t));
-#define M_KEY(name) buf_reserve(&w->column[SECTION_M_##name], messages * sizeof(uint32_t)), buf_reserve(&w->key[INDEX_##name], messages * sizeof(struct rank));
+#define M_KEY(name) buf_reserve(&w->column[SECTION_M_##name], messages * sizeof(uint32_t)), buf_reserve(&w->key[INDEX_##name], messages * sizeof(uint64_t));
 #define M_INT(name) buf_reserve(&w->column[SECTION_M_##name], messages * SEGMENT_M_BYTES(name));
 #define M_TIME(name) M_INT(name)
 #define R_TEXT(name, class) buf_reserve(&w->column[SECTION_R_##name], recipients * sizeof(uint32_t));
@@ -319,7 +319,7 @@ static void put_key(struct segment_writer *w, enum section c, enum section texts
 	put_plain(w, c, texts, w->messages, s);
 	if (!s.p)
 		return;
-	struct rank k = { segment_hash(index == INDEX_message_id ? index_bare(s) : s), w->messages };
+	uint64_t k = segment_rank(segment_hash(index == INDEX_message_id ? index_bare(s) : s), w->messages);
 	memcpy(w->key[index].p + w->key[index].n, &k, sizeof k);
 	w->key[index].n += sizeof k;
 }
