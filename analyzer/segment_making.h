@@ -11,8 +11,9 @@
 #include "analyzer/segment_int.h"
 #include "lib/buf.h"
 
-/* A word; number 0 of each part of the dictionary is none. domain: of an address, the number of its word among the domains, or 0. */
-struct word { uint64_t hash; const char *text; uint32_t n, domain; bool keyed; };
+/* A word, whose text is a copy, as the messages lie too far apart; number 0 of each part of the dictionary is none. domain: of an address, the
+ * number of its word among the domains, or 0. */
+struct word { uint64_t hash; uint32_t text, n, domain; bool keyed; }; /* text: where it is in `texts` */
 struct words { struct word *v; uint32_t n, cap; }; /* n: without number 0 */
 struct slot { uint32_t word, tag; }; /* number of the word; the part, and upper bits of the hash, so that others need not be looked at */
 
@@ -34,6 +35,7 @@ struct segment_writer {
 	struct buf column[SECTIONS];
 	struct last last[SECTIONS];
 	struct words words[WORD_CLASSES];
+	struct buf texts;
 	struct slot *slot;
 	size_t cap;
 	uint32_t messages, recipients, room; /* room: of recipients, in each of their columns of numbers */
@@ -61,7 +63,7 @@ static inline uint64_t segment_rank(uint64_t hash, uint32_t number)
 	return hash >> (64 - SEGMENT_RANK_BITS) << (64 - SEGMENT_RANK_BITS) | number;
 }
 
-/* The number of the word, which is new or was there. */
+/* The number of the word, which is new or was there. A domain must be a piece of an address in `texts`, where nothing moves by it. */
 uint32_t segment_intern(struct segment_writer *w, uint64_t hash, struct sv text, enum word_class class);
 /* Of all parts. */
 uint32_t segment_words(const struct segment_writer *w);

@@ -272,18 +272,9 @@ static void put_kept(struct segment_writer *w, struct sv text)
 	out->n += text.n;
 }
 
-static struct sv text_of(const struct word *x)
+static struct sv text_of(const struct segment_writer *w, const struct word *x)
 {
-	return sv_make(x->text, x->n < SEGMENT_TEXT_MAX ? x->n : SEGMENT_TEXT_MAX);
-}
-
-/* Memory is asked for the text of a word that comes soon. */
-static inline void fetch_text(const struct words *all, uint32_t i)
-{
-	if (i > all->n)
-		return;
-	__builtin_prefetch(all->v[i].text);
-	__builtin_prefetch(all->v[i].text + all->v[i].n); /* it may lie in two lines */
+	return sv_make(w->texts.p + x->text, x->n < SEGMENT_TEXT_MAX ? x->n : SEGMENT_TEXT_MAX);
 }
 
 /* An address on its way to be split, and what follows its last @. */
@@ -308,8 +299,7 @@ static uint32_t split_addresses(struct segment_writer *w)
 	uint32_t odd = 0;
 	const struct words *all = &w->words[WORD_ADDRESS];
 	for (uint32_t i = 1; i <= all->n; i++) {
-		struct sv text = text_of(&all->v[i]);
-		fetch_text(all, i + SPLIT_MOST / 2);
+		struct sv text = text_of(w, &all->v[i]);
 		ptrdiff_t at = sv_rchr(text, '@');
 		put_kept(w, at >= 0 ? sv_take(text, (size_t)at) : text);
 		odd += (text.n && text.p[0] == '<') || (at > 0 && memchr(text.p, '@', (size_t)at));
@@ -341,10 +331,8 @@ static void put_domains(struct segment_writer *w, uint32_t odd, struct segment_s
 static void put_texts(struct segment_writer *w, struct segment_section *s)
 {
 	for (unsigned class = WORD_OTHER; class <= WORD_DOMAIN; class++)
-		for (uint32_t i = 1; i <= w->words[class].n; i++) {
-			fetch_text(&w->words[class], i + SPLIT_MOST / 2);
-			put_kept(w, text_of(&w->words[class].v[i]));
-		}
+		for (uint32_t i = 1; i <= w->words[class].n; i++)
+			put_kept(w, text_of(w, &w->words[class].v[i]));
 	put_blocks(w, &w->column[SECTION_TEXT], &w->column[SECTION_LENGTH], s);
 }
 
@@ -382,12 +370,14 @@ static void pack_times(struct segment_writer *w, enum section c, bool recipients
 
 static void put_columns(struct segment_writer *w, struct segment_header *h)
 {
+	const struct txn m = { 0 }; /* for the types of what is in them */
+	const struct txn_rcpt r = { 0 };
 #define M_TEXT(name, class) pack_words(w, SECTION_M_##name, WORD_##class, &h->section[SECTION_M_##name]);
 #define M_KEY(name) put_blocks(w, &w->column[SECTION_##name##_text], &w->column[SECTION_M_##name], &h->section[SECTION_##name##_text]);
-#define M_INT(name) pack_ints(w, SECTION_M_##name, SEGMENT_M_BYTES(name), HAS_SIGN(((struct txn *)0)->name), &h->section[SECTION_M_##name]);
+#define M_INT(name) pack_ints(w, SECTION_M_##name, SEGMENT_M_BYTES(name), HAS_SIGN(m.name), &h->section[SECTION_M_##name]);
 #define M_TIME(name) pack_times(w, SECTION_M_##name, false, &h->section[SECTION_M_##name]);
 #define R_TEXT(name, class) pack_words(w, SECTION_R_##name, WORD_##class, &h->section[SECTION_R_##name]);
-#define R_INT(name) pack_ints(w, SECTION_R_##name, SEGMENT_R_BYTES(name), HAS_SIGN(((struct txn_rcpt *)0)->name), &h->section[SECTION_R_##name]);
+#define R_INT(name) pack_ints(w, SECTION_R_##name, SEGMENT_R_BYTES(name), HAS_SIGN(r.name), &h->section[SECTION_R_##name]);
 #define R_TIME(name) pack_times(w, SECTION_R_##name, true, &h->section[SECTION_R_##name]);
 #define R_PLAIN(name) put_blocks(w, &w->column[SECTION_R_##name##_text], &w->column[SECTION_R_##name], &h->section[SECTION_R_##name##_text]);
 #include "analyzer/segment_cols.def"

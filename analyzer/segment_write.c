@@ -47,6 +47,7 @@ void segment_writer_free(struct segment_writer *w)
 		buf_fini(&w->key[k]);
 	for (int k = 0; k < WORD_CLASSES; k++)
 		free(w->words[k].v);
+	buf_fini(&w->texts);
 	buf_fini(&w->out);
 	buf_fini(&w->table);
 	buf_fini(&w->body);
@@ -67,7 +68,8 @@ void segment_writer_free(struct segment_writer *w)
 static void make_room(struct segment_writer *w, size_t messages, size_t recipients)
 {
 #define M_TEXT(name, class) buf_reserve(&w->column[SECTION_M_##name], messages * sizeof(uint32_t));
-#define M_KEY(name) buf_reserve(&w->column[SECTION_M_##name], messages * sizeof(uint32_t)), buf_reserve(&w->key[INDEX_##name], messages * sizeof(uint64_t));
+#define M_KEY(name) buf_reserve(&w->column[SECTION_M_##name], messages * sizeof(uint32_t)); \
+	buf_reserve(&w->key[INDEX_##name], messages * sizeof(uint64_t));
 #define M_INT(name) buf_reserve(&w->column[SECTION_M_##name], messages * SEGMENT_M_BYTES(name));
 #define M_TIME(name) M_INT(name)
 #define R_TEXT(name, class) buf_reserve(&w->column[SECTION_R_##name], recipients * sizeof(uint32_t));
@@ -82,6 +84,7 @@ static void clear_words(struct segment_writer *w)
 {
 	memset(w->last, 0, sizeof w->last);
 	w->n_waiting = 0;
+	buf_clear(&w->texts);
 	if (w->cap)
 		memset(w->slot, 0, w->cap * sizeof *w->slot);
 	for (int k = 0; k < WORD_CLASSES; k++)
@@ -137,19 +140,32 @@ static void grow_slots(struct segment_writer *w)
 		}
 }
 
-static uint32_t new_word(struct words *all, uint64_t hash, struct sv s)
+/* Where the text of a new word is: a domain is a piece of an address, which is there. */
+static uint32_t text_at(struct segment_writer *w, struct sv s, enum word_class class)
 {
+	struct buf *b = &w->texts;
+	if (class == WORD_DOMAIN)
+		return (uint32_t)(s.p - b->p);
+	buf_reserve(b, s.n + 1); /* of no bytes, too, there is a place */
+	near_copy(b->p + b->n, s.p, s.n);
+	b->n += s.n;
+	return (uint32_t)(b->n - s.n);
+}
+
+static uint32_t new_word(struct segment_writer *w, uint64_t hash, struct sv s, enum word_class class)
+{
+	struct words *all = &w->words[class];
 	if (all->n + 1 >= all->cap) {
 		all->cap = all->cap > 1 ? all->cap * 2 : 8192;
 		all->v = xrealloc(all->v, all->cap * sizeof *all->v);
 	}
-	all->v[++all->n] = (struct word){ .hash = hash, .text = s.p, .n = (uint32_t)s.n };
+	all->v[++all->n] = (struct word){ .hash = hash, .text = text_at(w, s, class), .n = (uint32_t)s.n };
 	return all->n;
 }
 
-static inline bool is_word(const struct word *x, uint64_t hash, struct sv s)
+static inline bool is_word(const struct segment_writer *w, const struct word *x, uint64_t hash, struct sv s)
 {
-	return x->hash == hash && x->n == s.n && near_same(x->text, s.p, s.n);
+	return x->hash == hash && x->n == s.n && near_same(w->texts.p + x->text, s.p, s.n);
 }
 
 uint32_t segment_intern(struct segment_writer *w, uint64_t h, struct sv s, enum word_class class)
@@ -160,17 +176,20 @@ uint32_t segment_intern(struct segment_writer *w, uint64_t h, struct sv s, enum 
 	const uint32_t tag = tag_of(h, class);
 	/* no word, no slot that is taken: NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 	for (; w->slot[at].word; at = (at + 1) & (w->cap - 1))
-		if (w->slot[at].tag == tag && is_word(&w->words[class].v[w->slot[at].word], h, s))
+		if (w->slot[at].tag == tag && is_word(w, &w->words[class].v[w->slot[at].word], h, s))
 			return w->slot[at].word;
-	w->slot[at] = (struct slot){ new_word(&w->words[class], h, s), tag };
+	w->slot[at] = (struct slot){ new_word(w, h, s, class), tag };
 	return w->slot[at].word;
 }
 
 /* The number of the word that is probably meant, whose slot memory has fetched by now; 0: none is. */
 static inline uint32_t likely(const struct segment_writer *w, uint64_t hash, enum word_class class)
 {
-	const struct slot *s = &w->slot[(size_t)hash & (w->cap - 1)];
-	return s->tag == tag_of(hash, class) ? s->word : 0;
+	const uint32_t tag = tag_of(hash, class);
+	size_t at = (size_t)hash & (w->cap - 1);
+	while (w->slot[at].word && w->slot[at].tag != tag)
+		at = (at + 1) & (w->cap - 1);
+	return w->slot[at].word;
 }
 
 void segment_soon(const struct segment_writer *w, uint64_t hash, enum word_class class)
@@ -202,7 +221,7 @@ static void put_runs(struct segment_writer *w, unsigned column, uint32_t again, 
 static inline uint32_t number_of(struct segment_writer *w, const struct waiting *t)
 {
 	const struct sv text = sv_make(t->text, t->n);
-	if (t->likely && is_word(&w->words[t->class].v[t->likely], t->hash, text))
+	if (t->likely && is_word(w, &w->words[t->class].v[t->likely], t->hash, text))
 		return t->likely;
 	return segment_intern(w, t->hash, text, t->class);
 }
@@ -220,7 +239,7 @@ static void fetch_waiting(struct segment_writer *w)
 	for (t = w->waiting; t < end; t++) {
 		if (!t->likely)
 			continue;
-		const char *text = w->words[t->class].v[t->likely].text;
+		const char *text = w->texts.p + w->words[t->class].v[t->likely].text;
 		__builtin_prefetch(text);
 		__builtin_prefetch(text + t->n); /* it may lie in two lines */
 	}
