@@ -47,7 +47,7 @@ struct segment_writer {
 	struct buf key[INDEXES]; /* uint64_t: what goes into the indexes, see segment_rank() */
 	uint64_t *rank;
 	uint32_t cap_rank;
-	struct buf out, table, body, raw; /* the file; a section of blocks on its way into it */
+	struct buf out, table, raw; /* the file; the blocks of a section of it, and one on its way into it */
 	bool uncached;               /* the file goes past the page cache */
 	int64_t *number;             /* a column on its way into bits */
 	size_t cap_number;

@@ -100,34 +100,33 @@ static void pack_words(struct segment_writer *w, enum section c, enum word_class
 	const char *column = w->column[c].p;
 	const uint32_t before = class == WORD_ADDRESS ? 0 : w->words[WORD_ADDRESS].n;
 	size_t n = rows(&w->column[c], sizeof(uint32_t));
-	int64_t *v = numbers(w, n);
+	int64_t *v = numbers(w, n + 1);
+	v[0] = 0; /* none has a text */
 	for (size_t i = 0; i < n; i++) {
 		uint32_t x = number_at(column, i);
 		v[i] = x ? (int64_t)x + before : 0;
 	}
-	pack(w, v, n, s);
+	pack(w, v, n ? n : 1, s);
 }
 
 /* -- texts in blocks -- */
 
-static void put_block(struct segment_writer *w, struct sv raw, uint32_t first)
+static void put_block(struct segment_writer *w, struct sv raw)
 {
-	struct segment_block k = { (uint32_t)w->body.n, (uint32_t)raw.n, first };
-	buf_add(&w->table, &k, sizeof k);
 #ifdef WITH_ZSTD
 	size_t bound = ZSTD_compressBound(raw.n);
-	buf_reserve(&w->body, bound);
-	size_t n = ZSTD_compressCCtx(w->zstd, w->body.p + w->body.n, bound, raw.p, raw.n, 1);
+	buf_reserve(&w->out, bound);
+	size_t n = ZSTD_compressCCtx(w->zstd, w->out.p + w->out.n, bound, raw.p, raw.n, 1);
 	if (!ZSTD_isError(n) && n < raw.n) {
-		w->body.n += n;
+		w->out.n += n;
 		return;
 	}
 #endif
-	buf_addsv(&w->body, raw);
+	buf_addsv(&w->out, raw);
 }
 
 /* n items: what `length` says of them (1 + length, 0: there is none), low bytes before high ones, and their texts. */
-static void put_items(struct segment_writer *w, struct sv texts, const char *length, uint32_t first, uint32_t n)
+static void put_items(struct segment_writer *w, struct sv texts, const char *length, uint32_t n)
 {
 	buf_clear(&w->raw);
 	buf_reserve(&w->raw, 2 * (size_t)n + texts.n);
@@ -143,7 +142,7 @@ static void put_items(struct segment_writer *w, struct sv texts, const char *len
 		high[i] = (char)(number_at(length, i) >> 8 & 0xff);
 	memcpy(high + n, texts.p, texts.n);
 	w->raw.n = 2 * (size_t)n + texts.n;
-	put_block(w, buf_sv(&w->raw), first);
+	put_block(w, buf_sv(&w->raw));
 }
 
 /* How many items, at least one of `left`, make the next block; their texts' bytes. */
@@ -159,25 +158,42 @@ static uint32_t items_of_block(const char *length, uint32_t left, size_t *ret_by
 	return n;
 }
 
-/* texts holds n items, one after the other; `length`: uint32_t, as above. */
-static void put_blocks(struct segment_writer *w, const struct buf *texts, const struct buf *length, struct segment_section *s)
+/* Which items make which block, and the end of the last one. Returns how many blocks. */
+static uint32_t plan_blocks(struct segment_writer *w, const struct buf *length)
 {
 	const uint32_t all = (uint32_t)(length->n / sizeof(uint32_t));
 	uint32_t blocks = 0;
-	size_t from = 0, bytes;
+	size_t bytes;
 	buf_clear(&w->table);
-	buf_clear(&w->body);
-	for (uint32_t first = 0, n; first < all; first += n, from += bytes, blocks++) {
-		const char *at = length->p + first * sizeof(uint32_t);
-		n = items_of_block(at, all - first, &bytes);
-		put_items(w, sv_make(texts->p ? texts->p + from : "", bytes), at, first, n);
+	for (uint32_t first = 0, n; first < all; first += n, blocks++) {
+		n = items_of_block(length->p + first * sizeof(uint32_t), all - first, &bytes);
+		struct segment_block k = { 0, (uint32_t)bytes + 2 * n, first };
+		buf_add(&w->table, &k, sizeof k);
 	}
-	struct segment_block end = { (uint32_t)w->body.n, 0, all };
+	struct segment_block end = { 0, 0, all };
+	buf_add(&w->table, &end, sizeof end);
+	return blocks;
+}
+
+/* texts holds the items, one after the other; `length`: uint32_t, as above. */
+static void put_blocks(struct segment_writer *w, const struct buf *texts, const struct buf *length, struct segment_section *s)
+{
+	const uint32_t blocks = plan_blocks(w, length);
+	struct segment_block *block = (struct segment_block *)(void *)w->table.p;
+	size_t from = 0;
 	begin_section(w, s);
 	buf_add(&w->out, &blocks, sizeof blocks);
-	buf_add(&w->out, w->table.p, w->table.n);
-	buf_add(&w->out, &end, sizeof end);
-	buf_add(&w->out, w->body.p, w->body.n);
+	const size_t table = w->out.n, body = table + w->table.n;
+	buf_add(&w->out, w->table.p, w->table.n); /* room for it */
+	for (uint32_t i = 0; i < blocks; i++) {
+		uint32_t n = block[i + 1].item - block[i].item;
+		size_t bytes = block[i].raw - 2 * (size_t)n;
+		block[i].at = (uint32_t)(w->out.n - body);
+		put_items(w, sv_make(texts->p ? texts->p + from : "", bytes), length->p + block[i].item * sizeof(uint32_t), n);
+		from += bytes;
+	}
+	block[blocks].at = (uint32_t)(w->out.n - body);
+	memcpy(w->out.p + table, w->table.p, w->table.n);
 	end_section(w, s);
 }
 

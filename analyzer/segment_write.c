@@ -7,6 +7,7 @@
 #include "lib/msg.h"
 #include "lib/near.h"
 
+#define TEXT_BYTES 64u /* of the texts of a message in one column, and of its new words; mostly fewer */
 #define AHEAD_BYTES 2048u
 #define MESSAGE_BYTES 128u /* in the file; mostly fewer */
 
@@ -50,7 +51,6 @@ void segment_writer_free(struct segment_writer *w)
 	buf_fini(&w->texts);
 	buf_fini(&w->out);
 	buf_fini(&w->table);
-	buf_fini(&w->body);
 	buf_fini(&w->raw);
 	free(w->number);
 	free(w->slot);
@@ -80,6 +80,16 @@ static void make_room(struct segment_writer *w, size_t messages, size_t recipien
 	buf_reserve(&w->column[SECTION_RCPT], (messages + 1) * sizeof(int64_t));
 }
 
+/* Room for texts, too, as what grows is copied; when they are longer, it has to. */
+static void make_text_room(struct segment_writer *w, size_t n)
+{
+#define M_KEY(name) buf_reserve(&w->column[SECTION_##name##_text], n * TEXT_BYTES);
+#define R_PLAIN(name) buf_reserve(&w->column[SECTION_R_##name##_text], n * TEXT_BYTES);
+#include "analyzer/segment_cols.def"
+	buf_reserve(&w->column[SECTION_TEXT], n * TEXT_BYTES);
+	buf_reserve(&w->texts, n * TEXT_BYTES);
+}
+
 static void clear_words(struct segment_writer *w)
 {
 	memset(w->last, 0, sizeof w->last);
@@ -100,8 +110,9 @@ static void begin(struct segment_writer *w, size_t n)
 		buf_clear(&w->key[k]);
 	if (n > w->room)
 		w->room = (uint32_t)n * 2;
-	make_room(w, n, w->room);
 	clear_words(w);
+	make_room(w, n, w->room);
+	make_text_room(w, n);
 	w->messages = w->recipients = 0;
 	w->stats = (struct segment_stats){ 0 };
 	buf_clear(&w->out);
@@ -299,12 +310,13 @@ static inline void put_text(struct segment_writer *w, enum section c, enum word_
 		w->last[c].absent++;
 }
 
-/* Columns of words are whole. */
+/* Columns of words are whole; those without any stay empty. */
 static void end_texts(struct segment_writer *w)
 {
 	put_waiting(w);
 	for (unsigned c = 0; c < SECTIONS; c++)
-		put_runs(w, c, w->last[c].again, w->last[c].absent);
+		if (w->last[c].text)
+			put_runs(w, c, w->last[c].again, w->last[c].absent);
 }
 
 /* -- other columns: there is room for the row -- */
