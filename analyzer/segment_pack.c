@@ -100,13 +100,12 @@ static void pack_words(struct segment_writer *w, enum section c, enum word_class
 	const char *column = w->column[c].p;
 	const uint32_t before = class == WORD_ADDRESS ? 0 : w->words[WORD_ADDRESS].n;
 	size_t n = rows(&w->column[c], sizeof(uint32_t));
-	int64_t *v = numbers(w, n + 1);
-	v[0] = 0; /* none has a text */
+	int64_t *v = numbers(w, n);
 	for (size_t i = 0; i < n; i++) {
 		uint32_t x = number_at(column, i);
 		v[i] = x ? (int64_t)x + before : 0;
 	}
-	pack(w, v, n ? n : 1, s);
+	pack(w, v, n, s); /* none has a text: no rows, which is the same as many of 0 */
 }
 
 /* -- texts in blocks -- */
