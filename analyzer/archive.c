@@ -322,9 +322,19 @@ static int write_file(struct archive *a, const struct segment_body *bodies, size
 	return bad;
 }
 
+static bool one_day(const int32_t *days, size_t n)
+{
+	for (size_t i = 1; i < n; i++)
+		if (days[i] != days[0])
+			return false;
+	return n > 0;
+}
+
 /* Writes bodies (in order of report) as files of one day each. */
 static int write_by_day(struct archive *a, const struct segment_body *bodies, const int32_t *days, size_t n, struct err *e)
 {
+	if (n <= SEGMENT_MESSAGES && one_day(days, n))
+		return write_file(a, bodies, n, days[0], e);
 	struct segment_body *one = xmalloc((n ? n : 1) * sizeof *one);
 	bool *done = xcalloc(n ? n : 1, sizeof *done);
 	int bad = 0;

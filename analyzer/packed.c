@@ -214,20 +214,20 @@ static bool table_of(struct packed_table *t, const int64_t *v, size_t n)
 	return true;
 }
 
-/* Writes numbers of width bits one after the other: whole words, as a store into part of a word that was just written makes the
+/* Writes numbers of so many bits one after the other: whole words, as a store into part of a word that was just written makes the
  * processor wait. */
-struct bits { char *p; uint64_t word; uint32_t width, used; };
+struct bits { char *p; uint64_t word; uint32_t used; };
 
-static inline void put_bits(struct bits *b, uint64_t v)
+static inline void put_bits(struct bits *b, uint64_t v, uint32_t width)
 {
 	b->word |= v << b->used;
-	b->used += b->width;
+	b->used += width;
 	if (b->used < 64)
 		return;
 	memcpy(b->p, &b->word, 8);
 	b->p += 8;
 	b->used -= 64;
-	b->word = b->used ? v >> (b->width - b->used) : 0;
+	b->word = b->used ? v >> (width - b->used) : 0;
 }
 
 static void end_bits(const struct bits *b)
@@ -235,22 +235,44 @@ static void end_bits(const struct bits *b)
 	memcpy(b->p, &b->word, (b->used + 7) / 8);
 }
 
-static void put_codes(struct bits b, const struct packed_table *t, const int64_t *v, size_t n)
+/* Codes are of eight bits at most: as many as fit into a word, at most eight, are put at once. */
+static void put_codes(struct bits b, uint32_t width, const struct packed_table *t, const int64_t *v, size_t n)
 {
 	uint64_t code = 0;
-	for (size_t i = 0; i < n; i++) {
-		if (!i || v[i] != v[i - 1])
-			code = t->slot[slot_of(t, v[i])] - 1u;
-		put_bits(&b, code);
+	int64_t before = n ? ~v[0] : 0;
+	for (size_t i = 0, end; i < n;) {
+		uint64_t some = 0;
+		uint32_t used = 0;
+		for (end = n - i < 8 ? n : i + 8; i < end; i++, used += width) {
+			if (v[i] != before)
+				code = t->slot[slot_of(t, v[i])] - 1u;
+			before = v[i];
+			some |= code << used;
+		}
+		put_bits(&b, some, used);
 	}
 	end_bits(&b);
 }
 
-static void put_steps(struct bits b, const struct packed *k, const int64_t *v, size_t n)
+static inline uint64_t step(const struct packed *k, const struct divisor *by, int64_t v)
 {
-	const struct divisor by = divisor_of(k->scale);
-	for (size_t i = 0; i < n; i++)
-		put_bits(&b, quotient(&by, (uint64_t)v[i] - (uint64_t)k->base));
+	uint64_t d = (uint64_t)v - (uint64_t)k->base;
+	return by ? quotient(by, d) : d;
+}
+
+/* Four at once, where they fit into a word. */
+static inline void put_steps(struct bits b, const struct packed *k, const struct divisor *by, const int64_t *v, size_t n)
+{
+	const uint32_t width = k->width;
+	size_t i = 0;
+	for (; width <= 16 && i + 4 <= n; i += 4) {
+		uint64_t low = step(k, by, v[i]) | step(k, by, v[i + 1]) << width, high = step(k, by, v[i + 2]) | step(k, by, v[i + 3]) << width;
+		put_bits(&b, low | high << 2 * width, 4 * width);
+	}
+	for (; width <= 32 && i + 2 <= n; i += 2)
+		put_bits(&b, step(k, by, v[i]) | step(k, by, v[i + 1]) << width, 2 * width);
+	for (; i < n; i++)
+		put_bits(&b, step(k, by, v[i]), width);
 	end_bits(&b);
 }
 
@@ -275,15 +297,21 @@ void packed_put_planned(struct buf *out, const struct packed *k, const struct pa
 	size_t bytes = packed_bytes(k, n), front = (size_t)k->table * sizeof *t->value;
 	buf_reserve(out, bytes);
 	char *p = out->p + out->n;
-	memset(p, 0, bytes);
 	out->n += bytes;
 	if (front)
 		memcpy(p, t->value, front);
-	struct bits b = { p + front, 0, k->width, 0 };
-	if (k->table)
-		put_codes(b, t, v, n);
-	else if (k->width)
-		put_steps(b, k, v, n);
+	if (!k->width)
+		return;
+	memset(p + bytes - PACKED_SLACK, 0, PACKED_SLACK);
+	struct bits b = { p + front, 0, 0 };
+	if (k->table) {
+		put_codes(b, k->width, t, v, n);
+	} else if (k->scale == 1) {
+		put_steps(b, k, NULL, v, n);
+	} else {
+		const struct divisor by = divisor_of(k->scale);
+		put_steps(b, k, &by, v, n);
+	}
 }
 
 struct packed packed_put(struct buf *out, const int64_t *v, size_t n)

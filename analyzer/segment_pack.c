@@ -6,42 +6,30 @@
 #include "analyzer/segment_making.h"
 #include "lib/msg.h"
 
+#define HAS_SIGN(v) _Generic((v), int32_t : true, default : false)
 #define BLOCK_BYTES 4096u /* what goes past the page cache begins and ends in memory and in the file at such */
 
-static void grow_ranks(struct segment_writer *w)
+/* LSD radix sort by the bits of hashes. The result is in b; what was in a is lost. */
+static void rank(uint64_t *a, uint64_t *b, uint32_t n)
 {
-	uint32_t n = w->n_words > w->messages ? w->n_words : w->messages;
-	if (n <= w->cap_rank)
-		return;
-	w->cap_rank = n + n / 4;
-	for (unsigned i = 0; i < 2; i++) {
-		free(w->rank[i]);
-		w->rank[i] = xmalloc(w->cap_rank * sizeof *w->rank[i]);
-	}
-	free(w->new_number);
-	w->new_number = xmalloc(w->cap_rank * sizeof *w->new_number);
-}
-
-/* LSD radix sort by the upper 33 bits of hashes, more than an index looks at; a and b have room for n. Where the result is: a or b. */
-static struct rank *ranked(struct rank *a, struct rank *b, uint32_t n)
-{
-	enum { BITS = 11, SIZE = 1 << BITS };
-	for (unsigned shift = 64 - 3 * BITS; shift < 64; shift += BITS) {
-		uint32_t count[SIZE] = { 0 }, sum = 0;
-		for (uint32_t i = 0; i < n; i++)
-			count[a[i].hash >> shift & (SIZE - 1)]++;
-		for (uint32_t k = 0; k < SIZE; k++) {
-			uint32_t c = count[k];
-			count[k] = sum;
+	enum { PASSES = 3, BITS = SEGMENT_RANK_BITS / PASSES, SIZE = 1 << BITS, FIRST = 64 - PASSES * BITS };
+	uint32_t count[PASSES][SIZE] = { { 0 } };
+	for (uint32_t i = 0; i < n; i++)
+		for (unsigned k = 0; k < PASSES; k++)
+			count[k][a[i] >> (FIRST + k * BITS) & (SIZE - 1)]++;
+	for (unsigned k = 0; k < PASSES; k++) {
+		uint32_t sum = 0;
+		for (uint32_t v = 0; v < SIZE; v++) {
+			uint32_t c = count[k][v];
+			count[k][v] = sum;
 			sum += c;
 		}
 		for (uint32_t i = 0; i < n; i++)
-			b[count[a[i].hash >> shift & (SIZE - 1)]++] = a[i];
-		struct rank *t = a;
+			b[count[k][a[i] >> (FIRST + k * BITS) & (SIZE - 1)]++] = a[i];
+		uint64_t *t = a;
 		a = b;
 		b = t;
 	}
-	return a;
 }
 
 /* -- columns -- */
@@ -75,157 +63,234 @@ static void pack(struct segment_writer *w, const int64_t *v, size_t n, struct se
 	end_section(w, s);
 }
 
-static void pack_ints(struct segment_writer *w, enum section c, struct segment_section *s)
+static uint32_t number_at(const char *column, size_t row)
 {
-	pack(w, (const int64_t *)(void *)w->column[c].p, w->column[c].n / sizeof(int64_t), s);
+	uint32_t x;
+	memcpy(&x, column + row * sizeof x, sizeof x);
+	return x;
 }
 
-/* Numbers of words, which are 1 + provisional ones. */
-static void pack_words(struct segment_writer *w, enum section c, const uint32_t *new_number, struct segment_section *s)
+/* Rows of so many bytes: those that have to be looked at, as many columns hold one value only. */
+static size_t rows(const struct buf *column, size_t bytes)
 {
-	size_t n = w->column[c].n / sizeof(uint32_t);
+	size_t n = column->n / bytes;
+	return n > 1 && memcmp(column->p, column->p + bytes, column->n - bytes) == 0 ? 1 : n;
+}
+
+/* Rows of one, four or eight bytes; has_sign: those of four have one. */
+static const int64_t *widened(struct segment_writer *w, const char *column, size_t n, size_t bytes, bool has_sign)
+{
+	int64_t *v = bytes == 8 ? NULL : numbers(w, n);
+	for (size_t i = 0; i < n && bytes == 1; i++)
+		v[i] = (unsigned char)column[i];
+	for (size_t i = 0; i < n && bytes == 4; i++)
+		v[i] = has_sign ? (int32_t)number_at(column, i) : (int64_t)number_at(column, i);
+	return v ? v : (const int64_t *)(const void *)column;
+}
+
+static void pack_ints(struct segment_writer *w, enum section c, size_t bytes, bool has_sign, struct segment_section *s)
+{
+	size_t n = rows(&w->column[c], bytes);
+	pack(w, widened(w, w->column[c].p, n, bytes, has_sign), n, s);
+}
+
+/* Numbers of words, which are those of their part so far. */
+static void pack_words(struct segment_writer *w, enum section c, enum word_class class, struct segment_section *s)
+{
+	const char *column = w->column[c].p;
+	const uint32_t before = class == WORD_ADDRESS ? 0 : w->words[WORD_ADDRESS].n;
+	size_t n = rows(&w->column[c], sizeof(uint32_t));
 	int64_t *v = numbers(w, n);
 	for (size_t i = 0; i < n; i++) {
-		uint32_t x;
-		memcpy(&x, w->column[c].p + i * sizeof x, sizeof x);
-		v[i] = x ? (int64_t)new_number[x - 1] + 1 : 0;
+		uint32_t x = number_at(column, i);
+		v[i] = x ? (int64_t)x + before : 0;
 	}
-	pack(w, v, n, s);
+	pack(w, v, n, s); /* none has a text: no rows, which is the same as many of 0 */
 }
 
 /* -- texts in blocks -- */
 
-static void put_block(struct segment_writer *w, struct sv raw, uint32_t first)
+static void put_block(struct segment_writer *w, struct sv raw)
 {
-	struct segment_block k = { (uint32_t)w->body.n, (uint32_t)raw.n, first };
-	buf_add(&w->table, &k, sizeof k);
 #ifdef WITH_ZSTD
 	size_t bound = ZSTD_compressBound(raw.n);
-	buf_reserve(&w->body, bound);
-	size_t n = ZSTD_compressCCtx(w->zstd, w->body.p + w->body.n, bound, raw.p, raw.n, 1);
+	buf_reserve(&w->out, bound);
+	size_t n = ZSTD_compressCCtx(w->zstd, w->out.p + w->out.n, bound, raw.p, raw.n, 1);
 	if (!ZSTD_isError(n) && n < raw.n) {
-		w->body.n += n;
+		w->out.n += n;
 		return;
 	}
 #endif
-	buf_addsv(&w->body, raw);
+	buf_addsv(&w->out, raw);
 }
 
-/* Items first … last: what `length` says of them (1 + length, 0: there is none), low bytes before high ones, and their texts. */
-static void put_items(struct segment_writer *w, struct sv texts, const int64_t *length, uint32_t first, uint32_t last)
+/* n items: what `length` says of them (1 + length, 0: there is none), low bytes before high ones, and their texts. */
+static void put_items(struct segment_writer *w, struct sv texts, const char *length, uint32_t n)
 {
-	struct buf *raw = &w->raw;
-	buf_clear(raw);
-	buf_reserve(raw, 2 * (size_t)(last - first) + texts.n);
-	for (unsigned shift = 0; shift <= 8; shift += 8)
-		for (uint32_t i = first; i < last; i++)
-			raw->p[raw->n++] = (char)(length[i] >> shift & 0xff);
-	buf_addsv(raw, texts);
-	put_block(w, buf_sv(raw), first);
-}
-
-/* texts holds n items, one after the other. */
-static void put_blocks(struct segment_writer *w, struct sv texts, const int64_t *length, uint32_t n, struct segment_section *s)
-{
-	uint32_t first = 0, blocks = 0;
-	size_t from = 0, at = 0;
-	buf_clear(&w->table);
-	buf_clear(&w->body);
+	buf_clear(&w->raw);
+	buf_reserve(&w->raw, 2 * (size_t)n + texts.n);
+	char *low = w->raw.p, *high = low + n;
+	uint32_t any = 0;
 	for (uint32_t i = 0; i < n; i++) {
-		at += length[i] ? (size_t)length[i] - 1 : 0;
-		if (at - from >= SEGMENT_BLOCK_BYTES || i + 1 - first == SEGMENT_BLOCK_ITEMS || i + 1 == n) {
-			put_items(w, sv_make(texts.p + from, at - from), length, first, i + 1);
-			blocks++;
-			first = i + 1;
-			from = at;
-		}
+		uint32_t x = number_at(length, i);
+		low[i] = (char)(x & 0xff);
+		any |= x;
 	}
-	struct segment_block end = { (uint32_t)w->body.n, 0, n };
+	memset(high, 0, n);
+	for (uint32_t i = 0; any > 0xff && i < n; i++)
+		high[i] = (char)(number_at(length, i) >> 8 & 0xff);
+	memcpy(high + n, texts.p, texts.n);
+	w->raw.n = 2 * (size_t)n + texts.n;
+	put_block(w, buf_sv(&w->raw));
+}
+
+/* How many items, at least one of `left`, make the next block; their texts' bytes. */
+static uint32_t items_of_block(const char *length, uint32_t left, size_t *ret_bytes)
+{
+	uint32_t n = 0, most = left < SEGMENT_BLOCK_ITEMS ? left : SEGMENT_BLOCK_ITEMS;
+	size_t bytes = 0;
+	while (n < most && bytes < SEGMENT_BLOCK_BYTES) {
+		uint32_t x = number_at(length, n++);
+		bytes += x - (x != 0);
+	}
+	*ret_bytes = bytes;
+	return n;
+}
+
+/* Which items make which block, and the end of the last one. Returns how many blocks. */
+static uint32_t plan_blocks(struct segment_writer *w, const struct buf *length)
+{
+	const uint32_t all = (uint32_t)(length->n / sizeof(uint32_t));
+	uint32_t blocks = 0;
+	size_t bytes;
+	buf_clear(&w->table);
+	for (uint32_t first = 0, n; first < all; first += n, blocks++) {
+		n = items_of_block(length->p + first * sizeof(uint32_t), all - first, &bytes);
+		struct segment_block k = { 0, (uint32_t)bytes + 2 * n, first };
+		buf_add(&w->table, &k, sizeof k);
+	}
+	struct segment_block end = { 0, 0, all };
+	buf_add(&w->table, &end, sizeof end);
+	return blocks;
+}
+
+/* texts holds the items, one after the other; `length`: uint32_t, as above. */
+static void put_blocks(struct segment_writer *w, const struct buf *texts, const struct buf *length, struct segment_section *s)
+{
+	const uint32_t blocks = plan_blocks(w, length);
+	struct segment_block *block = (struct segment_block *)(void *)w->table.p;
+	size_t from = 0;
 	begin_section(w, s);
 	buf_add(&w->out, &blocks, sizeof blocks);
-	buf_add(&w->out, w->table.p, w->table.n);
-	buf_add(&w->out, &end, sizeof end);
-	buf_add(&w->out, w->body.p, w->body.n);
-	end_section(w, s);
-}
-
-static void put_plain_section(struct segment_writer *w, enum section c, enum section texts, struct segment_header *h)
-{
-	size_t n = w->column[c].n / sizeof(uint32_t);
-	int64_t *v = numbers(w, n);
-	for (size_t i = 0; i < n; i++) {
-		uint32_t x;
-		memcpy(&x, w->column[c].p + i * sizeof x, sizeof x);
-		v[i] = x;
+	const size_t table = w->out.n, body = table + w->table.n;
+	buf_add(&w->out, w->table.p, w->table.n); /* room for it */
+	for (uint32_t i = 0; i < blocks; i++) {
+		uint32_t n = block[i + 1].item - block[i].item;
+		size_t bytes = block[i].raw - 2 * (size_t)n;
+		block[i].at = (uint32_t)(w->out.n - body);
+		put_items(w, sv_make(texts->p ? texts->p + from : "", bytes), length->p + block[i].item * sizeof(uint32_t), n);
+		from += bytes;
 	}
-	put_blocks(w, buf_sv(&w->column[texts]), v, (uint32_t)n, &h->section[texts]);
+	block[blocks].at = (uint32_t)(w->out.n - body);
+	memcpy(w->out.p + table, w->table.p, w->table.n);
+	end_section(w, s);
 }
 
 /* -- indexes -- */
 
-/* The n entries, in any order, are in rank[0]. Buckets first: they shall lie near the header, so all indexes' are written before the rest. */
-static struct rank *put_starts(struct segment_writer *w, uint32_t n, struct segment_section index[INDEX_PARTS])
+/* Buckets first: they shall lie near the header, so all indexes' are written before the rest. */
+static void put_starts(struct segment_writer *w, const uint64_t *sorted, uint32_t n, struct segment_section index[INDEX_PARTS])
 {
-	struct rank *sorted = ranked(w->rank[0], w->rank[1], n);
 	unsigned bits = index_bits(n);
 	uint32_t buckets = 1u << bits, at = 0;
 	int64_t *start = numbers(w, buckets + 1u);
 	for (uint32_t b = 0; b < buckets; b++) {
-		while (at < n && index_bucket(sorted[at].hash, bits) < b)
+		while (at < n && index_bucket(sorted[at], bits) < b)
 			at++;
 		start[b] = at;
 	}
 	start[buckets] = n;
 	pack(w, start, buckets + 1u, &index[INDEX_START]);
 	index[INDEX_START].rows = buckets + 1;
-	return sorted;
 }
 
-static void put_entries(struct segment_writer *w, const struct rank *sorted, uint32_t n, struct segment_section index[INDEX_PARTS])
+static void put_entries(struct segment_writer *w, const uint64_t *sorted, uint32_t n, struct segment_section index[INDEX_PARTS])
 {
 	unsigned bits = index_bits(n);
 	int64_t *v = numbers(w, n);
 	for (uint32_t i = 0; i < n; i++)
-		v[i] = (int64_t)index_entry(sorted[i].hash, bits);
+		v[i] = (int64_t)index_entry(sorted[i], bits);
 	pack(w, v, n, &index[INDEX_HASH]);
 	index[INDEX_HASH].rows = n;
 	for (uint32_t i = 0; i < n; i++)
-		v[i] = sorted[i].number;
+		v[i] = (int64_t)(sorted[i] & ((1ull << (64 - SEGMENT_RANK_BITS)) - 1));
 	pack(w, v, n, &index[INDEX_ITEM]);
 	index[INDEX_ITEM].rows = n;
 }
 
-/* What goes into an index, into rank[0]. */
+static void grow_ranks(struct segment_writer *w)
+{
+	uint32_t n = w->messages;
+	for (unsigned class = 0; class < WORD_CLASSES; class++)
+		n = w->words[class].n > n ? w->words[class].n : n;
+	if (n <= w->cap_rank)
+		return;
+	w->cap_rank = n + n / 4;
+	free(w->rank);
+	w->rank = xmalloc(w->cap_rank * sizeof *w->rank);
+}
+
+/* What goes into an index, in any order, into w->rank. Returns how many that are. */
 static uint32_t gather(struct segment_writer *w, enum segment_index k)
 {
+	const bool addresses = k == INDEX_ADDRESS;
+	const struct words *words = &w->words[addresses ? WORD_ADDRESS : WORD_OTHER];
+	const uint32_t before = addresses ? 0 : w->words[WORD_ADDRESS].n;
 	uint32_t n = 0;
 	if (k == INDEX_queue_id || k == INDEX_message_id) {
-		n = (uint32_t)(w->key[k].n / sizeof(struct rank));
-		if (n)
-			memcpy(w->rank[0], w->key[k].p, n * sizeof(struct rank));
-		return n;
+		if (w->key[k].n)
+			memcpy(w->rank, w->key[k].p, w->key[k].n);
+		return (uint32_t)(w->key[k].n / sizeof *w->rank);
 	}
-	for (uint32_t i = 0; i < w->n_words; i++)
-		if (k == INDEX_ADDRESS ? w->word[i].class == WORD_ADDRESS : w->word[i].keyed)
-			w->rank[0][n++] = (struct rank){ w->word[i].hash, w->new_number[i] };
+	for (uint32_t i = 1; i <= words->n; i++) {
+		w->rank[n] = segment_rank(words->v[i].hash, before + i - 1);
+		n += addresses || words->v[i].keyed;
+	}
 	return n;
 }
 
 static void put_indexes(struct segment_writer *w, struct segment_header *h)
 {
 	uint32_t n[INDEXES];
+	grow_ranks(w);
 	for (unsigned k = 0; k < INDEXES; k++) {
-		struct segment_section *index = &h->section[SECTION_INDEX + k * INDEX_PARTS];
 		n[k] = gather(w, k);
-		const struct rank *sorted = put_starts(w, n[k], index);
-		buf_clear(&w->key[k]); /* in order, for the second round */
-		buf_add(&w->key[k], sorted, n[k] * sizeof *sorted);
+		buf_clear(&w->key[k]);
+		buf_reserve(&w->key[k], n[k] * sizeof *w->rank);
+		rank(w->rank, (uint64_t *)(void *)w->key[k].p, n[k]);
+		put_starts(w, (const uint64_t *)(const void *)w->key[k].p, n[k], &h->section[SECTION_INDEX + k * INDEX_PARTS]);
 	}
 	for (unsigned k = 0; k < INDEXES; k++)
-		put_entries(w, (const struct rank *)(const void *)w->key[k].p, n[k], &h->section[SECTION_INDEX + k * INDEX_PARTS]);
+		put_entries(w, (const uint64_t *)(const void *)w->key[k].p, n[k], &h->section[SECTION_INDEX + k * INDEX_PARTS]);
 }
 
 /* -- dictionary -- */
+
+/* What of a word is in its block. */
+static void put_kept(struct segment_writer *w, struct sv text)
+{
+	struct buf *out = &w->column[SECTION_TEXT], *length = &w->column[SECTION_LENGTH];
+	uint32_t n = (uint32_t)text.n + 1;
+	buf_add(length, &n, sizeof n);
+	buf_reserve(out, text.n + 1); /* of no bytes, too, there is a place */
+	near_copy(out->p + out->n, text.p, text.n);
+	out->n += text.n;
+}
+
+static struct sv text_of(const struct segment_writer *w, const struct word *x)
+{
+	return sv_make(w->texts.p + x->text, x->n < SEGMENT_TEXT_MAX ? x->n : SEGMENT_TEXT_MAX);
+}
 
 /* An address on its way to be split, and what follows its last @. */
 struct split { uint32_t word; uint64_t hash; struct sv domain; };
@@ -235,85 +300,63 @@ struct split { uint32_t word; uint64_t hash; struct sv domain; };
 static void intern_domains(struct segment_writer *w, const struct split *x, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
-		segment_soon(w, x[i].hash);
-	for (unsigned i = 0; i < n; i++) {
-		uint32_t number = segment_intern(w, x[i].hash, x[i].domain, WORD_DOMAIN); /* words may move */
-		w->word[x[i].word].domain = number;
-		w->word[x[i].word].local_n = (uint16_t)(x[i].domain.p - 1 - w->word[x[i].word].text.p);
-	}
+		segment_soon(w, x[i].hash, WORD_DOMAIN);
+	for (unsigned i = 0; i < n; i++)
+		w->words[WORD_ADDRESS].v[x[i].word].domain = segment_intern(w, x[i].hash, x[i].domain, WORD_DOMAIN);
 }
 
-/* Domains become words. Returns how many local parts need a second look: they hold @, or begin as an address in brackets does. */
+/* Domains become words, local parts go into blocks. Returns how many of these need a second look: they hold @, or begin as an address in
+ * brackets does. */
 static uint32_t split_addresses(struct segment_writer *w)
 {
 	struct split waiting[SPLIT_MOST];
 	unsigned n_waiting = 0;
-	uint32_t odd = 0, n = w->n_words;
-	for (uint32_t i = 0; i < n; i++) {
-		struct sv text = sv_take(w->word[i].text, SEGMENT_TEXT_MAX);
-		if (i + SPLIT_MOST / 2 < n)
-			__builtin_prefetch(w->word[i + SPLIT_MOST / 2].text.p);
-		if (w->word[i].class != WORD_ADDRESS)
-			continue;
+	uint32_t odd = 0;
+	const struct words *all = &w->words[WORD_ADDRESS];
+	for (uint32_t i = 1; i <= all->n; i++) {
+		struct sv text = text_of(w, &all->v[i]);
 		ptrdiff_t at = sv_rchr(text, '@');
-		if (at >= 0) {
-			struct sv domain = sv_skip(text, (size_t)at + 1);
-			struct split *x = &waiting[n_waiting++];
-			*x = (struct split){ i, segment_hash(domain), domain };
-			__builtin_prefetch(&w->slot[(size_t)x->hash & (w->cap - 1)]);
-		}
+		put_kept(w, at >= 0 ? sv_take(text, (size_t)at) : text);
+		odd += (text.n && text.p[0] == '<') || (at > 0 && memchr(text.p, '@', (size_t)at));
+		if (at < 0)
+			continue;
+		struct sv domain = sv_skip(text, (size_t)at + 1);
+		waiting[n_waiting] = (struct split){ i, segment_hash(domain), domain };
+		__builtin_prefetch(&w->slot[(size_t)waiting[n_waiting++].hash & (w->cap - 1)]);
 		if (n_waiting == SPLIT_MOST) {
 			intern_domains(w, waiting, n_waiting);
 			n_waiting = 0;
 		}
-		odd += (text.n && text.p[0] == '<') || (at > 0 && memchr(text.p, '@', (size_t)at));
 	}
 	intern_domains(w, waiting, n_waiting);
 	return odd;
 }
 
-/* What of a word is in its block. */
-static struct sv kept_text(const struct word *x)
-{
-	return sv_take(x->text, x->domain ? x->local_n : SEGMENT_TEXT_MAX);
-}
-
-/* Numbers: addresses first, then others, then domains, each in the order of first use. */
-static void number_words(struct segment_writer *w)
-{
-	uint32_t next[WORD_CLASSES] = { 0, w->of_class[WORD_ADDRESS], w->of_class[WORD_ADDRESS] + w->of_class[WORD_OTHER] };
-	for (uint32_t i = 0; i < w->n_words; i++)
-		w->new_number[i] = next[w->word[i].class]++;
-}
-
 static void put_domains(struct segment_writer *w, uint32_t odd, struct segment_section *s)
 {
-	int64_t *v = numbers(w, w->of_class[WORD_ADDRESS]);
-	uint32_t n = 0, first = w->of_class[WORD_ADDRESS] + w->of_class[WORD_OTHER];
-	for (uint32_t i = 0; i < w->n_words; i++)
-		if (w->word[i].class == WORD_ADDRESS)
-			v[n++] = w->word[i].domain ? (int64_t)(w->new_number[w->word[i].domain - 1] - first) + 1 : 0;
-	pack(w, v, n, s);
+	const struct words *all = &w->words[WORD_ADDRESS];
+	int64_t *v = numbers(w, all->n);
+	for (uint32_t i = 1; i <= all->n; i++)
+		v[i - 1] = all->v[i].domain;
+	pack(w, v, all->n, s);
 	s->odd = odd;
+}
+
+/* Addresses are there; others and domains follow, each in the order of first use: those are their numbers. */
+static void put_texts(struct segment_writer *w, struct segment_section *s)
+{
+	for (unsigned class = WORD_OTHER; class <= WORD_DOMAIN; class++)
+		for (uint32_t i = 1; i <= w->words[class].n; i++)
+			put_kept(w, text_of(w, &w->words[class].v[i]));
+	put_blocks(w, &w->column[SECTION_TEXT], &w->column[SECTION_LENGTH], s);
 }
 
 static void put_dictionary(struct segment_writer *w, struct segment_header *h)
 {
-	uint32_t odd = split_addresses(w), n = 0;
-	grow_ranks(w);
-	number_words(w);
+	uint32_t odd = split_addresses(w);
 	put_indexes(w, h);
 	put_domains(w, odd, &h->section[SECTION_DOMAIN]);
-	int64_t *length = numbers(w, w->n_words);
-	for (unsigned class = 0; class < WORD_CLASSES; class++)
-		for (uint32_t i = 0; i < w->n_words; i++) {
-			if (w->word[i].class != class)
-				continue;
-			struct sv text = kept_text(&w->word[i]);
-			length[n++] = (int64_t)text.n + 1;
-			buf_addsv(&w->column[SECTION_TEXT], text);
-		}
-	put_blocks(w, buf_sv(&w->column[SECTION_TEXT]), length, w->n_words, &h->section[SECTION_TEXT]);
+	put_texts(w, &h->section[SECTION_TEXT]);
 }
 
 /* -- columns of a message and of its recipients -- */
@@ -342,15 +385,16 @@ static void pack_times(struct segment_writer *w, enum section c, bool recipients
 
 static void put_columns(struct segment_writer *w, struct segment_header *h)
 {
-	const uint32_t *number = w->new_number;
-#define M_TEXT(name, class) pack_words(w, SECTION_M_##name, number, &h->section[SECTION_M_##name]);
-#define M_KEY(name) put_plain_section(w, SECTION_M_##name, SECTION_##name##_text, h);
-#define M_INT(name) pack_ints(w, SECTION_M_##name, &h->section[SECTION_M_##name]);
+	const struct txn m = { 0 }; /* for the types of what is in them */
+	const struct txn_rcpt r = { 0 };
+#define M_TEXT(name, class) pack_words(w, SECTION_M_##name, WORD_##class, &h->section[SECTION_M_##name]);
+#define M_KEY(name) put_blocks(w, &w->column[SECTION_##name##_text], &w->column[SECTION_M_##name], &h->section[SECTION_##name##_text]);
+#define M_INT(name) pack_ints(w, SECTION_M_##name, SEGMENT_M_BYTES(name), HAS_SIGN(m.name), &h->section[SECTION_M_##name]);
 #define M_TIME(name) pack_times(w, SECTION_M_##name, false, &h->section[SECTION_M_##name]);
-#define R_TEXT(name, class) pack_words(w, SECTION_R_##name, number, &h->section[SECTION_R_##name]);
-#define R_INT(name) pack_ints(w, SECTION_R_##name, &h->section[SECTION_R_##name]);
+#define R_TEXT(name, class) pack_words(w, SECTION_R_##name, WORD_##class, &h->section[SECTION_R_##name]);
+#define R_INT(name) pack_ints(w, SECTION_R_##name, SEGMENT_R_BYTES(name), HAS_SIGN(r.name), &h->section[SECTION_R_##name]);
 #define R_TIME(name) pack_times(w, SECTION_R_##name, true, &h->section[SECTION_R_##name]);
-#define R_PLAIN(name) put_plain_section(w, SECTION_R_##name, SECTION_R_##name##_text, h);
+#define R_PLAIN(name) put_blocks(w, &w->column[SECTION_R_##name##_text], &w->column[SECTION_R_##name], &h->section[SECTION_R_##name##_text]);
 #include "analyzer/segment_cols.def"
 }
 
@@ -424,16 +468,14 @@ static int write_out(struct segment_writer *w, const char *path, struct err *e)
 int segment_pack(struct segment_writer *w, const char *path, struct err *e)
 {
 	struct segment_header h = { .messages = w->messages, .recipients = w->recipients, .sections = SECTIONS };
-	int64_t end = w->recipients;
 	memcpy(h.magic, SEGMENT_MAGIC, sizeof h.magic);
 	buf_add(&w->out, &h, sizeof h);
-	segment_put(&w->column[SECTION_RCPT], &end, sizeof end);
 	put_dictionary(w, &h);
-	pack_ints(w, SECTION_RCPT, &h.section[SECTION_RCPT]);
+	pack_ints(w, SECTION_RCPT, sizeof(int64_t), true, &h.section[SECTION_RCPT]);
 	put_columns(w, &h);
-	h.words[0] = w->of_class[WORD_ADDRESS];
-	h.words[1] = w->of_class[WORD_OTHER];
-	h.domains = w->of_class[WORD_DOMAIN];
+	h.words[0] = w->words[WORD_ADDRESS].n;
+	h.words[1] = w->words[WORD_OTHER].n;
+	h.domains = w->words[WORD_DOMAIN].n;
 	memcpy(w->out.p, &h, sizeof h);
 	w->stats.messages = w->messages;
 	w->stats.recipients = w->recipients;

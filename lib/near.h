@@ -211,10 +211,17 @@ static inline uint64_t near_last(const char *p, size_t n, size_t k)
 /* Eight bytes with A to Z in lower case. */
 static inline uint64_t near_lower_eight(uint64_t v)
 {
+#ifdef __x86_64__
+	__m128i x = _mm_cvtsi64_si128((long long)v);
+	/* 0x3f more, and they are the 26 least signed numbers */
+	__m128i upper = _mm_cmplt_epi8(_mm_add_epi8(x, _mm_set1_epi8(0x3f)), _mm_set1_epi8(-128 + 26));
+	return (uint64_t)_mm_cvtsi128_si64(_mm_or_si128(x, _mm_and_si128(upper, _mm_set1_epi8(0x20))));
+#else
 	uint64_t low = v & 0x7f7f7f7f7f7f7f7fu;
 	/* The high bits say: at least 'A', and not more than 'Z'. */
 	uint64_t upper = (low + 0x3f3f3f3f3f3f3f3fu) & ~(low + 0x2525252525252525u) & ~v & 0x8080808080808080u;
 	return v | upper >> 2;
+#endif
 }
 
 /* A copy with A to Z in lower case; both may be the same place. */

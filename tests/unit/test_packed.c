@@ -86,6 +86,33 @@ static void steps(void **state)
 		}
 }
 
+/* Numbers are put in groups: every width with every number of rows in the last one. */
+static void any_number_of_rows(void **state)
+{
+	static int64_t v[20];
+	(void)state;
+	for (size_t n = 1; n <= sizeof v / sizeof *v; n++)
+		for (unsigned bits = 1; bits <= 64; bits++)
+			for (unsigned scale = 1; scale <= 3 && (scale == 1 || bits < 60); scale++) {
+				for (size_t i = 0; i < n; i++)
+					v[i] = (int64_t)((((uint64_t)random() << 33) ^ (uint64_t)random()) >> (64 - bits)) * (int64_t)scale;
+				(void)there_and_back(v, n);
+			}
+}
+
+/* The same of codes, whose table only pays with many rows. */
+static void any_number_of_codes(void **state)
+{
+	static int64_t v[5000];
+	(void)state;
+	for (size_t n = 4900; n < 4920; n++)
+		for (int different = 2; different <= 255; different = different * 3 / 2 + 1) {
+			for (size_t i = 0; i < n; i++)
+				v[i] = (int64_t)(i < (size_t)different ? (long)i : random() % different) * 1000003 * (1 + (int64_t)n) + (i % 2 ? 1 : 0);
+			(void)there_and_back(v, n);
+		}
+}
+
 static void what_is_not_there_is_not_found(void **state)
 {
 	const int64_t v[] = { 10, 20, 30, 40, 1000 };
@@ -102,6 +129,6 @@ static void what_is_not_there_is_not_found(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(forms), cmocka_unit_test(steps), cmocka_unit_test(what_is_not_there_is_not_found) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(forms), cmocka_unit_test(steps), cmocka_unit_test(any_number_of_rows), cmocka_unit_test(any_number_of_codes), cmocka_unit_test(what_is_not_there_is_not_found) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -284,6 +284,90 @@ static void domains_of_their_own(void **state)
 	free(body);
 }
 
+static const char *const few[] = { NULL, "", "anna@a.example", "bert@b.example", "x" };
+
+static struct sv one_of_few(unsigned n)
+{
+	const char *p = few[n % N(few)];
+	return p ? sv_cstr(p) : (struct sv){ 0 };
+}
+
+/* Texts that repeat, are missing and come back, in any order; numbers that need all of their bits. */
+static struct txn repeating(unsigned n, bool without, struct txn_rcpt rcpt[2])
+{
+	const unsigned r = (unsigned)(hash_mix(n / 3, 7) >> 20);
+	for (unsigned i = 0; i < 2; i++)
+		rcpt[i] = (struct txn_rcpt){ .recipient = one_of_few(r / 5 + i), .dsn = one_of_few(r / 25), .reply = one_of_few(r / 125), .attempts = r % 3 ? 1 : UINT32_MAX,
+			.status = (uint8_t)(r % 2), .local = r % 7 == 0, .time_us = (int64_t)n };
+	struct txn t = { .host = one_of_few(r), .account = one_of_few(without ? 0 : r / 3), .client_ip = one_of_few(n % 2 ? r : r / 7), .sender = one_of_few(n / 64),
+		.utc_offset_s = r % 2 ? -3600 : 7200, .flags = r % 5 ? 0 : 0x80000001u, .uid = r % 11 ? -1 : INT64_MAX, .complete = r % 2, .at_us = (int64_t)n * 1000,
+		.rcpt = rcpt, .n_rcpt = n % 3 };
+	return t;
+}
+
+static void same_text(struct sv a, struct sv b)
+{
+	assert_true(!a.p == !b.p && a.n == b.n && (!a.n || memcmp(a.p, b.p, a.n) == 0));
+}
+
+static void same_message(const struct txn *a, const struct txn *b)
+{
+	same_text(a->host, b->host);
+	same_text(a->account, b->account);
+	same_text(a->client_ip, b->client_ip);
+	same_text(a->sender, b->sender);
+	assert_true(a->utc_offset_s == b->utc_offset_s && a->flags == b->flags && a->uid == b->uid && a->complete == b->complete && a->at_us == b->at_us);
+	assert_int_equal(a->n_rcpt, b->n_rcpt);
+	for (size_t i = 0; i < a->n_rcpt; i++) {
+		const struct txn_rcpt *x = &a->rcpt[i], *y = &b->rcpt[i];
+		same_text(x->recipient, y->recipient);
+		same_text(x->dsn, y->dsn);
+		same_text(x->reply, y->reply);
+		assert_true(x->attempts == y->attempts && x->status == y->status && x->local == y->local && x->time_us == y->time_us);
+	}
+}
+
+/* One writer, many and few messages in turns; in every other segment nobody has an account. */
+static void rows_that_repeat(void **state)
+{
+	enum { MOST = 3000 };
+	static const uint32_t messages[] = { MOST, 1, 2, MOST, 97 };
+	struct segment_body *body = calloc(MOST, sizeof *body);
+	struct buf *bytes = calloc(MOST, sizeof *bytes);
+	struct segment_writer *w = segment_writer_new();
+	struct segment_reader *r = segment_reader_new();
+	struct txn_rcpt rcpt[2];
+	struct arena arena = { 0 };
+	struct segment_stats stats;
+	struct err e = { "" };
+	(void)state;
+	for (unsigned round = 0; round < N(messages); round++) {
+		for (unsigned n = 0; n < messages[round]; n++) {
+			struct txn t = repeating(n, round % 2, rcpt);
+			buf_clear(&bytes[n]);
+			txn_encode(&t, &bytes[n]);
+			body[n] = (struct segment_body){ buf_sv(&bytes[n]), n + 1 };
+		}
+		assert_int_equal(segment_write(w, path, body, messages[round], &stats, &e), 0);
+		struct segment *s = segment_open(path, &e);
+		assert_non_null(s);
+		for (unsigned n = 0; n < messages[round]; n++) {
+			struct txn want = repeating(n, round % 2, rcpt), got;
+			arena_reset(&arena);
+			assert_int_equal(segment_txn(s, r, n, &arena, &got, &e), 0);
+			same_message(&want, &got);
+		}
+		segment_free(s);
+	}
+	for (unsigned n = 0; n < MOST; n++)
+		buf_fini(&bytes[n]);
+	arena_fini(&arena);
+	segment_reader_free(r);
+	segment_writer_free(w);
+	free(bytes);
+	free(body);
+}
+
 /* Messages that take more room than most do, so that what the file is made in grows, from a few to many. */
 static void past_the_page_cache_it_is_the_same(void **state)
 {
@@ -440,7 +524,7 @@ int main(int argc, char **argv)
 		return rename(path, argv[1]) != 0;
 	}
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(finds_what_comparing_finds), cmocka_unit_test(domains_of_their_own), cmocka_unit_test(past_the_page_cache_it_is_the_same), cmocka_unit_test(holds_too_much), cmocka_unit_test(so_does_the_format_before), cmocka_unit_test(damage_is_survived),
+		cmocka_unit_test(finds_what_comparing_finds), cmocka_unit_test(domains_of_their_own), cmocka_unit_test(rows_that_repeat), cmocka_unit_test(past_the_page_cache_it_is_the_same), cmocka_unit_test(holds_too_much), cmocka_unit_test(so_does_the_format_before), cmocka_unit_test(damage_is_survived),
 		cmocka_unit_test(a_crew_does_each_piece_once),
 	};
 	int bad = cmocka_run_group_tests(tests, NULL, NULL);
