@@ -14,7 +14,7 @@ struct open_case {
 	bool listing;
 };
 
-struct sent {           /* what went out, or was tried, for one case since it was opened */
+struct sent {           /* what went out, or was tried, for one case */
 	int64_t last_us, last_failed_us, last_level_us;
 	bool to_customer, to_desk;
 };
@@ -39,7 +39,7 @@ static void address(const struct conf *conf, const struct open_case *c, struct l
 static struct sent what_was_sent(struct db *d, const struct open_case *c)
 {
 	struct sent s = { 0 };
-	sqlite3_stmt *st = db_query(d, Q_PLAN_SENT, "ii", c->id, c->opened_us);
+	sqlite3_stmt *st = db_query(d, Q_PLAN_SENT, "i", c->id);
 	while (sqlite3_step(st) == SQLITE_ROW) {
 		bool desk = sv_eq(db_text(st, 0), SV("desk"));
 		int64_t at = sqlite3_column_int64(st, 2);

@@ -359,7 +359,7 @@ SELECT id, state, severity, level, kind, principal_kind, principal_id, customer,
 SELECT id, opened_us, positive_us, customer, level, state = 'acknowledged', principal_kind = 'own_ip', kind = 'listing' FROM acase c WHERE state IN ('open', 'acknowledged')
   AND NOT EXISTS (SELECT 1 FROM acase p WHERE p.id = c.parent AND p.state IN ('open', 'acknowledged')) ORDER BY id
 -- name: plan_sent
-SELECT kind, status, coalesce(done_us, at_us) FROM notification WHERE case_id = :case_id AND status IN ('sent', 'failed') AND at_us >= :opened
+SELECT kind, status, coalesce(done_us, at_us) FROM notification WHERE case_id = :case_id AND status IN ('sent', 'failed')
 -- name: plan_level_rise
 SELECT 1 FROM case_event WHERE case_id = :case_id AND what IN ('level', 'merged')
   AND seq > (SELECT coalesce(max(seq), 0) FROM case_event WHERE case_id = :case_id AND what = 'notified') LIMIT 1
