@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """commands.py ABUSEWATCH LOG: every command with wrong options, damaged files, broken configs and stores, hostile names."""
-import csv, datetime, gzip, io, json, lzma, os, sqlite3, subprocess, sys, tempfile
+import csv, datetime, gzip, io, json, lzma, os, socket, sqlite3, subprocess, sys, tempfile, threading, time
 
 aw, log = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 os.chdir(tempfile.mkdtemp())
@@ -134,6 +134,69 @@ def hostile():
     check("hostile names: letters", all(tame(l) and l.count(b"\nBcc:") == 0 and "\u202e" not in l.decode() for l in letters))
 
 
+class Analyzer:
+    """Stands in for the analyzer's control socket: while `full`, nothing can be written down."""
+    def __init__(self, path, store):
+        self.full, self.told, self.store = False, [], store
+        self.s = socket.socket(socket.AF_UNIX)
+        self.s.bind(path)
+        self.s.listen(8)
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def close(self):
+        self.s.shutdown(socket.SHUT_RDWR)
+        os.unlink(self.s.getsockname())
+
+    def serve(self):
+        while True:
+            try:
+                c = self.s.accept()[0]
+            except OSError:
+                return
+            q = json.loads(c.makefile().readline())
+            refused = self.full and q["do"] != "ping"
+            if q["do"] == "notification-result" and not refused:
+                self.told.append(q)
+                with sqlite3.connect(self.store, timeout=10) as db:
+                    db.execute("INSERT INTO notification (case_id, at_us, kind, recipient, status, done_us) VALUES (?, ?, ?, ?, ?, ?)",
+                               (q["case"], time.time() * 1e6, q["kind"], q["recipient"], q["status"], time.time() * 1e6))
+            c.sendall(json.dumps({"ok": False, "error": "the disk is full"} if refused else {"ok": True}).encode() + b"\n")
+            c.close()
+
+
+def letters():
+    """Who is written to, and how often: letters that are off, an analyzer that cannot write down what was sent, two that send at once."""
+    write("sendmail", '#!/bin/sh\ncat >/dev/null\nsleep "$(cat slow)"\necho x >>sent\n')
+    os.chmod("sendmail", 0o755)
+    write("slow", "0")
+    write("sent", "")
+    sent = lambda: open("sent").read().count("x")
+    conf = 'store = "h.db"\nsource "mx1" { path = "hostile.log" timezone = "UTC" }\nnotify { from = "abuse@isp.example" desk = "desk@isp.example" sendmail = "%s" %s }\n'
+    write("l-on.conf", conf % (os.path.abspath("sendmail"), "enabled = true"))
+    db = sqlite3.connect("h.db")
+    now = int(time.time() * 1e6)
+    first, second = [r[0] for r in db.execute("SELECT id FROM acase ORDER BY id LIMIT 2")]
+    current = lambda n: (db.execute("UPDATE acase SET opened_us = ?, positive_us = ?, level = 'confirmed' WHERE id = ?", (now, now, n)), db.commit())
+    current(first)
+    stand_in = Analyzer("control.sock", "h.db")
+    stand_in.full = True
+    mailer = subprocess.Popen([os.path.join(os.path.dirname(aw), "abusewatch-mailer"), "-c", "l-on.conf"], stderr=subprocess.DEVNULL)
+    time.sleep(7)
+    check("a letter that cannot be written down is sent once", sent() == 1, "%d times" % sent())
+    stand_in.full = False
+    time.sleep(5)
+    check("and written down when that is possible", sent() == 1 and [(q["case"], q["status"]) for q in stand_in.told] == [(first, "sent")], str((sent(), stand_in.told)))
+    mailer.terminate()
+    mailer.wait(10)
+    current(second)
+    write("slow", "3")
+    both = [subprocess.Popen([aw, "notify", "-c", "l-on.conf"], stderr=subprocess.PIPE) for _ in range(2)]
+    said = [p.communicate(timeout=30)[1].decode() for p in both]
+    check("two that send at once send a letter once", sent() == 2 and any("another program is sending letters" in t for t in said), str((sent(), said)))
+    db.close()
+    stand_in.close()
+
+
 def violations():
     """Of the messages of hostile(), three of each account are over the size limit; the ">" in one name hides the size."""
     rows = lambda *a: list(csv.DictReader(io.StringIO(run("export", "-c", "h.conf", *a, "violations").stdout.decode(), newline="")))
@@ -204,6 +267,7 @@ damaged()
 configs()
 classes()
 hostile()
+letters()
 policies()
 users()
 by_hand()
