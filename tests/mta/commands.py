@@ -172,10 +172,11 @@ def letters():
     write("sent", "")
     sent = lambda: open("sent").read().count("x")
     conf = 'store = "h.db"\nsource "mx1" { path = "hostile.log" timezone = "UTC" }\nnotify { from = "abuse@isp.example" desk = "desk@isp.example" sendmail = "%s" %s }\n'
+    write("l-off.conf", conf % (os.path.abspath("sendmail"), ""))
     write("l-on.conf", conf % (os.path.abspath("sendmail"), "enabled = true"))
     db = sqlite3.connect("h.db")
     now = int(time.time() * 1e6)
-    first, second = [r[0] for r in db.execute("SELECT id FROM acase ORDER BY id LIMIT 2")]
+    first, second, third = [r[0] for r in db.execute("SELECT id FROM acase ORDER BY id LIMIT 3")]
     current = lambda n: (db.execute("UPDATE acase SET opened_us = ?, positive_us = ?, level = 'confirmed' WHERE id = ?", (now, now, n)), db.commit())
     current(first)
     stand_in = Analyzer("control.sock", "h.db")
@@ -193,6 +194,8 @@ def letters():
     both = [subprocess.Popen([aw, "notify", "-c", "l-on.conf"], stderr=subprocess.PIPE) for _ in range(2)]
     said = [p.communicate(timeout=30)[1].decode() for p in both]
     check("two that send at once send a letter once", sent() == 2 and any("another program is sending letters" in t for t in said), str((sent(), said)))
+    current(third)
+    check("notify sends nothing while letters are off", ended(run("notify", "-c", "l-off.conf"), 1, "letters are off", "--dry-run") and sent() == 2, str(sent()))
     db.close()
     stand_in.close()
 
