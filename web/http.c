@@ -267,15 +267,22 @@ static void prepare(struct http *h, struct MHD_Connection *con, struct exchange 
 	take_cookie(con, "aw_session", c->session_token);
 	take_cookie(con, "aw_login", c->login_token);
 	c->live = MHD_lookup_connection_value(con, MHD_HEADER_KIND, "X-Live") != NULL;
-	sessions_check_users(h->web->sessions, h->web->conf->web.users_file);
+}
+
+/* Only when the request is whole: while a form comes in, sessions end and others take their places. */
+static void find_session(struct call *c)
+{
+	struct web *w = c->web;
+	sessions_check_users(w->sessions, w->conf->web.users_file);
 	if (c->session_token[0])
-		c->session = session_find(h->web->sessions, c->session_token, c->now_us, !c->live);
+		c->session = session_find(w->sessions, c->session_token, c->now_us, !c->live);
 }
 
 static void respond(struct exchange *x)
 {
 	struct call *c = &x->call;
 	bool post = strcmp(c->method, "POST") == 0;
+	find_session(c);
 	if (strlen(x->url) > HTTP_URL_MAX)
 		call_error(c, 414, "The address is too long.");
 	else if (x->body_too_long)
