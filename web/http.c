@@ -4,6 +4,7 @@
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -278,11 +279,20 @@ static void find_session(struct call *c)
 		c->session = session_find(w->sessions, c->session_token, c->now_us, !c->live);
 }
 
+/* Contacts are those that letters go to. */
+static void follow_inventory(struct web *w)
+{
+	static struct stat seen;
+	if (conf_customers_follow(w->conf, &seen, NULL, NULL) < 0)
+		msg_error("%s has mistakes (abusewatch check-config shows them); going on with the old one", w->conf->customers_path);
+}
+
 static void respond(struct exchange *x)
 {
 	struct call *c = &x->call;
 	bool post = strcmp(c->method, "POST") == 0;
 	find_session(c);
+	follow_inventory(c->web);
 	if (strlen(x->url) > HTTP_URL_MAX)
 		call_error(c, 414, "The address is too long.");
 	else if (x->body_too_long)

@@ -166,17 +166,18 @@ class Analyzer:
 
 def letters():
     """Who is written to, and how often: letters that are off, an analyzer that cannot write down what was sent, two that send at once."""
-    write("sendmail", '#!/bin/sh\ncat >/dev/null\nsleep "$(cat slow)"\necho x >>sent\n')
+    write("sendmail", '#!/bin/sh\ncat >/dev/null\nsleep "$(cat slow)"\necho "$@" >>sent\n')
     os.chmod("sendmail", 0o755)
     write("slow", "0")
     write("sent", "")
-    sent = lambda: open("sent").read().count("x")
-    conf = 'store = "h.db"\nsource "mx1" { path = "hostile.log" timezone = "UTC" }\nnotify { from = "abuse@isp.example" desk = "desk@isp.example" sendmail = "%s" %s }\n'
+    sent = lambda: open("sent").read().count("\n")
+    conf = 'store = "h.db"\nsource "mx1" { path = "hostile.log" timezone = "UTC" }\ncustomers = "people.csv"\nnotify { from = "abuse@isp.example" desk = "desk@isp.example" sendmail = "%s" %s }\n'
+    write("people.csv", "C1,old@c1.example,en,account,somebody\n")
     write("l-off.conf", conf % (os.path.abspath("sendmail"), ""))
     write("l-on.conf", conf % (os.path.abspath("sendmail"), "enabled = true"))
     db = sqlite3.connect("h.db")
     now = int(time.time() * 1e6)
-    first, second, third = [r[0] for r in db.execute("SELECT id FROM acase ORDER BY id LIMIT 3")]
+    first, second, third, fourth = [r[0] for r in db.execute("SELECT id FROM acase ORDER BY id LIMIT 4")]
     current = lambda n: (db.execute("UPDATE acase SET opened_us = ?, positive_us = ?, level = 'confirmed' WHERE id = ?", (now, now, n)), db.commit())
     current(first)
     stand_in = Analyzer("control.sock", "h.db")
@@ -187,15 +188,20 @@ def letters():
     stand_in.full = False
     time.sleep(5)
     check("and written down when that is possible", sent() == 1 and [(q["case"], q["status"]) for q in stand_in.told] == [(first, "sent")], str((sent(), stand_in.told)))
+    write("people.csv", "C1,new@c1.example,en,account,somebody\n")
+    db.execute("UPDATE acase SET customer = 'C1' WHERE id = ?", (fourth,))
+    current(fourth)
+    time.sleep(5)
+    check("the mailer follows the customers' file", open("sent").read().endswith("-- new@c1.example\n") and sent() == 2, open("sent").read())
     mailer.terminate()
     mailer.wait(10)
     current(second)
     write("slow", "3")
     both = [subprocess.Popen([aw, "notify", "-c", "l-on.conf"], stderr=subprocess.PIPE) for _ in range(2)]
     said = [p.communicate(timeout=30)[1].decode() for p in both]
-    check("two that send at once send a letter once", sent() == 2 and any("another program is sending letters" in t for t in said), str((sent(), said)))
+    check("two that send at once send a letter once", sent() == 3 and any("another program is sending letters" in t for t in said), str((sent(), said)))
     current(third)
-    check("notify sends nothing while letters are off", ended(run("notify", "-c", "l-off.conf"), 1, "letters are off", "--dry-run") and sent() == 2, str(sent()))
+    check("notify sends nothing while letters are off", ended(run("notify", "-c", "l-off.conf"), 1, "letters are off", "--dry-run") and sent() == 3, str(sent()))
     db.close()
     stand_in.close()
 
