@@ -38,7 +38,7 @@ static void put_score(struct buf *out, int64_t score)
 static const char *contact_of(const struct conf *conf, struct sv customer)
 {
 	for (size_t i = 0; customer.n && i < conf->n_customer; i++)
-		if (sv_eq(customer, sv_cstr(conf->customer[i].customer)))
+		if (sv_eq(customer, sv_cstr(conf->customer[i].customer)) && conf->customer[i].contact[0])
 			return conf->customer[i].contact;
 	return "";
 }

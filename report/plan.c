@@ -19,10 +19,11 @@ struct sent {           /* what went out, or was tried, for one case */
 	bool to_customer, to_desk;
 };
 
+/* A customer's row that has a contact: not each of its rows need have one. */
 static const struct conf_customer *customer_row(const struct conf *conf, const char *name)
 {
 	for (size_t i = 0; *name && i < conf->n_customer; i++)
-		if (strcmp(conf->customer[i].customer, name) == 0)
+		if (strcmp(conf->customer[i].customer, name) == 0 && conf->customer[i].contact && *conf->customer[i].contact)
 			return &conf->customer[i];
 	return NULL;
 }
@@ -31,9 +32,8 @@ static const struct conf_customer *customer_row(const struct conf *conf, const c
 static void address(const struct conf *conf, const struct open_case *c, struct letter_due *due)
 {
 	const struct conf_customer *row = customer_row(conf, c->customer);
-	bool known = row && row->contact && *row->contact;
-	(void)snprintf(due->recipient, sizeof due->recipient, "%s", known ? row->contact : conf->notify.desk ? conf->notify.desk : "");
-	(void)snprintf(due->language, sizeof due->language, "%s", known && row->language && *row->language ? row->language : conf->notify.default_language);
+	(void)snprintf(due->recipient, sizeof due->recipient, "%s", row ? row->contact : conf->notify.desk ? conf->notify.desk : "");
+	(void)snprintf(due->language, sizeof due->language, "%s", row && row->language && *row->language ? row->language : conf->notify.default_language);
 }
 
 static struct sent what_was_sent(struct db *d, const struct open_case *c)
@@ -152,10 +152,9 @@ static int plan_alerts(struct db *d, const struct conf *conf, int64_t now_us, pl
 		}
 		const char *name = (const char *)sqlite3_column_text(st, 2);
 		const struct conf_customer *row = customer && strcmp(due.kind, "slow-drain") != 0 ? customer_row(conf, name ? name : "") : NULL;
-		bool known = row && row->contact && *row->contact;
-		if (desk || !known)
+		if (desk || !row)
 			alert_to(d, &due, conf->notify.desk, conf->notify.default_language, now_us, cb, ctx);
-		if (known)
+		if (row)
 			alert_to(d, &due, row->contact, row->language && *row->language ? row->language : conf->notify.default_language, now_us, cb, ctx);
 	}
 	sqlite3_reset(st);

@@ -107,6 +107,19 @@ static void without_a_contact_the_desk_gets_it(void **state)
 	assert_string_equal(f->due[0].recipient, "desk@isp.example");
 }
 
+static void any_row_of_a_customer_may_have_the_contact(void **state)
+{
+	static char name[] = "C1", none[] = "", value[] = "198.18.0.0/24";
+	struct fixture *f = *state;
+	struct conf_customer rows[2] = { { name, none, none, value, CUSTOMER_PREFIX }, f->customer };
+	f->conf.customer = rows;
+	f->conf.n_customer = 2;
+	add_case(f, 1, "C1", "likely", NOW);
+	assert_int_equal(plan(f, NOW + US_PER_S), 1);
+	assert_string_equal(f->due[0].recipient, "owner@known.example");
+	assert_string_equal(f->due[0].language, "de");
+}
+
 static void what_belongs_together_is_one_letter(void **state)
 {
 	struct fixture *f = *state;
@@ -437,7 +450,7 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(the_customer_hears_of_a_case_once),  TEST(a_clock_ahead_repeats_no_letter),  TEST(below_the_level_nobody_is_told),      TEST(without_a_contact_the_desk_gets_it),
+		TEST(any_row_of_a_customer_may_have_the_contact), TEST(the_customer_hears_of_a_case_once),  TEST(a_clock_ahead_repeats_no_letter),  TEST(below_the_level_nobody_is_told),      TEST(without_a_contact_the_desk_gets_it),
 		TEST(what_belongs_together_is_one_letter),  TEST(old_cases_write_no_letters),          TEST(a_failure_waits_before_the_next_try),
 		TEST(what_joins_later_is_told),  TEST(old_cases_write_no_letters),          TEST(a_failure_waits_before_the_next_try),
 		TEST(our_own_address_is_the_desks),  TEST(old_cases_write_no_letters),          TEST(a_failure_waits_before_the_next_try),
