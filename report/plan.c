@@ -7,7 +7,7 @@
 #include "lib/times.h"
 
 struct open_case {
-	int64_t id, opened_us, evidence_us;
+	int64_t id, opened_us, evidence_us; /* opened_us: or opened anew */
 	char customer[128];
 	int level;
 	bool acknowledged, ours; /* ours: about an address of our own, which is the desk's and no customer's */
@@ -44,7 +44,7 @@ static struct sent what_was_sent(struct db *d, const struct open_case *c)
 		bool desk = sv_eq(db_text(st, 0), SV("desk"));
 		int64_t at = sqlite3_column_int64(st, 2);
 		if (sv_eq(db_text(st, 1), SV("sent"))) {
-			s.to_desk |= desk;
+			s.to_desk |= desk && at >= c->opened_us; /* it is told no earlier than a case opens by the log */
 			s.to_customer |= !desk;
 			if (!desk && at > s.last_us)
 				s.last_us = at;

@@ -356,7 +356,7 @@ SELECT id, state, severity, level, kind, principal_kind, principal_id, customer,
   sentence, utc_offset_s FROM acase WHERE updated_us >= :since ORDER BY id
 -- letters
 -- name: plan_cases
-SELECT id, opened_us, positive_us, customer, level, state = 'acknowledged', principal_kind = 'own_ip', kind = 'listing' FROM acase c WHERE state IN ('open', 'acknowledged')
+SELECT id, coalesce((SELECT max(at_us) FROM case_event e WHERE e.case_id = c.id AND e.what = 'reopened'), opened_us), positive_us, customer, level, state = 'acknowledged', principal_kind = 'own_ip', kind = 'listing' FROM acase c WHERE state IN ('open', 'acknowledged')
   AND NOT EXISTS (SELECT 1 FROM acase p WHERE p.id = c.parent AND p.id <> c.id AND p.state IN ('open', 'acknowledged')) ORDER BY id
 -- name: plan_sent
 SELECT kind, status, coalesce(done_us, at_us) FROM notification WHERE case_id = :case_id AND status IN ('sent', 'failed')

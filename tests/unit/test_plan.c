@@ -199,6 +199,32 @@ static void the_desk_is_told_when_nobody_takes_it(void **state)
 	assert_int_equal(plan(f, NOW + 6 * HOUR), 0);
 }
 
+static void add_event(struct fixture *f, int case_id, const char *what, int64_t at_us)
+{
+	char text[256];
+	snprintf(text, sizeof text, "INSERT INTO case_event (case_id, seq, at_us, actor, what) SELECT %d, coalesce(max(seq), 0) + 1, %lld, 'abusewatch', '%s' FROM case_event"
+	         " WHERE case_id = %d", case_id, (long long)at_us, what, case_id);
+	sql(f, text);
+}
+
+/* Opened anew it waits anew for somebody, however long ago it began and whatever the desk heard then. */
+static void the_desk_is_told_when_nobody_takes_it_again(void **state)
+{
+	struct fixture *f = *state;
+	add_case(f, 1, "C1", "likely", NOW - 9 * 24 * HOUR);
+	add_event(f, 1, "opened", NOW - 9 * 24 * HOUR);
+	add_sent(f, 1, "desk", "sent", NOW - 8 * 24 * HOUR);
+	add_event(f, 1, "closed", NOW - 7 * 24 * HOUR);
+	add_event(f, 1, "reopened", NOW);
+	sql(f, "UPDATE acase SET positive_us = positive_us + 9 * 24 * 3600000000");
+	add_sent(f, 1, "reminder", "sent", NOW);
+	assert_int_equal(plan(f, NOW + 3 * HOUR), 0);
+	assert_int_equal(plan(f, NOW + 5 * HOUR), 1);
+	assert_string_equal(f->due[0].kind, "desk");
+	add_sent(f, 1, "desk", "sent", NOW + 5 * HOUR);
+	assert_int_equal(plan(f, NOW + 6 * HOUR), 0);
+}
+
 static void what_a_clerk_asked_for_is_sent_at_once(void **state)
 {
 	struct fixture *f = *state;
@@ -455,7 +481,7 @@ int main(void)
 		TEST(what_joins_later_is_told),  TEST(old_cases_write_no_letters),          TEST(a_failure_waits_before_the_next_try),
 		TEST(our_own_address_is_the_desks),  TEST(old_cases_write_no_letters),          TEST(a_failure_waits_before_the_next_try),
 		TEST(one_letter_a_day_while_it_goes_on),  TEST(old_cases_write_no_letters),          TEST(a_failure_waits_before_the_next_try),
-		TEST(the_desk_is_told_when_nobody_takes_it), TEST(what_a_clerk_asked_for_is_sent_at_once), TEST(letters_are_well_formed), TEST(a_service_alert_goes_to_each_once),
+		TEST(the_desk_is_told_when_nobody_takes_it), TEST(the_desk_is_told_when_nobody_takes_it_again), TEST(what_a_clerk_asked_for_is_sent_at_once), TEST(letters_are_well_formed), TEST(a_service_alert_goes_to_each_once),
 		TEST(alerts_of_history_and_of_our_own_queue_do_not_bother_customers), TEST(a_letter_about_the_service_is_well_formed),
 		TEST(changes_on_lists_are_told_by_the_hour), TEST(the_network_is_the_desks), TEST(a_listed_customer_hears_of_it),
 	};
