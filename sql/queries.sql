@@ -353,7 +353,7 @@ SELECT c.id,
 FROM acase c WHERE c.kind IN ('stolen-account', 'script-compromise', 'infected-host', 'open-relay', 'guest-relay') AND c.state <> 'false-positive' AND (c.state IN ('open', 'acknowledged') OR c.updated_us >= :since) ORDER BY c.id
 -- name: export_cases
 SELECT id, state, severity, level, kind, principal_kind, principal_id, customer, score, opened_us, updated_us, closed_us, messages, recipients,
-  sentence, utc_offset_s FROM acase WHERE updated_us >= :since ORDER BY id
+  sentence, utc_offset_s FROM acase WHERE (:open_only = 0 OR state IN ('open', 'acknowledged')) AND updated_us >= :since ORDER BY id
 -- letters
 -- name: plan_cases
 SELECT id, coalesce((SELECT max(at_us) FROM case_event e WHERE e.case_id = c.id AND e.what = 'reopened'), opened_us), positive_us, customer, level, state = 'acknowledged', principal_kind = 'own_ip', kind = 'listing' FROM acase c WHERE state IN ('open', 'acknowledged')

@@ -202,8 +202,13 @@ def letters():
     check("two that send at once send a letter once", sent() == 3 and any("another program is sending letters" in t for t in said), str((sent(), said)))
     current(third)
     check("notify sends nothing while letters are off", ended(run("notify", "-c", "l-off.conf"), 1, "letters are off", "--dry-run") and sent() == 3, str(sent()))
-    db.close()
     stand_in.close()
+    db.execute("UPDATE acase SET state = 'closed', closed_us = ? WHERE id = ?", (now, first))
+    db.commit()
+    db.close()
+    ids = lambda *a: [r["case_id"] for r in csv.DictReader(io.StringIO(run("cases", "-c", "h.conf", "--format", "csv", *a).stdout.decode(), newline=""))]
+    listed = [str(json.loads(l)["id"]) for l in run("cases", "-c", "h.conf", "--open", "--format", "ndjson").stdout.splitlines()]
+    check("cases --open as csv leaves out the same", ids("--open") == listed and len(ids()) == len(listed) + 1 == len(HOSTILE), str((ids("--open"), listed)))
 
 
 def violations():
