@@ -4,6 +4,7 @@
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -89,12 +90,22 @@ static void peer_address(struct MHD_Connection *con, struct ipaddr *ret)
 	}
 }
 
+/* HAProxy adds a header of its own behind what a client sent, others add to the client's. */
+static enum MHD_Result take_last(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	(void)kind;
+	if (value && strcasecmp(name, "X-Forwarded-For") == 0)
+		*(const char **)cls = value;
+	return MHD_YES;
+}
+
 /* Behind a TLS proxy on this machine the client is whom the proxy saw last; nobody else is believed. */
 static void find_client(const struct http *h, struct MHD_Connection *con, struct call *c)
 {
 	struct ipaddr peer, named;
 	peer_address(con, &peer);
-	const char *via = MHD_lookup_connection_value(con, MHD_HEADER_KIND, "X-Forwarded-For");
+	const char *via = NULL;
+	MHD_get_connection_values(con, MHD_HEADER_KIND, take_last, &via);
 	if (via && ipaddr_is_loopback(&peer) && strncmp(h->web->conf->web.base_url, "https:", 6) == 0) {
 		const char *last = strrchr(via, ',');
 		struct sv s = sv_cstr(last ? last + 1 : via);

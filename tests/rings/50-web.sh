@@ -45,4 +45,19 @@ else
 	echo "not ok web: clean stop on TERM"
 fi
 daemon=
+
+# Behind a TLS proxy: whom the proxy saw last, also when it adds a header of its own to one that the client sent.
+sed "s|^web {|web { base-url = \"https://desk.isp.example\" |" "$work/abusewatch.conf" >"$work/proxy.conf"
+"$bin/abusewatch-web" -c "$work/proxy.conf" 2>"$work/proxy.log" &
+daemon=$!
+i=0
+until curl -fs -o /dev/null "http://127.0.0.1:$port/login" || [ $i = 50 ]; do i=$((i + 1)); sleep 0.1; done
+curl -s -o /dev/null -H 'X-Forwarded-For: 203.0.113.66' -H 'X-Forwarded-For: 203.0.113.67, 198.18.7.9' "http://127.0.0.1:$port/login?token=none"
+if grep -q 'used up or too old, from 198.18.7.9' "$work/proxy.log"; then
+	echo "ok web: the client is whom the proxy saw"
+else
+	echo "not ok web: the client is whom the proxy saw - $(grep -o 'too old, from.*' "$work/proxy.log")"
+fi
+kill "$daemon"
+daemon=
 exit $status
