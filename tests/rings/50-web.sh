@@ -39,6 +39,8 @@ BIN=$bin CONF=$work/abusewatch.conf STORE=$work/aw.db BASE=http://127.0.0.1:$por
 status=$?
 cat "$work/web.log" >&2
 grep -q 'audit: user ann from 127.0.0.1 viewed case 7' "$work/web.log" && echo "ok web: who looked is in the log" || echo "not ok web: who looked is in the log"
+[ "$(grep -cF 'searched ?account=unseen@far.example' "$work/web.log")" = 1 ] && echo "ok web: what nobody opened is in the log, once" || echo "not ok web: what nobody opened is in the log, once"
+grep -q 'audit: user ann from 127.0.0.1 viewed the score of case 7' "$work/web.log" && echo "ok web: who looked at a score is in the log" || echo "not ok web: who looked at a score is in the log"
 if kill -0 "$daemon" 2>/dev/null && kill "$daemon" && wait "$daemon"; then
 	echo "ok web: clean stop on TERM"
 else

@@ -429,6 +429,10 @@ await test("a form without the token changes nothing", async () => {
 	same((await api.post(BASE + "/case/7", { form: { text: "x".repeat(70000) } })).status(), 413, "a huge form");
 	same(control.asked.length, before, "requests");
 });
+await test("what a page asks by itself", async () => { // the ring looks into the log
+	for (let i = 0; i < 3; i++)
+		same((await api.get(BASE + "/search.json?x=" + "y".repeat(1500) + "&sender=" + "%20".repeat(400) + "&account=unseen%40far.example", { headers: { "X-Live": "1" } })).status(), 200, "status");
+});
 await test("a form that comes in slowly is of who is logged in at its end", async () => {
 	const other = await browser.newContext(), p = await other.newPage(), before = control.asked.length;
 	await p.goto(execFileSync(`${BIN}/abusewatch`, ["login-link", "-c", CONF, "-u", "visitor"]).toString().trim());

@@ -91,6 +91,22 @@ static void add_pages(const struct call *c, struct json_object *out, struct json
 	free(previous);
 }
 
+/* What was searched for, not what else stood in the address: a line of the log has an end. */
+static void audit(const struct call *c, struct json_object *filter)
+{
+	struct form said = { .n = 0 };
+	struct buf b = { 0 };
+	for (size_t i = 0; i < ARCHIVE_KEYS; i++)
+		form_set(&said, fields[i], json_str(filter, fields[i]));
+	form_set(&said, "since", form_get(&c->query, "since"));
+	form_set(&said, "until", form_get(&c->query, "until"));
+	form_set(&said, "substring", *form_get(&c->query, "substring") ? "1" : NULL);
+	form_query(&said, &b);
+	call_audit(c, "searched %s", buf_cstr(&b));
+	form_fini(&said);
+	buf_fini(&b);
+}
+
 static int build(struct call *c, struct json_object *out, struct err *e)
 {
 	static const char *const columns[] = { "-time", NULL };
@@ -110,12 +126,8 @@ static int build(struct call *c, struct json_object *out, struct err *e)
 	if (!asked)
 		json_put(out, "messages", json_object_new_array());
 	add_pages(c, out, ui, &l, more);
-	if (asked) {
-		struct buf b = { 0 };
-		form_query(&c->query, &b);
-		call_audit(c, "searched %s", buf_cstr(&b));
-		buf_fini(&b);
-	}
+	if (asked)
+		audit(c, filter);
 	return 200;
 }
 
