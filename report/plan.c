@@ -98,9 +98,10 @@ static void plan_case(struct db *d, const struct conf *conf, const struct open_c
 	}
 }
 
-static void asked_for(struct db *d, const struct conf *conf, plan_cb *cb, void *ctx)
+/* What was asked for while letters were off is history when they are switched on. */
+static void asked_for(struct db *d, const struct conf *conf, int64_t now_us, plan_cb *cb, void *ctx)
 {
-	sqlite3_stmt *st = db_query(d, Q_PLAN_ASKED, "");
+	sqlite3_stmt *st = db_query(d, Q_PLAN_ASKED, "i", now_us - PLAN_STALE_S * US_PER_S);
 	while (sqlite3_step(st) == SQLITE_ROW) {
 		struct letter_due due = { .case_id = sqlite3_column_int64(st, 1), .notification_id = sqlite3_column_int64(st, 0), .kind = "asked" };
 		struct open_case c = { .id = due.case_id };
@@ -178,6 +179,6 @@ int plan_letters(struct db *d, const struct conf *conf, int64_t now_us, plan_cb 
 	sqlite3_reset(st);
 	if (rc != SQLITE_DONE)
 		return err_set(e, "%s: %s", d->path, sqlite3_errmsg(d->h));
-	asked_for(d, conf, cb, ctx);
+	asked_for(d, conf, now_us, cb, ctx);
 	return plan_alerts(d, conf, now_us, cb, ctx, e);
 }

@@ -364,7 +364,7 @@ SELECT kind, status, coalesce(done_us, at_us) FROM notification WHERE case_id = 
 SELECT 1 FROM case_event WHERE case_id = :case_id AND what IN ('level', 'merged')
   AND seq > (SELECT coalesce(max(seq), 0) FROM case_event WHERE case_id = :case_id AND what = 'notified') LIMIT 1
 -- name: plan_asked
-SELECT n.id, n.case_id, n.recipient, c.customer FROM notification n JOIN acase c ON c.id = n.case_id WHERE n.status = 'queued' ORDER BY n.id
+SELECT n.id, n.case_id, n.recipient, c.customer FROM notification n JOIN acase c ON c.id = n.case_id WHERE n.status = 'queued' AND n.at_us >= :since ORDER BY n.id
 -- name: letter_case
 SELECT kind, principal_kind, principal_id, customer, level, severity, sentence, also, first_seen_us, positive_us, messages, recipients, utc_offset_s
 FROM acase WHERE id = :id

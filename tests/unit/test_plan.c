@@ -229,11 +229,15 @@ static void what_a_clerk_asked_for_is_sent_at_once(void **state)
 {
 	struct fixture *f = *state;
 	add_case(f, 1, "C1", "suspected", NOW);
-	sql(f, "INSERT INTO notification (case_id, at_us, kind, recipient, status) VALUES (1, 0, 'asked', '', 'queued')");
+	char text[160];
+	snprintf(text, sizeof text, "INSERT INTO notification (case_id, at_us, kind, recipient, status) VALUES (1, %lld, 'asked', '', 'queued')", (long long)NOW);
+	sql(f, text);
 	assert_int_equal(plan(f, NOW + US_PER_S), 1);
 	assert_string_equal(f->due[0].kind, "asked");
 	assert_string_equal(f->due[0].recipient, "owner@known.example");
 	assert_true(f->due[0].notification_id > 0);
+	assert_int_equal(plan(f, NOW + 3 * HOUR), 1);
+	assert_int_equal(plan(f, NOW + 25 * HOUR), 0); /* letters were off: by now it is settled, or was asked for again */
 }
 
 static void letters_are_well_formed(void **state)
