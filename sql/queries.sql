@@ -591,7 +591,7 @@ WHERE (target = :target OR target IN (SELECT principal_id FROM acase WHERE paren
 -- name: letter_list_changes
 SELECT what, target, zone, kind, customer, code, meaning, text, at_us, since_us, before, after, cause FROM listing_change c
 WHERE at_us >= :since AND at_us < :until AND tell = 1
-  AND NOT (what = 'listed' AND EXISTS (SELECT 1 FROM listing_change w WHERE w.what = 'withdrawn' AND w.target = c.target AND w.zone = c.zone AND w.at_us BETWEEN c.at_us AND :until)) ORDER BY kind = 'own_ip' DESC, points DESC, at_us, target, zone LIMIT 200
+  AND NOT (what = 'listed' AND EXISTS (SELECT 1 FROM listing_change w WHERE w.what = 'withdrawn' AND w.target = c.target AND w.zone = c.zone AND w.at_us BETWEEN c.at_us AND :until)) ORDER BY kind = 'own_ip' DESC, points DESC, at_us, target, zone
 -- name: export_dnsbl
 SELECT id, principal_id, kind, first_seen_us, level FROM acase
 WHERE principal_kind = 'host' AND kind IN ('infected-host', 'open-relay') AND state IN ('open', 'acknowledged') ORDER BY principal_id, id

@@ -375,6 +375,33 @@ static void changes_on_lists_are_told_by_the_hour(void **state)
 	assert_int_equal(plan(f, NOW + 27 * HOUR), 0); /* history */
 }
 
+/* A whole network is listed, and the list suspended for it: all are counted, and the few that say why are not crowded out. */
+static void many_changes_are_counted(void **state)
+{
+	static char en[] = "en";
+	struct fixture *f = *state;
+	struct letter l;
+	struct err e = { "" };
+	f->conf.notify.default_language = en;
+	for (int i = 0; i < 250; i++) {
+		char target[32];
+		snprintf(target, sizeof target, "192.0.2.%d", i);
+		add_change(f, "listed", target, "host", NOW + i, 1);
+	}
+	add_change(f, "suspended", "", "", NOW + 300, 1);
+	sql(f, "UPDATE listing_change SET points = 0 WHERE what = 'suspended'");
+	assert_int_equal(plan(f, NOW + HOUR), 1);
+	if (letter_write(&f->db, &f->conf, &f->due[0], NOW, &l, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_non_null(strstr(buf_cstr(&l.subject), "250 new entries, 1 list suspended"));
+	assert_non_null(strstr(buf_cstr(&l.body), "192.0.2.99 "));
+	assert_null(strstr(buf_cstr(&l.body), "192.0.2.100 "));
+	assert_non_null(strstr(buf_cstr(&l.body), "and 150 more\n"));
+	assert_non_null(strstr(buf_cstr(&l.body), "LISTS THAT WE DO NOT BELIEVE"));
+	assert_null(strstr(buf_cstr(&l.body), "{{"));
+	letter_fini(&l);
+}
+
 /* Servers that changed their software go along with the hour's letter and cause none; what happens to port 25 is a letter of its own, to the desk alone. */
 static void the_network_is_the_desks(void **state)
 {
@@ -487,7 +514,7 @@ int main(void)
 		TEST(one_letter_a_day_while_it_goes_on),  TEST(old_cases_write_no_letters),          TEST(a_failure_waits_before_the_next_try),
 		TEST(the_desk_is_told_when_nobody_takes_it), TEST(the_desk_is_told_when_nobody_takes_it_again), TEST(what_a_clerk_asked_for_is_sent_at_once), TEST(letters_are_well_formed), TEST(a_service_alert_goes_to_each_once),
 		TEST(alerts_of_history_and_of_our_own_queue_do_not_bother_customers), TEST(a_letter_about_the_service_is_well_formed),
-		TEST(changes_on_lists_are_told_by_the_hour), TEST(the_network_is_the_desks), TEST(a_listed_customer_hears_of_it),
+		TEST(changes_on_lists_are_told_by_the_hour), TEST(many_changes_are_counted), TEST(the_network_is_the_desks), TEST(a_listed_customer_hears_of_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
