@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "analyzer/detector.h"
@@ -32,6 +33,11 @@ void common_close(struct conf *conf, struct db *db)
 {
 	db_close(db);
 	conf_free(conf);
+}
+
+void common_make_state(const struct conf *conf)
+{
+	(void)mkdir(conf->state_dir, 0750); /* whoever writes there says why it cannot */
 }
 
 int common_time(const char *text, int64_t *ret_us)

@@ -211,6 +211,40 @@ def letters():
     check("cases --open as csv leaves out the same", ids("--open") == listed and len(ids()) == len(listed) + 1 == len(HOSTILE), str((ids("--open"), listed)))
 
 
+def first_start():
+    """README's commands in their order, as root, on a machine on which nothing is there yet; then the programs run as somebody else."""
+    top = os.path.abspath("first")
+    os.mkdir(top, 0o755)
+    os.chmod(".", 0o755)
+    state = os.path.join(top, "state")
+    with open(os.path.join(top, "mail.log"), "wb") as f:
+        f.write(open("hostile.log", "rb").read())
+    write("first.conf", 'store = "%s/aw.db"\nuser = "nobody"\nsource "mx1" { path = "%s/mail.log" timezone = "UTC" }\nweb { enabled = false }\nrbl { watch = false }\n' % (state, top))
+    os.chmod("first.conf", 0o644)
+    added = subprocess.run([aw, "user", "-c", "first.conf", "add", "anna"], input=b"a long password\n", capture_output=True, timeout=60)
+    check("user add before the first start", ended(added, 0), added.stderr.decode())
+    r = run("import", "-c", "first.conf", "first/mail.log")
+    check("import before the first start", r.returncode == 0, r.stderr.decode())
+    check("login-link before the first start", ended(run("login-link", "-c", "first.conf"), 0))
+    secret = os.path.join(top, "secret")
+    write(secret, "root's")
+    os.link(secret, os.path.join(state, "dnsbl.state"))
+    with open("first.err", "wb") as err:
+        daemon = subprocess.Popen([os.path.join(os.path.dirname(aw), "abusewatchd"), "-c", "first.conf"], stderr=err)
+    try:
+        for _ in range(50):
+            time.sleep(0.1)
+            if b"abusewatch-analyzer is ready" in open("first.err", "rb").read():
+                break
+        said = open("first.err", "rb").read().decode()
+        owners = {os.stat(os.path.join(d, n)).st_uid for d, _, names in os.walk(state) for n in names if n != "dnsbl.state"}
+        check("the programs run on what root's commands made", "abusewatch-analyzer is ready" in said and 0 not in owners, said[-300:] + str(owners))
+        check("a link to root's file is not given away", os.stat(secret).st_uid == 0)
+    finally:
+        daemon.terminate()
+        daemon.wait(20)
+
+
 def violations():
     """Of the messages of hostile(), three of each account are over the size limit; the ">" in one name hides the size."""
     rows = lambda *a: list(csv.DictReader(io.StringIO(run("export", "-c", "h.conf", *a, "violations").stdout.decode(), newline="")))
@@ -282,6 +316,8 @@ configs()
 classes()
 hostile()
 letters()
+if os.geteuid() == 0:
+    first_start()
 policies()
 users()
 by_hand()
