@@ -75,6 +75,21 @@ static const char *customer_letter(const struct conf *conf, const struct open_ca
 	return c->evidence_us > s->last_us ? "reminder" : NULL;
 }
 
+/* The letter is about those that belong to the case, too, which get none of their own: what is newest and worst of them all counts. */
+static void with_children(struct db *d, struct open_case *c)
+{
+	sqlite3_stmt *st = db_query(d, Q_PLAN_CHILDREN, "i", c->id);
+	while (sqlite3_step(st) == SQLITE_ROW) {
+		int64_t evidence_us = sqlite3_column_int64(st, 0);
+		const char *named = (const char *)sqlite3_column_text(st, 1);
+		int level = named ? case_level_named(named) : 0;
+		c->evidence_us = evidence_us > c->evidence_us ? evidence_us : c->evidence_us;
+		c->level = level > c->level ? level : c->level;
+		c->listing |= sqlite3_column_int(st, 2) != 0;
+	}
+	sqlite3_reset(st);
+}
+
 static void plan_case(struct db *d, const struct conf *conf, const struct open_case *c, int64_t now_us, plan_cb *cb, void *ctx)
 {
 	struct letter_due due = { .case_id = c->id };
@@ -174,6 +189,7 @@ int plan_letters(struct db *d, const struct conf *conf, int64_t now_us, plan_cb 
 		c.acknowledged = sqlite3_column_int(st, 5) != 0;
 		c.ours = sqlite3_column_int(st, 6) != 0;
 		c.listing = sqlite3_column_int(st, 7) != 0;
+		with_children(d, &c);
 		plan_case(d, conf, &c, now_us, cb, ctx);
 	}
 	sqlite3_reset(st);

@@ -146,6 +146,37 @@ static void what_joins_later_is_told(void **state)
 	assert_string_equal(f->due[0].kind, "rise");
 }
 
+/* What belongs to a case has no letter of its own: its level and its news are told with the first, though that one is a mere suspicion, and quiet. */
+static void what_belongs_to_a_quiet_suspicion_is_told(void **state)
+{
+	struct fixture *f = *state;
+	add_case(f, 1, "C1", "suspected", NOW);
+	assert_int_equal(plan(f, NOW + US_PER_S), 0);
+	add_case(f, 2, "C1", "confirmed", NOW + US_PER_S);
+	add_case(f, 3, "C1", "suspected", NOW + US_PER_S);
+	sql(f, "UPDATE acase SET parent = 1 WHERE id = 3; UPDATE acase SET parent = 3 WHERE id = 2"); /* 3 led while 1 was closed */
+	assert_int_equal(plan(f, NOW + 2 * US_PER_S), 1);
+	assert_int_equal(f->due[0].case_id, 1);
+	assert_string_equal(f->due[0].kind, "open");
+	add_sent(f, 1, "open", "sent", NOW + 2 * US_PER_S);
+	sql(f, "UPDATE acase SET positive_us = positive_us + 25 * 3600000000 WHERE id = 2; UPDATE acase SET state = 'acknowledged' WHERE id = 1");
+	assert_int_equal(plan(f, NOW + 26 * HOUR), 1);
+	assert_string_equal(f->due[0].kind, "reminder");
+}
+
+/* A letter to the desk is not one to the customer. */
+static void what_the_desk_hears_hides_no_rise(void **state)
+{
+	struct fixture *f = *state;
+	add_case(f, 1, "C1", "likely", NOW);
+	add_sent(f, 1, "open", "sent", NOW);
+	sql(f, "INSERT INTO case_event (case_id, seq, at_us, actor, what) VALUES (1, 99, 0, 'abusewatch', 'level')");
+	add_sent(f, 1, "desk", "sent", NOW + 4 * HOUR);
+	sql(f, "UPDATE case_event SET text = 'desk to x@y.example' WHERE seq = 100; UPDATE acase SET positive_us = positive_us + 23 * 3600000000");
+	assert_int_equal(plan(f, NOW + 25 * HOUR), 1);
+	assert_string_equal(f->due[0].kind, "rise");
+}
+
 static void our_own_address_is_the_desks(void **state)
 {
 	struct fixture *f = *state;
@@ -510,7 +541,7 @@ int main(void)
 		TEST(any_row_of_a_customer_may_have_the_contact), TEST(the_customer_hears_of_a_case_once),  TEST(a_clock_ahead_repeats_no_letter),  TEST(below_the_level_nobody_is_told),      TEST(without_a_contact_the_desk_gets_it),
 		TEST(what_belongs_together_is_one_letter),  TEST(old_cases_write_no_letters),          TEST(a_failure_waits_before_the_next_try),
 		TEST(what_joins_later_is_told),  TEST(old_cases_write_no_letters),          TEST(a_failure_waits_before_the_next_try),
-		TEST(our_own_address_is_the_desks),  TEST(old_cases_write_no_letters),          TEST(a_failure_waits_before_the_next_try),
+		TEST(what_belongs_to_a_quiet_suspicion_is_told), TEST(what_the_desk_hears_hides_no_rise), TEST(our_own_address_is_the_desks),  TEST(old_cases_write_no_letters),          TEST(a_failure_waits_before_the_next_try),
 		TEST(one_letter_a_day_while_it_goes_on),  TEST(old_cases_write_no_letters),          TEST(a_failure_waits_before_the_next_try),
 		TEST(the_desk_is_told_when_nobody_takes_it), TEST(the_desk_is_told_when_nobody_takes_it_again), TEST(what_a_clerk_asked_for_is_sent_at_once), TEST(letters_are_well_formed), TEST(a_service_alert_goes_to_each_once),
 		TEST(alerts_of_history_and_of_our_own_queue_do_not_bother_customers), TEST(a_letter_about_the_service_is_well_formed),
