@@ -42,7 +42,7 @@ void common_make_state(const struct conf *conf)
 
 int common_time(const char *text, int64_t *ret_us)
 {
-	if (times_parse(sv_cstr(text), ret_us) == 0)
+	if (times_parse_local(sv_cstr(text), ret_us) == 0)
 		return 0;
 	int64_t back = opt_duration_s(text);
 	if (back < 0)

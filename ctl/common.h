@@ -15,7 +15,7 @@ void common_close(struct conf *conf, struct db *db);
 void common_make_state(const struct conf *conf);
 /* A whole number, 0 or more, and nothing else. 0 or -1. */
 int common_count(const char *text, int64_t *ret);
-/* RFC 3339, a date, or "2h", "7d" back from now. 0 or -1. */
+/* RFC 3339, a date (local, as all without a zone), or "2h", "7d" back from now. 0 or -1. */
 int common_time(const char *text, int64_t *ret_us);
 
 #endif

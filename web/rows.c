@@ -13,16 +13,6 @@ int32_t site_offset_s(int64_t us)
 	return localtime_r(&t, &tm) ? (int32_t)tm.tm_gmtoff : 0;
 }
 
-int64_t site_time_us(int64_t shown_us)
-{
-	time_t t = (time_t)(shown_us / US_PER_S);
-	struct tm tm;
-	if (!gmtime_r(&t, &tm))
-		return shown_us;
-	tm.tm_isdst = -1;
-	return (int64_t)mktime(&tm) * US_PER_S + shown_us % US_PER_S;
-}
-
 struct json_object *json_text(struct sv s)
 {
 	struct buf b = { 0 };

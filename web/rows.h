@@ -26,8 +26,6 @@ struct json_object *json_time_at(int64_t us, int32_t utc_offset_s);
 struct json_object *json_score(int64_t score);
 /* Seconds east of UTC that the site's zone has at that time. */
 int32_t site_offset_s(int64_t us);
-/* When the site's clocks show what UTC's show at shown_us. */
-int64_t site_time_us(int64_t shown_us);
 
 static inline void json_put(struct json_object *o, const char *key, struct json_object *v) { json_object_object_add(o, key, v); }
 static inline void json_put_int(struct json_object *o, const char *key, int64_t v) { json_put(o, key, json_object_new_int64(v)); }

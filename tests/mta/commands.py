@@ -274,6 +274,9 @@ def policies():
     check("backtest is about detectors", ended(r, 2, 'no detector "size"'), r.stderr.decode())
 
 
+messages_of_users = []
+
+
 def users():
     """Messages of local programs are found by the user's name, however the name is written; the folder stands beside it, as text."""
     lines = []
@@ -286,6 +289,7 @@ def users():
     write("users.log", "\n".join(lines) + "\n")
     write("u.conf", 'store = "u.db"\nsource "web" { path = "users.log" mta = "exim" timezone = "UTC" }\n')
     run("import", "-c", "u.conf", "users.log")
+    messages_of_users.extend(run("search", "-c", "u.conf", "--limit", "0", "--format", "ndjson").stdout.splitlines())
     found = lambda *a: sorted((m.get("local_user", ""), m.get("cwd", "").encode()) for m in map(json.loads, run("search", "-c", "u.conf", *a).stdout.splitlines()))
     both = [("", b""), ("web12", b"/home/web12/a"), ("web12", b"/home/web12/b\x1b[31m\x07")]
     check("search --account finds a local user", found("--account", "web12") == both and found("--account", "Web12") == both, str(found("--account", "web12")))
@@ -293,6 +297,15 @@ def users():
     check("search --account of nobody", found("--account", "web") == found("--account", "@web12") == [])
     table = run("search", "-c", "u.conf", "--account", "web12", "--format", "table").stdout
     check("search as a table: user and folder, tame", b"user web12 in /home/web12/a\n" in table and not any(c < 32 and c != 10 for c in table), str(table))
+
+
+def local_times():
+    """A date is this machine's day, as on the dashboard: what came between its midnight and UTC's belongs to it."""
+    t = lambda *a: len(subprocess.run([aw, "search", "-c", "u.conf", "--limit", "0", "--format", "ndjson", *a], capture_output=True, timeout=60,
+                                      env={**os.environ, "TZ": "XXX-11"}).stdout.splitlines()) # the messages are of 10:00 to 11:00 UTC: 21:00 to 22:00
+    day, after = "%d-11-20" % YEAR, "%d-11-21" % YEAR
+    check("search --since and --until a date are local", (t("--since", day, "--until", after), t("--since", day + " 21:01"), t("--since", day + "T10:01Z")) ==
+          (len(messages_of_users), len(messages_of_users) - 1, len(messages_of_users) - 1) and t("--since", after) == 0, str((t("--since", day + " 21:01"), t("--since", day + "T10:01Z"), t())))
 
 
 def by_hand():
@@ -320,5 +333,6 @@ if os.geteuid() == 0:
     first_start()
 policies()
 users()
+local_times()
 by_hand()
 stores()

@@ -3,14 +3,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <time.h>
 #include <cmocka.h>
 
 #include "lib/times.h"
 #include "web/filter.h"
 #include "web/form.h"
 #include "web/route.h"
-#include "web/rows.h"
 #include "web/session.h"
 
 static void test_form(void **state)
@@ -148,33 +146,6 @@ static void shows(const char *filter, const char *json, const char *want)
 	buf_fini(&b);
 }
 
-static void shown(const char *local, const char *want)
-{
-	int64_t us, wanted;
-	assert_int_equal(times_parse(sv_cstr(local), &us), 0);
-	assert_int_equal(times_parse(sv_cstr(want), &wanted), 0);
-	assert_int_equal(site_time_us(us), wanted);
-}
-
-/* What is typed is the site's time, on the days on which clocks change, too. */
-static void test_site_time(void **state)
-{
-	(void)state;
-	setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3", 1);
-	tzset();
-	shown("2026-03-29", "2026-03-29T00:00:00+01:00");
-	shown("2026-03-29T01:30", "2026-03-29T01:30:00+01:00");
-	shown("2026-03-29T03:30", "2026-03-29T03:30:00+02:00");
-	shown("2026-03-30", "2026-03-30T00:00:00+02:00");
-	shown("2026-10-25", "2026-10-25T00:00:00+02:00");
-	shown("2026-10-26", "2026-10-26T00:00:00+01:00");
-	setenv("TZ", "EST5EDT,M3.2.0,M11.1.0", 1);
-	tzset();
-	shown("2026-03-08T05:00", "2026-03-08T05:00:00-04:00");
-	unsetenv("TZ");
-	tzset();
-}
-
 static void test_filters(void **state)
 {
 	(void)state;
@@ -201,7 +172,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_form),     cmocka_unit_test(test_form_hostile), cmocka_unit_test(test_encode),  cmocka_unit_test(test_next),
-		cmocka_unit_test(test_sessions), cmocka_unit_test(test_throttle),     cmocka_unit_test(test_site_time), cmocka_unit_test(test_filters),
+		cmocka_unit_test(test_sessions), cmocka_unit_test(test_throttle),     cmocka_unit_test(test_filters),
 	};
 	return cmocka_run_group_tests_name("web", tests, NULL, NULL);
 }

@@ -34,13 +34,11 @@ static int read_time(const struct call *c, const char *field, bool end_of_day, i
 	*ret_us = 0;
 	if (!s.n)
 		return 0;
-	if (times_parse(s, ret_us) < 0)
-		return err_set(e, "\"%.*s\" is not a time. Write 2026-11-23, 2026-11-23 19:47 or a full RFC 3339 time.", SVARG(s));
-	char last = s.p[s.n - 1];
-	bool zoned = s.n > 16 && (last == 'Z' || last == 'z' || s.p[s.n - 3] == ':') && (last == 'Z' || last == 'z' || s.p[s.n - 6] == '+' || s.p[s.n - 6] == '-');
 	bool to_the_end = s.n <= 10 && end_of_day; /* a day may have 23 or 25 hours */
-	if (!zoned)
-		*ret_us = site_time_us(*ret_us + (to_the_end ? US_PER_DAY : 0)) - to_the_end;
+	if ((to_the_end ? times_parse(s, ret_us) : times_parse_local(s, ret_us)) < 0)
+		return err_set(e, "\"%.*s\" is not a time. Write 2026-11-23, 2026-11-23 19:47 or a full RFC 3339 time.", SVARG(s));
+	if (to_the_end)
+		*ret_us = times_local_us(*ret_us + US_PER_DAY) - 1;
 	return 0;
 }
 
