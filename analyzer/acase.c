@@ -286,7 +286,7 @@ static struct acase *open_case(struct judge *j, struct principal *p, int32_t tot
 		c->reopened++;
 		c->peak_score = 0;
 		c->lines = c->steps = 0;
-		c->anew = true;
+		c->anew = c->anew_steps = true;
 		c->state = CASE_OPEN;
 		c->closed_us = 0;
 		c->parent = 0;
@@ -408,7 +408,7 @@ static int reopen(struct judge *j, struct acase *c, struct err *e)
 	c->positive_us = j->site->now_us;
 	c->principal = p;
 	c->lines = c->steps = 0;
-	c->anew = true;
+	c->anew = c->anew_steps = true;
 	suspicion_free(c->shown);
 	c->shown = NULL;
 	p->open_case = c;

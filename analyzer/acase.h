@@ -63,7 +63,7 @@ struct acase {
 	int32_t utc_offset_s;
 	int32_t *detector_score;    /* of the last event near the peak, by registry index */
 	struct suspicion *shown;    /* copy of the principal's when it was closed; owned; NULL while open */
-	bool anew;                  /* re-opened: what the store shows as evidence is replaced */
+	bool anew, anew_steps;      /* re-opened: what the store shows as evidence, and of the journal, is replaced when there is something new */
 	struct case_text *text;     /* rendered then, not in the store yet; NULL when nothing new is to be said */
 	struct case_event *events, **events_tail; /* not in the store yet */
 	struct case_point *point;   /* not in the store yet */

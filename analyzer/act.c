@@ -62,8 +62,8 @@ static int notification_result(struct store *s, struct judge *j, const struct re
 		return store_alert_letter(s, number_of(r, "alert"), r->wall_us, text_of(r, "kind"), recipient, text_of(r, "language"), status, text_of(r, "error"),
 		                          text_of(r, "message_id"), e);
 	struct acase *c = case_of(j, r, e);
-	if (!c)
-		return -1;
+	if (!c) /* forgotten meanwhile; who asks until it is recorded must not ask for ever */
+		return 0;
 	if (store_notification(s, number_of(r, "id"), c->id, r->wall_us, text_of(r, "kind"), recipient, text_of(r, "language"), status,
 	                       text_of(r, "error"), text_of(r, "message_id"), e) < 0)
 		return -1;

@@ -19,10 +19,22 @@ static bool share_source(const struct suspicion *a, const struct suspicion *b)
 	return false;
 }
 
-static bool belong_together(const struct judge *j, const struct acase *a, const struct acase *b)
+static bool belong_together(const struct judge *j, const struct acase *a, const struct acase *b, int64_t at_us)
 {
 	return b != a && acase_is_open(b) && b->principal && strcmp(a->customer, b->customer) == 0 &&
-	       a->opened_us - b->opened_us <= j->limits.merge_s * US_PER_S && share_source(a->principal->suspicion, b->principal->suspicion);
+	       at_us - b->opened_us <= j->limits.merge_s * US_PER_S && share_source(a->principal->suspicion, b->principal->suspicion);
+}
+
+/* The open case that leads those to which c belongs. */
+static struct acase *leader(struct judge *j, struct acase *c)
+{
+	for (int depth = 0; c->parent && depth < 64; depth++) {
+		struct acase *up = judge_case(j, c->parent);
+		if (!up || !acase_is_open(up))
+			break;
+		c = up;
+	}
+	return c;
 }
 
 void case_merge(struct judge *j, struct acase *c, int64_t at_us)
@@ -32,13 +44,12 @@ void case_merge(struct judge *j, struct acase *c, int64_t at_us)
 	if (!c->customer[0] || !j->limits.merge_s)
 		return;
 	for (size_t i = 0; i < j->n_cases; i++)
-		if (belong_together(j, c, j->cases[i]) && (!first || j->cases[i]->id < first->id))
+		if (belong_together(j, c, j->cases[i], at_us) && (!first || j->cases[i]->id < first->id))
 			first = j->cases[i];
-	if (!first)
+	struct acase *lead = first ? leader(j, first) : NULL;
+	if (!lead || lead == c) /* it was the first of them, and is again */
 		return;
-	struct acase *lead = first->parent ? judge_case(j, first->parent) : first;
-	c->parent = lead && acase_is_open(lead) ? lead->id : first->id;
-	lead = c->parent == first->id ? first : lead;
+	c->parent = lead->id;
 	(void)snprintf(text, sizeof text, "belongs to case %" PRId64, c->parent);
 	acase_event(c, at_us, "abusewatch", "merged", text);
 	(void)snprintf(text, sizeof text, "case %" PRId64 " belongs to it", c->id);

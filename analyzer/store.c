@@ -295,13 +295,16 @@ static void forget_events(struct acase *c)
 static void clean_case(struct acase *c)
 {
 	forget_events(c);
-	if (acase_shown(c))
-		c->lines = acase_shown(c)->lines_added;
-	if (acase_shown(c) && acase_shown(c)->journal)
-		c->steps = acase_shown(c)->journal->added;
+	const struct suspicion *x = acase_shown(c);
+	if (x)
+		c->lines = x->lines_added;
+	if (x && x->journal)
+		c->steps = x->journal->added;
+	c->anew = c->anew && !x;
+	c->anew_steps = c->anew_steps && !(x && x->journal);
 	case_text_free(c->text);
 	c->text = NULL;
-	c->dirty = c->fresh = c->anew = false;
+	c->dirty = c->fresh = false;
 }
 
 static void drop_closed(struct judge *j, size_t i)

@@ -35,9 +35,9 @@ static int write_text(struct store *s, const struct acase *c, struct err *e)
 static int write_lines(struct store *s, struct acase *c, struct err *e)
 {
 	const struct suspicion *x = acase_shown(c);
+	if (!x)
+		return 0;
 	int bad = c->anew ? db_run(&s->db, e, Q_CASE_EVIDENCE_CLEAR, "i", c->id) : 0;
-	if (!x || bad)
-		return bad;
 	for (uint32_t n = c->lines; n < x->lines_added && !bad; n++) {
 		int slot = suspicion_slot(x, n);
 		if (slot < 0 || !x->line[slot].text)
@@ -82,9 +82,9 @@ static int write_steps(struct store *s, const struct acase *c, struct err *e)
 {
 	const struct suspicion *x = acase_shown(c);
 	const struct journal *g = x ? x->journal : NULL;
-	int bad = c->anew ? db_run(&s->db, e, Q_CASE_STEP_CLEAR, "i", c->id) : 0;
-	if (!g || bad)
-		return bad;
+	if (!g)
+		return 0;
+	int bad = c->anew_steps ? db_run(&s->db, e, Q_CASE_STEP_CLEAR, "i", c->id) : 0;
 	for (uint32_t n = c->steps; n < g->added && !bad; n++) {
 		const struct journal_step *step = journal_step(g, n);
 		if (step)

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "analyzer/detector.h"
@@ -34,9 +35,14 @@ void common_close(struct conf *conf, struct db *db)
 	conf_free(conf);
 }
 
+void common_make_state(const struct conf *conf)
+{
+	(void)mkdir(conf->state_dir, 0750); /* whoever writes there says why it cannot */
+}
+
 int common_time(const char *text, int64_t *ret_us)
 {
-	if (times_parse(sv_cstr(text), ret_us) == 0)
+	if (times_parse_local(sv_cstr(text), ret_us) == 0)
 		return 0;
 	int64_t back = opt_duration_s(text);
 	if (back < 0)

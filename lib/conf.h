@@ -129,6 +129,11 @@ void conf_customers_free(struct conf_customer *v, size_t n);
 /* Reads it again and replaces the CSV's part of c->customer. -1 when it has mistakes: then c is as before. */
 int conf_customers_reload(struct conf *c, conf_mistake_cb *cb, void *ctx);
 
+/* The same when the file is another one than at the last look: seen, all zero at first. One that is gone is being replaced: what was read stays.
+ * 1: read again, 0: nothing new, -1: it has mistakes. */
+struct stat;
+int conf_customers_follow(struct conf *c, struct stat *seen, conf_mistake_cb *cb, void *ctx);
+
 /* Paths derived from state_dir: "<state_dir>/ingest.sock", … Result is borrowed from a static-size struct. */
 struct conf_path { char s[108]; };
 struct conf_path conf_ingest_socket(const struct conf *c);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #include "lib/buf.h"
 #include "lib/conf_int.h"
@@ -241,4 +242,15 @@ int conf_customers_reload(struct conf *c, conf_mistake_cb *cb, void *ctx)
 		memcpy(c->customer + c->n_customer_inline, v, n * sizeof *v);
 	free(v);
 	return 0;
+}
+
+int conf_customers_follow(struct conf *c, struct stat *seen, conf_mistake_cb *cb, void *ctx)
+{
+	struct stat now;
+	if (!c->customers_path[0] || stat(c->customers_path, &now) < 0)
+		return 0;
+	bool same = now.st_ino == seen->st_ino && now.st_dev == seen->st_dev && now.st_size == seen->st_size &&
+	            now.st_mtim.tv_sec == seen->st_mtim.tv_sec && now.st_mtim.tv_nsec == seen->st_mtim.tv_nsec;
+	*seen = now; /* before it is read, so that a later change is seen at the next look */
+	return same ? 0 : conf_customers_reload(c, cb, ctx) < 0 ? -1 : 1;
 }

@@ -1,5 +1,7 @@
 #include "lib/times.h"
 
+#include <time.h>
+
 #include "lib/buf.h"
 
 /* Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil. */
@@ -108,10 +110,11 @@ static int64_t fraction(struct sv *s)
 	return us;
 }
 
-static bool zone(struct sv *s, int64_t *ret_off)
+static bool zone(struct sv *s, int64_t *ret_off, bool *ret_named)
 {
 	int h, m;
 	*ret_off = 0;
+	*ret_named = s->n > 0;
 	if (!s->n || lit(s, "Zz"))
 		return true;
 	int sign = s->p[0] == '-' ? -1 : 1;
@@ -124,10 +127,11 @@ static bool zone(struct sv *s, int64_t *ret_off)
 	return true;
 }
 
-int times_parse(struct sv s, int64_t *ret_us)
+static int parse(struct sv s, int64_t *ret_us, bool *ret_zoned)
 {
 	int y, mo, d, h = 0, mi = 0, sec = 0;
 	int64_t frac = 0, off = 0;
+	*ret_zoned = false;
 	if (!digits(&s, 4, &y) || !lit(&s, "-") || !digits(&s, 2, &mo) || !lit(&s, "-") || !digits(&s, 2, &d))
 		return -1;
 	if (mo < 1 || mo > 12 || d < 1 || d > 31)
@@ -138,9 +142,35 @@ int times_parse(struct sv s, int64_t *ret_us)
 		if (lit(&s, ":") && !digits(&s, 2, &sec))
 			return -1;
 		frac = fraction(&s);
-		if (!zone(&s, &off) || s.n || h > 23 || mi > 59 || sec > 60)
+		if (!zone(&s, &off, ret_zoned) || s.n || h > 23 || mi > 59 || sec > 60)
 			return -1;
 	}
 	*ret_us = ((times_days(y, (unsigned)mo, (unsigned)d) * 86400 + h * 3600 + mi * 60 + sec) - off) * US_PER_S + frac;
 	return 0;
+}
+
+int times_parse(struct sv s, int64_t *ret_us)
+{
+	bool zoned;
+	return parse(s, ret_us, &zoned);
+}
+
+int times_parse_local(struct sv s, int64_t *ret_us)
+{
+	bool zoned;
+	if (parse(s, ret_us, &zoned) < 0)
+		return -1;
+	if (!zoned)
+		*ret_us = times_local_us(*ret_us);
+	return 0;
+}
+
+int64_t times_local_us(int64_t shown_us)
+{
+	time_t t = (time_t)(shown_us / US_PER_S);
+	struct tm tm;
+	if (!gmtime_r(&t, &tm))
+		return shown_us;
+	tm.tm_isdst = -1;
+	return (int64_t)mktime(&tm) * US_PER_S + shown_us % US_PER_S;
 }

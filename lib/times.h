@@ -22,5 +22,9 @@ struct times_text { char s[TIMES_BYTES]; };
 struct times_text times_text(int64_t us, int32_t utc_offset_s);
 /* Reads RFC 3339 ("T" or space, fraction, "Z" or ±hh:mm; no zone = UTC; date alone = midnight UTC). 0 or -1. */
 int times_parse(struct sv text, int64_t *ret_us);
+/* The same as people write it: no zone = that of this machine (TZ). */
+int times_parse_local(struct sv text, int64_t *ret_us);
+/* When clocks here show what UTC's show at shown_us. */
+int64_t times_local_us(int64_t shown_us);
 
 #endif

@@ -127,7 +127,20 @@ static int write_all(int fd, struct sv s)
 	return fsync(fd);
 }
 
-/* Other readers see the old file or the new one, never a part. The owner of the old file stays the owner. */
+/* Who owns the file, or the folder when there is none yet. */
+static int owner_of(const char *path, struct stat *ret)
+{
+	struct buf folder = { 0 };
+	const char *slash = strrchr(path, '/');
+	if (stat(path, ret) == 0)
+		return 0;
+	buf_add(&folder, path, slash ? (size_t)(slash - path) + 1 : 0);
+	int r = stat(folder.n ? buf_cstr(&folder) : ".", ret);
+	buf_fini(&folder);
+	return r;
+}
+
+/* Other readers see the old file or the new one, never a part. The owner of the old file stays the owner; a new one is its folder's owner's. */
 static int replace_file(const char *path, struct sv text, struct err *e)
 {
 	struct buf tmp = { 0 };
@@ -140,7 +153,7 @@ static int replace_file(const char *path, struct sv text, struct err *e)
 		buf_fini(&tmp);
 		return -1;
 	}
-	if (stat(path, &st) == 0 && fchown(fd, st.st_uid, st.st_gid) != 0 && geteuid() == 0)
+	if (owner_of(path, &st) == 0 && fchown(fd, st.st_uid, st.st_gid) != 0 && geteuid() == 0)
 		err_set(e, "cannot keep the owner of %s: %s", path, strerror(errno));
 	else if (write_all(fd, text) == 0 && rename(tmp.p, path) == 0)
 		r = 0;

@@ -1,6 +1,9 @@
 #include "report/deliver.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "lib/control.h"
 #include "lib/msg.h"
@@ -19,6 +22,22 @@ static void put(struct json_object *o, const char *key, const char *value)
 	json_object_object_add(o, key, json_object_new_string(value));
 }
 
+/* What became of the last letter, while the analyzer cannot write it down (a full disk): until it has, nothing more is sent. */
+static struct json_object *untold;
+
+static int tell(const struct conf *conf, struct err *e)
+{
+	if (!untold)
+		return 0;
+	struct json_object *answer = control_ask(conf_control_socket(conf).s, untold, 5000, e);
+	if (!answer)
+		return -1;
+	json_object_put(answer);
+	json_object_put(untold);
+	untold = NULL;
+	return 0;
+}
+
 static int record(const struct conf *conf, const struct letter_due *due, const char *status, const char *error, const char *message_id, struct err *e)
 {
 	struct json_object *o = json_object_new_object();
@@ -32,10 +51,8 @@ static int record(const struct conf *conf, const struct letter_due *due, const c
 	put(o, "status", status);
 	put(o, "error", error);
 	put(o, "message_id", message_id);
-	struct json_object *answer = control_ask(conf_control_socket(conf).s, o, 5000, e);
-	json_object_put(o);
-	json_object_put(answer);
-	return answer ? 0 : -1;
+	untold = o;
+	return tell(conf, e);
 }
 
 /* The analyzer must be there before a letter goes out. */
@@ -69,14 +86,25 @@ static int deliver_one(struct db *d, const struct conf *conf, const struct lette
 	return bad;
 }
 
-int deliver_due(struct db *d, const struct conf *conf, int64_t now_us, struct err *e)
+static int deliver_all(struct db *d, const struct conf *conf, int64_t now_us, struct err *e)
 {
 	struct due_list list = { 0 };
-	int bad = plan_letters(d, conf, now_us, collect, &list, e);
+	int bad = tell(conf, e) < 0 ? -1 : plan_letters(d, conf, now_us, collect, &list, e);
 	if (!bad && list.n)
 		bad = analyzer_listens(conf, e);
 	for (size_t i = 0; i < list.n && !bad; i++)
 		bad = deliver_one(d, conf, &list.v[i], now_us, e);
 	free(list.v);
+	return bad;
+}
+
+/* The mailer and `abusewatch notify` would both send what neither has recorded yet. The folder is locked: a file of root's would shut the mailer out. */
+int deliver_due(struct db *d, const struct conf *conf, int64_t now_us, struct err *e)
+{
+	int fd = open(conf->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_set(e, "%s: %m", conf->state_dir);
+	int bad = flock(fd, LOCK_EX | LOCK_NB) < 0 ? err_set(e, "another program is sending letters; they are not sent twice") : deliver_all(d, conf, now_us, e);
+	close(fd);
 	return bad;
 }

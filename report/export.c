@@ -6,7 +6,6 @@
 #include "analyzer/policy.h"
 #include "lib/csv.h"
 #include "lib/times.h"
-#include "report/case_json.h"
 
 static void header(struct buf *out, const char *const *names)
 {
@@ -38,7 +37,7 @@ static void put_score(struct buf *out, int64_t score)
 static const char *contact_of(const struct conf *conf, struct sv customer)
 {
 	for (size_t i = 0; customer.n && i < conf->n_customer; i++)
-		if (sv_eq(customer, sv_cstr(conf->customer[i].customer)))
+		if (sv_eq(customer, sv_cstr(conf->customer[i].customer)) && conf->customer[i].contact[0])
 			return conf->customer[i].contact;
 	return "";
 }
@@ -86,12 +85,12 @@ int export_compromised_hosts(struct db *d, const struct conf *conf, int64_t sinc
 	return ended(d, st, rc, e);
 }
 
-int export_cases(struct db *d, const struct conf *conf, int64_t since_us, struct buf *out, struct err *e)
+int export_cases(struct db *d, const struct conf *conf, const struct case_filter *f, struct buf *out, struct err *e)
 {
 	static const char *const names[] = { "case_id", "state", "severity", "level", "kind", "principal_kind", "principal", "customer", "contact", "score",
 		                             "opened_at", "updated_at", "closed_at", "messages", "recipients", "sentence", "case_url", NULL };
 	int rc;
-	sqlite3_stmt *st = db_query(d, Q_EXPORT_CASES, "i", since_us);
+	sqlite3_stmt *st = db_query(d, Q_EXPORT_CASES, "ii", (int64_t)f->open_only, f->since_us);
 	header(out, names);
 	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
 		int32_t offset = sqlite3_column_int(st, 15);

@@ -66,6 +66,9 @@ void letter_lists(struct db *d, const struct conf *conf, int64_t case_id, const 
 
 static const char *const whats[] = { "listed", "imminent", "delisted", "suspended", "resumed" };
 #define WHATS (sizeof whats / sizeof *whats)
+#define SHOWN 100 /* of each: a network that is listed has hundreds, and must not hide that the list was suspended for it */
+
+struct changes { struct json_object *list; int64_t n; };
 
 /* "eve@isp.example 62 %, uid 33 20 %" */
 static void put_cause(struct json_object *o, const char *json)
@@ -99,11 +102,11 @@ static struct json_object *change(const struct conf *conf, sqlite3_stmt *st)
 	return o;
 }
 
-static void put_subjects(struct json_object *view, struct json_object *const *all)
+static void put_subjects(struct json_object *view, const struct changes *all)
 {
 	struct json_object *list = json_object_new_array();
 	for (size_t k = 0; k < WHATS; k++) {
-		size_t n = json_object_array_length(all[k]);
+		int64_t n = all[k].n;
 		if (!n)
 			continue;
 		struct json_object *o = json_object_new_object();
@@ -111,7 +114,7 @@ static void put_subjects(struct json_object *view, struct json_object *const *al
 		char key[32]; /* another name than the view's list: templates look outwards */
 		(void)snprintf(key, sizeof key, "n_%s", whats[k]);
 		json_object_object_add(o, key, json_object_new_boolean(1));
-		json_object_object_add(o, "n", json_object_new_int64((int64_t)n));
+		json_object_object_add(o, "n", json_object_new_int64(n));
 		json_object_object_add(o, "many", json_object_new_boolean(n > 1));
 		json_object_array_add(list, o);
 	}
@@ -134,21 +137,30 @@ static void put_servers(struct db *d, int64_t hour_us, struct json_object *view)
 	letter_list(view, "servers", all);
 }
 
+static void put_changes(struct json_object *view, const char *what, const struct changes *c)
+{
+	char key[32];
+	letter_list(view, what, c->list);
+	(void)snprintf(key, sizeof key, "more_%s", what);
+	if (c->n > SHOWN)
+		json_object_object_add(view, key, json_object_new_int64(c->n - SHOWN));
+}
+
 void letter_list_changes(struct db *d, const struct conf *conf, int64_t hour_us, struct json_object *view)
 {
-	struct json_object *all[WHATS];
+	struct changes all[WHATS];
 	char url[400];
 	for (size_t k = 0; k < WHATS; k++)
-		all[k] = json_object_new_array();
+		all[k] = (struct changes){ json_object_new_array(), 0 };
 	sqlite3_stmt *st = db_query(d, Q_LETTER_LIST_CHANGES, "ii", hour_us, hour_us + US_PER_HOUR);
 	while (sqlite3_step(st) == SQLITE_ROW)
 		for (size_t k = 0; k < WHATS; k++)
-			if (strcmp(column(st, 0), whats[k]) == 0)
-				json_object_array_add(all[k], change(conf, st));
+			if (strcmp(column(st, 0), whats[k]) == 0 && all[k].n++ < SHOWN)
+				json_object_array_add(all[k].list, change(conf, st));
 	sqlite3_reset(st);
 	put_subjects(view, all);
 	for (size_t k = 0; k < WHATS; k++)
-		letter_list(view, whats[k], all[k]);
+		put_changes(view, whats[k], &all[k]);
 	put_servers(d, hour_us, view);
 	letter_time(view, "from", hour_us, local_offset_s(hour_us));
 	letter_time(view, "until", hour_us + US_PER_HOUR, local_offset_s(hour_us));

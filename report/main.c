@@ -2,6 +2,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "analyzer/detector.h"
@@ -20,6 +21,7 @@ struct mailer {
 	struct proc proc;
 	const char *conf_path;
 	struct conf *conf;
+	struct stat inventory_seen;
 };
 
 static int64_t wall_us(void)
@@ -27,6 +29,13 @@ static int64_t wall_us(void)
 	struct timespec t;
 	clock_gettime(CLOCK_REALTIME, &t);
 	return (int64_t)t.tv_sec * US_PER_S + t.tv_nsec / 1000;
+}
+
+/* Whom to write to is what the customers' file says now: the analyzer goes by it, too. */
+static void follow_inventory(struct mailer *m)
+{
+	if (conf_customers_follow(m->conf, &m->inventory_seen, NULL, NULL) < 0)
+		msg_error("%s has mistakes (abusewatch check-config shows them); going on with the old one", m->conf->customers_path);
 }
 
 static void on_timer(uv_timer_t *t)
@@ -37,6 +46,7 @@ static void on_timer(uv_timer_t *t)
 	static bool complained;
 	if (!m->conf->notify.enabled)
 		return;
+	follow_inventory(m);
 	if (store_ro_open(&db, m->conf->store, &e) < 0) {
 		if (!complained)
 			msg_warn("%s; looking again", e.text);

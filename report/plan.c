@@ -7,22 +7,23 @@
 #include "lib/times.h"
 
 struct open_case {
-	int64_t id, opened_us, evidence_us;
+	int64_t id, opened_us, evidence_us; /* opened_us: or opened anew */
 	char customer[128];
 	int level;
 	bool acknowledged, ours; /* ours: about an address of our own, which is the desk's and no customer's */
 	bool listing;
 };
 
-struct sent {           /* what went out, or was tried, for one case since it was opened */
+struct sent {           /* what went out, or was tried, for one case */
 	int64_t last_us, last_failed_us, last_level_us;
 	bool to_customer, to_desk;
 };
 
+/* A customer's row that has a contact: not each of its rows need have one. */
 static const struct conf_customer *customer_row(const struct conf *conf, const char *name)
 {
 	for (size_t i = 0; *name && i < conf->n_customer; i++)
-		if (strcmp(conf->customer[i].customer, name) == 0)
+		if (strcmp(conf->customer[i].customer, name) == 0 && conf->customer[i].contact && *conf->customer[i].contact)
 			return &conf->customer[i];
 	return NULL;
 }
@@ -31,20 +32,19 @@ static const struct conf_customer *customer_row(const struct conf *conf, const c
 static void address(const struct conf *conf, const struct open_case *c, struct letter_due *due)
 {
 	const struct conf_customer *row = customer_row(conf, c->customer);
-	bool known = row && row->contact && *row->contact;
-	(void)snprintf(due->recipient, sizeof due->recipient, "%s", known ? row->contact : conf->notify.desk ? conf->notify.desk : "");
-	(void)snprintf(due->language, sizeof due->language, "%s", known && row->language && *row->language ? row->language : conf->notify.default_language);
+	(void)snprintf(due->recipient, sizeof due->recipient, "%s", row ? row->contact : conf->notify.desk ? conf->notify.desk : "");
+	(void)snprintf(due->language, sizeof due->language, "%s", row && row->language && *row->language ? row->language : conf->notify.default_language);
 }
 
 static struct sent what_was_sent(struct db *d, const struct open_case *c)
 {
 	struct sent s = { 0 };
-	sqlite3_stmt *st = db_query(d, Q_PLAN_SENT, "ii", c->id, c->opened_us);
+	sqlite3_stmt *st = db_query(d, Q_PLAN_SENT, "i", c->id);
 	while (sqlite3_step(st) == SQLITE_ROW) {
 		bool desk = sv_eq(db_text(st, 0), SV("desk"));
 		int64_t at = sqlite3_column_int64(st, 2);
 		if (sv_eq(db_text(st, 1), SV("sent"))) {
-			s.to_desk |= desk;
+			s.to_desk |= desk && at >= c->opened_us; /* it is told no earlier than a case opens by the log */
 			s.to_customer |= !desk;
 			if (!desk && at > s.last_us)
 				s.last_us = at;
@@ -75,6 +75,21 @@ static const char *customer_letter(const struct conf *conf, const struct open_ca
 	return c->evidence_us > s->last_us ? "reminder" : NULL;
 }
 
+/* The letter is about those that belong to the case, too, which get none of their own: what is newest and worst of them all counts. */
+static void with_children(struct db *d, struct open_case *c)
+{
+	sqlite3_stmt *st = db_query(d, Q_PLAN_CHILDREN, "i", c->id);
+	while (sqlite3_step(st) == SQLITE_ROW) {
+		int64_t evidence_us = sqlite3_column_int64(st, 0);
+		const char *named = (const char *)sqlite3_column_text(st, 1);
+		int level = named ? case_level_named(named) : 0;
+		c->evidence_us = evidence_us > c->evidence_us ? evidence_us : c->evidence_us;
+		c->level = level > c->level ? level : c->level;
+		c->listing |= sqlite3_column_int(st, 2) != 0;
+	}
+	sqlite3_reset(st);
+}
+
 static void plan_case(struct db *d, const struct conf *conf, const struct open_case *c, int64_t now_us, plan_cb *cb, void *ctx)
 {
 	struct letter_due due = { .case_id = c->id };
@@ -98,9 +113,10 @@ static void plan_case(struct db *d, const struct conf *conf, const struct open_c
 	}
 }
 
-static void asked_for(struct db *d, const struct conf *conf, plan_cb *cb, void *ctx)
+/* What was asked for while letters were off is history when they are switched on. */
+static void asked_for(struct db *d, const struct conf *conf, int64_t now_us, plan_cb *cb, void *ctx)
 {
-	sqlite3_stmt *st = db_query(d, Q_PLAN_ASKED, "");
+	sqlite3_stmt *st = db_query(d, Q_PLAN_ASKED, "i", now_us - PLAN_STALE_S * US_PER_S);
 	while (sqlite3_step(st) == SQLITE_ROW) {
 		struct letter_due due = { .case_id = sqlite3_column_int64(st, 1), .notification_id = sqlite3_column_int64(st, 0), .kind = "asked" };
 		struct open_case c = { .id = due.case_id };
@@ -152,10 +168,9 @@ static int plan_alerts(struct db *d, const struct conf *conf, int64_t now_us, pl
 		}
 		const char *name = (const char *)sqlite3_column_text(st, 2);
 		const struct conf_customer *row = customer && strcmp(due.kind, "slow-drain") != 0 ? customer_row(conf, name ? name : "") : NULL;
-		bool known = row && row->contact && *row->contact;
-		if (desk || !known)
+		if (desk || !row)
 			alert_to(d, &due, conf->notify.desk, conf->notify.default_language, now_us, cb, ctx);
-		if (known)
+		if (row)
 			alert_to(d, &due, row->contact, row->language && *row->language ? row->language : conf->notify.default_language, now_us, cb, ctx);
 	}
 	sqlite3_reset(st);
@@ -174,11 +189,12 @@ int plan_letters(struct db *d, const struct conf *conf, int64_t now_us, plan_cb 
 		c.acknowledged = sqlite3_column_int(st, 5) != 0;
 		c.ours = sqlite3_column_int(st, 6) != 0;
 		c.listing = sqlite3_column_int(st, 7) != 0;
+		with_children(d, &c);
 		plan_case(d, conf, &c, now_us, cb, ctx);
 	}
 	sqlite3_reset(st);
 	if (rc != SQLITE_DONE)
 		return err_set(e, "%s: %s", d->path, sqlite3_errmsg(d->h));
-	asked_for(d, conf, cb, ctx);
+	asked_for(d, conf, now_us, cb, ctx);
 	return plan_alerts(d, conf, now_us, cb, ctx, e);
 }

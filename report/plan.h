@@ -8,7 +8,7 @@
 #include "analyzer/db.h"
 #include "lib/conf.h"
 
-/* A case whose last evidence is older than this is history (an import): nobody is written to. */
+/* A case whose last evidence is older than this is history (an import): nobody is written to. So is what a clerk asked for, and was not sent until then. */
 #define PLAN_STALE_S (24 * 3600)
 /* After a failure the same letter waits this long. */
 #define PLAN_RETRY_S 600

@@ -353,23 +353,30 @@ SELECT c.id,
 FROM acase c WHERE c.kind IN ('stolen-account', 'script-compromise', 'infected-host', 'open-relay', 'guest-relay') AND c.state <> 'false-positive' AND (c.state IN ('open', 'acknowledged') OR c.updated_us >= :since) ORDER BY c.id
 -- name: export_cases
 SELECT id, state, severity, level, kind, principal_kind, principal_id, customer, score, opened_us, updated_us, closed_us, messages, recipients,
-  sentence, utc_offset_s FROM acase WHERE updated_us >= :since ORDER BY id
+  sentence, utc_offset_s FROM acase WHERE (:open_only = 0 OR state IN ('open', 'acknowledged')) AND updated_us >= :since ORDER BY id
 -- letters
 -- name: plan_cases
-SELECT id, opened_us, positive_us, customer, level, state = 'acknowledged', principal_kind = 'own_ip', kind = 'listing' FROM acase c WHERE state IN ('open', 'acknowledged')
-  AND NOT EXISTS (SELECT 1 FROM acase p WHERE p.id = c.parent AND p.state IN ('open', 'acknowledged')) ORDER BY id
+SELECT id, coalesce((SELECT max(at_us) FROM case_event e WHERE e.case_id = c.id AND e.what = 'reopened'), opened_us), positive_us, customer, level,
+  state = 'acknowledged', principal_kind = 'own_ip', kind = 'listing' FROM acase c WHERE state IN ('open', 'acknowledged')
+  AND NOT EXISTS (SELECT 1 FROM acase p WHERE p.id = c.parent AND p.id <> c.id AND p.state IN ('open', 'acknowledged')) ORDER BY id
+-- name: plan_children
+WITH RECURSIVE below (id) AS (SELECT id FROM acase WHERE parent = :id AND parent <> 0 AND state IN ('open', 'acknowledged')
+  UNION SELECT k.id FROM below b JOIN acase k ON k.parent = b.id AND k.parent <> 0 AND k.state IN ('open', 'acknowledged'))
+SELECT positive_us, level, kind = 'listing' FROM acase WHERE id IN (SELECT id FROM below)
 -- name: plan_sent
-SELECT kind, status, coalesce(done_us, at_us) FROM notification WHERE case_id = :case_id AND status IN ('sent', 'failed') AND at_us >= :opened
+SELECT kind, status, coalesce(done_us, at_us) FROM notification WHERE case_id = :case_id AND status IN ('sent', 'failed')
 -- name: plan_level_rise
 SELECT 1 FROM case_event WHERE case_id = :case_id AND what IN ('level', 'merged')
-  AND seq > (SELECT coalesce(max(seq), 0) FROM case_event WHERE case_id = :case_id AND what = 'notified') LIMIT 1
+  AND seq > (SELECT coalesce(max(seq), 0) FROM case_event WHERE case_id = :case_id AND what = 'notified' AND text NOT LIKE 'desk to %') LIMIT 1
 -- name: plan_asked
-SELECT n.id, n.case_id, n.recipient, c.customer FROM notification n JOIN acase c ON c.id = n.case_id WHERE n.status = 'queued' ORDER BY n.id
+SELECT n.id, n.case_id, n.recipient, c.customer FROM notification n JOIN acase c ON c.id = n.case_id WHERE n.status = 'queued' AND n.at_us >= :since ORDER BY n.id
 -- name: letter_case
 SELECT kind, principal_kind, principal_id, customer, level, severity, sentence, also, first_seen_us, positive_us, messages, recipients, utc_offset_s
 FROM acase WHERE id = :id
 -- name: letter_children
-SELECT principal_id FROM acase WHERE parent = :id AND state IN ('open', 'acknowledged') ORDER BY id LIMIT 20
+WITH RECURSIVE below (id) AS (SELECT id FROM acase WHERE parent = :id AND parent <> 0 AND state IN ('open', 'acknowledged')
+  UNION SELECT k.id FROM below b JOIN acase k ON k.parent = b.id AND k.parent <> 0 AND k.state IN ('open', 'acknowledged'))
+SELECT principal_id FROM acase WHERE id IN (SELECT id FROM below) AND id <> :id ORDER BY id LIMIT 20
 -- name: letter_evidence
 SELECT line FROM case_evidence WHERE case_id = :id ORDER BY seq LIMIT 10
 -- name: letter_sources
@@ -591,7 +598,7 @@ WHERE (target = :target OR target IN (SELECT principal_id FROM acase WHERE paren
 -- name: letter_list_changes
 SELECT what, target, zone, kind, customer, code, meaning, text, at_us, since_us, before, after, cause FROM listing_change c
 WHERE at_us >= :since AND at_us < :until AND tell = 1
-  AND NOT (what = 'listed' AND EXISTS (SELECT 1 FROM listing_change w WHERE w.what = 'withdrawn' AND w.target = c.target AND w.zone = c.zone AND w.at_us BETWEEN c.at_us AND :until)) ORDER BY kind = 'own_ip' DESC, points DESC, at_us, target, zone LIMIT 200
+  AND NOT (what = 'listed' AND EXISTS (SELECT 1 FROM listing_change w WHERE w.what = 'withdrawn' AND w.target = c.target AND w.zone = c.zone AND w.at_us BETWEEN c.at_us AND :until)) ORDER BY kind = 'own_ip' DESC, points DESC, at_us, target, zone
 -- name: export_dnsbl
 SELECT id, principal_id, kind, first_seen_us, level FROM acase
 WHERE principal_kind = 'host' AND kind IN ('infected-host', 'open-relay') AND state IN ('open', 'acknowledged') ORDER BY principal_id, id

@@ -17,6 +17,7 @@
 #include "lib/privileges.h"
 #include "lib/proc.h"
 #include "supervisor/children.h"
+#include "supervisor/handover.h"
 
 /* Ending runs from the front of the flow to its end, so that what was read is still judged and stored. */
 static const struct child_spec collector = { .program = "abusewatch-collector", .stop_order = 1 };
@@ -99,6 +100,7 @@ static void drop_root(const struct conf *conf)
 		fatal("%s", e.text);
 	if (chown(conf->state_dir, uid, gid) < 0)
 		msg_warn("%s: cannot give it to %s: %m", conf->state_dir, conf->user);
+	handover(conf, uid, gid);
 	if (setgroups((size_t)n, groups) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
 		fatal("cannot become %s: %m", conf->user);
 	if (conf->n_capture && privileges_kept(&e) < 0)

@@ -22,11 +22,11 @@ void call_audit(const struct call *c, const char *fmt, ...)
 {
 	char text[1024];
 	va_list ap;
-	if (c->live)
-		return;
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
+	if (c->session && session_looked(c->session, text) && c->live)
+		return;
 	msg_info("audit: user %s from %s %s", c->session ? c->session->user : "-", c->client, text);
 }
 

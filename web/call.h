@@ -70,7 +70,7 @@ struct call {
 
 /* A captured path segment as a positive number, or -1. */
 int64_t call_number(const struct call *c, size_t segment);
-/* A line for the log: who looked at what. Nothing for what the page asks by itself. */
+/* A line for the log: who looked at what. Not again for what a page that was looked at asks by itself; anybody may say that it does. */
 void call_audit(const struct call *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void call_redirect(struct call *c, const char *location);
 void call_cookie(struct call *c, const char *name, const char *value, int64_t max_age_s);

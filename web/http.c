@@ -4,6 +4,8 @@
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <strings.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -88,12 +90,22 @@ static void peer_address(struct MHD_Connection *con, struct ipaddr *ret)
 	}
 }
 
+/* HAProxy adds a header of its own behind what a client sent, others add to the client's. */
+static enum MHD_Result take_last(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	(void)kind;
+	if (value && strcasecmp(name, "X-Forwarded-For") == 0)
+		*(const char **)cls = value;
+	return MHD_YES;
+}
+
 /* Behind a TLS proxy on this machine the client is whom the proxy saw last; nobody else is believed. */
 static void find_client(const struct http *h, struct MHD_Connection *con, struct call *c)
 {
 	struct ipaddr peer, named;
 	peer_address(con, &peer);
-	const char *via = MHD_lookup_connection_value(con, MHD_HEADER_KIND, "X-Forwarded-For");
+	const char *via = NULL;
+	MHD_get_connection_values(con, MHD_HEADER_KIND, take_last, &via);
 	if (via && ipaddr_is_loopback(&peer) && strncmp(h->web->conf->web.base_url, "https:", 6) == 0) {
 		const char *last = strrchr(via, ',');
 		struct sv s = sv_cstr(last ? last + 1 : via);
@@ -267,15 +279,31 @@ static void prepare(struct http *h, struct MHD_Connection *con, struct exchange 
 	take_cookie(con, "aw_session", c->session_token);
 	take_cookie(con, "aw_login", c->login_token);
 	c->live = MHD_lookup_connection_value(con, MHD_HEADER_KIND, "X-Live") != NULL;
-	sessions_check_users(h->web->sessions, h->web->conf->web.users_file);
+}
+
+/* Only when the request is whole: while a form comes in, sessions end and others take their places. */
+static void find_session(struct call *c)
+{
+	struct web *w = c->web;
+	sessions_check_users(w->sessions, w->conf->web.users_file);
 	if (c->session_token[0])
-		c->session = session_find(h->web->sessions, c->session_token, c->now_us, !c->live);
+		c->session = session_find(w->sessions, c->session_token, c->now_us, !c->live);
+}
+
+/* Contacts are those that letters go to. */
+static void follow_inventory(struct web *w)
+{
+	static struct stat seen;
+	if (conf_customers_follow(w->conf, &seen, NULL, NULL) < 0)
+		msg_error("%s has mistakes (abusewatch check-config shows them); going on with the old one", w->conf->customers_path);
 }
 
 static void respond(struct exchange *x)
 {
 	struct call *c = &x->call;
 	bool post = strcmp(c->method, "POST") == 0;
+	find_session(c);
+	follow_inventory(c->web);
 	if (strlen(x->url) > HTTP_URL_MAX)
 		call_error(c, 414, "The address is too long.");
 	else if (x->body_too_long)

@@ -119,6 +119,19 @@ struct session *session_find(struct sessions *s, const char *token, int64_t now_
 	return NULL;
 }
 
+bool session_looked(struct session *x, const char *what)
+{
+	unsigned char whole[32];
+	uint64_t hash;
+	hash_token(what, whole);
+	memcpy(&hash, whole, sizeof hash);
+	for (size_t i = 0; i < SESSION_LOOKS && i < x->n_looked; i++)
+		if (x->looked[i] == hash)
+			return true;
+	x->looked[x->n_looked++ % SESSION_LOOKS] = hash;
+	return false;
+}
+
 void session_end(struct sessions *s, const char *token)
 {
 	unsigned char hash[32];

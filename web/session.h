@@ -6,6 +6,7 @@
 #include "lib/users.h"
 
 #define SESSION_TOKEN_HEX 65
+#define SESSION_LOOKS 64
 
 struct session {
 	unsigned char hash[32];
@@ -15,6 +16,8 @@ struct session {
 	unsigned char mark[16]; /* of the password it began with */
 	char flash[400];   /* shown once on the next page */
 	bool flash_bad;
+	uint64_t looked[SESSION_LOOKS]; /* at what, newest over oldest: what a page asks by itself is not logged again */
+	size_t n_looked;
 };
 struct sessions;
 
@@ -25,6 +28,8 @@ void sessions_idle(struct sessions *s, int64_t idle_s);
 struct session *session_begin(struct sessions *s, const char *user, int64_t now_us, char ret_token[SESSION_TOKEN_HEX]);
 /* The session of a cookie, kept alive by this use when touch; NULL when there is none or it went idle. Borrowed. */
 struct session *session_find(struct sessions *s, const char *token, int64_t now_us, bool touch);
+/* Whether the session looked at that before, by the words of the log; it has now. */
+bool session_looked(struct session *x, const char *what);
 void session_end(struct sessions *s, const char *token);
 /* When the users' file changed: ends the sessions of users who are gone or have another password now. */
 void sessions_check_users(struct sessions *s, const char *users_file);

@@ -5,7 +5,6 @@
 
 #include "ctl/common.h"
 #include "lib/plain.h"
-#include "report/case_json.h"
 #include "report/export.h"
 
 static void help(FILE *f)
@@ -58,7 +57,7 @@ static int list(struct db *db, const struct conf *conf, const struct case_filter
 	struct buf csv = { 0 };
 	int bad;
 	if (format == FORMAT_CSV) {
-		bad = export_cases(db, conf, f->since_us, &csv, e);
+		bad = export_cases(db, conf, f, &csv, e);
 		fwrite(csv.p, 1, bad ? 0 : csv.n, stdout);
 		buf_fini(&csv);
 		return bad;

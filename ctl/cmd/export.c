@@ -13,10 +13,16 @@
 
 extern const struct command command_export;
 
+static int every_case(struct db *db, const struct conf *conf, int64_t since_us, struct buf *out, struct err *e)
+{
+	struct case_filter f = { .since_us = since_us };
+	return export_cases(db, conf, &f, out, e);
+}
+
 typedef int export_fn(struct db *, const struct conf *, int64_t, struct buf *, struct err *);
 static const struct { const char *name; export_fn *fn; } exports[] = { /* fn NULL: the zone */
 	{ "compromised-hosts", export_compromised_hosts },
-	{ "cases", export_cases },
+	{ "cases", every_case },
 	{ "violations", export_violations },
 	{ "dnsbl-zone", NULL },
 };

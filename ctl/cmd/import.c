@@ -45,6 +45,7 @@ static int import(const char *conf_path, const char *listings, char **files, siz
 		conf_free(conf);
 		return command_fail("an analyzer is running on this store; stop it first, or let a collector follow the files");
 	}
+	common_make_state(conf);
 	if (replay_files(&r, conf, files, n_files, &e) < 0)
 		status = e.text[0] ? command_fail("%s", e.text) : COMMAND_FAILED;
 	else

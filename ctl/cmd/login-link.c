@@ -37,6 +37,7 @@ static int run(int argc, char **argv)
 		return command_misuse(&command_login_link, "\"%s\" is not expected here", argv[optind]);
 	struct conf *conf = conf_load_or_die(path, NULL, 0);
 	int r = COMMAND_DONE;
+	common_make_state(conf);
 	if (login_token_make(conf->state_dir, user, time(NULL), LINK_VALID_S, &t, &e) < 0)
 		r = command_fail("%s", e.text);
 	else

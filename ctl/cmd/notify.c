@@ -14,7 +14,7 @@ static void help(FILE *f)
 	      "  --dry-run    print the letters that are due instead of sending them\n"
 	      "  --case N     print the letter of case N, due or not (never sent)\n"
 	      "  --language   in this language (en, de, or one of your own templates)\n"
-	      "Sending needs the analyzer, which records it. The mailer does the same every two seconds.\n", f);
+	      "Sending needs the analyzer, which records it, and notify { enabled = true }. The mailer does the same every two seconds.\n", f);
 }
 
 struct show { struct db *db; const struct conf *conf; int64_t now_us; int n, bad; };
@@ -50,6 +50,8 @@ static int work(const struct choice *w, struct db *db, const struct conf *conf)
 		print_letter(&s, &due);
 		return s.bad;
 	}
+	if (!w->dry_run && !conf->notify.enabled)
+		return command_fail("%s: letters are off (notify { enabled = false }); --dry-run shows what would be sent", conf->path);
 	int bad = w->dry_run ? plan_letters(db, conf, s.now_us, print_letter, &s, &e) : deliver_due(db, conf, s.now_us, &e);
 	if (bad)
 		return command_fail("%s", e.text);

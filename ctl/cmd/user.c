@@ -99,6 +99,7 @@ static int run(int argc, char **argv)
 	if (optind == argc || argc - optind > 2)
 		return command_misuse(&command_user, "say add, passwd, delete or list, and a name");
 	struct conf *conf = conf_load_or_die(path, NULL, 0);
+	common_make_state(conf);
 	int r = work(conf->web.users_file, argv[optind], optind + 1 < argc ? argv[optind + 1] : NULL);
 	conf_free(conf);
 	return r;

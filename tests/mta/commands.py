@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """commands.py ABUSEWATCH LOG: every command with wrong options, damaged files, broken configs and stores, hostile names."""
-import csv, datetime, gzip, io, json, lzma, os, sqlite3, subprocess, sys, tempfile
+import csv, datetime, gzip, io, json, lzma, os, socket, sqlite3, subprocess, sys, tempfile, threading, time
 
 aw, log = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 os.chdir(tempfile.mkdtemp())
@@ -134,6 +134,117 @@ def hostile():
     check("hostile names: letters", all(tame(l) and l.count(b"\nBcc:") == 0 and "\u202e" not in l.decode() for l in letters))
 
 
+class Analyzer:
+    """Stands in for the analyzer's control socket: while `full`, nothing can be written down."""
+    def __init__(self, path, store):
+        self.full, self.told, self.store = False, [], store
+        self.s = socket.socket(socket.AF_UNIX)
+        self.s.bind(path)
+        self.s.listen(8)
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def close(self):
+        self.s.shutdown(socket.SHUT_RDWR)
+        os.unlink(self.s.getsockname())
+
+    def serve(self):
+        while True:
+            try:
+                c = self.s.accept()[0]
+            except OSError:
+                return
+            q = json.loads(c.makefile().readline())
+            refused = self.full and q["do"] != "ping"
+            if q["do"] == "notification-result" and not refused:
+                self.told.append(q)
+                with sqlite3.connect(self.store, timeout=10) as db:
+                    db.execute("INSERT INTO notification (case_id, at_us, kind, recipient, status, done_us) VALUES (?, ?, ?, ?, ?, ?)",
+                               (q["case"], time.time() * 1e6, q["kind"], q["recipient"], q["status"], time.time() * 1e6))
+            c.sendall(json.dumps({"ok": False, "error": "the disk is full"} if refused else {"ok": True}).encode() + b"\n")
+            c.close()
+
+
+def letters():
+    """Who is written to, and how often: letters that are off, an analyzer that cannot write down what was sent, two that send at once."""
+    write("sendmail", '#!/bin/sh\ncat >/dev/null\nsleep "$(cat slow)"\necho "$@" >>sent\n')
+    os.chmod("sendmail", 0o755)
+    write("slow", "0")
+    write("sent", "")
+    sent = lambda: open("sent").read().count("\n")
+    conf = 'store = "h.db"\nsource "mx1" { path = "hostile.log" timezone = "UTC" }\ncustomers = "people.csv"\nnotify { from = "abuse@isp.example" desk = "desk@isp.example" sendmail = "%s" %s }\n'
+    write("people.csv", "C1,old@c1.example,en,account,somebody\n")
+    write("l-off.conf", conf % (os.path.abspath("sendmail"), ""))
+    write("l-on.conf", conf % (os.path.abspath("sendmail"), "enabled = true"))
+    db = sqlite3.connect("h.db")
+    now = int(time.time() * 1e6)
+    first, second, third, fourth = [r[0] for r in db.execute("SELECT id FROM acase ORDER BY id LIMIT 4")]
+    current = lambda n: (db.execute("UPDATE acase SET opened_us = ?, positive_us = ?, level = 'confirmed' WHERE id = ?", (now, now, n)), db.commit())
+    current(first)
+    stand_in = Analyzer("control.sock", "h.db")
+    stand_in.full = True
+    mailer = subprocess.Popen([os.path.join(os.path.dirname(aw), "abusewatch-mailer"), "-c", "l-on.conf"], stderr=subprocess.DEVNULL)
+    time.sleep(7)
+    check("a letter that cannot be written down is sent once", sent() == 1, "%d times" % sent())
+    stand_in.full = False
+    time.sleep(5)
+    check("and written down when that is possible", sent() == 1 and [(q["case"], q["status"]) for q in stand_in.told] == [(first, "sent")], str((sent(), stand_in.told)))
+    write("people.csv", "C1,new@c1.example,en,account,somebody\n")
+    db.execute("UPDATE acase SET customer = 'C1' WHERE id = ?", (fourth,))
+    current(fourth)
+    time.sleep(5)
+    check("the mailer follows the customers' file", open("sent").read().endswith("-- new@c1.example\n") and sent() == 2, open("sent").read())
+    mailer.terminate()
+    mailer.wait(10)
+    current(second)
+    write("slow", "3")
+    both = [subprocess.Popen([aw, "notify", "-c", "l-on.conf"], stderr=subprocess.PIPE) for _ in range(2)]
+    said = [p.communicate(timeout=30)[1].decode() for p in both]
+    check("two that send at once send a letter once", sent() == 3 and any("another program is sending letters" in t for t in said), str((sent(), said)))
+    current(third)
+    check("notify sends nothing while letters are off", ended(run("notify", "-c", "l-off.conf"), 1, "letters are off", "--dry-run") and sent() == 3, str(sent()))
+    stand_in.close()
+    db.execute("UPDATE acase SET state = 'closed', closed_us = ? WHERE id = ?", (now, first))
+    db.commit()
+    db.close()
+    ids = lambda *a: [r["case_id"] for r in csv.DictReader(io.StringIO(run("cases", "-c", "h.conf", "--format", "csv", *a).stdout.decode(), newline=""))]
+    listed = [str(json.loads(l)["id"]) for l in run("cases", "-c", "h.conf", "--open", "--format", "ndjson").stdout.splitlines()]
+    check("cases --open as csv leaves out the same", ids("--open") == listed and len(ids()) == len(listed) + 1 == len(HOSTILE), str((ids("--open"), listed)))
+
+
+def first_start():
+    """README's commands in their order, as root, on a machine on which nothing is there yet; then the programs run as somebody else."""
+    top = os.path.abspath("first")
+    os.mkdir(top, 0o755)
+    os.chmod(".", 0o755)
+    state = os.path.join(top, "state")
+    with open(os.path.join(top, "mail.log"), "wb") as f:
+        f.write(open("hostile.log", "rb").read())
+    write("first.conf", 'store = "%s/aw.db"\nuser = "nobody"\nsource "mx1" { path = "%s/mail.log" timezone = "UTC" }\nweb { enabled = false }\nrbl { watch = false }\n' % (state, top))
+    os.chmod("first.conf", 0o644)
+    added = subprocess.run([aw, "user", "-c", "first.conf", "add", "anna"], input=b"a long password\n", capture_output=True, timeout=60)
+    check("user add before the first start", ended(added, 0), added.stderr.decode())
+    r = run("import", "-c", "first.conf", "first/mail.log")
+    check("import before the first start", r.returncode == 0, r.stderr.decode())
+    check("login-link before the first start", ended(run("login-link", "-c", "first.conf"), 0))
+    secret = os.path.join(top, "secret")
+    write(secret, "root's")
+    os.link(secret, os.path.join(state, "dnsbl.state"))
+    with open("first.err", "wb") as err:
+        daemon = subprocess.Popen([os.path.join(os.path.dirname(aw), "abusewatchd"), "-c", "first.conf"], stderr=err)
+    try:
+        for _ in range(50):
+            time.sleep(0.1)
+            if b"abusewatch-analyzer is ready" in open("first.err", "rb").read():
+                break
+        said = open("first.err", "rb").read().decode()
+        owners = {os.stat(os.path.join(d, n)).st_uid for d, _, names in os.walk(state) for n in names if n != "dnsbl.state"}
+        check("the programs run on what root's commands made", "abusewatch-analyzer is ready" in said and 0 not in owners, said[-300:] + str(owners))
+        check("a link to root's file is not given away", os.stat(secret).st_uid == 0)
+    finally:
+        daemon.terminate()
+        daemon.wait(20)
+
+
 def violations():
     """Of the messages of hostile(), three of each account are over the size limit; the ">" in one name hides the size."""
     rows = lambda *a: list(csv.DictReader(io.StringIO(run("export", "-c", "h.conf", *a, "violations").stdout.decode(), newline="")))
@@ -163,6 +274,9 @@ def policies():
     check("backtest is about detectors", ended(r, 2, 'no detector "size"'), r.stderr.decode())
 
 
+messages_of_users = []
+
+
 def users():
     """Messages of local programs are found by the user's name, however the name is written; the folder stands beside it, as text."""
     lines = []
@@ -175,6 +289,7 @@ def users():
     write("users.log", "\n".join(lines) + "\n")
     write("u.conf", 'store = "u.db"\nsource "web" { path = "users.log" mta = "exim" timezone = "UTC" }\n')
     run("import", "-c", "u.conf", "users.log")
+    messages_of_users.extend(run("search", "-c", "u.conf", "--limit", "0", "--format", "ndjson").stdout.splitlines())
     found = lambda *a: sorted((m.get("local_user", ""), m.get("cwd", "").encode()) for m in map(json.loads, run("search", "-c", "u.conf", *a).stdout.splitlines()))
     both = [("", b""), ("web12", b"/home/web12/a"), ("web12", b"/home/web12/b\x1b[31m\x07")]
     check("search --account finds a local user", found("--account", "web12") == both and found("--account", "Web12") == both, str(found("--account", "web12")))
@@ -182,6 +297,15 @@ def users():
     check("search --account of nobody", found("--account", "web") == found("--account", "@web12") == [])
     table = run("search", "-c", "u.conf", "--account", "web12", "--format", "table").stdout
     check("search as a table: user and folder, tame", b"user web12 in /home/web12/a\n" in table and not any(c < 32 and c != 10 for c in table), str(table))
+
+
+def local_times():
+    """A date is this machine's day, as on the dashboard: what came between its midnight and UTC's belongs to it."""
+    t = lambda *a: len(subprocess.run([aw, "search", "-c", "u.conf", "--limit", "0", "--format", "ndjson", *a], capture_output=True, timeout=60,
+                                      env={**os.environ, "TZ": "XXX-11"}).stdout.splitlines()) # the messages are of 10:00 to 11:00 UTC: 21:00 to 22:00
+    day, after = "%d-11-20" % YEAR, "%d-11-21" % YEAR
+    check("search --since and --until a date are local", (t("--since", day, "--until", after), t("--since", day + " 21:01"), t("--since", day + "T10:01Z")) ==
+          (len(messages_of_users), len(messages_of_users) - 1, len(messages_of_users) - 1) and t("--since", after) == 0, str((t("--since", day + " 21:01"), t("--since", day + "T10:01Z"), t())))
 
 
 def by_hand():
@@ -204,7 +328,11 @@ damaged()
 configs()
 classes()
 hostile()
+letters()
+if os.geteuid() == 0:
+    first_start()
 policies()
 users()
+local_times()
 by_hand()
 stores()

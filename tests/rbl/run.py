@@ -681,6 +681,7 @@ def _():
         want(not rest.endswith(b"0\r\n\r\n"), "it ended as if it were whole")
         s.close()
     start("web")
+    until("the page is there again", lambda: get("/rbl")[0] == 200)
 
 
 for name in list(programs):

@@ -23,7 +23,7 @@ A scenario is a text file. Lines:
                                what the probe says; without target=: how the list itself is (reason="…")
   log LINE                     a log line as it is
   expect case KIND=ID [kind=K] [customer=C] [level>=L] [before=T] [after=T] [state=S] [reopened=N] [detectors=a,b]
-                               [with=ID: it belongs to the case about ID] [without=a,b: detectors that do not speak]
+                               [with=ID: it belongs to the case about ID; with=nobody: to none] [without=a,b: detectors that do not speak]
                                [least=NAME:N] [most=NAME:N: so many nats of a detector] [peak<=N: a peak score below N] [text="part of what a detector says"] [evidence="part of a line"]
   expect silent KIND=ID        no case about it
   expect outage DOMAIN begin=T [end=T]   an outage of the primary that began within five minutes of T (and ended so)
@@ -437,7 +437,7 @@ def check(expect, cases, store):
     speaking = {d["name"] for d in c["detectors"]} & set(w.get("without", "").split(","))
     if speaking:
         return f"with {', '.join(sorted(speaking))}"
-    if "with" in w and [o["principal"]["id"] for o in cases if o["id"] == c.get("parent")] != [w["with"]]:
+    if "with" in w and [o["principal"]["id"] for o in cases if o["id"] == c.get("parent")] != ([] if w["with"] == "nobody" else [w["with"]]):
         return f"belongs to case {c.get('parent')}"
     if "level>" in w and LEVELS.index(c["level"]) < LEVELS.index(w["level>"]):
         return f"level {c['level']}"

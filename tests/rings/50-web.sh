@@ -39,10 +39,27 @@ BIN=$bin CONF=$work/abusewatch.conf STORE=$work/aw.db BASE=http://127.0.0.1:$por
 status=$?
 cat "$work/web.log" >&2
 grep -q 'audit: user ann from 127.0.0.1 viewed case 7' "$work/web.log" && echo "ok web: who looked is in the log" || echo "not ok web: who looked is in the log"
+[ "$(grep -cF 'searched ?account=unseen@far.example' "$work/web.log")" = 1 ] && echo "ok web: what nobody opened is in the log, once" || echo "not ok web: what nobody opened is in the log, once"
+grep -q 'audit: user ann from 127.0.0.1 viewed the score of case 7' "$work/web.log" && echo "ok web: who looked at a score is in the log" || echo "not ok web: who looked at a score is in the log"
 if kill -0 "$daemon" 2>/dev/null && kill "$daemon" && wait "$daemon"; then
 	echo "ok web: clean stop on TERM"
 else
 	echo "not ok web: clean stop on TERM"
 fi
+daemon=
+
+# Behind a TLS proxy: whom the proxy saw last, also when it adds a header of its own to one that the client sent.
+sed "s|^web {|web { base-url = \"https://desk.isp.example\" |" "$work/abusewatch.conf" >"$work/proxy.conf"
+"$bin/abusewatch-web" -c "$work/proxy.conf" 2>"$work/proxy.log" &
+daemon=$!
+i=0
+until curl -fs -o /dev/null "http://127.0.0.1:$port/login" || [ $i = 50 ]; do i=$((i + 1)); sleep 0.1; done
+curl -s -o /dev/null -H 'X-Forwarded-For: 203.0.113.66' -H 'X-Forwarded-For: 203.0.113.67, 198.18.7.9' "http://127.0.0.1:$port/login?token=none"
+if grep -q 'used up or too old, from 198.18.7.9' "$work/proxy.log"; then
+	echo "ok web: the client is whom the proxy saw"
+else
+	echo "not ok web: the client is whom the proxy saw - $(grep -o 'too old, from.*' "$work/proxy.log")"
+fi
+kill "$daemon"
 daemon=
 exit $status

@@ -302,6 +302,13 @@ static void test_reload(void **state)
 	write_file("customers.csv", "C2,,,bad,b\n");
 	assert_int_equal(conf_customers_reload(c, collect, &out), -1);
 	assert_int_equal(c->n_customer, 3);
+	struct stat seen = { 0 };
+	assert_int_equal(conf_customers_follow(c, &seen, collect, &out), -1);
+	assert_int_equal(conf_customers_follow(c, &seen, collect, &out), 0); /* said once */
+	write_file("customers.csv", "C2,,,account,b\n");
+	assert_int_equal(conf_customers_follow(c, &seen, collect, &out), 1);
+	assert_int_equal(conf_customers_follow(c, &seen, collect, &out), 0);
+	assert_int_equal(c->n_customer, 2);
 	conf_free(c);
 	buf_fini(&out);
 }

@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include "analyzer/acase.h"
+#include "analyzer/detector.h"
 #include "analyzer/resting.h"
 #include "lib/times.h"
 #include "tests/unit/store_run.h"
@@ -184,12 +186,67 @@ static void who_changes_does_not_rest(void **state)
 	close_store(&o);
 }
 
+static size_t detector_named(const char *name)
+{
+	size_t d = 0;
+	while (strcmp(detector_registry[d]->name, name) != 0)
+		d++;
+	return d;
+}
+
+/* Something that speaks against p, with a line to show. */
+static void accuse(struct judge *j, struct principal *p, const char *line)
+{
+	int32_t scores[64] = { 0 };
+	size_t d = detector_named("bad-rcpt");
+	scores[d] = 30 * NAT;
+	if (!p->suspicion)
+		p->suspicion = suspicion_new(j->site->now_us);
+	suspicion_add_line(p->suspicion, j->site->now_us, d, sv_cstr(line));
+	acase_update(j, p, scores, 30 * NAT, j->site->now_us, true);
+}
+
+static void act(struct open *o, int64_t id, const char *what)
+{
+	struct err e = { "" };
+	assert_int_equal(acase_act(o->judge, judge_case(o->judge, id), what, "ann", "", o->judge->site->now_us, &e), 0);
+	assert_int_equal(store_commit(o->store, o->judge, &e), 0);
+}
+
+/* Closed by mistake: what it showed is shown until there is something new. */
+static void a_case_opened_again_by_hand_shows_what_it_did(void **state)
+{
+	struct err e = { "" };
+	(void)state;
+	fresh();
+	struct open o = open_store();
+	o.judge->site->now_us = START;
+	struct principal *p = get(o.judge, 1);
+	accuse(o.judge, p, "first");
+	accuse(o.judge, p, "second");
+	assert_int_equal(store_commit(o.store, o.judge, &e), 0);
+	int64_t id = p->open_case->id;
+	sql("INSERT INTO case_step (case_id, seq, nth, at_us, what, mark, level, total, capped_to, detectors, groups) VALUES (1, 0, 1, 1, 'x', '', '', 1, 0, '[]', '[]')");
+	act(&o, id, "closed");
+	suspicion_free(p->suspicion); /* an innocent message came */
+	p->suspicion = NULL;
+	act(&o, id, "reopened");
+	assert_int_equal(number("SELECT count(*) FROM case_evidence"), 2);
+	assert_int_equal(number("SELECT count(*) FROM case_step"), 1);
+	accuse(o.judge, p, "third");
+	assert_int_equal(store_commit(o.store, o.judge, &e), 0);
+	assert_int_equal(number("SELECT count(*) FROM case_evidence"), 1);
+	assert_int_equal(number("SELECT count(*) FROM case_evidence WHERE line = 'third'"), 1);
+	close_store(&o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(late_ones_are_as_they_were),
 		cmocka_unit_test(late_rows_are_bounded),
 		cmocka_unit_test(who_changes_does_not_rest),
+		cmocka_unit_test(a_case_opened_again_by_hand_shows_what_it_did),
 	};
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -261,13 +262,42 @@ static void clocks_that_jump_lose_nothing(void **state)
 	}
 }
 
+static void shown(const char *local, const char *want)
+{
+	int64_t us, wanted;
+	assert_int_equal(times_parse_local(sv_cstr(local), &us), 0);
+	assert_int_equal(times_parse(sv_cstr(want), &wanted), 0);
+	assert_int_equal(us, wanted);
+}
+
+/* On the days on which clocks change, too. */
+static void what_people_write_is_local(void **state)
+{
+	(void)state;
+	setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3", 1);
+	tzset();
+	shown("2026-03-29", "2026-03-29T00:00:00+01:00");
+	shown("2026-03-29T01:30", "2026-03-29T01:30:00+01:00");
+	shown("2026-03-29T03:30", "2026-03-29T03:30:00+02:00");
+	shown("2026-03-30", "2026-03-30T00:00:00+02:00");
+	shown("2026-10-25", "2026-10-25T00:00:00+02:00");
+	shown("2026-10-26", "2026-10-26T00:00:00+01:00");
+	shown("2026-10-26T12:00:00Z", "2026-10-26T12:00:00Z");
+	shown("2026-10-26T12:00-05:00", "2026-10-26T17:00:00Z");
+	setenv("TZ", "EST5EDT,M3.2.0,M11.1.0", 1);
+	tzset();
+	shown("2026-03-08T05:00", "2026-03-08T05:00:00-04:00");
+	unsetenv("TZ");
+	tzset();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(year_rolls_over), cmocka_unit_test(a_clock_that_was_never_set_is_not_believed),
 		cmocka_unit_test(not_even_in_the_first_line), cmocka_unit_test(a_year_that_did_not_begin),
 		cmocka_unit_test(a_year_that_did_begin), cmocka_unit_test(clocks_of_the_past_change_nothing),
-		cmocka_unit_test(leap_day), cmocka_unit_test(hour_that_comes_twice),
+		cmocka_unit_test(what_people_write_is_local), cmocka_unit_test(leap_day), cmocka_unit_test(hour_that_comes_twice),
 		cmocka_unit_test(hour_that_is_left_out), cmocka_unit_test(clocks_that_jump_lose_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

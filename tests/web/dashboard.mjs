@@ -1,5 +1,6 @@
 // The dashboard from a clerk's seat: log in, look at every page, use keys, act on a case. One line per test.
 import { execFileSync, execSync } from "node:child_process";
+import { connect } from "node:net";
 import { dirname } from "node:path";
 import { launch } from "./browser.mjs";
 import { standIn } from "./control.mjs";
@@ -427,6 +428,28 @@ await test("a form without the token changes nothing", async () => {
 	same((await api.post(BASE + "/logout", { form: {} })).status(), 403, "logout");
 	same((await api.post(BASE + "/case/7", { form: { text: "x".repeat(70000) } })).status(), 413, "a huge form");
 	same(control.asked.length, before, "requests");
+});
+await test("what a page asks by itself", async () => { // the ring looks into the log
+	for (let i = 0; i < 3; i++)
+		same((await api.get(BASE + "/search.json?x=" + "y".repeat(1500) + "&sender=" + "%20".repeat(400) + "&account=unseen%40far.example", { headers: { "X-Live": "1" } })).status(), 200, "status");
+});
+await test("a form that comes in slowly is of who is logged in at its end", async () => {
+	const other = await browser.newContext(), p = await other.newPage(), before = control.asked.length;
+	await p.goto(execFileSync(`${BIN}/abusewatch`, ["login-link", "-c", CONF, "-u", "visitor"]).toString().trim());
+	const cookie = (await other.cookies()).find((x) => x.name === "aw_session").value;
+	const form = "do=close&text=&csrf=" + await p.locator("input[name=csrf]").first().inputValue();
+	const socket = connect(new URL(BASE).port, "127.0.0.1");
+	let answer = "";
+	socket.on("data", (d) => { answer += d; });
+	socket.write(`POST /case/7 HTTP/1.1\r\nHost: x\r\nCookie: aw_session=${cookie}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: ${form.length}\r\n\r\ndo=`);
+	await p.waitForTimeout(300);
+	await p.getByRole("button", { name: "Log out" }).click();
+	await p.waitForURL(/login/);
+	socket.write(form.slice(3));
+	await p.waitForTimeout(500);
+	socket.destroy();
+	await other.close();
+	same([answer.slice(9, 12), control.asked.length], ["403", before], "status and requests: " + JSON.stringify(control.asked.at(-1)));
 });
 control.close();
 await test("without the analyzer, actions say so", async () => {

@@ -41,7 +41,7 @@ static int build(struct call *c, struct json_object *out, struct err *e)
 	struct buf text = { 0 };
 	int64_t since_us = 0;
 	struct sv since = sv_cstr(form_get(&c->query, "since"));
-	if (since.n && times_parse(since, &since_us) < 0) {
+	if (since.n && times_parse_local(since, &since_us) < 0) {
 		err_set(e, "\"%.80s\" is not a time. Write 2026-11-23 or a full RFC 3339 time.", since.p);
 		return 400;
 	}

@@ -34,14 +34,11 @@ static int read_time(const struct call *c, const char *field, bool end_of_day, i
 	*ret_us = 0;
 	if (!s.n)
 		return 0;
-	if (times_parse(s, ret_us) < 0)
+	bool to_the_end = s.n <= 10 && end_of_day; /* a day may have 23 or 25 hours */
+	if ((to_the_end ? times_parse(s, ret_us) : times_parse_local(s, ret_us)) < 0)
 		return err_set(e, "\"%.*s\" is not a time. Write 2026-11-23, 2026-11-23 19:47 or a full RFC 3339 time.", SVARG(s));
-	char last = s.p[s.n - 1];
-	bool zoned = s.n > 16 && (last == 'Z' || last == 'z' || s.p[s.n - 3] == ':') && (last == 'Z' || last == 'z' || s.p[s.n - 6] == '+' || s.p[s.n - 6] == '-');
-	if (!zoned)
-		*ret_us -= (int64_t)site_offset_s(*ret_us) * US_PER_S;
-	if (s.n <= 10 && end_of_day)
-		*ret_us += US_PER_DAY - 1;
+	if (to_the_end)
+		*ret_us = times_local_us(*ret_us + US_PER_DAY) - 1;
 	return 0;
 }
 
@@ -92,6 +89,22 @@ static void add_pages(const struct call *c, struct json_object *out, struct json
 	free(previous);
 }
 
+/* What was searched for, not what else stood in the address: a line of the log has an end. */
+static void audit(const struct call *c, struct json_object *filter)
+{
+	struct form said = { .n = 0 };
+	struct buf b = { 0 };
+	for (size_t i = 0; i < ARCHIVE_KEYS; i++)
+		form_set(&said, fields[i], json_str(filter, fields[i]));
+	form_set(&said, "since", form_get(&c->query, "since"));
+	form_set(&said, "until", form_get(&c->query, "until"));
+	form_set(&said, "substring", *form_get(&c->query, "substring") ? "1" : NULL);
+	form_query(&said, &b);
+	call_audit(c, "searched %s", buf_cstr(&b));
+	form_fini(&said);
+	buf_fini(&b);
+}
+
 static int build(struct call *c, struct json_object *out, struct err *e)
 {
 	static const char *const columns[] = { "-time", NULL };
@@ -111,12 +124,8 @@ static int build(struct call *c, struct json_object *out, struct err *e)
 	if (!asked)
 		json_put(out, "messages", json_object_new_array());
 	add_pages(c, out, ui, &l, more);
-	if (asked) {
-		struct buf b = { 0 };
-		form_query(&c->query, &b);
-		call_audit(c, "searched %s", buf_cstr(&b));
-		buf_fini(&b);
-	}
+	if (asked)
+		audit(c, filter);
 	return 200;
 }
 

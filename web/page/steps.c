@@ -73,6 +73,7 @@ static int build(struct call *c, struct json_object *out, struct err *e)
 	(void)snprintf(title, sizeof title, "Score of case %lld", (long long)id);
 	json_put_text(ui, "title", title);
 	json_put_bool(ui, "has_steps", n > 0);
+	call_audit(c, "viewed the score of case %lld", (long long)id);
 	json_put_bool(ui, "left_out_after", json_int(out, "left_out_after") > 0);
 	return 200;
 }
