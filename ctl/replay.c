@@ -192,7 +192,7 @@ static int run_into(struct run *im, const struct conf *conf, char **files, size_
 	return bad;
 }
 
-struct totals { int64_t lines, recognised, txns, sessions; };
+struct totals { int64_t lines, recognised, txns, sessions, open; };
 
 /* Totals of all sources since they were first read. */
 static struct totals totals_of(const struct store *s)
@@ -208,6 +208,8 @@ static struct totals totals_of(const struct store *s)
 			t.recognised += json_object_get_int64(v);
 		if (json_object_object_get_ex(o, "txns", &v))
 			t.txns += json_object_get_int64(v);
+		if (json_object_object_get_ex(o, "open_messages", &v))
+			t.open += json_object_get_int64(v);
 		if (json_object_object_get_ex(o, "sessions", &v))
 			t.sessions += json_object_get_int64(v);
 		json_object_put(o);
@@ -280,6 +282,7 @@ int replay_files(struct replay *r, const struct conf *conf, char **files, size_t
 	r->recognised = after.recognised - before.recognised;
 	r->txns = after.txns - before.txns;
 	r->sessions = after.sessions - before.sessions;
+	r->open = after.open;
 	store_close(im.ingest.store, j);
 	judge_free(j);
 	enrich_free(enrich);

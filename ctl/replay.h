@@ -14,6 +14,7 @@ struct replay {
 	const char *listings; /* a file of what block lists said (ctl/listings.h), or NULL */
 	/* What came of it. */
 	int64_t lines, recognised, txns, sessions; /* sessions: captured */
+	int64_t open;              /* messages that are not told whole yet: what is known of them is stored, too */
 	uint64_t evicted;          /* principals that did not fit into memory and went to the store */
 	int64_t first_us, last_us; /* event time of everything the store has seen */
 };

@@ -51,7 +51,7 @@ static int import(const char *conf_path, const char *listings, char **files, siz
 	else
 		status = replay_said_nothing(&r);
 	if (status == COMMAND_DONE && n_files && (r.lines || !r.sessions))
-		fprintf(stderr, "%" PRId64 " lines read, %" PRId64 " of them of mail servers; %" PRId64 " reports of messages\n", r.lines, r.recognised, r.txns);
+		fprintf(stderr, "%" PRId64 " lines read, %" PRId64 " of them of mail servers; %" PRId64 " messages reported, %" PRId64 " still open\n", r.lines, r.recognised, r.txns, r.open);
 	if (status == COMMAND_DONE && r.sessions)
 		fprintf(stderr, "%" PRId64 " captured sessions\n", r.sessions);
 	if (status == COMMAND_DONE && r.evicted)
