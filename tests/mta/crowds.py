@@ -2,7 +2,7 @@
 """crowds.py AW DIR: logs with very many of one kind — hosts, recipients of one message, messages with one message-id, shapes of unknown lines —, as a
 spammer or a fault makes them. A line of such a log must not take many times as long as one of a usual log: what is looked for among all that came
 before would."""
-import json, os, random, subprocess, sys, time
+import json, os, random, subprocess, sys, tempfile, time
 
 AW, DIR = sys.argv[1:3]
 N = 60000
@@ -110,3 +110,32 @@ for make in (hosts, recipients, one_message_id, filtered_with_one_message_id, un
     if make is recipients:
         last = json.loads(out.splitlines()[-1])
         check("all recipients of one message", len({r["recipient"] for r in last["recipients"]}) == len(last["recipients"]) == N, len(last["recipients"]))
+
+
+def strangers():
+    """Hosts of our networks that turn up within an hour, each with a message to addresses that do not exist."""
+    for i in range(20000):
+        q, t = "%010X" % i, "Nov 20 08:%02d:%02d mx" % (i // 334, i % 60)
+        yield f"{t} postfix/smtpd[1]: {q}: client=h{i}.x.example[198.18.{i >> 8 & 255}.{i & 255}]"
+        yield f"{t} postfix/qmgr[1]: {q}: from=<s{i}@x.example>, size=9, nrcpt=8 (queue active)"
+        for k in range(8):
+            yield (f"{t} postfix/smtp[1]: {q}: to=<r{i * 7 + k}@y{(i + k) % 500}.example>, relay={MX}, delay=1, delays=0/0/0/1, dsn=5.1.1, "
+                   "status=bounced (host mx.example[192.0.2.9] said: 550 5.1.1 user unknown (in reply to RCPT TO command))")
+        yield f"{t} postfix/qmgr[1]: {q}: removed"
+
+
+def memory_of_import(principals_bytes):
+    with tempfile.TemporaryDirectory() as folder:
+        with open(os.path.join(folder, "log"), "w") as f:
+            f.writelines(line + "\n" for line in strangers())
+        with open(os.path.join(folder, "conf"), "w") as f:
+            f.write('store = "store.db"\nnetworks = { "198.18.0.0/15" }\nsource "mx" { path = "log" mta = "postfix" timezone = "UTC" }\n'
+                    'detector "fusion" { principals-bytes = %d }\n' % principals_bytes)
+        pid = subprocess.Popen([os.path.abspath(AW), "import", "-c", "conf", "log"], cwd=folder, stderr=subprocess.DEVNULL).pid
+        _, status, used = os.wait4(pid, 0)
+        return used.ru_maxrss if status == 0 else -1
+
+
+# What is known of principals is bounded in between, too, not only when all is read.
+little, much = memory_of_import(1 << 20), memory_of_import(1 << 30)
+check("20,000 strangers take the memory that they may", 0 < little < 0.75 * much, f"{little} KiB where 1 MiB is allowed, {much} where a gigabyte is")
