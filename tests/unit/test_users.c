@@ -4,7 +4,9 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -41,6 +43,50 @@ static void test_users(void **state)
 	assert_false(users_has(file, "bob"));
 	assert_true(users_has(file, "ann"));
 	buf_fini(&b);
+}
+
+/* A users' file that is a folder cannot be read, by nobody. */
+static void test_unreadable(void **state)
+{
+	struct err e;
+	char other[112];
+	(void)state;
+	(void)snprintf(other, sizeof other, "%s/unreadable", dir);
+	assert_int_equal(mkdir(other, 0700), 0);
+	assert_int_equal(users_set(other, "ann", "correct horse", &e), -1);
+	assert_non_null(strstr(e.text, "cannot read"));
+	assert_int_equal(rmdir(other), 0);
+}
+
+/* Eight programs that each add a user at the same time, and four that take one away. */
+static void test_at_once(void **state)
+{
+	struct buf b = { 0 };
+	struct err e;
+	char other[112];
+	(void)state;
+	(void)snprintf(other, sizeof other, "%s/others", dir);
+	for (int i = 0; i < 8; i++)
+		if (fork() == 0) {
+			char name[8];
+			(void)snprintf(name, sizeof name, "user%d", i);
+			_exit(users_set(other, name, "correct horse", &e) ? 1 : 0);
+		}
+	for (int i = 0, status; i < 8; i++)
+		assert_true(wait(&status) > 0 && status == 0);
+	assert_int_equal(users_list(other, &b), 8);
+	for (int i = 0; i < 4; i++)
+		if (fork() == 0) {
+			char name[8];
+			(void)snprintf(name, sizeof name, "user%d", i);
+			_exit(users_delete(other, name, &e) ? 1 : 0);
+		}
+	for (int i = 0, status; i < 4; i++)
+		assert_true(wait(&status) > 0 && status == 0);
+	buf_clear(&b);
+	assert_int_equal(users_list(other, &b), 4);
+	buf_fini(&b);
+	unlink(other);
 }
 
 static void test_refused(void **state)
@@ -91,6 +137,7 @@ static int teardown(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_users), cmocka_unit_test(test_refused), cmocka_unit_test(test_tokens) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_users), cmocka_unit_test(test_refused), cmocka_unit_test(test_tokens),
+		cmocka_unit_test(test_unreadable), cmocka_unit_test(test_at_once) };
 	return cmocka_run_group_tests_name("users", tests, setup, teardown);
 }
