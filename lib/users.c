@@ -1,5 +1,6 @@
 #include "lib/users.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -304,26 +305,51 @@ int login_token_make(const char *state_dir, const char *user, int64_t now_s, int
 	return r;
 }
 
-int login_token_use(const char *state_dir, const char *token, int64_t now_s, char ret_user[USERS_NAME_MAX + 1])
+/* "UNTIL USER" of the file: the time, and the user in ret; -1. */
+static int64_t token_read(const char *path, char ret_user[USERS_NAME_MAX + 1])
 {
-	struct buf path = { 0 };
-	char line[128] = "", *user = line, *end = NULL;
-	if (sodium_init() < 0 || strlen(token) > sizeof(struct login_token))
+	char line[128] = "", *user = line, *end;
+	FILE *f = fopen(path, "re");
+	if (!f)
 		return -1;
-	token_path(state_dir, token, &path);
-	FILE *f = fopen(buf_cstr(&path), "re");
-	if (f) {
-		if (!fgets(line, sizeof line, f))
-			line[0] = 0;
-		fclose(f);
-	}
-	int gone = f ? unlink(path.p) : -1; /* whoever removes it has used it: two at once cannot both */
-	buf_fini(&path);
+	if (!fgets(line, sizeof line, f))
+		line[0] = 0;
+	fclose(f);
 	long long until = strtoll(line, &user, 10);
 	if ((end = strchr(user, '\n')))
 		*end = 0;
-	if (gone != 0 || *user++ != ' ' || until < now_s || !users_name_ok(user))
+	if (*user++ != ' ' || !users_name_ok(user))
 		return -1;
 	memcpy(ret_user, user, strlen(user) + 1);
-	return 0;
+	return until;
+}
+
+int login_token_use(const char *state_dir, const char *token, int64_t now_s, char ret_user[USERS_NAME_MAX + 1])
+{
+	struct buf path = { 0 };
+	if (sodium_init() < 0 || strlen(token) > sizeof(struct login_token))
+		return -1;
+	token_path(state_dir, token, &path);
+	int64_t until = token_read(buf_cstr(&path), ret_user);
+	int gone = unlink(path.p); /* whoever removes it has used it: two at once cannot both */
+	buf_fini(&path);
+	return gone != 0 || until < now_s ? -1 : 0;
+}
+
+void login_tokens_forget(const char *state_dir, const char *user)
+{
+	struct buf path = { 0 };
+	char whose[USERS_NAME_MAX + 1];
+	buf_printf(&path, "%s/login/", state_dir);
+	size_t folder = path.n;
+	DIR *d = opendir(buf_cstr(&path));
+	for (const struct dirent *x; d && (x = readdir(d)) != NULL;) {
+		path.n = folder;
+		buf_puts(&path, x->d_name);
+		if (x->d_name[0] != '.' && token_read(buf_cstr(&path), whose) >= 0 && strcmp(whose, user) == 0)
+			unlink(path.p);
+	}
+	if (d)
+		closedir(d);
+	buf_fini(&path);
 }

@@ -113,6 +113,12 @@ static void test_tokens(void **state)
 	assert_int_equal(login_token_use(dir, t.s, 1001, user), -1); /* once */
 	assert_int_equal(login_token_make(dir, "desk", 1000, 3600, &t, &e), 0);
 	assert_int_equal(login_token_use(dir, t.s, 4601, user), -1); /* too late */
+	struct login_token ann;
+	assert_int_equal(login_token_make(dir, "desk", 1000, 3600, &t, &e), 0);
+	assert_int_equal(login_token_make(dir, "ann", 1000, 3600, &ann, &e), 0);
+	login_tokens_forget(dir, "ann"); /* who is deleted */
+	assert_int_equal(login_token_use(dir, ann.s, 1001, user), -1);
+	assert_int_equal(login_token_use(dir, t.s, 1001, user), 0);
 }
 
 static int setup(void **state)
