@@ -94,7 +94,12 @@ def classes():
 
 
 def stores():
+    os.umask(0)
     check("import creates the store", run("import", "-c", "aw.conf", log).returncode == 0 and os.path.exists("aw.db"))
+    os.umask(0o022)
+    files = [f for f in ["aw.db", "aw.db-wal", "aw.db-shm", "aw.db.d"] if os.path.exists(f)]
+    wide = [f for f in files if os.stat(f).st_mode & 0o027]
+    check("no file of the store is for everybody", len(files) > 2 and not wide, str(wide))
     db = sqlite3.connect("aw.db")
     db.execute("pragma user_version = 99")
     db.close()
