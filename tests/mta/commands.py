@@ -35,7 +35,7 @@ def options():
             check("%s %s is wrong use" % (c, bad), ended(run(c, bad), 2, "--help"))
     write("aw.conf", 'store = "aw.db"\nnetworks = { "198.18.0.0/15" }\nsource "mx1" { path = "mail.log" }\n')
     for a in (["notify", "--case", "x"], ["notify", "--case", "0"], ["notify", "--kind", "x"], ["search", "--limit", "x"], ["search", "--limit", "-1"],
-              ["cases", "--since", "x"], ["cases", "--format", "x"], ["export", "x"], ["export"], ["import"], ["import", "--listings"], ["export", "--level", "x", "dnsbl-zone"]):
+              ["cases", "--since", "x"], ["search", "--until", "2026-02-30"], ["cases", "--format", "x"], ["export", "x"], ["export"], ["import"], ["import", "--listings"], ["export", "--level", "x", "dnsbl-zone"]):
         check(" ".join(a) + " is wrong use", ended(run(a[0], "-c", "aw.conf", *a[1:]), 2))
 
 
@@ -308,7 +308,9 @@ def local_times():
     """A date is this machine's day, as on the dashboard: what came between its midnight and UTC's belongs to it."""
     t = lambda *a: len(subprocess.run([aw, "search", "-c", "u.conf", "--limit", "0", "--format", "ndjson", *a], capture_output=True, timeout=60,
                                       env={**os.environ, "TZ": "XXX-11"}).stdout.splitlines()) # the messages are of 10:00 to 11:00 UTC: 21:00 to 22:00
-    day, after = "%d-11-20" % YEAR, "%d-11-21" % YEAR
+    day, before, after = "%d-11-20" % YEAR, "%d-11-19" % YEAR, "%d-11-21" % YEAR
+    check("search --until a date takes in that day", (t("--since", day, "--until", day), t("--until", before), t("--until", day + "T10:00Z")) == (len(messages_of_users), 0, 1),
+          str((t("--since", day, "--until", day), t("--until", before), t("--until", day + "T10:00Z"))))
     check("search --since and --until a date are local", (t("--since", day, "--until", after), t("--since", day + " 21:01"), t("--since", day + "T10:01Z")) ==
           (len(messages_of_users), len(messages_of_users) - 1, len(messages_of_users) - 1) and t("--since", after) == 0, str((t("--since", day + " 21:01"), t("--since", day + "T10:01Z"), t())))
 
