@@ -329,7 +329,19 @@ def by_hand():
     check("the collector by hand ends with its reader", line.startswith(b'{"host"') and p.returncode == -13, "status %s" % p.returncode)
 
 
+def programs():
+    """The daemons, too, say their version, and whose words a mistake in the config is told in."""
+    write("mistake.conf", "nonsense = 3\n")
+    folder = os.path.dirname(aw)
+    for name in ("abusewatchd", *("abusewatch-" + p for p in "analyzer capture collector mailer probe web".split())):
+        r = subprocess.run([os.path.join(folder, name), "--version"], capture_output=True, timeout=20)
+        check(name + " --version", r.returncode == 0 and r.stdout.startswith(name.encode() + b" ") and r.stdout.count(b"\n") == 1, str(r))
+        r = subprocess.run([os.path.join(folder, name), "-c", "mistake.conf"], capture_output=True, timeout=20)
+        check(name + " says where the config is wrong", r.returncode == 1 and r.stderr.startswith(b"%s: mistake.conf:1: " % name.encode()), str(r.stderr))
+
+
 options()
+programs()
 listings()
 damaged()
 configs()
