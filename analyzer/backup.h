@@ -48,7 +48,8 @@ const struct backup_options *backup_options(const struct judge *j);
 
 struct backup *backup_new(void);
 void backup_free(struct backup *b);
-/* The domains of the config are followed from now on; what is known of those that stay, stays, and what is stored of those that come back is known again. */
+/* The domains of the config are followed from now on; what is known of those that stay, stays, and what is stored of those that
+ * come back is known again. */
 void backup_configure(struct judge *j);
 /* The domain of that address or name, or NULL. */
 struct backup_domain *backup_find(const struct judge *j, struct sv domain);

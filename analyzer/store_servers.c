@@ -84,8 +84,8 @@ static int write_event(struct store *s, const struct judge *j, const struct netw
 	int64_t at_us = x->at_us + nth;
 	if (x->has_ip)
 		text[ipaddr_text(&x->ip, text)] = 0;
-	int bad = db_run(&s->db, e, Q_NETWORK_EVENT_PUT, "isssssssi", at_us, network_what_name((enum network_what)x->what), text, x->has_ip ? customer_of(j, text) : "",
-	                 x->host, x->before, x->after, x->text, x->since_us);
+	int bad = db_run(&s->db, e, Q_NETWORK_EVENT_PUT, "isssssssi", at_us, network_what_name((enum network_what)x->what), text,
+	                 x->has_ip ? customer_of(j, text) : "", x->host, x->before, x->after, x->text, x->since_us);
 	if (!bad && x->what != NETWORK_SOFTWARE)
 		bad = db_run(&s->db, e, Q_SERVICE_ALERT_PUT, "ssiissi", "", "network", at_us, at_us, "", x->text, (int64_t)0);
 	return bad;

@@ -44,7 +44,8 @@ static void usage(FILE *to)
 
 static int options(struct collector *c, int argc, char **argv)
 {
-	static const struct option all[] = { { "stdout", 0, 0, 'o' }, { "stdin", 0, 0, 'i' }, { "help", 0, 0, 'h' }, { "version", 0, 0, 'V' }, { "config", 1, 0, 'c' }, { "source", 1, 0, 's' }, { 0, 0, 0, 0 } };
+	static const struct option all[] = { { "stdout", 0, 0, 'o' }, { "stdin", 0, 0, 'i' }, { "help", 0, 0, 'h' }, { "version", 0, 0, 'V' },
+		                             { "config", 1, 0, 'c' }, { "source", 1, 0, 's' }, { 0, 0, 0, 0 } };
 	c->conf_path = SYSCONFDIR "/abusewatch.conf";
 	for (int opt; (opt = getopt_long(argc, argv, "c:s:dh", all, NULL)) != -1;) {
 		switch (opt) {

@@ -375,8 +375,8 @@ static int options(struct recursor *r, struct err *e)
 	return 0;
 }
 
-/* No zone's DNSSEC is known to us beforehand; a trust anchor for the root is Debian's dns-root-data, where it is installed. Given a file that cannot be read,
- * libunbound would answer no question at all. */
+/* No zone's DNSSEC is known to us beforehand; a trust anchor for the root is Debian's dns-root-data, where it is installed. Given a
+ * file that cannot be read, libunbound would answer no question at all. */
 static void trust_anchor(struct recursor *r)
 {
 	static const char root_key[] = "/usr/share/dns/root.key";

@@ -326,7 +326,8 @@ static bool load_stored(void *ctx, struct backup_domain *d)
 	return true;
 }
 
-/* A line of the config that is gone by mistake and comes back: what was known is known again, and what left the queue meanwhile does not wait for ever. */
+/* A line of the config that is gone by mistake and comes back: what was known is known again, and what left the queue meanwhile does not
+ * wait for ever. */
 static void a_domain_comes_back(void **state)
 {
 	struct fixture *f = *state;
@@ -384,7 +385,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(wilsons_interval), cmocka_unit_test(what_a_slice_says), cmocka_unit_test(slices_are_kept_for_a_month),
 		cmocka_unit_test(availability_and_how_much_is_known), cmocka_unit_test(what_expires_when), cmocka_unit_test(how_fast_the_queue_must_drain),
-		cmocka_unit_test(what_an_outcome_says_of_the_server), TEST(a_waiting_message_is_counted_once), TEST(a_domain_comes_back), TEST(the_log_loses_sight_of_a_message),
+		cmocka_unit_test(what_an_outcome_says_of_the_server), TEST(a_waiting_message_is_counted_once), TEST(a_domain_comes_back),
+		TEST(the_log_loses_sight_of_a_message),
 		TEST(thousands_wait_and_leave_in_any_order), TEST(an_outage_needs_failures_of_several_messages_over_time), TEST(a_domain_without_mail),
 		TEST(a_new_config_keeps_what_is_known),
 	};

@@ -280,7 +280,8 @@ static void ends(const char *local, const char *want)
 
 static void days_that_are_none(void **state)
 {
-	static const char *const none[] = { "2026-02-29", "2026-02-30", "2024-02-30", "2100-02-29", "2026-04-31", "2026-13-01", "2026-00-01", "2026-01-00", "2026-01-32", "2026-02-30T10:00:00Z" };
+	static const char *const none[] = { "2026-02-29", "2026-02-30", "2024-02-30", "2100-02-29", "2026-04-31",
+		                            "2026-13-01", "2026-00-01", "2026-01-00", "2026-01-32", "2026-02-30T10:00:00Z" };
 	static const char *const days[] = { "2024-02-29", "2000-02-29", "2026-02-28", "2026-12-31", "2026-04-30T10:00:00Z" };
 	int64_t us;
 	(void)state;
@@ -320,7 +321,8 @@ int main(void)
 		cmocka_unit_test(year_rolls_over), cmocka_unit_test(a_clock_that_was_never_set_is_not_believed),
 		cmocka_unit_test(not_even_in_the_first_line), cmocka_unit_test(a_year_that_did_not_begin),
 		cmocka_unit_test(a_year_that_did_begin), cmocka_unit_test(clocks_of_the_past_change_nothing),
-		cmocka_unit_test(what_people_write_is_local), cmocka_unit_test(days_that_are_none), cmocka_unit_test(leap_day), cmocka_unit_test(hour_that_comes_twice),
+		cmocka_unit_test(what_people_write_is_local), cmocka_unit_test(days_that_are_none),
+		cmocka_unit_test(leap_day), cmocka_unit_test(hour_that_comes_twice),
 		cmocka_unit_test(hour_that_is_left_out), cmocka_unit_test(clocks_that_jump_lose_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
