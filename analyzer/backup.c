@@ -111,7 +111,11 @@ void backup_configure(struct judge *j)
 		if (twice)
 			continue;
 		struct backup_domain *d = take(old, n, hash);
-		d = d ? d : domain_new(name, hash);
+		if (!d) {
+			d = domain_new(name, hash);
+			if (j->store.load_backup)
+				(void)j->store.load_backup(j->store.ctx, d);
+		}
 		d->primary = j->conf->backup[i].primary;
 		b->domain[b->n_domains++] = d;
 	}
@@ -121,6 +125,7 @@ void backup_configure(struct judge *j)
 		if (old[i])
 			b->retired[b->n_retired++] = old[i];
 	free(old);
+	backup_recount(j);
 }
 
 struct backup_domain *backup_find(const struct judge *j, struct sv domain)

@@ -48,7 +48,8 @@ const struct backup_options *backup_options(const struct judge *j);
 
 struct backup *backup_new(void);
 void backup_free(struct backup *b);
-/* The domains of the config are followed from now on; what is known of those that stay, stays. */
+/* The domains of the config are followed from now on; what is known of those that stay, stays, and what is stored of those that
+ * come back is known again. */
 void backup_configure(struct judge *j);
 /* The domain of that address or name, or NULL. */
 struct backup_domain *backup_find(const struct judge *j, struct sv domain);
@@ -61,8 +62,8 @@ void backup_record(struct judge *j, const struct record *r);
 void backup_hour(struct judge *j, int64_t now_us);
 /* After a commit. */
 void backup_committed(struct backup *b);
-/* After the store has filled queue_memory. */
-void backup_loaded(struct backup *b);
+/* What waits for each domain, from queue_memory: of domains that were not followed for a while messages may have left it without a word. */
+void backup_recount(struct judge *j);
 
 /* --- inside --- */
 /* backup_reply.c: what an outcome says about the primary. */

@@ -1,8 +1,9 @@
 /* Which messages wait, exactly: one entry per message and domain in an open-addressed table, so that a message that is reported again
  * (deferred once more, delivered at last) is counted once. And the messages that were refused, so that the bounce we make of one is known
  * to be of that domain (servers end the refused message before they deliver its bounce). */
-#include "analyzer/backup.h"
+#include <stdlib.h>
 
+#include "analyzer/backup.h"
 #include "lib/hash.h"
 
 struct waiting { uint64_t key; uint32_t domain; uint16_t hour, heard; }; /* hours modulo 65536; key 0 = free */
@@ -59,11 +60,16 @@ static void take_out(struct backup *b, uint32_t i)
 	b->queued--;
 }
 
+/* That hour's place in a domain's ring. The hour was kept modulo 65536; it is one of the last 384. */
+static size_t ring_at(uint16_t hour, int64_t now_us)
+{
+	int64_t now = now_us / US_PER_HOUR, full = now - (uint16_t)((uint16_t)now - hour);
+	return (size_t)(full % BACKUP_RING_HOURS);
+}
+
 static void leaves(struct backup_domain *d, uint16_t hour, int64_t now_us)
 {
-	/* The hour was kept modulo 65536; it is one of the last 384. */
-	int64_t now = now_us / US_PER_HOUR, full = now - (uint16_t)((uint16_t)now - hour);
-	uint32_t *n = &d->health.ring[full % BACKUP_RING_HOURS];
+	uint32_t *n = &d->health.ring[ring_at(hour, now_us)];
 	*n -= *n > 0;
 	d->health.queued -= d->health.queued > 0;
 	if (!d->health.queued)
@@ -141,11 +147,38 @@ void backup_queue_sweep(struct judge *j, int64_t now_us)
 	}
 }
 
-void backup_loaded(struct backup *b)
+/* Takes what waits for d, now that it was counted anew. */
+static void settle(struct backup_domain *d, const uint32_t ring[BACKUP_RING_HOURS])
 {
+	struct backup_health *h = &d->health;
+	uint32_t n = 0;
+	for (size_t i = 0; i < BACKUP_RING_HOURS; i++)
+		n += ring[i];
+	if (n == h->queued && memcmp(ring, h->ring, sizeof h->ring) == 0)
+		return;
+	memcpy(h->ring, ring, sizeof h->ring);
+	h->queued = n;
+	h->waited = n ? n > h->waited ? n : h->waited : 0;
+	d->dirty = true;
+}
+
+void backup_recount(struct judge *j)
+{
+	struct backup *b = j->backup;
+	uint32_t(*ring)[BACKUP_RING_HOURS] = xcalloc(b->n_domains + 1, sizeof *ring);
 	b->queued = 0;
-	for (uint32_t i = 0; i < BACKUP_QUEUED_MAX; i++)
-		b->queued += waiting(b)[i].key != 0;
+	for (uint32_t i = 0; i < BACKUP_QUEUED_MAX; i++) {
+		const struct waiting *w = &waiting(b)[i];
+		b->queued += w->key != 0;
+		for (size_t k = 0; w->key && k < b->n_domains; k++)
+			if (name_of(b->domain[k]) == w->domain) {
+				ring[k][ring_at(w->hour, j->site->now_us)]++;
+				break;
+			}
+	}
+	for (size_t k = 0; k < b->n_domains; k++)
+		settle(b->domain[k], ring[k]);
+	free(ring);
 }
 
 /* --- bounces ------------------------------------------------------------------------------------------------------ */

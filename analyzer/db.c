@@ -1,8 +1,10 @@
 #include "analyzer/db.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "lib/buf.h"
 #include "lib/msg.h"
@@ -70,10 +72,19 @@ int db_wal(struct db *d, struct err *e)
 	return 0;
 }
 
+/* Who wrote to whom is not for everybody to read, whatever the folder: SQLite gives the files beside a store its mode. */
+static void make_private(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+	if (fd >= 0)
+		close(fd); /* what else is wrong SQLite says */
+}
+
 static int open_file(struct db *d, const char *path, bool bulk, struct err *e)
 {
 	int on = 1;
 	*d = (struct db){ .path = xstrdup(path) };
+	make_private(path);
 	if (sqlite3_open_v2(path, &d->h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
 		(void)err_set(e, "%s: cannot open the store: %s", path, d->h ? sqlite3_errmsg(d->h) : "out of memory");
 		db_close(d);

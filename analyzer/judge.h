@@ -19,6 +19,7 @@
 struct acase;
 struct asked;
 struct backup;
+struct backup_domain;
 struct detector;
 struct judge;
 struct listing;
@@ -158,6 +159,8 @@ struct judge_store {
 	struct acase *(*load_case)(void *ctx, struct judge *j, int64_t id);
 	/* The newest closed case of p that was closed at or after since_us, or 0. */
 	int64_t (*recent_case)(void *ctx, const struct principal *p, int64_t since_us);
+	/* What is stored of a backup domain goes to d->health; false: nothing is. */
+	bool (*load_backup)(void *ctx, struct backup_domain *d);
 };
 
 struct dialogues_of;

@@ -8,6 +8,7 @@
 #include "lib/msg.h"
 
 #define CHANCE 12 /* sessions that the former would have answered, were it still there: e^-12 that all of them are chance */
+#define COUNT_MOST 4096 /* of a face; halved then */
 #define CLIENTS 3 /* one alone may be led to one of several servers, and may be the only one at night */
 #define NOT_SEEN (SMTP_GAP | SMTP_MASKED | SMTP_MID_STREAM | SMTP_ONE_SIDED | SMTP_EVICTED | SMTP_UNANSWERED | SMTP_REFUSED | SMTP_NOT_SMTP)
 
@@ -207,8 +208,18 @@ static bool is_gone(const struct server *v, size_t i, const struct servers_optio
 		return false;
 	if (former->last_us < now->first_us)
 		return true;
-	uint64_t before = all_sessions(v) - v->alone;
+	/* Those that were alone may be more than are still counted: their face may have made way for another. */
+	uint64_t all = all_sessions(v), before = all > v->alone + (uint64_t)former->sessions ? all - v->alone : former->sessions;
 	return v->last_us - former->last_us >= o->turns_s * US_PER_S && (uint64_t)v->alone * former->sessions >= CHANCE * before;
+}
+
+/* All of them, so that their shares stay. */
+static void halve(struct server *v)
+{
+	for (size_t k = 0; k < SERVER_FACES; k++)
+		if (v->face[k].sessions > 1)
+			v->face[k].sessions /= 2;
+	v->alone /= 2;
 }
 
 static void note(struct judge *j, struct server *v, const char *software, uint64_t client, int64_t at_us)
@@ -228,9 +239,8 @@ static void note(struct judge *j, struct server *v, const char *software, uint64
 		v->alone_nets = 0;
 	else
 		linear_add(&v->alone_nets, client);
-	for (size_t k = 0; f->sessions >= 4096 && k < SERVER_FACES; k++)
-		if (v->face[k].sessions > 1)
-			v->face[k].sessions /= 2;
+	if (f->sessions >= COUNT_MOST)
+		halve(v);
 	if (!is_stable(f, o))
 		return;
 	if (!v->settled)

@@ -145,7 +145,7 @@ static struct store *open_with(int (*open)(struct db *d, const char *path, struc
 	store_listing_load(s, j);
 	store_servers_load(s, j);
 	check_tags();
-	j->store = (struct judge_store){ s, store_principal_load, load_case, recent_case };
+	j->store = (struct judge_store){ s, store_principal_load, load_case, recent_case, store_backup_domain };
 	if (store_principals_take(s, e) < 0 || store_cases_load_open(s, j, e) < 0) {
 		store_close(s, j);
 		return NULL;

@@ -100,6 +100,8 @@ size_t store_rollup_ended_bytes(const struct judge *j);
 int store_rollup_write_ended(struct store *s, struct judge *j, struct err *e);
 /* the backup domains (store_backup.c) */
 void store_backup_load(struct store *s, struct judge *j);
+/* Fills d->health, of one domain; ctx is the store. False: nothing is stored of it. */
+bool store_backup_domain(void *ctx, struct backup_domain *d);
 int store_backup_write(struct store *s, const struct judge *j, struct err *e);
 /* the policy findings (store_policy.c) */
 void store_policy_load(struct store *s, struct judge *j);

@@ -5,8 +5,9 @@
 #include "analyzer/store.h"
 #include "lib/msg.h"
 
-static bool load_domain(struct store *s, struct backup_domain *d)
+bool store_backup_domain(void *ctx, struct backup_domain *d)
 {
+	struct store *s = ctx;
 	const struct backup_health *h;
 	sqlite3_stmt *st = db_query(&s->db, Q_BACKUP_DOMAIN_GET, "s", d->name);
 	bool found = sqlite3_step(st) == SQLITE_ROW;
@@ -28,8 +29,8 @@ void store_backup_load(struct store *s, struct judge *j)
 {
 	backup_configure(j);
 	for (size_t i = 0; i < j->backup->n_domains; i++)
-		(void)load_domain(s, j->backup->domain[i]);
-	backup_loaded(j->backup);
+		(void)store_backup_domain(s, j->backup->domain[i]);
+	backup_recount(j);
 }
 
 static int write_domain(struct store *s, const struct judge *j, const struct backup_domain *d, struct err *e)

@@ -76,16 +76,18 @@ static int write_server(struct store *s, const struct judge *j, const struct ser
 	return bad;
 }
 
-/* What happens on the way is told at once; servers' software goes along in the hour's letter, if there is one. */
-static int write_event(struct store *s, const struct judge *j, const struct network_event *x, struct err *e)
+/* What happens on the way is told at once; servers' software goes along in the hour's letter, if there is one. nth of its moment: rows are told apart
+ * by their time, so it is later by so many microseconds. */
+static int write_event(struct store *s, const struct judge *j, const struct network_event *x, int64_t nth, struct err *e)
 {
 	char text[48] = "";
+	int64_t at_us = x->at_us + nth;
 	if (x->has_ip)
 		text[ipaddr_text(&x->ip, text)] = 0;
-	int bad = db_run(&s->db, e, Q_NETWORK_EVENT_PUT, "isssssssi", x->at_us, network_what_name((enum network_what)x->what), text, x->has_ip ? customer_of(j, text) : "",
-	                 x->host, x->before, x->after, x->text, x->since_us);
+	int bad = db_run(&s->db, e, Q_NETWORK_EVENT_PUT, "isssssssi", at_us, network_what_name((enum network_what)x->what), text,
+	                 x->has_ip ? customer_of(j, text) : "", x->host, x->before, x->after, x->text, x->since_us);
 	if (!bad && x->what != NETWORK_SOFTWARE)
-		bad = db_run(&s->db, e, Q_SERVICE_ALERT_PUT, "ssiissi", "", "network", x->at_us, x->at_us, "", x->text, (int64_t)0);
+		bad = db_run(&s->db, e, Q_SERVICE_ALERT_PUT, "ssiissi", "", "network", at_us, at_us, "", x->text, (int64_t)0);
 	return bad;
 }
 
@@ -98,8 +100,11 @@ int store_servers_write(struct store *s, const struct judge *j, struct err *e)
 	for (size_t i = 0; i < x->n && !bad; i++)
 		if (x->v[i]->dirty)
 			bad = write_server(s, j, x->v[i], e);
-	for (size_t i = 0; i < x->n_events && !bad; i++)
-		bad = write_event(s, j, &x->event[i], e);
+	int64_t nth = 0;
+	for (size_t i = 0; i < x->n_events && !bad; i++) {
+		nth = i && x->event[i].at_us == x->event[i - 1].at_us ? nth + 1 : 0;
+		bad = write_event(s, j, &x->event[i], nth, e);
+	}
 	if (!bad && x->n_events)
 		bad = db_run(&s->db, e, Q_NETWORK_EVENT_TRIM, "i", (int64_t)SERVER_EVENTS_KEPT - 1);
 	return bad;

@@ -38,12 +38,14 @@ static void usage(FILE *to)
 	      "  -s SOURCE   only this source (default: all)\n"
 	      "  -d          log debugging messages\n"
 	      "  --stdin     read standard input as that source (the first one without -s), and end with it\n"
-	      "  --stdout    print messages as NDJSON instead of sending them; nothing is remembered\n", to);
+	      "  --stdout    print messages as NDJSON instead of sending them; nothing is remembered\n"
+	      "  --help      this text; --version\n", to);
 }
 
 static int options(struct collector *c, int argc, char **argv)
 {
-	static const struct option all[] = { { "stdout", 0, 0, 'o' }, { "stdin", 0, 0, 'i' }, { "help", 0, 0, 'h' }, { "config", 1, 0, 'c' }, { "source", 1, 0, 's' }, { 0, 0, 0, 0 } };
+	static const struct option all[] = { { "stdout", 0, 0, 'o' }, { "stdin", 0, 0, 'i' }, { "help", 0, 0, 'h' }, { "version", 0, 0, 'V' },
+		                             { "config", 1, 0, 'c' }, { "source", 1, 0, 's' }, { 0, 0, 0, 0 } };
 	c->conf_path = SYSCONFDIR "/abusewatch.conf";
 	for (int opt; (opt = getopt_long(argc, argv, "c:s:dh", all, NULL)) != -1;) {
 		switch (opt) {
@@ -53,6 +55,7 @@ static int options(struct collector *c, int argc, char **argv)
 		case 'o': c->to_stdout = true; break;
 		case 'i': c->from_stdin = true; break;
 		case 'h': usage(stdout); exit(0);
+		case 'V': puts("abusewatch-collector " VERSION); exit(0);
 		default: usage(stderr); return -1;
 		}
 	}

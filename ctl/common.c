@@ -51,6 +51,11 @@ int common_time(const char *text, int64_t *ret_us)
 	return 0;
 }
 
+int common_time_end(const char *text, int64_t *ret_us)
+{
+	return times_parse_local_end(sv_cstr(text), ret_us) == 0 ? 0 : common_time(text, ret_us);
+}
+
 int common_count(const char *text, int64_t *ret)
 {
 	char *end;

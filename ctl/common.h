@@ -17,5 +17,7 @@ void common_make_state(const struct conf *conf);
 int common_count(const char *text, int64_t *ret);
 /* RFC 3339, a date (local, as all without a zone), or "2h", "7d" back from now. 0 or -1. */
 int common_time(const char *text, int64_t *ret_us);
+/* The same for the end of a stretch of time: a date means all of its day. */
+int common_time_end(const char *text, int64_t *ret_us);
 
 #endif

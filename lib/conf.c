@@ -7,6 +7,7 @@
 
 #include "lib/buf.h"
 #include "lib/conf_int.h"
+#include "lib/msg.h"
 
 #define CONF_OPTS_MAX 128
 
@@ -402,9 +403,9 @@ static void to_stderr(void *ctx, const char *file, int line, const char *text)
 {
 	(void)ctx;
 	if (line)
-		fprintf(stderr, "abusewatch: %s:%d: %s\n", file, line, text);
+		fprintf(stderr, "%s: %s:%d: %s\n", msg_program(), file, line, text);
 	else
-		fprintf(stderr, "abusewatch: %s: %s\n", file, text);
+		fprintf(stderr, "%s: %s: %s\n", msg_program(), file, text);
 }
 
 struct conf *conf_load_or_die(const char *path, const struct opt_table *const *tables, size_t n_tables)

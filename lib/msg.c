@@ -24,6 +24,11 @@ void msg_init(const char *program)
 		msg_state.dest = MSG_JOURNAL;
 }
 
+const char *msg_program(void)
+{
+	return msg_state.program;
+}
+
 void msg_to(enum msg_dest dest)
 {
 	msg_state.dest = dest;

@@ -10,6 +10,8 @@ enum msg_dest { MSG_STDERR, MSG_SYSLOG, MSG_JOURNAL };
 /* Sets the program name shown in every line. Destination: stderr, or the journal when
  * $JOURNAL_STREAM says that stderr is one. */
 void msg_init(const char *program);
+/* That name; "abusewatch" before. */
+const char *msg_program(void);
 void msg_to(enum msg_dest dest);
 void msg_level(enum msg_level most);
 enum msg_level msg_level_now(void);

@@ -127,6 +127,13 @@ static bool zone(struct sv *s, int64_t *ret_off, bool *ret_named)
 	return true;
 }
 
+static int days_in(int year, int month)
+{
+	static const uint8_t days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+	return days[month - 1] + (month == 2 && leap);
+}
+
 static int parse(struct sv s, int64_t *ret_us, bool *ret_zoned)
 {
 	int y, mo, d, h = 0, mi = 0, sec = 0;
@@ -134,7 +141,7 @@ static int parse(struct sv s, int64_t *ret_us, bool *ret_zoned)
 	*ret_zoned = false;
 	if (!digits(&s, 4, &y) || !lit(&s, "-") || !digits(&s, 2, &mo) || !lit(&s, "-") || !digits(&s, 2, &d))
 		return -1;
-	if (mo < 1 || mo > 12 || d < 1 || d > 31)
+	if (mo < 1 || mo > 12 || d < 1 || d > days_in(y, mo))
 		return -1;
 	if (s.n) {
 		if (!lit(&s, "Tt ") || !digits(&s, 2, &h) || !lit(&s, ":") || !digits(&s, 2, &mi))
@@ -162,6 +169,17 @@ int times_parse_local(struct sv s, int64_t *ret_us)
 		return -1;
 	if (!zoned)
 		*ret_us = times_local_us(*ret_us);
+	return 0;
+}
+
+int times_parse_local_end(struct sv s, int64_t *ret_us)
+{
+	bool zoned;
+	if (s.n > 10)
+		return times_parse_local(s, ret_us);
+	if (parse(s, ret_us, &zoned) < 0)
+		return -1;
+	*ret_us = times_local_us(*ret_us + US_PER_DAY) - 1; /* a day may have 23 or 25 hours */
 	return 0;
 }
 

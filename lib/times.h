@@ -24,6 +24,8 @@ struct times_text times_text(int64_t us, int32_t utc_offset_s);
 int times_parse(struct sv text, int64_t *ret_us);
 /* The same as people write it: no zone = that of this machine (TZ). */
 int times_parse_local(struct sv text, int64_t *ret_us);
+/* The same for the end of a stretch of time: of a date alone its last microsecond. */
+int times_parse_local_end(struct sv text, int64_t *ret_us);
 /* When clocks here show what UTC's show at shown_us. */
 int64_t times_local_us(int64_t shown_us);
 

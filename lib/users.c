@@ -1,11 +1,13 @@
 #include "lib/users.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -97,24 +99,6 @@ size_t users_list(const char *path, struct buf *out)
 	return n;
 }
 
-/* The file without the lines of name. */
-static bool copy_without(const char *path, const char *name, struct buf *out)
-{
-	char line[512];
-	bool found = false;
-	size_t n = strlen(name);
-	FILE *f = fopen(path, "re");
-	while (f && fgets(line, sizeof line, f)) {
-		if (strncmp(line, name, n) == 0 && line[n] == ':')
-			found = true;
-		else
-			buf_puts(out, line);
-	}
-	if (f)
-		fclose(f);
-	return found;
-}
-
 static int write_all(int fd, struct sv s)
 {
 	while (s.n) {
@@ -166,29 +150,114 @@ static int replace_file(const char *path, struct sv text, struct err *e)
 	return r;
 }
 
+/* --- changes: one at a time ---------------------------------------------------------------------------------------- */
+
+/* A file of nobody, to lock, of its folder's owner. -1 with errno. */
+static int make_empty(const char *path)
+{
+	struct stat st;
+	bool known = owner_of(path, &st) == 0;
+	int fd = open(path, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd >= 0 && known && geteuid() == 0 && fchown(fd, st.st_uid, st.st_gid) != 0) {
+		int bad = errno;
+		unlink(path);
+		close(fd);
+		errno = bad;
+		return -1;
+	}
+	return fd;
+}
+
+/* Whether path is still the file that is open and now locked: who had the lock before may have put another one in its place. */
+static bool still_there(int fd, const char *path)
+{
+	struct stat ours, there;
+	return fstat(fd, &ours) == 0 && stat(path, &there) == 0 && ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+}
+
+/* The file for reading, locked until it is closed; make: an empty one when there is none. NULL and e. */
+static FILE *open_locked(const char *path, bool make, struct err *e)
+{
+	for (;;) {
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 && errno == ENOENT && make) {
+			fd = make_empty(path);
+			if (fd < 0 && errno == EEXIST)
+				continue;
+		}
+		if (fd < 0) {
+			err_set(e, "cannot read %s: %s", path, strerror(errno));
+			return NULL;
+		}
+		int bad = flock(fd, LOCK_EX) < 0 ? errno : 0;
+		FILE *f = !bad && still_there(fd, path) ? fdopen(fd, "r") : NULL;
+		if (f)
+			return f;
+		close(fd);
+		if (bad && bad != EINTR) {
+			err_set(e, "cannot lock %s: %s", path, strerror(bad));
+			return NULL;
+		}
+	}
+}
+
+/* The file without the lines of name. Returns how many these are, or -1: it cannot be read. */
+static int copy_without(FILE *f, const char *name, struct buf *out)
+{
+	char *line = NULL;
+	size_t cap = 0, n = strlen(name);
+	int found = 0;
+	for (ssize_t got; (got = getline(&line, &cap, f)) > 0;) {
+		if (strncmp(line, name, n) == 0 && line[n] == ':')
+			found++;
+		else
+			buf_add(out, line, (size_t)got);
+	}
+	free(line);
+	if (out->n && out->p[out->n - 1] != '\n')
+		buf_addc(out, '\n');
+	return feof(f) ? found : -1;
+}
+
+/* Puts the user's line, or nothing (line is NULL), in the place of that which is there. */
+static int change(const char *path, const char *name, const char *line, struct err *e)
+{
+	struct buf text = { 0 };
+	FILE *f = open_locked(path, line != NULL, e);
+	if (!f)
+		return -1;
+	int r = -1, found = copy_without(f, name, &text);
+	if (found < 0)
+		err_set(e, "cannot read %s: %s", path, strerror(errno));
+	else if (!found && !line)
+		err_set(e, "there is no user %s in %s", name, path);
+	else {
+		buf_puts(&text, line ? line : "");
+		r = replace_file(path, buf_sv(&text), e);
+	}
+	fclose(f); /* which unlocks */
+	buf_fini(&text);
+	return r;
+}
+
 int users_set(const char *path, const char *name, const char *password, struct err *e)
 {
-	char hash[crypto_pwhash_STRBYTES];
-	struct buf text = { 0 };
+	char hash[crypto_pwhash_STRBYTES], line[USERS_NAME_MAX + sizeof hash + 3];
 	if (!users_name_ok(name))
 		return err_set(e, "\"%s\" cannot be a user name; take letters, digits and . _ - @, at most %d", name, USERS_NAME_MAX);
 	if (strlen(password) < USERS_PASSWORD_MIN || strlen(password) > USERS_PASSWORD_MAX)
 		return err_set(e, "a password needs at least %d characters", USERS_PASSWORD_MIN);
 	if (sodium_init() < 0 || hash_password(password, hash) != 0)
 		return err_set(e, "not enough memory to hash a password (it takes 64 MB)");
-	(void)copy_without(path, name, &text);
-	buf_printf(&text, "%s:%s\n", name, hash);
-	int r = replace_file(path, buf_sv(&text), e);
-	buf_fini(&text);
-	return r;
+	(void)snprintf(line, sizeof line, "%s:%s\n", name, hash);
+	return change(path, name, line, e);
 }
 
 int users_delete(const char *path, const char *name, struct err *e)
 {
-	struct buf text = { 0 };
-	int r = copy_without(path, name, &text) ? replace_file(path, buf_sv(&text), e) : err_set(e, "there is no user %s in %s", name, path);
-	buf_fini(&text);
-	return r;
+	if (!users_has(path, name)) /* also where there is no file */
+		return err_set(e, "there is no user %s in %s", name, path);
+	return change(path, name, NULL, e);
 }
 
 /* --- one-time logins ------------------------------------------------------------------------------------------------ */
@@ -236,26 +305,51 @@ int login_token_make(const char *state_dir, const char *user, int64_t now_s, int
 	return r;
 }
 
-int login_token_use(const char *state_dir, const char *token, int64_t now_s, char ret_user[USERS_NAME_MAX + 1])
+/* "UNTIL USER" of the file: the time, and the user in ret; -1. */
+static int64_t token_read(const char *path, char ret_user[USERS_NAME_MAX + 1])
 {
-	struct buf path = { 0 };
-	char line[128] = "", *user = line, *end = NULL;
-	if (sodium_init() < 0 || strlen(token) > sizeof(struct login_token))
+	char line[128] = "", *user = line, *end;
+	FILE *f = fopen(path, "re");
+	if (!f)
 		return -1;
-	token_path(state_dir, token, &path);
-	FILE *f = fopen(buf_cstr(&path), "re");
-	if (f) {
-		if (!fgets(line, sizeof line, f))
-			line[0] = 0;
-		fclose(f);
-	}
-	int gone = f ? unlink(path.p) : -1; /* whoever removes it has used it: two at once cannot both */
-	buf_fini(&path);
+	if (!fgets(line, sizeof line, f))
+		line[0] = 0;
+	fclose(f);
 	long long until = strtoll(line, &user, 10);
 	if ((end = strchr(user, '\n')))
 		*end = 0;
-	if (gone != 0 || *user++ != ' ' || until < now_s || !users_name_ok(user))
+	if (*user++ != ' ' || !users_name_ok(user))
 		return -1;
 	memcpy(ret_user, user, strlen(user) + 1);
-	return 0;
+	return until;
+}
+
+int login_token_use(const char *state_dir, const char *token, int64_t now_s, char ret_user[USERS_NAME_MAX + 1])
+{
+	struct buf path = { 0 };
+	if (sodium_init() < 0 || strlen(token) > sizeof(struct login_token))
+		return -1;
+	token_path(state_dir, token, &path);
+	int64_t until = token_read(buf_cstr(&path), ret_user);
+	int gone = unlink(path.p); /* whoever removes it has used it: two at once cannot both */
+	buf_fini(&path);
+	return gone != 0 || until < now_s ? -1 : 0;
+}
+
+void login_tokens_forget(const char *state_dir, const char *user)
+{
+	struct buf path = { 0 };
+	char whose[USERS_NAME_MAX + 1];
+	buf_printf(&path, "%s/login/", state_dir);
+	size_t folder = path.n;
+	DIR *d = opendir(buf_cstr(&path));
+	for (const struct dirent *x; d && (x = readdir(d)) != NULL;) {
+		path.n = folder;
+		buf_puts(&path, x->d_name);
+		if (x->d_name[0] != '.' && token_read(buf_cstr(&path), whose) >= 0 && strcmp(whose, user) == 0)
+			unlink(path.p);
+	}
+	if (d)
+		closedir(d);
+	buf_fini(&path);
 }

@@ -28,6 +28,8 @@ size_t users_list(const char *path, struct buf *out);
 struct login_token { char s[64]; };
 /* Makes a token for user, valid until now_s + valid_s. -1 and e. */
 int login_token_make(const char *state_dir, const char *user, int64_t now_s, int64_t valid_s, struct login_token *ret_token, struct err *e);
+/* Makes those of the user void. */
+void login_tokens_forget(const char *state_dir, const char *user);
 /* Uses the token up. 0 and the user's name when it was valid, else -1. */
 int login_token_use(const char *state_dir, const char *token, int64_t now_s, char ret_user[USERS_NAME_MAX + 1]);
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unbound-event.h>
 #include <unbound.h>
+#include <unistd.h>
 
 #include "probe/resolver.h"
 
@@ -374,10 +375,13 @@ static int options(struct recursor *r, struct err *e)
 	return 0;
 }
 
-/* No zone's DNSSEC is known to us beforehand; a trust anchor for the root is Debian's dns-root-data, where it is installed. */
+/* No zone's DNSSEC is known to us beforehand; a trust anchor for the root is Debian's dns-root-data, where it is installed. Given a
+ * file that cannot be read, libunbound would answer no question at all. */
 static void trust_anchor(struct recursor *r)
 {
-	(void)ub_ctx_add_ta_file(r->ub, "/usr/share/dns/root.key");
+	static const char root_key[] = "/usr/share/dns/root.key";
+	if (access(root_key, R_OK) == 0)
+		(void)ub_ctx_add_ta_file(r->ub, root_key);
 }
 
 static int servers(struct recursor *r, const char *const *forward, size_t n_forward, const char *const (*stub)[2], size_t n_stub, struct err *e)

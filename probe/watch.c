@@ -2,6 +2,7 @@
  * lists' days allow. */
 #include <stdlib.h>
 
+#include "lib/hash.h"
 #include "lib/msg.h"
 #include "lib/times.h"
 #include "probe/probe.h"
@@ -11,6 +12,7 @@
 #define START_MS 1000
 #define PREFIX_MOST 256        /* addresses of one prefix that are watched by DNS; larger ones only on lists that lie here as files */
 #define TARGETS_MOST 20000
+#define SEEN_SLOTS 65536     /* a power of two; a third of them is used at most */
 #define KNOWN_MOST 65536
 #define SECOND_LOOK_US (11 * 60 * US_PER_S) /* a new entry counts when it is there ten minutes later, too */
 
@@ -25,6 +27,8 @@ struct watch {
 	int64_t (*now_us)(void);
 	uv_timer_t tick;
 	struct target *target; size_t n_target, n_small; /* the small ones first; what lies behind is for files only */
+	uint64_t *seen;            /* hashes of the targets, by open addressing; in 64 bits no two of so few meet */
+	bool left_out;             /* some were, and that was told */
 	int64_t *due_us;           /* per zone */
 	bool *soon;                /* per zone: something new is listed there */
 	const struct dnsbl_zone **turn; size_t n_turn; /* of the round that runs */
@@ -44,20 +48,33 @@ static void end(struct watch *w)
 
 /* --- whom ---------------------------------------------------------------------------------------------------------- */
 
-static bool same(const struct target *a, const struct target *b)
+/* Where its hash stands, or belongs. */
+static uint64_t *slot_of(struct watch *w, const struct target *t, uint64_t *ret_hash)
 {
-	return a->kind == b->kind && a->count == b->count && memcmp(&a->first, &b->first, sizeof a->first) == 0 && strcmp(a->domain, b->domain) == 0;
+	static const struct hash_key key;
+	uint64_t part[2];
+	memcpy(part, t->first.b, sizeof part);
+	uint64_t h = hash_mix(hash_mix(part[0], part[1]), hash_mix(t->kind, t->count));
+	h = hash_mix(h, hash_sv(&key, sv_cstr(t->domain)));
+	*ret_hash = h ? h : 1;
+	size_t i = *ret_hash % SEEN_SLOTS;
+	while (w->seen[i] && w->seen[i] != *ret_hash)
+		i = (i + 1) % SEEN_SLOTS;
+	return &w->seen[i];
 }
 
 static void add(struct watch *w, const struct target *t)
 {
-	for (size_t i = 0; i < w->n_target; i++)
-		if (same(&w->target[i], t))
-			return;
+	uint64_t hash, *slot = slot_of(w, t, &hash);
+	if (*slot)
+		return;
 	if (w->n_target == TARGETS_MOST) {
-		msg_warn("more than %d targets to watch; the rest is left out", TARGETS_MOST);
+		if (!w->left_out)
+			msg_warn("more than %d targets to watch; the rest is left out", TARGETS_MOST);
+		w->left_out = true;
 		return;
 	}
+	*slot = hash;
 	if (w->n_target % 64 == 0)
 		w->target = xrealloc(w->target, (w->n_target + 64) * sizeof *w->target);
 	w->target[w->n_target++] = *t;
@@ -274,6 +291,7 @@ struct watch *watch_new(uv_loop_t *loop, const struct conf *conf, struct engine 
 {
 	struct watch *w = xcalloc(1, sizeof *w);
 	*w = (struct watch){ .loop = loop, .conf = conf, .engine = e, .zones = zones, .feed = feed, .now_us = now_us, .tell_all = true };
+	w->seen = xcalloc(SEEN_SLOTS, sizeof *w->seen);
 	w->due_us = xcalloc(zones->n + 1, sizeof *w->due_us);
 	w->soon = xcalloc(zones->n + 1, sizeof *w->soon);
 	w->turn = xcalloc(zones->n + 1, sizeof *w->turn);
@@ -302,6 +320,7 @@ static void on_closed(uv_handle_t *h)
 		free(w->known[i].target);
 	free(w->known);
 	free(w->target);
+	free(w->seen);
 	free(w->due_us);
 	free(w->soon);
 	free(w->turn);

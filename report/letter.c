@@ -116,6 +116,8 @@ static struct json_object *view_of(struct db *d, const struct conf *conf, const 
 	json_object_object_add(v, "customer", letter_text(db_text(st, 3)));
 	json_object_object_add(v, "level", letter_text(db_text(st, 4)));
 	json_object_object_add(v, "severity", letter_text(db_text(st, 5)));
+	flag(v, db_text(st, 4)); /* in other languages these are other words */
+	flag(v, db_text(st, 5));
 	json_object_object_add(v, "sentence", letter_text(db_text(st, 6)));
 	letter_list(v, "also", texts((const char *)sqlite3_column_text(st, 7)));
 	letter_time(v, "first_seen", sqlite3_column_int64(st, 8), sqlite3_column_int(st, 12));

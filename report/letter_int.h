@@ -17,4 +17,7 @@ void letter_lists(struct db *d, const struct conf *conf, int64_t case_id, const 
 /* Adds what changed within that hour and is to be told: listed[], delisted[], suspended[], resumed[], subjects[]. */
 void letter_list_changes(struct db *d, const struct conf *conf, int64_t hour_us, struct json_object *view);
 
+/* letter_send.c: one of letter_send()'s two ways; sendmail is killed after limit_s. The caller ignores SIGPIPE. */
+int letter_to_sendmail(const struct conf *conf, const char *recipient, const struct letter *l, int limit_s, struct err *e);
+
 #endif

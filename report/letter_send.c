@@ -7,23 +7,40 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "report/letter.h"
+#include "report/letter_int.h"
 
 #define SEND_TIMEOUT_S 60
 
 /* --- sendmail ----------------------------------------------------------------------------------------------------- */
 
-static int write_all(int fd, struct sv s)
+static int64_t now_ms(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* fd does not block. -1 with errno: ETIMEDOUT when the reader was too slow. */
+static int write_until(int fd, struct sv s, int64_t until_ms)
 {
 	while (s.n) {
 		ssize_t n = write(fd, s.p, s.n);
-		if (n < 0 && errno == EINTR)
+		if (n > 0) {
+			s = sv_skip(s, (size_t)n);
 			continue;
-		if (n <= 0)
+		}
+		if (n == 0 || (errno != EINTR && errno != EAGAIN))
 			return -1;
-		s = sv_skip(s, (size_t)n);
+		int64_t left = until_ms - now_ms();
+		if (left <= 0) {
+			errno = ETIMEDOUT;
+			return -1;
+		}
+		struct pollfd p = { .fd = fd, .events = POLLOUT };
+		(void)poll(&p, 1, (int)left);
 	}
 	return 0;
 }
@@ -41,12 +58,21 @@ static int spawn_sendmail(const struct conf *conf, const char *recipient, pid_t 
 	extern char **environ;
 	int pipefd[2];
 	posix_spawn_file_actions_t fa;
+	posix_spawnattr_t attr;
+	sigset_t pipe_only;
 	char *args[] = { conf->notify.sendmail, "-i", "-f", conf->notify.from, "--", (char *)(uintptr_t)recipient, NULL };
 	if (pipe2(pipefd, O_CLOEXEC) < 0)
 		return err_set(e, "pipe: %m");
+	(void)fcntl(pipefd[1], F_SETFL, O_NONBLOCK); /* of our end only */
 	posix_spawn_file_actions_init(&fa);
 	posix_spawn_file_actions_adddup2(&fa, pipefd[0], 0);
-	int bad = posix_spawn(ret_pid, conf->notify.sendmail, &fa, NULL, args, environ);
+	posix_spawnattr_init(&attr); /* that we ignore SIGPIPE is no business of sendmail's */
+	sigemptyset(&pipe_only);
+	sigaddset(&pipe_only, SIGPIPE);
+	posix_spawnattr_setsigdefault(&attr, &pipe_only);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF);
+	int bad = posix_spawn(ret_pid, conf->notify.sendmail, &fa, &attr, args, environ);
+	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&fa);
 	close(pipefd[0]);
 	if (bad) {
@@ -58,12 +84,15 @@ static int spawn_sendmail(const struct conf *conf, const char *recipient, pid_t 
 	return 0;
 }
 
-static int wait_for(pid_t pid, int *ret_status)
+/* What has not ended by then is killed: -1. */
+static int wait_until(pid_t pid, int64_t until_ms, int *ret_status)
 {
-	for (int i = 0; i < SEND_TIMEOUT_S * 20; i++) {
+	for (;;) {
 		pid_t got = waitpid(pid, ret_status, WNOHANG);
 		if (got == pid)
 			return 0;
+		if (now_ms() >= until_ms)
+			break;
 		(void)poll(NULL, 0, 50);
 	}
 	kill(pid, SIGKILL);
@@ -71,19 +100,23 @@ static int wait_for(pid_t pid, int *ret_status)
 	return -1;
 }
 
-static int by_sendmail(const struct conf *conf, const char *recipient, const struct letter *l, struct err *e)
+int letter_to_sendmail(const struct conf *conf, const char *recipient, const struct letter *l, int limit_s, struct err *e)
 {
 	struct buf text = { 0 };
 	pid_t pid = -1;
 	int fd = -1, status = 0;
+	int64_t until_ms = now_ms() + limit_s * 1000LL;
 	if (spawn_sendmail(conf, recipient, &pid, &fd, e) < 0)
 		return -1;
 	without_cr(&l->message, &text);
-	int bad = write_all(fd, buf_sv(&text));
+	int bad = write_until(fd, buf_sv(&text), until_ms);
+	bool slow = bad && errno == ETIMEDOUT;
 	buf_fini(&text);
+	if (slow)
+		kill(pid, SIGKILL); /* before its input ends: half a letter is not to be sent */
 	close(fd);
-	if (wait_for(pid, &status) < 0)
-		return err_set(e, "%s did not end within %d s", conf->notify.sendmail, SEND_TIMEOUT_S);
+	if (wait_until(pid, until_ms, &status) < 0 || slow)
+		return err_set(e, "%s did not %s within %d s", conf->notify.sendmail, slow ? "take the letter" : "end", limit_s);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		return err_set(e, "%s ended with status %d", conf->notify.sendmail, WIFEXITED(status) ? WEXITSTATUS(status) : -1);
 	return bad ? err_set(e, "%s did not take the letter", conf->notify.sendmail) : 0;
@@ -156,5 +189,5 @@ int letter_send(const struct conf *conf, const struct letter_due *due, const str
 {
 	if (strcmp(conf->notify.via, "smtp") == 0)
 		return by_smtp(conf, due->recipient, l, e);
-	return by_sendmail(conf, due->recipient, l, e);
+	return letter_to_sendmail(conf, due->recipient, l, SEND_TIMEOUT_S, e);
 }

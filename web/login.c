@@ -49,8 +49,7 @@ static void begin(struct call *c, const char *user, bool by_password)
 	const char *next = form_get(strcmp(c->method, "POST") == 0 ? &c->body : &c->query, "next");
 	if (c->session)
 		session_end(c->web->sessions, c->session_token);
-	struct session *s = session_begin(c->web->sessions, user, c->now_us, token);
-	s->by_password = by_password && users_mark(c->web->conf->web.users_file, user, s->mark);
+	session_begin(c->web->sessions, c->web->conf->web.users_file, user, c->now_us, token);
 	call_cookie(c, "aw_session", token, -1);
 	call_cookie(c, "aw_login", "", 0);
 	msg_info("audit: user %s from %s logged in with %s", user, c->client, by_password ? "a password" : "a one-time link");

@@ -32,7 +32,7 @@ static const char usage_text[] =
 	"  -c, --config CONF  read this file [" SYSCONFDIR "/abusewatch.conf]\n"
 	"  -d, --debug        say more\n"
 	"  -l, --listen-fd FD use this open listening socket\n"
-	"  -h, --help         this text\n"
+	"  -h, --help         this text; --version\n"
 	"Stops on TERM, reads CONF again on HUP. See abusewatch-web(8).\n";
 
 static void on_timer(uv_timer_t *t);
@@ -188,7 +188,7 @@ int main(int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{ "config", required_argument, NULL, 'c' }, { "debug", no_argument, NULL, 'd' }, { "listen-fd", required_argument, NULL, 'l' },
-		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
+		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' }, { NULL, 0, NULL, 0 },
 	};
 	int o, fd = -1;
 	prog.conf_path = SYSCONFDIR "/abusewatch.conf";
@@ -200,6 +200,8 @@ int main(int argc, char **argv)
 			msg_level(MSG_DEBUG);
 		else if (o == 'l')
 			fd = (int)strtol(optarg, NULL, 10);
+		else if (o == 'V')
+			return puts("abusewatch-web " VERSION) < 0;
 		else {
 			fputs(usage_text, o == 'h' ? stdout : stderr);
 			return o == 'h' ? 0 : 2;

@@ -87,13 +87,14 @@ void session_random(char ret_token[SESSION_TOKEN_HEX])
 	sodium_bin2hex(ret_token, SESSION_TOKEN_HEX, noise, sizeof noise);
 }
 
-struct session *session_begin(struct sessions *s, const char *user, int64_t now_us, char ret_token[SESSION_TOKEN_HEX])
+struct session *session_begin(struct sessions *s, const char *users_file, const char *user, int64_t now_us, char ret_token[SESSION_TOKEN_HEX])
 {
 	make_room(s, now_us);
 	struct session *x = &s->v[s->n++];
 	*x = (struct session){ .used_us = now_us, .begun_us = now_us };
 	size_t n = strlen(user) < USERS_NAME_MAX ? strlen(user) : USERS_NAME_MAX;
 	memcpy(x->user, user, n);
+	x->known = users_mark(users_file, x->user, x->mark);
 	session_random(ret_token);
 	hash_token(ret_token, x->hash);
 	return x;
@@ -143,10 +144,22 @@ void session_end(struct sessions *s, const char *token)
 		}
 }
 
+/* Whether the user is gone or has another password now. Who got a user only since then (a one-time link is for any name) is known from now on. */
+static bool is_out(struct session *x, const char *users_file)
+{
+	unsigned char mark[16];
+	bool there = users_mark(users_file, x->user, mark);
+	if (x->known)
+		return !there || memcmp(mark, x->mark, sizeof mark) != 0;
+	x->known = there;
+	if (there)
+		memcpy(x->mark, mark, sizeof mark);
+	return false;
+}
+
 void sessions_check_users(struct sessions *s, const char *users_file)
 {
 	struct stat st;
-	unsigned char mark[16];
 	if (stat(users_file, &st) != 0)
 		memset(&st, 0, sizeof st);
 	if (st.st_ino == s->users_ino && st.st_mtim.tv_sec == s->users_time.tv_sec && st.st_mtim.tv_nsec == s->users_time.tv_nsec)
@@ -154,8 +167,7 @@ void sessions_check_users(struct sessions *s, const char *users_file)
 	s->users_ino = st.st_ino;
 	s->users_time = st.st_mtim;
 	for (size_t i = 0; i < s->n;) {
-		const struct session *x = &s->v[i];
-		if (x->by_password && (!users_mark(users_file, x->user, mark) || memcmp(mark, x->mark, sizeof mark) != 0))
+		if (is_out(&s->v[i], users_file))
 			drop(s, i);
 		else
 			i++;

@@ -12,8 +12,8 @@ struct session {
 	unsigned char hash[32];
 	char user[USERS_NAME_MAX + 1];
 	int64_t used_us, begun_us;
-	bool by_password;  /* else by a one-time link */
-	unsigned char mark[16]; /* of the password it began with */
+	bool known;        /* the users' file has the name; one-time links may be for others, too */
+	unsigned char mark[16]; /* of the password it began with; when known */
 	char flash[400];   /* shown once on the next page */
 	bool flash_bad;
 	uint64_t looked[SESSION_LOOKS]; /* at what, newest over oldest: what a page asks by itself is not logged again */
@@ -25,13 +25,13 @@ struct sessions *sessions_new(int64_t idle_s);
 void sessions_free(struct sessions *s);
 void sessions_idle(struct sessions *s, int64_t idle_s);
 /* Begins one; the cookie's value goes to ret_token. Returns it, borrowed. */
-struct session *session_begin(struct sessions *s, const char *user, int64_t now_us, char ret_token[SESSION_TOKEN_HEX]);
+struct session *session_begin(struct sessions *s, const char *users_file, const char *user, int64_t now_us, char ret_token[SESSION_TOKEN_HEX]);
 /* The session of a cookie, kept alive by this use when touch; NULL when there is none or it went idle. Borrowed. */
 struct session *session_find(struct sessions *s, const char *token, int64_t now_us, bool touch);
 /* Whether the session looked at that before, by the words of the log; it has now. */
 bool session_looked(struct session *x, const char *what);
 void session_end(struct sessions *s, const char *token);
-/* When the users' file changed: ends the sessions of users who are gone or have another password now. */
+/* When the users' file changed: ends the sessions of users who are gone or have another password now, however they logged in. */
 void sessions_check_users(struct sessions *s, const char *users_file);
 
 /* A token for forms, bound to a cookie (of a session, or of the login page). */

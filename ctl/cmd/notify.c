@@ -1,5 +1,6 @@
 /* abusewatch notify: the letters that are due, shown or sent. */
 #include <getopt.h>
+#include <signal.h>
 #include <string.h>
 #include <time.h>
 
@@ -52,6 +53,8 @@ static int work(const struct choice *w, struct db *db, const struct conf *conf)
 	}
 	if (!w->dry_run && !conf->notify.enabled)
 		return command_fail("%s: letters are off (notify { enabled = false }); --dry-run shows what would be sent", conf->path);
+	if (!w->dry_run)
+		signal(SIGPIPE, SIG_IGN); /* of a sendmail that has gone: what was sent is still to be recorded */
 	int bad = w->dry_run ? plan_letters(db, conf, s.now_us, print_letter, &s, &e) : deliver_due(db, conf, s.now_us, &e);
 	if (bad)
 		return command_fail("%s", e.text);

@@ -12,7 +12,7 @@ static void help(FILE *f)
 	      "  --sender, --recipient  an address, @domain for all of a domain, \"\" for the null sender\n"
 	      "  --account              who logged in, or the local user (script) who gave the message to the server\n"
 	      "  --substring            sender, recipient and account match anywhere inside\n"
-	      "  --since, --until T     RFC 3339, a date, or back from now: 2h, 7d\n"
+	      "  --since, --until T     RFC 3339, a date (--until: with all of that day), or back from now: 2h, 7d\n"
 	      "  --limit N              at most N messages, newest first [100; 0 = all]\n"
 	      "  --format F             table, ndjson, json or csv: table on a terminal, ndjson in a pipe\n"
 	      "All that is given must match.\n", f);
@@ -68,7 +68,7 @@ static int run(int argc, char **argv)
 		case 'c': conf_path = optarg; break;
 		case 's':
 		case 'u':
-			if (common_time(optarg, c == 's' ? &q.since_us : &q.until_us) < 0)
+			if ((c == 's' ? common_time(optarg, &q.since_us) : common_time_end(optarg, &q.until_us)) < 0)
 				return command_misuse(&command_search, "%s: not a time (2026-11-23T10:00:00+00:00, 2026-11-23, 2h, 7d)", optarg);
 			break;
 		case 'b': q.substring = true; break;

@@ -63,15 +63,24 @@ static int list(const char *file)
 	return COMMAND_DONE;
 }
 
-static int work(const char *file, const char *verb, const char *name)
+static int delete(const struct conf *conf, const char *name)
 {
 	struct err e;
+	if (users_delete(conf->web.users_file, name, &e) < 0)
+		return command_fail("%s", e.text);
+	login_tokens_forget(conf->state_dir, name);
+	return COMMAND_DONE;
+}
+
+static int work(const struct conf *conf, const char *verb, const char *name)
+{
+	const char *file = conf->web.users_file;
 	if (strcmp(verb, "list") == 0 && !name)
 		return list(file);
 	if (!name)
 		return command_misuse(&command_user, "%s needs a name", verb);
 	if (strcmp(verb, "delete") == 0)
-		return users_delete(file, name, &e) < 0 ? command_fail("%s", e.text) : COMMAND_DONE;
+		return delete(conf, name);
 	if (strcmp(verb, "add") == 0) {
 		if (users_has(file, name))
 			return command_fail("there is a user %s already; change the password with: abusewatch user passwd %s", name, name);
@@ -100,7 +109,7 @@ static int run(int argc, char **argv)
 		return command_misuse(&command_user, "say add, passwd, delete or list, and a name");
 	struct conf *conf = conf_load_or_die(path, NULL, 0);
 	common_make_state(conf);
-	int r = work(conf->web.users_file, argv[optind], optind + 1 < argc ? argv[optind + 1] : NULL);
+	int r = work(conf, argv[optind], optind + 1 < argc ? argv[optind + 1] : NULL);
 	conf_free(conf);
 	return r;
 }

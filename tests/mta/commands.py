@@ -35,7 +35,7 @@ def options():
             check("%s %s is wrong use" % (c, bad), ended(run(c, bad), 2, "--help"))
     write("aw.conf", 'store = "aw.db"\nnetworks = { "198.18.0.0/15" }\nsource "mx1" { path = "mail.log" }\n')
     for a in (["notify", "--case", "x"], ["notify", "--case", "0"], ["notify", "--kind", "x"], ["search", "--limit", "x"], ["search", "--limit", "-1"],
-              ["cases", "--since", "x"], ["cases", "--format", "x"], ["export", "x"], ["export"], ["import"], ["import", "--listings"], ["export", "--level", "x", "dnsbl-zone"]):
+              ["cases", "--since", "x"], ["search", "--until", "2026-02-30"], ["cases", "--format", "x"], ["export", "x"], ["export"], ["import"], ["import", "--listings"], ["export", "--level", "x", "dnsbl-zone"]):
         check(" ".join(a) + " is wrong use", ended(run(a[0], "-c", "aw.conf", *a[1:]), 2))
 
 
@@ -94,7 +94,12 @@ def classes():
 
 
 def stores():
+    os.umask(0)
     check("import creates the store", run("import", "-c", "aw.conf", log).returncode == 0 and os.path.exists("aw.db"))
+    os.umask(0o022)
+    files = [f for f in ["aw.db", "aw.db-wal", "aw.db-shm", "aw.db.d"] if os.path.exists(f)]
+    wide = [f for f in files if os.stat(f).st_mode & 0o027]
+    check("no file of the store is for everybody", len(files) > 2 and not wide, str(wide))
     db = sqlite3.connect("aw.db")
     db.execute("pragma user_version = 99")
     db.close()
@@ -303,7 +308,9 @@ def local_times():
     """A date is this machine's day, as on the dashboard: what came between its midnight and UTC's belongs to it."""
     t = lambda *a: len(subprocess.run([aw, "search", "-c", "u.conf", "--limit", "0", "--format", "ndjson", *a], capture_output=True, timeout=60,
                                       env={**os.environ, "TZ": "XXX-11"}).stdout.splitlines()) # the messages are of 10:00 to 11:00 UTC: 21:00 to 22:00
-    day, after = "%d-11-20" % YEAR, "%d-11-21" % YEAR
+    day, before, after = "%d-11-20" % YEAR, "%d-11-19" % YEAR, "%d-11-21" % YEAR
+    check("search --until a date takes in that day", (t("--since", day, "--until", day), t("--until", before), t("--until", day + "T10:00Z")) == (len(messages_of_users), 0, 1),
+          str((t("--since", day, "--until", day), t("--until", before), t("--until", day + "T10:00Z"))))
     check("search --since and --until a date are local", (t("--since", day, "--until", after), t("--since", day + " 21:01"), t("--since", day + "T10:01Z")) ==
           (len(messages_of_users), len(messages_of_users) - 1, len(messages_of_users) - 1) and t("--since", after) == 0, str((t("--since", day + " 21:01"), t("--since", day + "T10:01Z"), t())))
 
@@ -322,7 +329,19 @@ def by_hand():
     check("the collector by hand ends with its reader", line.startswith(b'{"host"') and p.returncode == -13, "status %s" % p.returncode)
 
 
+def programs():
+    """The daemons, too, say their version, and whose words a mistake in the config is told in."""
+    write("mistake.conf", "nonsense = 3\n")
+    folder = os.path.dirname(aw)
+    for name in ("abusewatchd", *("abusewatch-" + p for p in "analyzer capture collector mailer probe web".split())):
+        r = subprocess.run([os.path.join(folder, name), "--version"], capture_output=True, timeout=20)
+        check(name + " --version", r.returncode == 0 and r.stdout.startswith(name.encode() + b" ") and r.stdout.count(b"\n") == 1, str(r))
+        r = subprocess.run([os.path.join(folder, name), "-c", "mistake.conf"], capture_output=True, timeout=20)
+        check(name + " says where the config is wrong", r.returncode == 1 and r.stderr.startswith(b"%s: mistake.conf:1: " % name.encode()), str(r.stderr))
+
+
 options()
+programs()
 listings()
 damaged()
 configs()

@@ -315,6 +315,30 @@ def _():
         d.wait()
 
 
+@test("very many targets to watch: each once, in no time, and what is too much is told once")
+def _():
+    folder = work + "/many"
+    os.mkdir(folder)
+    names = [f"n{i}.example" for i in range(20050)]
+    with open(folder + "/conf", "w") as f:
+        f.write(f'store = "{folder}/aw.db"\nlocal-domains = {{ {", ".join(names)} }}\nrelay-domains = {{ {", ".join(names[:19000])} }}\nrbl {{ watch = true zones = "{lab.conf("direct")}" }}\n')
+    p = subprocess.Popen([BIN + "abusewatch-probe", "-c", folder + "/conf"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    said = []
+    t = threading.Thread(target=lambda: said.extend(p.stdout), daemon=True)
+    t.start()
+    for _ in range(200):
+        if any("are watched" in line for line in said):
+            break
+        time.sleep(0.05)
+    ticks = sum(int(x) for x in open(f"/proc/{p.pid}/stat").read().rsplit(")", 1)[1].split()[11:13])
+    p.terminate()
+    p.wait(20)
+    t.join(5)
+    want(any("20000 targets are watched" in line for line in said), said[-3:])
+    same(sum("the rest is left out" in line for line in said), 1, "warnings")
+    want(ticks < 100, f"{ticks / 100} s of processor time")
+
+
 # --- the running probe -------------------------------------------------------------------------------------------------
 
 web_port = free_port()

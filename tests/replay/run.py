@@ -399,7 +399,12 @@ def network(expect, path):
     db = sqlite3.connect(path)
     rows = db.execute("SELECT at_us, before, after, text FROM network_event WHERE (? = '' OR what = ?) AND (? = '' OR address = ?) ORDER BY at_us",
                       (names[0], names[0], names[1], names[1])).fetchall()
+    mute = db.execute("SELECT text FROM network_event WHERE what <> 'software' EXCEPT SELECT text FROM service_alert WHERE kind = 'network'").fetchall()
     db.close()
+    if mute:
+        return f"no letter about {mute}"
+    if names[0] == "ended" and "was" in w:
+        rows = [r for r in rows if r[1] == w["was"]]
     if none or len(rows) != 1:
         return f"{[r[3] for r in rows]}" if rows else None if none else "none"
     at, was, now, text = utc(rows[0][0]), *rows[0][1:]

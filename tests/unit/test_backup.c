@@ -315,6 +315,43 @@ static void a_new_config_keeps_what_is_known(void **state)
 	assert_int_equal(f->j->backup->queued, 0);
 }
 
+static struct backup_health stored;
+
+static bool load_stored(void *ctx, struct backup_domain *d)
+{
+	(void)ctx;
+	if (strcmp(d->name, "works.example") != 0)
+		return false;
+	d->health = stored;
+	return true;
+}
+
+/* A line of the config that is gone by mistake and comes back: what was known is known again, and what left the queue meanwhile does not
+ * wait for ever. */
+static void a_domain_comes_back(void **state)
+{
+	struct fixture *f = *state;
+	f->j->store.load_backup = load_stored;
+	report(f, "A1", NOW + MINUTE, NOW, TXN_SENT, true, 0);
+	report(f, "B2", NOW + 2 * MINUTE, NOW, TXN_DEFERRED, true, 0);
+	stored = works(f)->health;
+	f->conf.n_backup = 0;
+	backup_configure(f->j);
+	f->conf.n_backup = 2;
+	backup_configure(f->j);
+	assert_int_equal(works(f)->health.answered_us, NOW + MINUTE);
+	assert_int_equal(works(f)->health.queued, 1);
+	f->conf.n_backup = 0;
+	backup_configure(f->j);
+	backup_queue_sweep(f->j, NOW + US_PER_HOUR);
+	f->conf.n_backup = 2;
+	backup_configure(f->j);
+	const struct backup_health *h = &works(f)->health;
+	assert_int_equal(h->answered_us, NOW + MINUTE);
+	assert_int_equal(h->queued, 0);
+	assert_int_equal(backup_expiring(h, 0, NOW + US_PER_HOUR, NOW + 20 * US_PER_DAY), 0);
+}
+
 static int setup(void **state)
 {
 	static char a[] = "works.example", b[] = "other.example", pa[] = "mail.works.example", pb[] = "192.0.2.9";
@@ -348,7 +385,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(wilsons_interval), cmocka_unit_test(what_a_slice_says), cmocka_unit_test(slices_are_kept_for_a_month),
 		cmocka_unit_test(availability_and_how_much_is_known), cmocka_unit_test(what_expires_when), cmocka_unit_test(how_fast_the_queue_must_drain),
-		cmocka_unit_test(what_an_outcome_says_of_the_server), TEST(a_waiting_message_is_counted_once), TEST(the_log_loses_sight_of_a_message),
+		cmocka_unit_test(what_an_outcome_says_of_the_server), TEST(a_waiting_message_is_counted_once), TEST(a_domain_comes_back),
+		TEST(the_log_loses_sight_of_a_message),
 		TEST(thousands_wait_and_leave_in_any_order), TEST(an_outage_needs_failures_of_several_messages_over_time), TEST(a_domain_without_mail),
 		TEST(a_new_config_keeps_what_is_known),
 	};

@@ -503,6 +503,26 @@ static void a_listed_customer_hears_of_it(void **state)
 	letter_fini(&l);
 }
 
+/* In the operator's language, with nothing left of the English one or of the template. */
+static void the_desk_has_a_language(void **state)
+{
+	static char de[] = "de";
+	struct fixture *f = *state;
+	struct letter l;
+	struct err e = { "" };
+	f->conf.notify.default_language = de;
+	add_case(f, 1, "", "likely", NOW);
+	struct letter_due due = { .case_id = 1, .kind = "desk", .recipient = "desk@isp.example", .language = "de" };
+	if (letter_write(&f->db, &f->conf, &due, NOW, &l, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_string_equal(buf_cstr(&l.subject), "[Fall 1] hoch: ann@isp.example - noch hat niemand diesen Fall \xc3\xbc" "bernommen");
+	assert_non_null(strstr(buf_cstr(&l.body), "Schwere:         hoch, wahrscheinlich\n"));
+	assert_non_null(strstr(buf_cstr(&l.body), "ann@isp.example wrote to strangers."));
+	assert_non_null(strstr(buf_cstr(&l.body), "/case/1\n"));
+	assert_null(strstr(buf_cstr(&l.body), "{{"));
+	letter_fini(&l);
+}
+
 static int setup(void **state)
 {
 	static char contact[] = "owner@known.example", language[] = "de", name[] = "C1", value[] = "ann@isp.example", from[] = "abuse@isp.example",
@@ -545,7 +565,7 @@ int main(void)
 		TEST(one_letter_a_day_while_it_goes_on), TEST(the_desk_is_told_when_nobody_takes_it), TEST(the_desk_is_told_when_nobody_takes_it_again),
 		TEST(what_a_clerk_asked_for_is_sent_at_once), TEST(letters_are_well_formed), TEST(a_service_alert_goes_to_each_once),
 		TEST(alerts_of_history_and_of_our_own_queue_do_not_bother_customers), TEST(a_letter_about_the_service_is_well_formed),
-		TEST(changes_on_lists_are_told_by_the_hour), TEST(many_changes_are_counted), TEST(the_network_is_the_desks),
+		TEST(changes_on_lists_are_told_by_the_hour), TEST(many_changes_are_counted), TEST(the_network_is_the_desks), TEST(the_desk_has_a_language),
 		TEST(a_listed_customer_hears_of_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -270,6 +270,27 @@ static void shown(const char *local, const char *want)
 	assert_int_equal(us, wanted);
 }
 
+static void ends(const char *local, const char *want)
+{
+	int64_t us, wanted;
+	assert_int_equal(times_parse_local_end(sv_cstr(local), &us), 0);
+	assert_int_equal(times_parse(sv_cstr(want), &wanted), 0);
+	assert_int_equal(us, wanted);
+}
+
+static void days_that_are_none(void **state)
+{
+	static const char *const none[] = { "2026-02-29", "2026-02-30", "2024-02-30", "2100-02-29", "2026-04-31",
+		                            "2026-13-01", "2026-00-01", "2026-01-00", "2026-01-32", "2026-02-30T10:00:00Z" };
+	static const char *const days[] = { "2024-02-29", "2000-02-29", "2026-02-28", "2026-12-31", "2026-04-30T10:00:00Z" };
+	int64_t us;
+	(void)state;
+	for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+		assert_int_equal(times_parse(sv_cstr(none[i]), &us), -1);
+	for (size_t i = 0; i < sizeof days / sizeof *days; i++)
+		assert_int_equal(times_parse(sv_cstr(days[i]), &us), 0);
+}
+
 /* On the days on which clocks change, too. */
 static void what_people_write_is_local(void **state)
 {
@@ -284,6 +305,9 @@ static void what_people_write_is_local(void **state)
 	shown("2026-10-26", "2026-10-26T00:00:00+01:00");
 	shown("2026-10-26T12:00:00Z", "2026-10-26T12:00:00Z");
 	shown("2026-10-26T12:00-05:00", "2026-10-26T17:00:00Z");
+	ends("2026-03-29", "2026-03-29T23:59:59.999999+02:00"); /* of 23 hours */
+	ends("2026-10-25", "2026-10-25T23:59:59.999999+01:00");
+	ends("2026-10-26T12:00", "2026-10-26T12:00:00+01:00");
 	setenv("TZ", "EST5EDT,M3.2.0,M11.1.0", 1);
 	tzset();
 	shown("2026-03-08T05:00", "2026-03-08T05:00:00-04:00");
@@ -297,7 +321,8 @@ int main(void)
 		cmocka_unit_test(year_rolls_over), cmocka_unit_test(a_clock_that_was_never_set_is_not_believed),
 		cmocka_unit_test(not_even_in_the_first_line), cmocka_unit_test(a_year_that_did_not_begin),
 		cmocka_unit_test(a_year_that_did_begin), cmocka_unit_test(clocks_of_the_past_change_nothing),
-		cmocka_unit_test(what_people_write_is_local), cmocka_unit_test(leap_day), cmocka_unit_test(hour_that_comes_twice),
+		cmocka_unit_test(what_people_write_is_local), cmocka_unit_test(days_that_are_none),
+		cmocka_unit_test(leap_day), cmocka_unit_test(hour_that_comes_twice),
 		cmocka_unit_test(hour_that_is_left_out), cmocka_unit_test(clocks_that_jump_lose_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

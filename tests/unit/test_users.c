@@ -4,7 +4,9 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -43,6 +45,50 @@ static void test_users(void **state)
 	buf_fini(&b);
 }
 
+/* A users' file that is a folder cannot be read, by nobody. */
+static void test_unreadable(void **state)
+{
+	struct err e;
+	char other[112];
+	(void)state;
+	(void)snprintf(other, sizeof other, "%s/unreadable", dir);
+	assert_int_equal(mkdir(other, 0700), 0);
+	assert_int_equal(users_set(other, "ann", "correct horse", &e), -1);
+	assert_non_null(strstr(e.text, "cannot read"));
+	assert_int_equal(rmdir(other), 0);
+}
+
+/* Eight programs that each add a user at the same time, and four that take one away. */
+static void test_at_once(void **state)
+{
+	struct buf b = { 0 };
+	struct err e;
+	char other[112];
+	(void)state;
+	(void)snprintf(other, sizeof other, "%s/others", dir);
+	for (int i = 0; i < 8; i++)
+		if (fork() == 0) {
+			char name[8];
+			(void)snprintf(name, sizeof name, "user%d", i);
+			_exit(users_set(other, name, "correct horse", &e) ? 1 : 0);
+		}
+	for (int i = 0, status; i < 8; i++)
+		assert_true(wait(&status) > 0 && status == 0);
+	assert_int_equal(users_list(other, &b), 8);
+	for (int i = 0; i < 4; i++)
+		if (fork() == 0) {
+			char name[8];
+			(void)snprintf(name, sizeof name, "user%d", i);
+			_exit(users_delete(other, name, &e) ? 1 : 0);
+		}
+	for (int i = 0, status; i < 4; i++)
+		assert_true(wait(&status) > 0 && status == 0);
+	buf_clear(&b);
+	assert_int_equal(users_list(other, &b), 4);
+	buf_fini(&b);
+	unlink(other);
+}
+
 static void test_refused(void **state)
 {
 	struct err e;
@@ -67,6 +113,12 @@ static void test_tokens(void **state)
 	assert_int_equal(login_token_use(dir, t.s, 1001, user), -1); /* once */
 	assert_int_equal(login_token_make(dir, "desk", 1000, 3600, &t, &e), 0);
 	assert_int_equal(login_token_use(dir, t.s, 4601, user), -1); /* too late */
+	struct login_token ann;
+	assert_int_equal(login_token_make(dir, "desk", 1000, 3600, &t, &e), 0);
+	assert_int_equal(login_token_make(dir, "ann", 1000, 3600, &ann, &e), 0);
+	login_tokens_forget(dir, "ann"); /* who is deleted */
+	assert_int_equal(login_token_use(dir, ann.s, 1001, user), -1);
+	assert_int_equal(login_token_use(dir, t.s, 1001, user), 0);
 }
 
 static int setup(void **state)
@@ -91,6 +143,7 @@ static int teardown(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_users), cmocka_unit_test(test_refused), cmocka_unit_test(test_tokens) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_users), cmocka_unit_test(test_refused), cmocka_unit_test(test_tokens),
+		cmocka_unit_test(test_unreadable), cmocka_unit_test(test_at_once) };
 	return cmocka_run_group_tests_name("users", tests, setup, teardown);
 }

@@ -2,7 +2,9 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "lib/times.h"
@@ -94,15 +96,15 @@ static void test_sessions(void **state)
 	char a[SESSION_TOKEN_HEX], b[SESSION_TOKEN_HEX], csrf[SESSION_TOKEN_HEX];
 	int64_t t = 1000 * US_PER_S;
 	(void)state;
-	session_begin(s, "ann", t, a);
-	session_begin(s, "bob", t, b);
+	session_begin(s, "/nonexistent", "ann", t, a);
+	session_begin(s, "/nonexistent", "bob", t, b);
 	assert_string_equal(session_find(s, a, t, true)->user, "ann");
 	assert_null(session_find(s, "short", t, true));
 	assert_string_equal(session_find(s, b, t + 500 * US_PER_S, true)->user, "bob");
 	assert_null(session_find(s, a, t + 601 * US_PER_S, true));              /* idle */
 	assert_non_null(session_find(s, b, t + 1050 * US_PER_S, false));        /* looked at, but not touched */
 	assert_null(session_find(s, b, t + 1101 * US_PER_S, true));
-	session_begin(s, "ann", t, a);
+	session_begin(s, "/nonexistent", "ann", t, a);
 	csrf_make(s, a, csrf);
 	assert_true(csrf_check(s, a, csrf));
 	assert_false(csrf_check(s, b, csrf));
@@ -111,9 +113,41 @@ static void test_sessions(void **state)
 	session_end(s, a);
 	assert_null(session_find(s, a, t, true));
 	for (int i = 0; i < 3000; i++) /* more than there is room for: the longest unused go */
-		session_begin(s, "many", t + i, a);
+		session_begin(s, "/nonexistent", "many", t + i, a);
 	assert_non_null(session_find(s, a, t + 3000, true));
 	sessions_free(s);
+}
+
+/* However somebody logged in: who is deleted or gets another password is out; names that one-time links made up stay until they had a user. */
+static void test_deleted_users(void **state)
+{
+	struct sessions *s = sessions_new(600);
+	char file[64], ann[SESSION_TOKEN_HEX], bob[SESSION_TOKEN_HEX], operator[SESSION_TOKEN_HEX];
+	int64_t t = 1000 * US_PER_S;
+	struct err e;
+	(void)state;
+	(void)snprintf(file, sizeof file, "/tmp/test-web.%d", (int)getpid());
+	assert_int_equal(users_set(file, "ann", "correct horse", &e), 0);
+	assert_int_equal(users_set(file, "bob", "correct horse", &e), 0);
+	session_begin(s, file, "ann", t, ann);
+	session_begin(s, file, "bob", t, bob);
+	session_begin(s, file, "operator", t, operator);
+	sessions_check_users(s, file);
+	assert_non_null(session_find(s, ann, t, true));
+	assert_int_equal(users_delete(file, "ann", &e), 0);
+	sessions_check_users(s, file);
+	assert_null(session_find(s, ann, t, true));
+	assert_non_null(session_find(s, bob, t, true));
+	assert_int_equal(users_set(file, "bob", "battery staple", &e), 0);
+	assert_int_equal(users_set(file, "operator", "correct horse", &e), 0);
+	sessions_check_users(s, file);
+	assert_null(session_find(s, bob, t, true));
+	assert_non_null(session_find(s, operator, t, true));
+	assert_int_equal(users_delete(file, "operator", &e), 0);
+	sessions_check_users(s, file);
+	assert_null(session_find(s, operator, t, true));
+	sessions_free(s);
+	unlink(file);
 }
 
 static void test_throttle(void **state)
@@ -173,6 +207,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_form),     cmocka_unit_test(test_form_hostile), cmocka_unit_test(test_encode),  cmocka_unit_test(test_next),
 		cmocka_unit_test(test_sessions), cmocka_unit_test(test_throttle),     cmocka_unit_test(test_filters),
+		cmocka_unit_test(test_deleted_users),
 	};
 	return cmocka_run_group_tests_name("web", tests, NULL, NULL);
 }

@@ -34,11 +34,8 @@ static int read_time(const struct call *c, const char *field, bool end_of_day, i
 	*ret_us = 0;
 	if (!s.n)
 		return 0;
-	bool to_the_end = s.n <= 10 && end_of_day; /* a day may have 23 or 25 hours */
-	if ((to_the_end ? times_parse(s, ret_us) : times_parse_local(s, ret_us)) < 0)
+	if ((end_of_day ? times_parse_local_end(s, ret_us) : times_parse_local(s, ret_us)) < 0)
 		return err_set(e, "\"%.*s\" is not a time. Write 2026-11-23, 2026-11-23 19:47 or a full RFC 3339 time.", SVARG(s));
-	if (to_the_end)
-		*ret_us = times_local_us(*ret_us + US_PER_DAY) - 1;
 	return 0;
 }
 
