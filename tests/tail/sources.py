@@ -286,7 +286,29 @@ def archive():
     shutil.rmtree(folder)
 
 
-for test in (syslog_udp, syslog_tcp, syslog_tls, command, standard_input, journal, archive):
+def archive_many():
+    """More files than positions are kept (POSITIONS_MAX), and one in which nothing is."""
+    files, folder = 4200, tempfile.mkdtemp(prefix="aw-archive.")
+    for i in range(files + 1):
+        path = os.path.join(folder, "mail.%d.log" % i)
+        with open(path, "wb") as f:
+            f.write(failure(i).encode() + b"\n" if i < files else gzip.compress(b""))
+        os.utime(path, (time.time() - 10000 + i, time.time() - 10000 + i))
+    r = Run('type = "archive" path = "%s"' % folder)
+    first, _ = r.analyzer.wait(files)
+    time.sleep(0.5)  # for the last snapshot
+    r.stop(signal.SIGKILL)
+    r.start()
+    again, _ = r.analyzer.wait(files + 1, 4)
+    with open(os.path.join(r.folder, "log"), errors="replace") as f:
+        left_out = [l for l in f if "left out" in l]
+    ok = len(first) == len(again) == files and not left_out
+    print("ok source archive of very many files" if ok else "not ok source archive of very many files - %d of %d reports, then %d; %s" % (len(first), files, len(again), left_out[:1]), flush=True)
+    r.end()
+    shutil.rmtree(folder)
+
+
+for test in (syslog_udp, syslog_tcp, syslog_tls, command, standard_input, journal, archive, archive_many):
     try:
         test()
     except Exception as e:  # one kind must not hide the others
