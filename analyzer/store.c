@@ -398,6 +398,7 @@ int store_retention(struct store *s, const struct conf *conf, int64_t now_us, st
 {
 	int64_t message_day = now_us / US_PER_DAY - conf->keep_messages_days;
 	int64_t cases_us = now_us - conf->keep_cases_days * US_PER_DAY;
+	archive_remove_joined(s->archive); /* an hour ago */
 	if (db_exec(&s->db, "BEGIN IMMEDIATE", e) < 0)
 		return -1;
 	int bad = archive_drop_before(s->archive, message_day, e);
@@ -444,8 +445,9 @@ static int tidy(struct store *s, int64_t day, struct err *e)
 	return 1;
 }
 
-/* Joins segments of days before that one, where there are such, or makes a filter. The files of those that were joined are removed at once, so the commit must
- * be on the disk by then: without that, the catalog could name files that are gone after a power cut. */
+/* Joins segments of days before that one, where there are such, or makes a filter. Files of filters are removed at once, those of segments that were joined when
+ * the analyzer is started again at the earliest, so the commit must be on the disk by then: without that, the catalog could name files that are gone after a
+ * power cut. */
 static int tidy_archive(struct store *s, int64_t day, struct err *e)
 {
 	if (db_exec(&s->db, "PRAGMA synchronous = FULL", e) < 0)

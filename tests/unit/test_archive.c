@@ -228,6 +228,40 @@ static void small_segments_are_joined(void **state)
 	}
 }
 
+static bool catalog_read(struct archive *a, struct err *e)
+{
+	struct archive_query q = { .key[ARCHIVE_QUEUE_ID] = SV("none") };
+	return archive_search(a, &q, note, &(struct seen){ 0 }, NULL, e) == 0;
+}
+
+/* Who began to read before segments were joined finds in their files what was in them. */
+static void joining_takes_nothing_from_searches(void **state)
+{
+	struct fixture *f = *state;
+	struct err e = { "" };
+	struct fixture reader = { 0 };
+	for (int i = 0; i < 3; i++) {
+		add(f, i * 5000, i * 5000 + 5000);
+		commit(f);
+	}
+	assert_int_equal(db_open(&reader.db, f->path, &e), 0);
+	reader.a = archive_open(reader.db.h, f->path, false, &e);
+	assert_int_equal(db_exec(&reader.db, "BEGIN", &e), 0);
+	assert_true(catalog_read(reader.a, &e));
+	archive_free(reader.a); /* and what it has open */
+	reader.a = archive_open(reader.db.h, f->path, false, &e);
+	assert_int_equal(compact(f, 20001, true), 1);
+	assert_int_equal(find(&reader, ARCHIVE_RECIPIENT, SV("both@c.example"), false).n, 15000);
+	assert_int_equal(find(f, ARCHIVE_RECIPIENT, SV("both@c.example"), false).n, 15000);
+	archive_free(reader.a);
+	db_close(&reader.db);
+	archive_remove_joined(f->a);
+	assert_int_equal(find(f, ARCHIVE_RECIPIENT, SV("both@c.example"), false).n, 15000);
+	char one[100];
+	snprintf(one, sizeof one, "[ $(ls %s/t.db.d/*.seg | wc -l) = 1 ]", f->dir);
+	assert_int_equal(system(one), 0);
+}
+
 #define LIST_MEMBERS 60000
 
 /* n messages of mailing lists. */
@@ -344,6 +378,7 @@ static void damaged_segments_are_looked_past(void **state)
 	assert_int_equal(segments(f), 6); /* 12 3 45 6 7, and the next day's */
 	assert_int_equal(compact(f, 20002, true), 0);
 	assert_int_equal(looked_for(f, &s, &e), -1);
+	archive_remove_joined(f->a);
 	assert_int_equal(system(gone), 0);
 	assert_int_equal(looked_for(f, &s, &e), 35000);
 }
@@ -383,6 +418,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(days_are_dropped, setup, teardown),
 		cmocka_unit_test_setup_teardown(small_segments_are_joined, setup, teardown), cmocka_unit_test_setup_teardown(damaged_files_are_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(damaged_segments_are_looked_past, setup, teardown),
+		cmocka_unit_test_setup_teardown(joining_takes_nothing_from_searches, setup, teardown),
 		cmocka_unit_test_setup_teardown(recipients_count, setup, teardown),
 		cmocka_unit_test_setup_teardown(names_are_not_given_twice, setup, teardown), cmocka_unit_test_setup_teardown(a_failed_drop_leaves_batches_alone, setup, teardown),
 	};
