@@ -160,20 +160,28 @@ static bool row_matches(const struct archive_query *q, const struct txn *t)
 	return false;
 }
 
+/* Rows or the catalog: what is missing then would look like nothing there. */
+static int unread(struct search *s)
+{
+	return err_set(s->e, "message archive: %s", sqlite3_errmsg(s->a->db));
+}
+
 static int search_rows(struct search *s)
 {
 	sqlite3_stmt *st = archive_prepare(s->a, Q_HOT_NEWEST, s->e);
 	if (!st)
 		return -1;
-	while (!s->stop && sqlite3_step(st) == SQLITE_ROW) {
+	int rc = SQLITE_ROW;
+	while (!s->stop && (rc = sqlite3_step(st)) == SQLITE_ROW) {
 		struct txn t;
 		struct sv body = sv_make(sqlite3_column_blob(st, 0), (size_t)sqlite3_column_bytes(st, 0));
 		arena_reset(&s->arena[0]);
 		if (txn_decode(body, &s->arena[0], &t, s->e) == 0 && row_matches(s->q, &t))
 			(void)give(s, &t);
 	}
+	int bad = rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : unread(s);
 	sqlite3_finalize(st);
-	return 0;
+	return bad;
 }
 
 /* --- segments: some at a time, by a crew ----------------------------------------------------------------------------- */
@@ -286,12 +294,13 @@ static int give_window(struct search *s)
 }
 
 /* The next segments of the catalog that no filter rules out; those that are open already come with it. */
-static void fill_window(struct search *s, sqlite3_stmt *st, size_t size)
+static int fill_window(struct search *s, sqlite3_stmt *st, size_t size)
 {
 	for (s->n_item = 0; s->n_item < size;) {
-		s->last = sqlite3_step(st) != SQLITE_ROW; /* a statement that is done would begin again */
+		int rc = sqlite3_step(st);
+		s->last = rc != SQLITE_ROW; /* a statement that is done would begin again */
 		if (s->last)
-			break;
+			return rc == SQLITE_DONE ? 0 : unread(s);
 		const char *name = (const char *)sqlite3_column_text(st, 1);
 		if (archive_filters_exclude(s->a, &s->filters, sqlite3_column_int64(st, 2), (unsigned)sqlite3_column_int(st, 3), name))
 			continue;
@@ -304,6 +313,7 @@ static void fill_window(struct search *s, sqlite3_stmt *st, size_t size)
 		x->bad = false;
 		buf_clear(&x->rows);
 	}
+	return 0;
 }
 
 /* Keeps what was opened. Returns how many messages had answered. */
@@ -352,9 +362,9 @@ static int search_segments(struct search *s)
 	size_t hits = 1;
 	for (size_t size = WINDOW_LEAST; !s->stop && !s->last && !bad;) {
 		size_t enough = hits ? enough_segments(s) : size; /* where there was nothing, what came before says nothing of how much there is */
-		fill_window(s, st, size < enough ? size : enough);
+		int unread = fill_window(s, st, size < enough ? size : enough);
 		look_into(s);
-		bad = give_window(s);
+		bad = give_window(s) || (unread && !s->stop) ? -1 : 0;
 		hits = end_window(s);
 		if (hits < WINDOW_HITS && size < WINDOW_MOST)
 			size *= 2;

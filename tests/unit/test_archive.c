@@ -262,6 +262,36 @@ static void joining_takes_nothing_from_searches(void **state)
 	assert_int_equal(system(one), 0);
 }
 
+static int out_of_steps(void *ctx)
+{
+	int *left = ctx;
+	return (*left)-- <= 0;
+}
+
+/* When rows or the catalog cannot be read, that is an error, and not a search that found less. */
+static void what_cannot_be_read_is_told(void **state)
+{
+	struct fixture *f = *state;
+	struct archive_query q = { .key[ARCHIVE_RECIPIENT] = SV("both@c.example") };
+	unsigned whole = 0, failed = 0;
+	add(f, 0, 5000);
+	commit(f);
+	add(f, 5000, 5010); /* rows */
+	commit(f);
+	for (int steps = 0; steps < 200; steps++) {
+		struct err e = { "" };
+		struct seen s = { 0 };
+		int left = steps;
+		sqlite3_progress_handler(f->db.h, 1, out_of_steps, &left);
+		int64_t n = archive_search(f->a, &q, note, &s, NULL, &e);
+		sqlite3_progress_handler(f->db.h, 0, NULL, NULL);
+		assert_true(n == 5010 || (n == -1 && strstr(e.text, "interrupted")));
+		whole += n >= 0;
+		failed += n < 0;
+	}
+	assert_true(whole > 0 && failed > 0);
+}
+
 #define LIST_MEMBERS 60000
 
 /* n messages of mailing lists. */
@@ -419,6 +449,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(small_segments_are_joined, setup, teardown), cmocka_unit_test_setup_teardown(damaged_files_are_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(damaged_segments_are_looked_past, setup, teardown),
 		cmocka_unit_test_setup_teardown(joining_takes_nothing_from_searches, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_cannot_be_read_is_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(recipients_count, setup, teardown),
 		cmocka_unit_test_setup_teardown(names_are_not_given_twice, setup, teardown), cmocka_unit_test_setup_teardown(a_failed_drop_leaves_batches_alone, setup, teardown),
 	};
