@@ -21,7 +21,7 @@
 #define COALESCE_MAX_MS 40   /* … longer the longer it lasts */
 #define LOADED_BYTES 98304   /* in about a second (some 600 lines): the analyzer gathers them for longer than we do */
 #define LOADED_MS 50
-#define ROTATE_GRACE_MS 1000 /* writers keep the old file open until they are told */
+#define ROTATE_GRACE_MS 1000 /* not all writers turn to the new file at once */
 
 struct source_run {
 	struct source_events ev;
@@ -146,11 +146,11 @@ static void truncated(struct source_run *s)
 	finished(s, SOURCE_TRUNCATED);
 }
 
-/* At the end of the file: is it still the one at path? */
+/* At the end of the file: is it still the one at path? While the new one is empty the writers have not been told yet: they write to the old one. */
 static void check_rotation(struct source_run *s)
 {
 	struct stat st;
-	if (stat(s->path, &st) < 0 || ((uint64_t)st.st_ino == s->at.inode && (uint64_t)st.st_dev == s->at.dev)) {
+	if (stat(s->path, &st) < 0 || !st.st_size || ((uint64_t)st.st_ino == s->at.inode && (uint64_t)st.st_dev == s->at.dev)) {
 		s->rotated_ms = 0;
 		return;
 	}

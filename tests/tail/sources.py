@@ -286,6 +286,27 @@ def archive():
     shutil.rmtree(folder)
 
 
+def told_late():
+    """A writer that goes on in the renamed file for some seconds, until it is told."""
+    r = Run('type = "file" path = "@/mail.log"')
+    log = os.path.join(r.folder, "mail.log")
+
+    def write(path, a, b):
+        with open(path, "ab", buffering=0) as f:
+            for i in range(a, b):
+                f.write(failure(i).encode() + b"\n")
+                time.sleep(0.03)
+
+    write(log, 0, 50)
+    r.wait(50)
+    os.rename(log, log + ".1")
+    open(log, "wb").close()
+    write(log + ".1", 50, 150)
+    write(log, 150, 200)
+    check("file, whose writer is told late that it was renamed", r.wait(200), range(200))
+    r.end()
+
+
 def archive_many():
     """More files than positions are kept (POSITIONS_MAX), and one in which nothing is."""
     files, folder = 4200, tempfile.mkdtemp(prefix="aw-archive.")
@@ -308,7 +329,7 @@ def archive_many():
     shutil.rmtree(folder)
 
 
-for test in (syslog_udp, syslog_tcp, syslog_tls, command, standard_input, journal, archive, archive_many):
+for test in (syslog_udp, syslog_tcp, syslog_tls, command, standard_input, journal, told_late, archive, archive_many):
     try:
         test()
     except Exception as e:  # one kind must not hide the others
