@@ -307,6 +307,22 @@ def told_late():
     r.end()
 
 
+def not_there():
+    """What cannot be followed is told, once, and followed when it can be."""
+    r = Run('type = "file" path = "@/mail.log"')
+    log, said = os.path.join(r.folder, "mail.log"), lambda: open(os.path.join(r.folder, "log")).read()
+    time.sleep(2.5)
+    os.mkdir(log)
+    time.sleep(2.5)
+    os.rmdir(log)
+    with open(log, "wb") as f:
+        f.write(b"".join(failure(i).encode() + b"\n" for i in range(10)))
+    check("file that comes later", r.wait(10), range(10))
+    told = [said().count(t) for t in ("cannot be followed: No such file", "cannot be followed: is no file", "can be followed now")]
+    print("ok source file, why it is not followed" if told == [1, 1, 1] else "not ok source file, why it is not followed - %s" % told, flush=True)
+    r.end()
+
+
 def archive_many():
     """More files than positions are kept (POSITIONS_MAX), and one in which nothing is."""
     files, folder = 4200, tempfile.mkdtemp(prefix="aw-archive.")
@@ -329,7 +345,7 @@ def archive_many():
     shutil.rmtree(folder)
 
 
-for test in (syslog_udp, syslog_tcp, syslog_tls, command, standard_input, journal, told_late, archive, archive_many):
+for test in (syslog_udp, syslog_tcp, syslog_tls, command, standard_input, journal, told_late, not_there, archive, archive_many):
     try:
         test()
     except Exception as e:  # one kind must not hide the others
