@@ -137,6 +137,27 @@ def syslog_tcp():
     r.end()
 
 
+def syslog_crowd():
+    """Peers that connect and say nothing do not keep others out."""
+    port = free_port()
+    r = Run('type = "syslog" path = "tcp://127.0.0.1:%d"' % port)
+    until_open(port)
+    early = socket.create_connection(("127.0.0.1", port))
+    early.sendall(failure(0).encode() + b"\n")
+    crowd = [socket.create_connection(("127.0.0.1", port)) for _ in range(600)]
+    time.sleep(5.5)
+    for i in range(1, 10):
+        with socket.create_connection(("127.0.0.1", port)) as s:
+            s.sendall(failure(i).encode() + b"\n")
+        time.sleep(0.05)
+    early.sendall(failure(10).encode() + b"\n")
+    check("tcp, beside a crowd that says nothing", sorted(r.wait(11)), range(11))
+    for s in crowd:
+        s.close()
+    early.close()
+    r.end()
+
+
 def certificates(folder):
     def openssl(*a):
         subprocess.run(["openssl", *a], check=True, capture_output=True, cwd=folder)
@@ -345,7 +366,7 @@ def archive_many():
     shutil.rmtree(folder)
 
 
-for test in (syslog_udp, syslog_tcp, syslog_tls, command, standard_input, journal, told_late, not_there, archive, archive_many):
+for test in (syslog_udp, syslog_tcp, syslog_crowd, syslog_tls, command, standard_input, journal, told_late, not_there, archive, archive_many):
     try:
         test()
     except Exception as e:  # one kind must not hide the others
