@@ -277,6 +277,12 @@ def journal():
     r.stop(signal.SIGKILL)
     r.start()
     check("journal, a crash repeats nothing", r.wait(LINES), range(LINES))
+    r.stop()
+    for name in os.listdir(folder):
+        os.unlink(os.path.join(folder, name))
+    write("e.journal", LINES, LINES + 50)
+    r.start()
+    check("journal, whose old entries were removed meanwhile", r.wait(LINES + 50), range(LINES + 50))
     print("ok source journal, same reports under the same numbers" if not r.analyzer.wrong else "not ok source journal, same reports - %s" % r.analyzer.wrong[:3])
     r.end()
     shutil.rmtree(folder)
