@@ -350,6 +350,23 @@ def not_there():
     r.end()
 
 
+def full():
+    """Messages that cannot be written are not passed over."""
+    r = Run('type = "file" path = "@/mail.log"')
+    r.stop()
+    line = failure(1).replace("smtpd[7]: warning", "smtpd[7]: ABC1234567: client=h.example[192.0.2.1]\n" + failure(1)[:25] + " mx postfix/qmgr[7]: ABC1234567: removed\n" + failure(1)[:25] + " mx postfix/smtpd[7]: warning")
+    with open(os.path.join(r.folder, "mail.log"), "w") as f:
+        f.write(line + "\n")
+    try:
+        with open("/dev/full", "w") as to:
+            p = subprocess.run([program, "-c", r.conf, "-s", "mx", "--stdout"], stdout=to, capture_output=False, stderr=subprocess.PIPE, timeout=5)
+        said = p.returncode and b"standard output cannot be written" in p.stderr
+    except subprocess.TimeoutExpired:
+        said = False
+    print("ok source --stdout, a full disk" if said else "not ok source --stdout, a full disk - nothing was said", flush=True)
+    r.end()
+
+
 def archive_many():
     """More files than positions are kept (POSITIONS_MAX), and one in which nothing is."""
     files, folder = 4200, tempfile.mkdtemp(prefix="aw-archive.")
@@ -372,7 +389,7 @@ def archive_many():
     shutil.rmtree(folder)
 
 
-for test in (syslog_udp, syslog_tcp, syslog_crowd, syslog_tls, command, standard_input, journal, told_late, not_there, archive, archive_many):
+for test in (syslog_udp, syslog_tcp, syslog_crowd, syslog_tls, command, standard_input, journal, told_late, not_there, full, archive, archive_many):
     try:
         test()
     except Exception as e:  # one kind must not hide the others
