@@ -46,7 +46,7 @@ INSERT INTO hot_message (day, last_us, body) VALUES (:day, :last_us, :body)
 -- name: hot_all
 SELECT day, body FROM hot_message ORDER BY id
 -- name: hot_newest
-SELECT body FROM hot_message ORDER BY id DESC
+SELECT id, body FROM hot_message WHERE id < :before ORDER BY id DESC LIMIT :n
 -- name: hot_clear
 DELETE FROM hot_message
 -- name: hot_drop

@@ -262,6 +262,34 @@ static void joining_takes_nothing_from_searches(void **state)
 	assert_int_equal(system(one), 0);
 }
 
+struct taker { sqlite3 *db; size_t n; };
+
+static bool take_slowly(void *ctx, const struct txn *t)
+{
+	struct taker *x = ctx;
+	(void)t;
+	x->n++;
+	for (sqlite3_stmt *st = NULL; (st = sqlite3_next_stmt(x->db, st));)
+		assert_false(sqlite3_stmt_busy(st));
+	return true;
+}
+
+/* Who takes what was found may take hours: nothing is being read meanwhile, or the store's log could not be written back. */
+static void nothing_is_read_while_messages_are_given(void **state)
+{
+	struct fixture *f = *state;
+	struct archive_query q = { .limit = 0 };
+	struct taker x = { f->db.h, 0 };
+	for (int i = 0; i < 2; i++) {
+		add(f, i * 5000, i * 5000 + 5000);
+		commit(f);
+	}
+	add(f, 10000, 11000); /* rows */
+	commit(f);
+	assert_int_equal(archive_search(f->a, &q, take_slowly, &x, NULL, NULL), 11000);
+	assert_int_equal(x.n, 11000);
+}
+
 static int out_of_steps(void *ctx)
 {
 	int *left = ctx;
@@ -450,6 +478,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(damaged_segments_are_looked_past, setup, teardown),
 		cmocka_unit_test_setup_teardown(joining_takes_nothing_from_searches, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_cannot_be_read_is_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(nothing_is_read_while_messages_are_given, setup, teardown),
 		cmocka_unit_test_setup_teardown(recipients_count, setup, teardown),
 		cmocka_unit_test_setup_teardown(names_are_not_given_twice, setup, teardown), cmocka_unit_test_setup_teardown(a_failed_drop_leaves_batches_alone, setup, teardown),
 	};
