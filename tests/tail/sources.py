@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Every kind of source with real peers: each line arrives exactly once, also over a restart where the source can be read again."""
-import gzip, os, shutil, signal, socket, struct, subprocess, sys, tempfile, time
+import gzip, os, resource, shutil, signal, socket, struct, subprocess, sys, tempfile, time
 
 program = sys.argv[1]
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -367,6 +367,25 @@ def full():
     r.end()
 
 
+def many_files():
+    """More logs than files may be open at first."""
+    folder = tempfile.mkdtemp(prefix="aw-many.")
+    for i in range(100):
+        with open(os.path.join(folder, "%d.log" % i), "w") as f:
+            f.write(failure(i) + "\n")
+    r = Run('type = "file" path = "%s/*.log"' % folder)
+    r.stop()
+    few = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (128, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    r.process = subprocess.Popen([program, "-c", r.conf], stderr=r.log, preexec_fn=few)
+    end = time.time() + 10
+    while len(r.analyzer.heard) < 100 and time.time() < end:
+        time.sleep(0.1)
+    heard = len(r.analyzer.heard)
+    print("ok source files of a pattern, very many" if heard == 100 else "not ok source files of a pattern, very many - %d of 100" % heard, flush=True)
+    r.end()
+    shutil.rmtree(folder)
+
+
 def archive_many():
     """More files than positions are kept (POSITIONS_MAX), and one in which nothing is."""
     files, folder = 4200, tempfile.mkdtemp(prefix="aw-archive.")
@@ -389,7 +408,7 @@ def archive_many():
     shutil.rmtree(folder)
 
 
-for test in (syslog_udp, syslog_tcp, syslog_crowd, syslog_tls, command, standard_input, journal, told_late, not_there, full, archive, archive_many):
+for test in (syslog_udp, syslog_tcp, syslog_crowd, syslog_tls, command, standard_input, journal, told_late, not_there, full, many_files, archive, archive_many):
     try:
         test()
     except Exception as e:  # one kind must not hide the others
