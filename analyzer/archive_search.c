@@ -13,6 +13,7 @@
 #define WINDOW_MOST 128u  /* segments that are looked into before the first message of theirs is given */
 #define WINDOW_HITS 1024u /* where there are so many, more segments at a time gain nothing */
 #define ROWS 256          /* that are read before the first of them is given */
+#define ENTRIES 256       /* the same of the catalog */
 #define BATCH 64u         /* messages that are read before the first of them is given */
 
 /* A segment that may hold what is looked for. */
@@ -47,9 +48,10 @@ struct search {
 	size_t n_seen, cap_seen;
 	size_t skipped;
 	int64_t given;
-	struct buf catalog; /* struct entry, newest first */
+	struct buf catalog; /* struct entry, newest first: some of those before that day and id */
 	size_t catalog_at;
-	bool stop, more;
+	int64_t day, id;
+	bool stop, more, last; /* last: the catalog has no more */
 	struct err *e;
 };
 
@@ -331,23 +333,33 @@ static int give_window(struct search *s)
 	return bad || s->stop ? bad : give_batch(s);
 }
 
-/* The segments that no filter rules out. */
+static void take_entry(struct search *s, sqlite3_stmt *st)
+{
+	const char *name = (const char *)sqlite3_column_text(st, 1);
+	s->id = sqlite3_column_int64(st, 0);
+	s->day = sqlite3_column_int64(st, 4);
+	if (archive_filters_exclude(s->a, &s->filters, sqlite3_column_int64(st, 2), (unsigned)sqlite3_column_int(st, 3), name))
+		return;
+	struct entry x = { .id = s->id };
+	(void)snprintf(x.name, sizeof x.name, "%s", name);
+	buf_add(&s->catalog, &x, sizeof x);
+}
+
+/* The next segments that no filter rules out. Those that are joined meanwhile have the place of the oldest of them, and are not passed. */
 static int read_catalog(struct search *s)
 {
 	sqlite3_stmt *st = archive_prepare(s->a, Q_SEGMENT_NEWEST, s->e);
-	int rc;
+	int rc = SQLITE_ERROR, n = 0;
 	if (!st)
 		return -1;
-	sqlite3_bind_int64(st, 1, s->q->since_us ? s->q->since_us : INT64_MIN);
-	sqlite3_bind_int64(st, 2, s->q->until_us ? s->q->until_us : INT64_MAX);
-	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-		const char *name = (const char *)sqlite3_column_text(st, 1);
-		if (archive_filters_exclude(s->a, &s->filters, sqlite3_column_int64(st, 2), (unsigned)sqlite3_column_int(st, 3), name))
-			continue;
-		struct entry x = { .id = sqlite3_column_int64(st, 0) };
-		(void)snprintf(x.name, sizeof x.name, "%s", name);
-		buf_add(&s->catalog, &x, sizeof x);
-	}
+	const int64_t v[] = { s->q->since_us ? s->q->since_us : INT64_MIN, s->q->until_us ? s->q->until_us : INT64_MAX, s->day, s->id, ENTRIES };
+	for (int i = 0; i < (int)(sizeof v / sizeof *v); i++)
+		sqlite3_bind_int64(st, i + 1, v[i]);
+	buf_clear(&s->catalog);
+	s->catalog_at = 0;
+	for (; (rc = sqlite3_step(st)) == SQLITE_ROW; n++)
+		take_entry(s, st);
+	s->last = n < ENTRIES;
 	int bad = rc == SQLITE_DONE ? 0 : unread(s);
 	sqlite3_finalize(st);
 	return bad;
@@ -403,11 +415,21 @@ static void look_into(struct search *s)
 	crew_run(s->a->crew, s->n_item, match_item, s);
 }
 
+/* Whether there are more segments; -1 and e. */
+static int more_segments(struct search *s)
+{
+	while (s->catalog_at == s->catalog.n && !s->last)
+		if (read_catalog(s) < 0)
+			return -1;
+	return s->catalog_at < s->catalog.n;
+}
+
 static int search_segments(struct search *s)
 {
-	int bad = archive_filters_ask(s->a, s->q, &s->filters, s->e) < 0 || read_catalog(s) < 0 ? -1 : 0;
+	int bad = archive_filters_ask(s->a, s->q, &s->filters, s->e), more = 0;
 	size_t hits = 1;
-	for (size_t size = WINDOW_LEAST; !s->stop && s->catalog_at < s->catalog.n && !bad;) {
+	s->day = s->id = INT64_MAX;
+	for (size_t size = WINDOW_LEAST; !s->stop && !bad && (more = more_segments(s)) > 0;) {
 		size_t enough = hits ? enough_segments(s) : size; /* where there was nothing, what came before says nothing of how much there is */
 		fill_window(s, size < enough ? size : enough);
 		look_into(s);
@@ -416,7 +438,7 @@ static int search_segments(struct search *s)
 		if (hits < WINDOW_HITS && size < WINDOW_MOST)
 			size *= 2;
 	}
-	return bad;
+	return bad || more < 0 ? -1 : 0;
 }
 
 /* Closes what was joined or dropped meanwhile. */

@@ -290,6 +290,24 @@ static void nothing_is_read_while_messages_are_given(void **state)
 	assert_int_equal(x.n, 11000);
 }
 
+/* The catalog is read some at a time: nothing of it is passed over, whatever the day and number. */
+static void a_long_catalog_is_read_to_its_end(void **state)
+{
+	struct fixture *f = *state;
+	struct err e = { "" };
+	for (int i = 0; i < 3; i++) {
+		add(f, i * 5000, i * 5000 + 5000);
+		commit(f);
+	}
+	/* Files that are gone, between and after those: of the same day with numbers between, of others before and after. */
+	assert_int_equal(db_exec(&f->db, "UPDATE segment SET id = id * 1000;"
+	                                 "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 2500) "
+	                                 "INSERT INTO segment (id, day, first_us, last_us, messages, recipients, bytes, file) "
+	                                 "SELECT i + 600, day + i % 3 - 1, first_us, last_us, 1, 1, 1, 'gone-' || i "
+	                                 "FROM n, (SELECT * FROM segment WHERE id = 1000) WHERE i NOT IN (400, 1400, 2400)", &e), 0);
+	assert_int_equal(find(f, ARCHIVE_RECIPIENT, SV("both@c.example"), false).n, 15000);
+}
+
 static int out_of_steps(void *ctx)
 {
 	int *left = ctx;
@@ -479,6 +497,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(joining_takes_nothing_from_searches, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_cannot_be_read_is_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(nothing_is_read_while_messages_are_given, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_long_catalog_is_read_to_its_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(recipients_count, setup, teardown),
 		cmocka_unit_test_setup_teardown(names_are_not_given_twice, setup, teardown), cmocka_unit_test_setup_teardown(a_failed_drop_leaves_batches_alone, setup, teardown),
 	};
