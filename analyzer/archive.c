@@ -59,34 +59,12 @@ struct archive {
 	int64_t next_id;           /* number in the name of the next file */
 	struct name_list doomed;   /* files to be removed after this transaction */
 	struct name_list made;     /* files to be removed when this transaction fails */
+	struct name_list leaving;  /* files of segments that this transaction joins */
+	struct name_list joined;   /* those of earlier ones: searches that began before may still read them */
 	struct name_list damaged;  /* segments that cannot be joined with others; known since the start */
 };
 
 /* --- names -------------------------------------------------------------------------------------------------------- */
-
-void name_list_add(struct name_list *l, const char *name)
-{
-	if (l->n == l->cap) {
-		l->cap = l->cap ? l->cap * 2 : 16;
-		l->v = xrealloc(l->v, l->cap * sizeof *l->v);
-	}
-	l->v[l->n++] = xstrdup(name);
-}
-
-void name_list_clear(struct name_list *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		free(l->v[i]);
-	l->n = 0;
-}
-
-bool name_list_has(const struct name_list *l, const char *name)
-{
-	for (size_t i = 0; i < l->n; i++)
-		if (strcmp(l->v[i], name) == 0)
-			return true;
-	return false;
-}
 
 struct name_list *archive_damaged(struct archive *a)
 {
@@ -106,6 +84,11 @@ void archive_doom(struct archive *a, const char *name)
 void archive_made(struct archive *a, const char *name)
 {
 	name_list_add(&a->made, name);
+}
+
+void archive_leave(struct archive *a, const char *name)
+{
+	name_list_add(&a->leaving, name);
 }
 
 struct segment_writer *archive_writer(struct archive *a)
@@ -255,8 +238,12 @@ void archive_free(struct archive *a)
 	name_list_clear(&a->doomed);
 	name_list_clear(&a->made);
 	name_list_clear(&a->damaged);
+	name_list_clear(&a->leaving);
+	name_list_clear(&a->joined);
 	free(a->doomed.v);
 	free(a->made.v);
+	free(a->leaving.v);
+	free(a->joined.v);
 	free(a->damaged.v);
 	archive_filters_close(&a->files, true);
 	free(a->body);
@@ -563,13 +550,23 @@ void archive_retained(struct archive *a, bool ok)
 	const struct name_list *gone = ok ? &a->doomed : &a->made;
 	for (size_t i = 0; i < gone->n; i++)
 		archive_remove(a, gone->v[i]);
+	for (size_t i = 0; i < a->leaving.n && ok; i++)
+		name_list_add(&a->joined, a->leaving.v[i]);
 	name_list_clear(&a->doomed);
 	name_list_clear(&a->made);
+	name_list_clear(&a->leaving);
 	/* What waits to be written, and the batch under way, are no part of this transaction. */
 	if (ok)
 		a->hot_before = a->hot;
 	else
 		a->hot = a->hot_before;
+}
+
+void archive_remove_joined(struct archive *a)
+{
+	for (size_t i = 0; i < a->joined.n; i++)
+		archive_remove(a, a->joined.v[i]);
+	name_list_clear(&a->joined);
 }
 
 int archive_drop_before(struct archive *a, int64_t day, struct err *e)

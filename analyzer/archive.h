@@ -30,6 +30,9 @@ void archive_retained(struct archive *a, bool ok);
 /* Joins some small segments of one day before `day` into one, in a transaction of its own that archive_retained() ends: 1, 0 when there is
  * nothing to join, -1 and e. What follows a log live is sealed in small pieces; searching looks into each. */
 int archive_compact(struct archive *a, int64_t day, struct err *e);
+/* Removes the files of segments that were joined since the last call. Until then who searches in the catalog as it was before finds his messages in them: so it is to
+ * be called much later than a search may begin. What is left when the archive is closed goes when it is opened again. */
+void archive_remove_joined(struct archive *a);
 /* Makes a filter (analyzer/segment_filter.h) of up to 64 segments when at least so many have none; returns and ends as archive_compact(), which
  * does it, too, when there is nothing to join. */
 int archive_filter(struct archive *a, unsigned least, struct err *e);

@@ -123,7 +123,7 @@ static int join(struct archive *a, const struct run *r, const char **ret_damaged
 	if (!bad && !(bad = segment_write(archive_writer(a), buf_cstr(&path), bodies, n, &stats, e)))
 		bad = put_joined(a, r, name, &stats, e);
 	for (size_t i = 0; i < r->files.n && !bad; i++)
-		archive_doom(a, r->files.v[i]);
+		archive_leave(a, r->files.v[i]);
 	free(bodies);
 	buf_fini(&bytes);
 	buf_fini(&ends);

@@ -56,6 +56,7 @@ bool name_list_has(const struct name_list *l, const char *name);
 
 void archive_doom(struct archive *a, const char *name); /* is to be removed when it is committed */
 void archive_made(struct archive *a, const char *name); /* is to be removed when it fails */
+void archive_leave(struct archive *a, const char *name); /* when it is committed, others hold its messages: archive_remove_joined() removes it */
 void archive_remove(const struct archive *a, const char *name); /* now */
 void archive_new_name(struct archive *a, int64_t day, char ret[ARCHIVE_NAME]);
 /* NULL while a thread writes with it. */

@@ -4,6 +4,7 @@
 
 #include "analyzer/archive.h"
 #include "analyzer/archive_int.h"
+#include "analyzer/db.h"
 #include "analyzer/segment.h"
 #include "lib/arena.h"
 #include "lib/hash.h"
@@ -11,7 +12,12 @@
 #define WINDOW_LEAST 4u
 #define WINDOW_MOST 128u  /* segments that are looked into before the first message of theirs is given */
 #define WINDOW_HITS 1024u /* where there are so many, more segments at a time gain nothing */
+#define ROWS 256          /* that are read before the first of them is given */
+#define ENTRIES 256       /* the same of the catalog */
 #define BATCH 64u         /* messages that are read before the first of them is given */
+
+/* A segment that may hold what is looked for. */
+struct entry { int64_t id; char name[40]; };
 
 /* A segment on its way: its newest matching messages first. */
 struct item {
@@ -42,6 +48,9 @@ struct search {
 	size_t n_seen, cap_seen;
 	size_t skipped;
 	int64_t given;
+	struct buf catalog; /* struct entry, newest first: some of those before that day and id */
+	size_t catalog_at;
+	int64_t day, id;
 	bool stop, more, last; /* last: the catalog has no more */
 	struct err *e;
 };
@@ -160,20 +169,59 @@ static bool row_matches(const struct archive_query *q, const struct txn *t)
 	return false;
 }
 
-static int search_rows(struct search *s)
+/* Rows or the catalog: what is missing then would look like nothing there. */
+static int unread(struct search *s)
+{
+	return err_set(s->e, "message archive: %s", sqlite3_errmsg(s->a->db));
+}
+
+/* The next rows before *before, of which the bodies' ends go to `ends`. */
+static int read_rows(struct search *s, int64_t *before, struct buf *bodies, struct buf *ends)
 {
 	sqlite3_stmt *st = archive_prepare(s->a, Q_HOT_NEWEST, s->e);
+	int rc = SQLITE_ERROR;
 	if (!st)
 		return -1;
-	while (!s->stop && sqlite3_step(st) == SQLITE_ROW) {
+	sqlite3_bind_int64(st, 1, *before);
+	sqlite3_bind_int(st, 2, ROWS);
+	buf_clear(bodies);
+	buf_clear(ends);
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		*before = sqlite3_column_int64(st, 0);
+		buf_addsv(bodies, db_blob(st, 1));
+		buf_add(ends, &bodies->n, sizeof bodies->n);
+	}
+	int bad = rc == SQLITE_DONE ? 0 : unread(s);
+	sqlite3_finalize(st);
+	return bad;
+}
+
+static void give_rows(struct search *s, const struct buf *bodies, const struct buf *ends)
+{
+	for (size_t i = 0, at = 0, end; i < ends->n && !s->stop; i += sizeof end, at = end) {
 		struct txn t;
-		struct sv body = sv_make(sqlite3_column_blob(st, 0), (size_t)sqlite3_column_bytes(st, 0));
+		memcpy(&end, ends->p + i, sizeof end);
 		arena_reset(&s->arena[0]);
-		if (txn_decode(body, &s->arena[0], &t, s->e) == 0 && row_matches(s->q, &t))
+		if (txn_decode(sv_make(bodies->p + at, end - at), &s->arena[0], &t, s->e) == 0 && row_matches(s->q, &t))
 			(void)give(s, &t);
 	}
-	sqlite3_finalize(st);
-	return 0;
+}
+
+/* Some at a time, and nothing is being read while they are given: who takes them may wait for a reader of his own, and as long as something is read the store's
+ * log only grows. Rows that become a segment meanwhile are found there. */
+static int search_rows(struct search *s)
+{
+	struct buf bodies = { 0 }, ends = { 0 };
+	int64_t before = INT64_MAX;
+	int bad = read_rows(s, &before, &bodies, &ends);
+	while (!bad && ends.n && !s->stop) {
+		give_rows(s, &bodies, &ends);
+		if (!s->stop)
+			bad = read_rows(s, &before, &bodies, &ends);
+	}
+	buf_fini(&bodies);
+	buf_fini(&ends);
+	return bad;
 }
 
 /* --- segments: some at a time, by a crew ----------------------------------------------------------------------------- */
@@ -285,19 +333,47 @@ static int give_window(struct search *s)
 	return bad || s->stop ? bad : give_batch(s);
 }
 
-/* The next segments of the catalog that no filter rules out; those that are open already come with it. */
-static void fill_window(struct search *s, sqlite3_stmt *st, size_t size)
+static void take_entry(struct search *s, sqlite3_stmt *st)
 {
-	for (s->n_item = 0; s->n_item < size;) {
-		s->last = sqlite3_step(st) != SQLITE_ROW; /* a statement that is done would begin again */
-		if (s->last)
-			break;
-		const char *name = (const char *)sqlite3_column_text(st, 1);
-		if (archive_filters_exclude(s->a, &s->filters, sqlite3_column_int64(st, 2), (unsigned)sqlite3_column_int(st, 3), name))
-			continue;
+	const char *name = (const char *)sqlite3_column_text(st, 1);
+	s->id = sqlite3_column_int64(st, 0);
+	s->day = sqlite3_column_int64(st, 4);
+	if (archive_filters_exclude(s->a, &s->filters, sqlite3_column_int64(st, 2), (unsigned)sqlite3_column_int(st, 3), name))
+		return;
+	struct entry x = { .id = s->id };
+	(void)snprintf(x.name, sizeof x.name, "%s", name);
+	buf_add(&s->catalog, &x, sizeof x);
+}
+
+/* The next segments that no filter rules out. Those that are joined meanwhile have the place of the oldest of them, and are not passed. */
+static int read_catalog(struct search *s)
+{
+	sqlite3_stmt *st = archive_prepare(s->a, Q_SEGMENT_NEWEST, s->e);
+	int rc = SQLITE_ERROR, n = 0;
+	if (!st)
+		return -1;
+	const int64_t v[] = { s->q->since_us ? s->q->since_us : INT64_MIN, s->q->until_us ? s->q->until_us : INT64_MAX, s->day, s->id, ENTRIES };
+	for (int i = 0; i < (int)(sizeof v / sizeof *v); i++)
+		sqlite3_bind_int64(st, i + 1, v[i]);
+	buf_clear(&s->catalog);
+	s->catalog_at = 0;
+	for (; (rc = sqlite3_step(st)) == SQLITE_ROW; n++)
+		take_entry(s, st);
+	s->last = n < ENTRIES;
+	int bad = rc == SQLITE_DONE ? 0 : unread(s);
+	sqlite3_finalize(st);
+	return bad;
+}
+
+/* The next segments; those that are open already come with it. */
+static void fill_window(struct search *s, size_t size)
+{
+	for (s->n_item = 0; s->n_item < size && s->catalog_at < s->catalog.n; s->catalog_at += sizeof(struct entry)) {
+		struct entry next;
 		struct item *x = &s->item[s->n_item++];
-		x->id = sqlite3_column_int64(st, 0);
-		(void)snprintf(x->name, sizeof x->name, "%s", name);
+		memcpy(&next, s->catalog.p + s->catalog_at, sizeof next);
+		x->id = next.id;
+		memcpy(x->name, next.name, sizeof x->name);
 		size_t slot = (size_t)x->id % ARCHIVE_CACHE;
 		x->cached = s->a->cache[slot] && strcmp(s->a->cache_name[slot], x->name) == 0;
 		x->segment = x->cached ? s->a->cache[slot] : NULL;
@@ -339,28 +415,30 @@ static void look_into(struct search *s)
 	crew_run(s->a->crew, s->n_item, match_item, s);
 }
 
+/* Whether there are more segments; -1 and e. */
+static int more_segments(struct search *s)
+{
+	while (s->catalog_at == s->catalog.n && !s->last)
+		if (read_catalog(s) < 0)
+			return -1;
+	return s->catalog_at < s->catalog.n;
+}
+
 static int search_segments(struct search *s)
 {
-	sqlite3_stmt *st = archive_prepare(s->a, Q_SEGMENT_NEWEST, s->e);
-	int bad = st ? archive_filters_ask(s->a, s->q, &s->filters, s->e) : -1;
-	if (bad) {
-		sqlite3_finalize(st);
-		return -1;
-	}
-	sqlite3_bind_int64(st, 1, s->q->since_us ? s->q->since_us : INT64_MIN);
-	sqlite3_bind_int64(st, 2, s->q->until_us ? s->q->until_us : INT64_MAX);
+	int bad = archive_filters_ask(s->a, s->q, &s->filters, s->e), more = 0;
 	size_t hits = 1;
-	for (size_t size = WINDOW_LEAST; !s->stop && !s->last && !bad;) {
+	s->day = s->id = INT64_MAX;
+	for (size_t size = WINDOW_LEAST; !s->stop && !bad && (more = more_segments(s)) > 0;) {
 		size_t enough = hits ? enough_segments(s) : size; /* where there was nothing, what came before says nothing of how much there is */
-		fill_window(s, st, size < enough ? size : enough);
+		fill_window(s, size < enough ? size : enough);
 		look_into(s);
 		bad = give_window(s);
 		hits = end_window(s);
 		if (hits < WINDOW_HITS && size < WINDOW_MOST)
 			size *= 2;
 	}
-	sqlite3_finalize(st);
-	return bad;
+	return bad || more < 0 ? -1 : 0;
 }
 
 /* Closes what was joined or dropped meanwhile. */
@@ -396,6 +474,7 @@ static void end_search(struct search *s)
 	for (unsigned i = 0; i < WINDOW_MOST; i++)
 		buf_fini(&s->item[i].rows);
 	free(s->filters.v);
+	buf_fini(&s->catalog);
 	free(s->item);
 	free(s->hit);
 	free(s->seen);

@@ -169,6 +169,14 @@ sqlite3_stmt *db_query(struct db *d, enum query q, const char *types, ...)
 	return st;
 }
 
+bool db_row(struct db *d, sqlite3_stmt *st)
+{
+	int rc = sqlite3_step(st);
+	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+		fatal("%s: cannot be read: %s", d->path, sqlite3_errmsg(d->h));
+	return rc == SQLITE_ROW;
+}
+
 int db_run(struct db *d, struct err *e, enum query q, const char *types, ...)
 {
 	int rc;

@@ -29,6 +29,8 @@ void db_close(struct db *d);
 /* The statement, reset, with parameters bound: 'i' int64_t · 's' const char * · 't' struct sv text · 'b' struct sv blob ·
  * 'n' nothing (NULL). Borrowed until the next db_query() of the same name; texts must live until it is stepped. */
 sqlite3_stmt *db_query(struct db *d, enum query q, const char *types, ...);
+/* Whether there is a next row. Ends the program when the store cannot be read: what then looked like nothing there would be written over what is. */
+bool db_row(struct db *d, sqlite3_stmt *st);
 /* Binds, steps to the end. 0, or -1 and e. */
 int db_run(struct db *d, struct err *e, enum query q, const char *types, ...);
 /* Runs q, an INSERT of one row of values, for n rows, many at once: what a statement costs beside its rows is half of all. row binds the values

@@ -347,7 +347,7 @@ static void listen_on(struct server *s, uv_pipe_t *socket, const char *path)
 	mode_t old = umask(0117);
 	int bad = uv_pipe_bind(socket, path);
 	umask(old);
-	if (bad || (bad = uv_listen((uv_stream_t *)socket, 16, on_connection)))
+	if (bad || (bad = uv_listen((uv_stream_t *)socket, 1024, on_connection)))
 		fatal("%s: cannot listen there: %s", path, uv_strerror(bad));
 }
 
@@ -479,6 +479,7 @@ int main(int argc, char **argv)
 {
 	static struct server s;
 	msg_init("abusewatch-analyzer");
+	proc_many_files();
 	(void)mallopt(M_TRIM_THRESHOLD, 64 << 20); /* every commit takes and gives the same memory: not from and to the kernel each time */
 	s.conf_path = options(argc, argv);
 	uv_loop_init(&s.loop);

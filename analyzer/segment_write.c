@@ -11,14 +11,17 @@
 #define AHEAD_BYTES 2048u
 #define MESSAGE_BYTES 128u /* in the file; mostly fewer */
 
-#define M_TEXT(name, class) +1
-static_assert(0
+enum {
+#define M_TEXT(name, class) OF_M_##name,
 #include "analyzer/segment_cols.def"
-	<= WAITING_ROW, "all texts of a message may wait");
-#define R_TEXT(name, class) +1
-static_assert(0
+	TEXTS_OF_MESSAGE
+};
+enum {
+#define R_TEXT(name, class) OF_R_##name,
 #include "analyzer/segment_cols.def"
-	<= WAITING_ROW, "all texts of a recipient may wait");
+	TEXTS_OF_RECIPIENT
+};
+static_assert(TEXTS_OF_MESSAGE <= WAITING_ROW && TEXTS_OF_RECIPIENT <= WAITING_ROW, "all of them may wait");
 
 struct segment_writer *segment_writer_new(void)
 {

@@ -78,7 +78,7 @@ static int load_key(struct store *s, struct judge *j, struct err *e)
 {
 	char hex[HASH_KEY_BYTES * 2 + 1];
 	sqlite3_stmt *st = db_query(&s->db, Q_META_GET, "s", "hash-key");
-	if (sqlite3_step(st) == SQLITE_ROW) {
+	if (db_row(&s->db, st)) {
 		struct sv v = db_text(st, 0);
 		size_t n = 0;
 		bool good = sodium_hex2bin(j->key.b, sizeof j->key.b, v.p, v.n, NULL, &n, NULL) == 0 && n == sizeof j->key.b;
@@ -105,7 +105,7 @@ static int64_t recent_case(void *ctx, const struct principal *p, int64_t since_u
 {
 	struct store *s = ctx;
 	sqlite3_stmt *st = db_query(&s->db, Q_CASE_RECENT, "ssi", principal_kind_name(p->kind), p->id, since_us);
-	int64_t id = sqlite3_step(st) == SQLITE_ROW ? sqlite3_column_int64(st, 0) : 0;
+	int64_t id = db_row(&s->db, st) ? sqlite3_column_int64(st, 0) : 0;
 	sqlite3_reset(st);
 	return id;
 }
@@ -210,7 +210,7 @@ struct store_input *store_input(struct store *s, struct sv name)
 	s->input = xrealloc(s->input, (s->n_inputs + 1) * sizeof(struct store_input *));
 	s->input[s->n_inputs++] = in;
 	sqlite3_stmt *st = db_query(&s->db, Q_INPUT_GET, "s", in->name);
-	if (sqlite3_step(st) == SQLITE_ROW) {
+	if (db_row(&s->db, st)) {
 		in->applied_seq = (uint64_t)sqlite3_column_int64(st, 0);
 		buf_addsv(&in->snapshot, db_blob(st, 1));
 		buf_addsv(&in->counters, db_text(st, 2));
@@ -398,6 +398,7 @@ int store_retention(struct store *s, const struct conf *conf, int64_t now_us, st
 {
 	int64_t message_day = now_us / US_PER_DAY - conf->keep_messages_days;
 	int64_t cases_us = now_us - conf->keep_cases_days * US_PER_DAY;
+	archive_remove_joined(s->archive); /* an hour ago */
 	if (db_exec(&s->db, "BEGIN IMMEDIATE", e) < 0)
 		return -1;
 	int bad = archive_drop_before(s->archive, message_day, e);
@@ -444,8 +445,9 @@ static int tidy(struct store *s, int64_t day, struct err *e)
 	return 1;
 }
 
-/* Joins segments of days before that one, where there are such, or makes a filter. The files of those that were joined are removed at once, so the commit must
- * be on the disk by then: without that, the catalog could name files that are gone after a power cut. */
+/* Joins segments of days before that one, where there are such, or makes a filter. Files of filters are removed at once, those of segments that were joined when
+ * the analyzer is started again at the earliest, so the commit must be on the disk by then: without that, the catalog could name files that are gone after a
+ * power cut. */
 static int tidy_archive(struct store *s, int64_t day, struct err *e)
 {
 	if (db_exec(&s->db, "PRAGMA synchronous = FULL", e) < 0)

@@ -10,7 +10,7 @@ bool store_backup_domain(void *ctx, struct backup_domain *d)
 	struct store *s = ctx;
 	const struct backup_health *h;
 	sqlite3_stmt *st = db_query(&s->db, Q_BACKUP_DOMAIN_GET, "s", d->name);
-	bool found = sqlite3_step(st) == SQLITE_ROW;
+	bool found = db_row(&s->db, st);
 	struct sv v = found ? db_blob(st, 0) : (struct sv){ 0 };
 	if (v.n == sizeof *h) {
 		memcpy(&d->health, v.p, sizeof *h);

@@ -159,7 +159,7 @@ static struct acase *from_row(sqlite3_stmt *st)
 static void load_scores(struct store *s, struct acase *c)
 {
 	sqlite3_stmt *st = db_query(&s->db, Q_CASE_DETECTOR_ALL, "i", c->id);
-	while (sqlite3_step(st) == SQLITE_ROW)
+	while (db_row(&s->db, st))
 		for (size_t d = 0; d < detector_count(); d++)
 			if (sv_eq(db_text(st, 0), sv_cstr(detector_registry[d]->name)))
 				c->detector_score[d] = sqlite3_column_int(st, 1);
@@ -170,7 +170,7 @@ struct acase *store_case_load(struct store *s, struct judge *j, int64_t id)
 {
 	(void)j;
 	sqlite3_stmt *st = db_query(&s->db, Q_CASE_GET, "i", id);
-	struct acase *c = sqlite3_step(st) == SQLITE_ROW ? from_row(st) : NULL;
+	struct acase *c = db_row(&s->db, st) ? from_row(st) : NULL;
 	sqlite3_reset(st);
 	if (c)
 		load_scores(s, c);

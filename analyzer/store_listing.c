@@ -26,7 +26,7 @@ static void replace(char **to, struct sv text)
 static void load_zones(struct store *s, struct judge *j)
 {
 	sqlite3_stmt *st = db_query(&s->db, Q_LISTING_ZONE_ALL, "");
-	while (sqlite3_step(st) == SQLITE_ROW) {
+	while (db_row(&s->db, st)) {
 		struct listing_zone *z = listing_zone_made(j, db_text(st, 0));
 		if (!z)
 			break;
@@ -42,7 +42,7 @@ static void load_zones(struct store *s, struct judge *j)
 static void load_targets(struct store *s, struct judge *j)
 {
 	sqlite3_stmt *st = db_query(&s->db, Q_LISTING_TARGET_ALL, "");
-	while (sqlite3_step(st) == SQLITE_ROW) {
+	while (db_row(&s->db, st)) {
 		struct listing_target *t = listing_target_made(j, db_text(st, 0), sqlite3_column_int64(st, 2));
 		struct sv seen = db_blob(st, 10);
 		if (!t)
@@ -87,7 +87,7 @@ void store_listing_load(struct store *s, struct judge *j)
 	load_zones(s, j);
 	load_targets(s, j);
 	sqlite3_stmt *st = db_query(&s->db, Q_LISTING_ALL, "");
-	while (sqlite3_step(st) == SQLITE_ROW) {
+	while (db_row(&s->db, st)) {
 		struct listing_target *t = listing_target_named(j, db_text(st, 0));
 		struct listing_zone *z = listing_zone_made(j, db_text(st, 1));
 		struct listing_pair *p = t && z ? listing_pair_made(j, t, z) : NULL;

@@ -11,7 +11,7 @@ void store_policy_load(struct store *s, struct judge *j)
 {
 	int64_t since = j->site->now_us / US_PER_DAY - 1;
 	sqlite3_stmt *st = db_query(&s->db, Q_POLICY_FINDING_SINCE, "i", since);
-	while (sqlite3_step(st) == SQLITE_ROW) {
+	while (db_row(&s->db, st)) {
 		struct policy_finding f = {
 			.day = sqlite3_column_int(st, 0),
 			.rule = policy_rule_named(db_text(st, 1)),
@@ -30,7 +30,7 @@ void store_policy_load(struct store *s, struct judge *j)
 	}
 	sqlite3_reset(st);
 	st = db_query(&s->db, Q_POLICY_DAY_SINCE, "i", since);
-	while (sqlite3_step(st) == SQLITE_ROW)
+	while (db_row(&s->db, st))
 		policy_day(j->policy, sqlite3_column_int(st, 0))->dropped = (uint64_t)sqlite3_column_int64(st, 1);
 	sqlite3_reset(st);
 	policy_committed(j->policy, j->site->now_us);

@@ -16,7 +16,7 @@
 static bool has_rows(struct store *s, enum query any)
 {
 	sqlite3_stmt *st = db_query(&s->db, any, "");
-	bool has = sqlite3_step(st) == SQLITE_ROW;
+	bool has = db_row(&s->db, st);
 	sqlite3_reset(st);
 	return has;
 }
@@ -41,7 +41,7 @@ bool store_principal_load(void *ctx, struct judge *j, struct principal *p)
 	if (!s->had_principals)
 		return false;
 	sqlite3_stmt *st = db_query(&s->db, Q_PRINCIPAL_GET, "ss", principal_kind_name(p->kind), p->id);
-	bool found = sqlite3_step(st) == SQLITE_ROW;
+	bool found = db_row(&s->db, st);
 	if (found) {
 		p->score = sqlite3_column_int(st, 0);
 		p->first_us = sqlite3_column_int64(st, 1);

@@ -14,7 +14,7 @@ static void copy(char *to, size_t room, struct sv text)
 static void load_faces(struct store *s, struct server *v, struct sv address)
 {
 	sqlite3_stmt *st = db_query(&s->db, Q_SERVER_FACES, "t", address);
-	while (sqlite3_step(st) == SQLITE_ROW) {
+	while (db_row(&s->db, st)) {
 		int64_t slot = sqlite3_column_int64(st, 0);
 		if (slot < 0 || slot >= SERVER_FACES)
 			continue;
@@ -30,7 +30,7 @@ static void load_faces(struct store *s, struct server *v, struct sv address)
 void store_servers_load(struct store *s, struct judge *j)
 {
 	sqlite3_stmt *st = db_query(&s->db, Q_SERVER_ALL, "");
-	while (sqlite3_step(st) == SQLITE_ROW) {
+	while (db_row(&s->db, st)) {
 		struct ipaddr ip;
 		struct server *v = ipaddr_parse(db_text(st, 0), &ip) == 0 ? servers_loaded(j, &ip) : NULL;
 		if (!v)

@@ -272,6 +272,7 @@ int main(int argc, char **argv)
 {
 	static struct collector c;
 	msg_init("abusewatch-collector");
+	proc_many_files();
 	if (options(&c, argc, argv) < 0)
 		return 2;
 	c.conf = conf_load_or_die(c.conf_path, NULL, 0);

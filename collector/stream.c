@@ -202,8 +202,8 @@ static void on_idle(void *ctx)
 	if (s->emit.out.n && s->socket)
 		obs_put_empty(&s->emit.out, OBS_IDLE);
 	send_out(s);
-	if (!s->socket)
-		fflush(stdout);
+	if (!s->socket && (fflush(stdout) == EOF || ferror(stdout)))
+		fatal("standard output cannot be written; is the disk full or the pipe closed?");
 }
 
 /* -- begin and end -- */

@@ -3,7 +3,10 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
+
+#include "lib/msg.h"
 
 size_t proc_frame(enum proc_type type, struct sv payload, char *out, size_t cap)
 {
@@ -92,6 +95,16 @@ static void watch(struct proc *p, uv_signal_t *s, int number)
 	uv_signal_init(p->loop, s);
 	s->data = p;
 	uv_signal_start(s, on_signal, number);
+}
+
+void proc_many_files(void)
+{
+	struct rlimit l;
+	if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur == l.rlim_max)
+		return;
+	l.rlim_cur = l.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &l) < 0)
+		msg_debug("the limit of open files stays as it is: %m");
 }
 
 void proc_init(struct proc *p, uv_loop_t *loop, void (*on_reload)(void *), void (*on_stop)(void *), void *ctx)

@@ -34,6 +34,8 @@ struct proc {
 
 /* Watches SIGTERM, SIGINT, SIGHUP and fd 3. on_stop is called once, also when the supervisor is gone. Ignores SIGPIPE. */
 void proc_init(struct proc *p, uv_loop_t *loop, void (*on_reload)(void *), void (*on_stop)(void *), void *ctx);
+/* As many open files as the system lets us have, where it gives few unless it is asked (1024, mostly): for who holds some for each of many logs. */
+void proc_many_files(void);
 /* Tells the supervisor. No-ops when there is none. */
 void proc_ready(struct proc *p);
 /* Stops watching, so that the loop can end. */

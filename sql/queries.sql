@@ -22,7 +22,7 @@ INSERT INTO segment (id, day, first_us, last_us, messages, recipients, bytes, fi
 -- name: segment_drop
 DELETE FROM segment WHERE day < :day
 -- name: segment_newest
-SELECT id, file, filter, filter_bit FROM segment WHERE last_us >= :since AND first_us <= :until ORDER BY day DESC, id DESC
+SELECT id, file, filter, filter_bit, day FROM segment WHERE last_us >= :since AND first_us <= :until AND (day, id) < (:day, :id) ORDER BY day DESC, id DESC LIMIT :n
 -- name: filter_wanting
 SELECT id, file, first_us, last_us FROM segment WHERE filter = 0 ORDER BY day, id LIMIT :n
 -- name: filter_add
@@ -46,7 +46,7 @@ INSERT INTO hot_message (day, last_us, body) VALUES (:day, :last_us, :body)
 -- name: hot_all
 SELECT day, body FROM hot_message ORDER BY id
 -- name: hot_newest
-SELECT body FROM hot_message ORDER BY id DESC
+SELECT id, body FROM hot_message WHERE id < :before ORDER BY id DESC LIMIT :n
 -- name: hot_clear
 DELETE FROM hot_message
 -- name: hot_drop

@@ -74,14 +74,6 @@ static void fence(const struct program *p)
 	(void)privileges_few_calls();
 }
 
-/* Its files cannot be read any more: the supervisor starts another one. */
-static void on_reload(void *ctx)
-{
-	(void)ctx;
-	msg_info("ending, to be started again with the new config");
-	exit(0);
-}
-
 static void on_stop(void *ctx)
 {
 	struct program *p = ctx;
@@ -91,6 +83,13 @@ static void on_stop(void *ctx)
 	for (size_t i = 0; i < p->n; i++)
 		tap_stop(p->tap[i]);
 	proc_fini(&p->proc);
+}
+
+/* Its files cannot be read any more: the supervisor starts another one. What was seen so far is reported before. */
+static void on_reload(void *ctx)
+{
+	msg_info("ending, to be started again with the new config");
+	on_stop(ctx);
 }
 
 int main(int argc, char **argv)

@@ -15,15 +15,17 @@
 #define LOOK_MS 10000
 #define SETTLED_S 5 /* a file written to just now may be being copied */
 
-struct found { char *path; int64_t at_ns; };
+struct found { char *path; int64_t at_ns, changed_ns; bool over; /* read, or left out */ };
 
 struct source_run {
 	struct source_events ev;
 	uv_timer_t look;
 	uv_idle_t more;
 	char *path;
-	struct found *v; /* not read yet, oldest first */
+	struct found *v; /* oldest first */
 	size_t n, at;
+	bool forgot; /* positions of the oldest files may have been forgotten, and none that is known has come yet */
+	size_t passed; /* so many were passed over for that */
 	struct archive_reader *reader;
 	uint64_t skip;
 	struct position here;
@@ -32,13 +34,11 @@ struct source_run {
 	unsigned handles;
 };
 
-static void forget(struct source_run *s)
+static void found_free(struct found *v, size_t n)
 {
-	for (size_t i = 0; i < s->n; i++)
-		free(s->v[i].path);
-	free(s->v);
-	s->v = NULL;
-	s->n = s->at = 0;
+	for (size_t i = 0; i < n; i++)
+		free(v[i].path);
+	free(v);
 }
 
 static int older(const void *a, const void *b)
@@ -47,68 +47,117 @@ static int older(const void *a, const void *b)
 	return x->at_ns != y->at_ns ? (x->at_ns > y->at_ns) - (x->at_ns < y->at_ns) : strcmp(x->path, y->path);
 }
 
+static int64_t nanoseconds(const struct timespec *t)
+{
+	return t->tv_sec * 1000000000 + t->tv_nsec;
+}
+
+/* What was over at the last look still is, unless something about the file has changed: it need not be opened again. */
+static void carry_over(struct source_run *s, const struct found *old, size_t n)
+{
+	for (size_t i = 0, k = 0; i < s->n; i++) {
+		struct found *f = &s->v[i];
+		while (k < n && older(&old[k], f) < 0)
+			k++;
+		f->over = k < n && older(&old[k], f) == 0 && old[k].over && old[k].changed_ns == f->changed_ns;
+	}
+}
+
 static void look(struct source_run *s)
 {
 	glob_t g;
 	struct stat st;
 	struct buf pattern = { 0 };
+	struct found *old = s->v;
+	size_t n_old = s->n;
 	buf_puts(&pattern, s->path);
 	if (stat(s->path, &st) == 0 && S_ISDIR(st.st_mode))
 		buf_puts(&pattern, "/*");
-	forget(s);
+	s->v = NULL;
+	s->n = s->at = 0;
 	if (glob(buf_cstr(&pattern), 0, NULL, &g) == 0) {
 		s->v = xcalloc(g.gl_pathc, sizeof *s->v);
 		int64_t now = (int64_t)time(NULL);
 		for (size_t i = 0; i < g.gl_pathc; i++)
 			if (stat(g.gl_pathv[i], &st) == 0 && S_ISREG(st.st_mode) && st.st_size && now - st.st_mtim.tv_sec >= SETTLED_S)
-				s->v[s->n++] = (struct found){ xstrdup(g.gl_pathv[i]), st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec };
+				s->v[s->n++] = (struct found){ xstrdup(g.gl_pathv[i]), nanoseconds(&st.st_mtim), nanoseconds(&st.st_ctim), false };
 		globfree(&g);
 		if (s->n)
 			qsort(s->v, s->n, sizeof *s->v, older);
 	}
+	carry_over(s, old, n_old);
+	found_free(old, n_old);
 	buf_fini(&pattern);
+}
+
+static void next(struct source_run *s)
+{
+	s->v[s->at++].over = true;
 }
 
 static void finished(struct source_run *s)
 {
 	archive_reader_close(s->reader);
 	s->reader = NULL;
-	s->at++;
+	next(s);
 	s->here.done = true;
 	positions_set(&s->seen, &s->here);
 	s->ev.boundary(s->ev.ctx, SOURCE_ROTATED);
 	s->here = (struct position){ 0 };
 }
 
-/* The next file; its first block tells whether we know it. */
+/* What we know of the file, by its first block. 0: it is empty; -1 and e. */
+static int recognise(const struct source_run *s, const char *path, struct position *ret, bool *ret_known, struct err *e)
+{
+	struct sv block;
+	struct stat st;
+	struct archive_reader *r = archive_reader_open(path, e);
+	int got = r ? archive_reader_next(r, &block, e) : -1;
+	if (got > 0 && stat(path, &st) < 0)
+		got = err_set(e, "%s: %m", path);
+	if (got > 0) {
+		struct sv head = sv_take(block, POSITION_HEAD_BYTES);
+		const struct position *known = positions_find(&s->seen, head, (uint64_t)st.st_dev, (uint64_t)st.st_ino);
+		*ret_known = known != NULL;
+		*ret = (struct position){ .dev = (uint64_t)st.st_dev, .inode = (uint64_t)st.st_ino, .head = fingerprint_of(head),
+			                  .offset = known ? known->offset : 0, .done = known && known->done };
+	}
+	archive_reader_close(r); /* read again from the start: a block is only borrowed */
+	return got;
+}
+
+/* More files were read than positions are kept: those before the oldest one that is known were read before it. */
+static bool was_forgotten(struct source_run *s, bool known)
+{
+	if (!s->forgot)
+		return false;
+	s->forgot = !known;
+	s->passed += !known;
+	if (known && s->passed)
+		msg_info("%s: %zu files are older than those whose positions are kept (%u): they were read", s->path, s->passed, POSITIONS_MAX);
+	return !known;
+}
+
 static void open_next(struct source_run *s)
 {
 	struct err e;
-	struct sv block;
-	struct stat st;
+	struct position at = { 0 };
+	bool known = false;
 	const char *path = s->v[s->at].path;
-	struct archive_reader *r = archive_reader_open(path, &e);
-	if (!r || archive_reader_next(r, &block, &e) <= 0 || stat(path, &st) < 0) {
+	int got = recognise(s, path, &at, &known, &e);
+	if (got < 0)
 		msg_warn("%s; it is left out", e.text);
-		archive_reader_close(r);
-		s->at++;
+	if (got <= 0 || was_forgotten(s, known) || at.done) {
+		next(s);
 		return;
 	}
-	struct sv head = sv_take(block, POSITION_HEAD_BYTES);
-	const struct position *known = positions_find(&s->seen, head, (uint64_t)st.st_dev, (uint64_t)st.st_ino);
-	struct fingerprint print = fingerprint_of(head);
-	archive_reader_close(r); /* read again from the start: a block is only borrowed */
-	if (known && known->done) {
-		s->at++;
-		return;
-	}
-	s->skip = known ? known->offset : 0;
-	s->here = (struct position){ .dev = (uint64_t)st.st_dev, .inode = (uint64_t)st.st_ino, .head = print, .offset = s->skip };
+	s->skip = at.offset;
+	s->here = at;
 	s->reader = archive_reader_open(path, &e);
 	if (s->reader)
 		msg_info("%s: reading", path);
 	else
-		s->at++;
+		next(s);
 }
 
 static void step(struct source_run *s)
@@ -130,12 +179,27 @@ static void step(struct source_run *s)
 		s->ev.bytes(s->ev.ctx, block);
 }
 
+/* To the next file that is not over. None of those that were passed over is known after all: they are others than those that were read. */
+static void skip_over(struct source_run *s)
+{
+	while (s->at < s->n && s->v[s->at].over)
+		s->at++;
+	if (s->at < s->n || !s->forgot || !s->passed)
+		return;
+	s->forgot = false;
+	for (size_t i = 0; i < s->n; i++)
+		s->v[i].over = false;
+	s->at = 0;
+}
+
 /* One block a turn: the present goes first. */
 static void on_more(uv_idle_t *h)
 {
 	struct source_run *s = h->data;
 	if (s->paused || s->closed || s->working)
 		return;
+	if (!s->reader)
+		skip_over(s);
 	if (!s->reader && s->at == s->n) {
 		uv_idle_stop(&s->more);
 		s->ev.idle(s->ev.ctx);
@@ -168,6 +232,7 @@ static struct source_run *archive_open(uv_loop_t *loop, const char *path, const 
 	s->path = xstrdup(path);
 	for (size_t i = 0; i < resume->n; i++)
 		positions_set(&s->seen, &resume->v[i]);
+	s->forgot = s->seen.n == POSITIONS_MAX;
 	uv_timer_init(loop, &s->look);
 	uv_idle_init(loop, &s->more);
 	s->handles = 2;
@@ -202,7 +267,7 @@ static uint64_t archive_lag(const struct source_run *s)
 	uint64_t n = 0;
 	struct stat st;
 	for (size_t i = s->at; i < s->n; i++)
-		if (stat(s->v[i].path, &st) == 0)
+		if (!s->v[i].over && stat(s->v[i].path, &st) == 0)
 			n += (uint64_t)st.st_size;
 	return n;
 }
@@ -221,7 +286,9 @@ static void archive_close(struct source_run *s)
 	s->closed = true;
 	archive_reader_close(s->reader);
 	s->reader = NULL;
-	forget(s);
+	found_free(s->v, s->n);
+	s->v = NULL;
+	s->n = s->at = 0;
 	positions_fini(&s->seen);
 	uv_close((uv_handle_t *)&s->look, on_freed);
 	uv_close((uv_handle_t *)&s->more, on_freed);

@@ -21,7 +21,9 @@
 #define COALESCE_MAX_MS 40   /* … longer the longer it lasts */
 #define LOADED_BYTES 98304   /* in about a second (some 600 lines): the analyzer gathers them for longer than we do */
 #define LOADED_MS 50
-#define ROTATE_GRACE_MS 1000 /* writers keep the old file open until they are told */
+#define ROTATE_GRACE_MS 1000 /* not all writers turn to the new file at once */
+
+#define NOTHING_TOLD (-1)
 
 struct source_run {
 	struct source_events ev;
@@ -36,6 +38,7 @@ struct source_run {
 	char *path, *base;
 	char *block;
 	bool paused, closed, working;
+	int told; /* why it cannot be opened, as was said */
 
 	struct siblings old; /* to be read before the live file */
 	size_t old_at;
@@ -91,17 +94,29 @@ static void watch_live(struct source_run *s)
 	s->watched = inotify_add_watch(s->inotify, s->path, IN_MODIFY | IN_MOVE_SELF | IN_DELETE_SELF | IN_ATTRIB);
 }
 
+/* Says once why. */
+static bool not_open(struct source_run *s, int why)
+{
+	if (s->told != why)
+		msg_warn("%s: cannot be followed: %s; trying again", s->path, why ? strerror(why) : "is no file");
+	s->told = why;
+	return false;
+}
+
 static bool open_live(struct source_run *s)
 {
 	struct stat st;
 	s->fd = open(s->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (s->fd < 0)
-		return false;
+		return not_open(s, errno);
 	if (fstat(s->fd, &st) < 0 || !S_ISREG(st.st_mode)) {
 		close(s->fd);
 		s->fd = -1;
-		return false;
+		return not_open(s, 0);
 	}
+	if (s->told != NOTHING_TOLD)
+		msg_info("%s: can be followed now", s->path);
+	s->told = NOTHING_TOLD;
 	s->at = (struct position){ .dev = (uint64_t)st.st_dev, .inode = (uint64_t)st.st_ino };
 	s->rotated_ms = 0;
 	watch_live(s);
@@ -146,11 +161,11 @@ static void truncated(struct source_run *s)
 	finished(s, SOURCE_TRUNCATED);
 }
 
-/* At the end of the file: is it still the one at path? */
+/* At the end of the file: is it still the one at path? While the new one is empty the writers have not been told yet: they write to the old one. */
 static void check_rotation(struct source_run *s)
 {
 	struct stat st;
-	if (stat(s->path, &st) < 0 || ((uint64_t)st.st_ino == s->at.inode && (uint64_t)st.st_dev == s->at.dev)) {
+	if (stat(s->path, &st) < 0 || !st.st_size || ((uint64_t)st.st_ino == s->at.inode && (uint64_t)st.st_dev == s->at.dev)) {
 		s->rotated_ms = 0;
 		return;
 	}
@@ -351,6 +366,7 @@ static struct source_run *file_open(uv_loop_t *loop, const char *path, const str
 	s->ev = *ev;
 	s->loop = loop;
 	s->fd = -1;
+	s->told = NOTHING_TOLD;
 	s->path = xstrdup(path);
 	const char *slash = strrchr(s->path, '/');
 	s->base = s->path + (slash ? slash - s->path + 1 : 0);

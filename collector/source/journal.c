@@ -23,6 +23,7 @@ struct source_run {
 	char *path;
 	struct buf batch;
 	bool paused, closed, polled, working;
+	bool found; /* the journal stands at an entry that is to be given yet */
 	unsigned handles;
 	char before[POSITION_CURSOR_BYTES], after[POSITION_CURSOR_BYTES]; /* the place before and after the batch */
 	uint64_t given;
@@ -71,12 +72,20 @@ static bool add_entry(struct source_run *s)
 	return true;
 }
 
+static int next_entry(struct source_run *s)
+{
+	if (!s->found)
+		return sd_journal_next(s->journal);
+	s->found = false;
+	return 1;
+}
+
 static bool give_batch(struct source_run *s)
 {
 	int more = 0;
 	buf_clear(&s->batch);
 	memcpy(s->before, s->after, sizeof s->before);
-	while (s->batch.n < BATCH_BYTES && (more = sd_journal_next(s->journal)) > 0)
+	while (s->batch.n < BATCH_BYTES && (more = next_entry(s)) > 0)
 		(void)add_entry(s);
 	if (more < 0)
 		msg_warn("%s: cannot be read: %s", s->path, strerror(-more));
@@ -145,8 +154,7 @@ static void seek(struct source_run *s, const struct positions *resume)
 		return;
 	}
 	memcpy(s->after, cursor, strlen(cursor) + 1);
-	if (sd_journal_next(s->journal) > 0 && sd_journal_test_cursor(s->journal, cursor) <= 0)
-		(void)sd_journal_previous(s->journal);
+	s->found = sd_journal_next(s->journal) > 0 && sd_journal_test_cursor(s->journal, cursor) <= 0;
 }
 
 static void on_freed(uv_handle_t *h)

@@ -17,6 +17,7 @@
 
 #define BLOCK_BYTES (64u << 10)
 #define CLIENTS_MAX 512u
+#define SILENT_MS 5000 /* who has given no line for so long makes room when there are too many */
 #define BATCH_BYTES (256u << 10)
 
 enum transport { UDP, TCP, TLS };
@@ -28,7 +29,8 @@ struct client {
 	struct tls_session *tls; /* NULL: plain */
 	char peer[64];
 	struct client *prev, *next;
-	bool ended;
+	uint64_t since_ms;
+	bool ended, heard; /* heard: gave a line */
 };
 
 struct source_run {
@@ -94,8 +96,10 @@ static void take_bytes(struct client *c, struct sv in)
 {
 	struct sv line;
 	frame_feed(&c->frame, in);
-	while (frame_next(&c->frame, &in, &line))
+	while (frame_next(&c->frame, &in, &line)) {
 		add_line(c->s, line);
+		c->heard = true;
+	}
 }
 
 /* -- TCP -- */
@@ -178,6 +182,19 @@ static void name_peer(struct client *c)
 	memcpy(c->peer, ip, sizeof ip);
 }
 
+/* Those who only hold a connection, or never come to the end of TLS's handshake, must not keep others out. The newest of them goes: who was there before a crowd of
+ * them came may only have had nothing to say. */
+static void make_room(struct source_run *s)
+{
+	struct client *c = s->first;
+	while (c && (c->heard || uv_now(s->loop) - c->since_ms < SILENT_MS))
+		c = c->next;
+	if (!c || s->clients <= CLIENTS_MAX)
+		return;
+	msg_warn("%s: %s has said nothing and makes room for another", s->path, c->peer);
+	end_client(c);
+}
+
 static void on_connection(uv_stream_t *h, int status)
 {
 	struct source_run *s = h->data;
@@ -193,6 +210,8 @@ static void on_connection(uv_stream_t *h, int status)
 		s->first->prev = c;
 	s->first = c;
 	s->clients++;
+	c->since_ms = uv_now(s->loop);
+	make_room(s);
 	bool ok = uv_accept(h, (uv_stream_t *)&c->tcp) == 0 && s->clients <= CLIENTS_MAX;
 	name_peer(c);
 	if (ok && s->tls)

@@ -5,6 +5,7 @@ password that went by. Needs root."""
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -82,6 +83,20 @@ for n in range(1, 30):
 """ % SECRET.decode()
 
 
+OPEN = r"""
+import socket, sys
+c = socket.create_connection(("203.0.1.25", 25), 5)
+f = c.makefile("rwb")
+f.readline()
+f.write(b"EHLO localhost\r\n"); f.flush()
+f.readline(), f.readline()
+f.write(b"MAIL FROM:<x@forged.example>\r\n"); f.flush()
+f.readline()
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
 def processes(name):
     out = sh("pgrep", "-x", name[:15], check=False).stdout.split()
     return [int(p) for p in out]
@@ -120,6 +135,27 @@ def memory_has(pid, needles):
 def cases():
     r = sh(os.path.join(BIN, "abusewatch"), "cases", "-c", os.path.join(WORK, "t.conf"), "--format", "ndjson", check=False)
     return [json.loads(l) for l in r.stdout.splitlines()]
+
+
+def reported():
+    """How many sessions the store has of this capture."""
+    with sqlite3.connect(os.path.join(WORK, "t.db")) as db:
+        return db.execute("SELECT applied_seq FROM input WHERE source = 'capture:edge'").fetchone()[0]
+
+
+def reload(client, daemon):
+    """Sessions that are open when the config is read again are reported."""
+    before = reported()
+    open_one = subprocess.Popen([*client, sys.executable, "-c", OPEN], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    open_one.stdout.readline()
+    time.sleep(1)
+    daemon.send_signal(signal.SIGHUP)
+    end = time.time() + 10
+    while reported() == before and time.time() < end:
+        time.sleep(0.1)
+    result("live capture: a session that is open while it reloads", None if reported() == before + 1 else f"{before} sessions before, {reported()} after")
+    open_one.stdin.close()
+    open_one.wait(10)
 
 
 def main():
@@ -169,6 +205,8 @@ def main():
         seen = [json.loads(l) for l in by_hand.communicate(timeout=10)[0].splitlines()]
         good = len(seen) == 29 and all(s["helo"] == "localhost" and not s["gap"] and s["quit"] for s in seen)
         result("live capture by hand", None if good and by_hand.returncode == 0 else f"{len(seen)} sessions, exit {by_hand.returncode}")
+        reload(client, daemon)
+        time.sleep(2)
         daemon.send_signal(signal.SIGTERM)
         daemon.wait(20)
         text = open(log.name).read()

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Every kind of source with real peers: each line arrives exactly once, also over a restart where the source can be read again."""
-import gzip, os, shutil, signal, socket, struct, subprocess, sys, tempfile, time
+import gzip, os, resource, shutil, signal, socket, struct, subprocess, sys, tempfile, time
 
 program = sys.argv[1]
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -137,6 +137,27 @@ def syslog_tcp():
     r.end()
 
 
+def syslog_crowd():
+    """Peers that connect and say nothing do not keep others out."""
+    port = free_port()
+    r = Run('type = "syslog" path = "tcp://127.0.0.1:%d"' % port)
+    until_open(port)
+    early = socket.create_connection(("127.0.0.1", port))
+    early.sendall(failure(0).encode() + b"\n")
+    crowd = [socket.create_connection(("127.0.0.1", port)) for _ in range(600)]
+    time.sleep(5.5)
+    for i in range(1, 10):
+        with socket.create_connection(("127.0.0.1", port)) as s:
+            s.sendall(failure(i).encode() + b"\n")
+        time.sleep(0.05)
+    early.sendall(failure(10).encode() + b"\n")
+    check("tcp, beside a crowd that says nothing", sorted(r.wait(11)), range(11))
+    for s in crowd:
+        s.close()
+    early.close()
+    r.end()
+
+
 def certificates(folder):
     def openssl(*a):
         subprocess.run(["openssl", *a], check=True, capture_output=True, cwd=folder)
@@ -256,6 +277,12 @@ def journal():
     r.stop(signal.SIGKILL)
     r.start()
     check("journal, a crash repeats nothing", r.wait(LINES), range(LINES))
+    r.stop()
+    for name in os.listdir(folder):
+        os.unlink(os.path.join(folder, name))
+    write("e.journal", LINES, LINES + 50)
+    r.start()
+    check("journal, whose old entries were removed meanwhile", r.wait(LINES + 50), range(LINES + 50))
     print("ok source journal, same reports under the same numbers" if not r.analyzer.wrong else "not ok source journal, same reports - %s" % r.analyzer.wrong[:3])
     r.end()
     shutil.rmtree(folder)
@@ -286,7 +313,102 @@ def archive():
     shutil.rmtree(folder)
 
 
-for test in (syslog_udp, syslog_tcp, syslog_tls, command, standard_input, journal, archive):
+def told_late():
+    """A writer that goes on in the renamed file for some seconds, until it is told."""
+    r = Run('type = "file" path = "@/mail.log"')
+    log = os.path.join(r.folder, "mail.log")
+
+    def write(path, a, b):
+        with open(path, "ab", buffering=0) as f:
+            for i in range(a, b):
+                f.write(failure(i).encode() + b"\n")
+                time.sleep(0.03)
+
+    write(log, 0, 50)
+    r.wait(50)
+    os.rename(log, log + ".1")
+    open(log, "wb").close()
+    write(log + ".1", 50, 150)
+    write(log, 150, 200)
+    check("file, whose writer is told late that it was renamed", r.wait(200), range(200))
+    r.end()
+
+
+def not_there():
+    """What cannot be followed is told, once, and followed when it can be."""
+    r = Run('type = "file" path = "@/mail.log"')
+    log, said = os.path.join(r.folder, "mail.log"), lambda: open(os.path.join(r.folder, "log")).read()
+    time.sleep(2.5)
+    os.mkdir(log)
+    time.sleep(2.5)
+    os.rmdir(log)
+    with open(log, "wb") as f:
+        f.write(b"".join(failure(i).encode() + b"\n" for i in range(10)))
+    check("file that comes later", r.wait(10), range(10))
+    told = [said().count(t) for t in ("cannot be followed: No such file", "cannot be followed: is no file", "can be followed now")]
+    print("ok source file, why it is not followed" if told == [1, 1, 1] else "not ok source file, why it is not followed - %s" % told, flush=True)
+    r.end()
+
+
+def full():
+    """Messages that cannot be written are not passed over."""
+    r = Run('type = "file" path = "@/mail.log"')
+    r.stop()
+    line = failure(1).replace("smtpd[7]: warning", "smtpd[7]: ABC1234567: client=h.example[192.0.2.1]\n" + failure(1)[:25] + " mx postfix/qmgr[7]: ABC1234567: removed\n" + failure(1)[:25] + " mx postfix/smtpd[7]: warning")
+    with open(os.path.join(r.folder, "mail.log"), "w") as f:
+        f.write(line + "\n")
+    try:
+        with open("/dev/full", "w") as to:
+            p = subprocess.run([program, "-c", r.conf, "-s", "mx", "--stdout"], stdout=to, capture_output=False, stderr=subprocess.PIPE, timeout=5)
+        said = p.returncode and b"standard output cannot be written" in p.stderr
+    except subprocess.TimeoutExpired:
+        said = False
+    print("ok source --stdout, a full disk" if said else "not ok source --stdout, a full disk - nothing was said", flush=True)
+    r.end()
+
+
+def many_files():
+    """More logs than files may be open at first."""
+    folder = tempfile.mkdtemp(prefix="aw-many.")
+    for i in range(100):
+        with open(os.path.join(folder, "%d.log" % i), "w") as f:
+            f.write(failure(i) + "\n")
+    r = Run('type = "file" path = "%s/*.log"' % folder)
+    r.stop()
+    few = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (128, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    r.process = subprocess.Popen([program, "-c", r.conf], stderr=r.log, preexec_fn=few)
+    end = time.time() + 10
+    while len(r.analyzer.heard) < 100 and time.time() < end:
+        time.sleep(0.1)
+    heard = len(r.analyzer.heard)
+    print("ok source files of a pattern, very many" if heard == 100 else "not ok source files of a pattern, very many - %d of 100" % heard, flush=True)
+    r.end()
+    shutil.rmtree(folder)
+
+
+def archive_many():
+    """More files than positions are kept (POSITIONS_MAX), and one in which nothing is."""
+    files, folder = 4200, tempfile.mkdtemp(prefix="aw-archive.")
+    for i in range(files + 1):
+        path = os.path.join(folder, "mail.%d.log" % i)
+        with open(path, "wb") as f:
+            f.write(failure(i).encode() + b"\n" if i < files else gzip.compress(b""))
+        os.utime(path, (time.time() - 10000 + i, time.time() - 10000 + i))
+    r = Run('type = "archive" path = "%s"' % folder)
+    first, _ = r.analyzer.wait(files)
+    time.sleep(0.5)  # for the last snapshot
+    r.stop(signal.SIGKILL)
+    r.start()
+    again, _ = r.analyzer.wait(files + 1, 4)
+    with open(os.path.join(r.folder, "log"), errors="replace") as f:
+        left_out = [l for l in f if "left out" in l]
+    ok = len(first) == len(again) == files and not left_out
+    print("ok source archive of very many files" if ok else "not ok source archive of very many files - %d of %d reports, then %d; %s" % (len(first), files, len(again), left_out[:1]), flush=True)
+    r.end()
+    shutil.rmtree(folder)
+
+
+for test in (syslog_udp, syslog_tcp, syslog_crowd, syslog_tls, command, standard_input, journal, told_late, not_there, full, many_files, archive, archive_many):
     try:
         test()
     except Exception as e:  # one kind must not hide the others

@@ -33,10 +33,10 @@ class Analyzer(threading.Thread):
         super().__init__(daemon=True)
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.bind(path)
-        self.sock.listen(8)
+        self.sock.listen(256)
         self.reports, self.snapshot, self.applied, self.totals = {}, b"", 0, []
         self.snapshots = self.connections = self.repeated = 0
-        self.wrong = []
+        self.wrong, self.heard = [], set()
         self.lock = threading.Lock()
         self.start()
 
@@ -80,6 +80,7 @@ class Analyzer(threading.Thread):
                 if self.reports[seq] != payload:
                     self.wrong.append(seq)
             self.reports[seq] = payload
+            self.heard.add(conn)
         elif kind == SNAPSHOT:
             seq, i = varint(payload, 0)
             n, i = varint(payload, i)

@@ -228,6 +228,116 @@ static void small_segments_are_joined(void **state)
 	}
 }
 
+static bool catalog_read(struct archive *a, struct err *e)
+{
+	struct archive_query q = { .key[ARCHIVE_QUEUE_ID] = SV("none") };
+	return archive_search(a, &q, note, &(struct seen){ 0 }, NULL, e) == 0;
+}
+
+/* Who began to read before segments were joined finds in their files what was in them. */
+static void joining_takes_nothing_from_searches(void **state)
+{
+	struct fixture *f = *state;
+	struct err e = { "" };
+	struct fixture reader = { 0 };
+	for (int i = 0; i < 3; i++) {
+		add(f, i * 5000, i * 5000 + 5000);
+		commit(f);
+	}
+	assert_int_equal(db_open(&reader.db, f->path, &e), 0);
+	reader.a = archive_open(reader.db.h, f->path, false, &e);
+	assert_int_equal(db_exec(&reader.db, "BEGIN", &e), 0);
+	assert_true(catalog_read(reader.a, &e));
+	archive_free(reader.a); /* and what it has open */
+	reader.a = archive_open(reader.db.h, f->path, false, &e);
+	assert_int_equal(compact(f, 20001, true), 1);
+	assert_int_equal(find(&reader, ARCHIVE_RECIPIENT, SV("both@c.example"), false).n, 15000);
+	assert_int_equal(find(f, ARCHIVE_RECIPIENT, SV("both@c.example"), false).n, 15000);
+	archive_free(reader.a);
+	db_close(&reader.db);
+	archive_remove_joined(f->a);
+	assert_int_equal(find(f, ARCHIVE_RECIPIENT, SV("both@c.example"), false).n, 15000);
+	char one[100];
+	snprintf(one, sizeof one, "[ $(ls %s/t.db.d/*.seg | wc -l) = 1 ]", f->dir);
+	assert_int_equal(system(one), 0);
+}
+
+struct taker { sqlite3 *db; size_t n; };
+
+static bool take_slowly(void *ctx, const struct txn *t)
+{
+	struct taker *x = ctx;
+	(void)t;
+	x->n++;
+	for (sqlite3_stmt *st = NULL; (st = sqlite3_next_stmt(x->db, st));)
+		assert_false(sqlite3_stmt_busy(st));
+	return true;
+}
+
+/* Who takes what was found may take hours: nothing is being read meanwhile, or the store's log could not be written back. */
+static void nothing_is_read_while_messages_are_given(void **state)
+{
+	struct fixture *f = *state;
+	struct archive_query q = { .limit = 0 };
+	struct taker x = { f->db.h, 0 };
+	for (int i = 0; i < 2; i++) {
+		add(f, i * 5000, i * 5000 + 5000);
+		commit(f);
+	}
+	add(f, 10000, 11000); /* rows */
+	commit(f);
+	assert_int_equal(archive_search(f->a, &q, take_slowly, &x, NULL, NULL), 11000);
+	assert_int_equal(x.n, 11000);
+}
+
+/* The catalog is read some at a time: nothing of it is passed over, whatever the day and number. */
+static void a_long_catalog_is_read_to_its_end(void **state)
+{
+	struct fixture *f = *state;
+	struct err e = { "" };
+	for (int i = 0; i < 3; i++) {
+		add(f, i * 5000, i * 5000 + 5000);
+		commit(f);
+	}
+	/* Files that are gone, between and after those: of the same day with numbers between, of others before and after. */
+	assert_int_equal(db_exec(&f->db, "UPDATE segment SET id = id * 1000;"
+	                                 "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 2500) "
+	                                 "INSERT INTO segment (id, day, first_us, last_us, messages, recipients, bytes, file) "
+	                                 "SELECT i + 600, day + i % 3 - 1, first_us, last_us, 1, 1, 1, 'gone-' || i "
+	                                 "FROM n, (SELECT * FROM segment WHERE id = 1000) WHERE i NOT IN (400, 1400, 2400)", &e), 0);
+	assert_int_equal(find(f, ARCHIVE_RECIPIENT, SV("both@c.example"), false).n, 15000);
+}
+
+static int out_of_steps(void *ctx)
+{
+	int *left = ctx;
+	return (*left)-- <= 0;
+}
+
+/* When rows or the catalog cannot be read, that is an error, and not a search that found less. */
+static void what_cannot_be_read_is_told(void **state)
+{
+	struct fixture *f = *state;
+	struct archive_query q = { .key[ARCHIVE_RECIPIENT] = SV("both@c.example") };
+	unsigned whole = 0, failed = 0;
+	add(f, 0, 5000);
+	commit(f);
+	add(f, 5000, 5010); /* rows */
+	commit(f);
+	for (int steps = 0; steps < 200; steps++) {
+		struct err e = { "" };
+		struct seen s = { 0 };
+		int left = steps;
+		sqlite3_progress_handler(f->db.h, 1, out_of_steps, &left);
+		int64_t n = archive_search(f->a, &q, note, &s, NULL, &e);
+		sqlite3_progress_handler(f->db.h, 0, NULL, NULL);
+		assert_true(n == 5010 || (n == -1 && strstr(e.text, "interrupted")));
+		whole += n >= 0;
+		failed += n < 0;
+	}
+	assert_true(whole > 0 && failed > 0);
+}
+
 #define LIST_MEMBERS 60000
 
 /* n messages of mailing lists. */
@@ -344,6 +454,7 @@ static void damaged_segments_are_looked_past(void **state)
 	assert_int_equal(segments(f), 6); /* 12 3 45 6 7, and the next day's */
 	assert_int_equal(compact(f, 20002, true), 0);
 	assert_int_equal(looked_for(f, &s, &e), -1);
+	archive_remove_joined(f->a);
 	assert_int_equal(system(gone), 0);
 	assert_int_equal(looked_for(f, &s, &e), 35000);
 }
@@ -383,6 +494,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(days_are_dropped, setup, teardown),
 		cmocka_unit_test_setup_teardown(small_segments_are_joined, setup, teardown), cmocka_unit_test_setup_teardown(damaged_files_are_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(damaged_segments_are_looked_past, setup, teardown),
+		cmocka_unit_test_setup_teardown(joining_takes_nothing_from_searches, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_cannot_be_read_is_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(nothing_is_read_while_messages_are_given, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_long_catalog_is_read_to_its_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(recipients_count, setup, teardown),
 		cmocka_unit_test_setup_teardown(names_are_not_given_twice, setup, teardown), cmocka_unit_test_setup_teardown(a_failed_drop_leaves_batches_alone, setup, teardown),
 	};

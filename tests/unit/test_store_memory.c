@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include <sys/wait.h>
+
 #include "analyzer/rollup.h"
 #include "analyzer/sparse.h"
 #include "gen/sql.h"
@@ -356,6 +358,31 @@ static void bytes_without_zeros_come_back(void **state)
 	buf_fini(&plainly);
 }
 
+static int interrupt(void *ctx)
+{
+	(void)ctx;
+	return 1;
+}
+
+/* A log whose row cannot be read would be taken for one that was never read, and read again. */
+static void what_cannot_be_read_is_not_new(void **state)
+{
+	struct open o;
+	int status = 0;
+	(void)state;
+	fresh();
+	o = open_store();
+	pid_t child = fork();
+	if (child == 0) {
+		sqlite3_progress_handler(o.store->db.h, 1, interrupt, NULL);
+		(void)store_input(o.store, SV("mx"));
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) != 0);
+	close_store(&o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -367,6 +394,7 @@ int main(void)
 		cmocka_unit_test(pages_of_zero_come_back),
 		cmocka_unit_test(a_store_of_before_is_taken_over),
 		cmocka_unit_test(bytes_without_zeros_come_back),
+		cmocka_unit_test(what_cannot_be_read_is_not_new),
 	};
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
