@@ -265,6 +265,8 @@ def test_reload(conf, analyzer):
 
 
 def test_retention(bin_dir, top, log):
+    until_midnight = 86400 - time.time() % 86400 # which days are old must not change meanwhile
+    time.sleep(until_midnight + 1 if until_midnight < 120 else 0)
     folder, conf = new_folder(top, "retention")
     with open(conf, "a", encoding="utf-8") as f:
         f.write("\nretention { messages = 3d cases = 4d }\n")
