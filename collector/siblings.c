@@ -29,15 +29,33 @@ static bool head_of(const char *path, struct buf *ret)
 	return ret->n > 0;
 }
 
-/* ".1", "-20261122", ".2.gz": what programs that rotate logs append. */
-static bool is_rotation(const char *suffix)
+/* How long name is without what packing appends. */
+static size_t unpacked_n(const char *name)
 {
 	static const char *const packed[] = { ".gz", ".xz", ".zst" };
-	size_t n = strlen(suffix);
+	size_t n = strlen(name);
 	for (unsigned i = 0; i < 3; i++)
-		if (n > strlen(packed[i]) && !strcmp(suffix + n - strlen(packed[i]), packed[i]))
-			n -= strlen(packed[i]);
+		if (n > strlen(packed[i]) && !strcmp(name + n - strlen(packed[i]), packed[i]))
+			return n - strlen(packed[i]);
+	return n;
+}
+
+/* ".1", "-20261122": what programs that rotate logs append. */
+static bool is_rotation(const char *suffix, size_t n)
+{
 	return n > 1 && strchr(".-", suffix[0]) && strspn(suffix + 1, "0123456789-.") >= n - 1;
+}
+
+/* Also before the extension: "mail-20261122.log" (logrotate's "extension"). */
+static bool is_rotated(const char *base, const char *name)
+{
+	size_t n = unpacked_n(name), base_n = strlen(base);
+	if (n > base_n && memcmp(name, base, base_n) == 0 && is_rotation(name + base_n, n - base_n))
+		return true;
+	const char *extension = strrchr(base, '.');
+	size_t stem_n = extension ? (size_t)(extension - base) : 0, extension_n = base_n - stem_n;
+	return stem_n && n > base_n && memcmp(name, base, stem_n) == 0 && memcmp(name + n - extension_n, extension, extension_n) == 0 &&
+	       is_rotation(name + stem_n, n - base_n);
 }
 
 /* Calls cb for each rotated file beside path. */
@@ -51,8 +69,7 @@ static void each(const char *path, void (*cb)(void *ctx, const char *file, const
 	struct buf name = { 0 };
 	struct stat st;
 	for (struct dirent *e; d && (e = readdir(d));) {
-		size_t n = strlen(base);
-		if (strncmp(e->d_name, base, n) || !is_rotation(e->d_name + n))
+		if (!is_rotated(base, e->d_name))
 			continue;
 		buf_clear(&name);
 		buf_puts(&name, dir_path);

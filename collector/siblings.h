@@ -1,4 +1,4 @@
-/* siblings: the rotated files beside a log ("mail.log.1", "mail.log-20261122.gz"): what of them is still to be read. */
+/* siblings: the rotated files beside a log ("mail.log.1", "mail.log-20261122.gz", "mail-20261122.log"): what of them is still to be read. */
 #ifndef COLLECTOR_SIBLINGS_H
 #define COLLECTOR_SIBLINGS_H
 

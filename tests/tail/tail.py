@@ -166,13 +166,26 @@ def rename(log, step):
     open(log, "wb").close()
 
 
+def pack(path):
+    with open(path, "rb") as f, gzip.open(path + ".gz", "wb") as g:
+        shutil.copyfileobj(f, g)
+    st = os.stat(path)
+    os.utime(path + ".gz", ns=(st.st_mtime_ns, st.st_mtime_ns))
+    os.unlink(path)
+
+
 def rename_and_pack(log, step):
     rename(log, step)
-    with open(log + ".%d" % step, "rb") as f, gzip.open(log + ".%d.gz" % step, "wb") as g:
-        shutil.copyfileobj(f, g)
-    st = os.stat(log + ".%d" % step)
-    os.utime(log + ".%d.gz" % step, ns=(st.st_mtime_ns, st.st_mtime_ns))
-    os.unlink(log + ".%d" % step)
+    pack(log + ".%d" % step)
+
+
+def date_before_extension(log, step):
+    """As logrotate does with dateext and extension; every other one is packed."""
+    dated = "%s-2026112%d.log" % (log[:-len(".log")], step)
+    os.rename(log, dated)
+    open(log, "wb").close()
+    if step % 2:
+        pack(dated)
 
 
 def copytruncate(log, step):
@@ -248,6 +261,7 @@ def main():
     scenario("rotated by copying and truncating", program, lines, want, 5, copytruncate, 0, False)
     scenario("rotated and packed", program, lines, want, 6, rename_and_pack, 6, False)
     scenario("renamed while it was down", program, lines, want, 7, rename, 4, True)
+    scenario("dated before its extension while it was down", program, lines, want, 10, date_before_extension, 4, True)
     scenario("packed while it was down", program, lines, want, 8, rename_and_pack, 4, True)
     scenario("truncated while it was down", program, lines, want, 9, copytruncate, 0, True)
 
