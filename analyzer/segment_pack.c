@@ -6,7 +6,7 @@
 #include "analyzer/segment_making.h"
 #include "lib/msg.h"
 
-#define HAS_SIGN(type, name) _Generic(((struct type *)0)->name, int32_t : true, default : false)
+#define HAS_SIGN(v) _Generic((v), int32_t : true, default : false)
 #define BLOCK_BYTES 4096u /* what goes past the page cache begins and ends in memory and in the file at such */
 
 /* LSD radix sort by the bits of hashes. The result is in b; what was in a is lost. */
@@ -385,12 +385,14 @@ static void pack_times(struct segment_writer *w, enum section c, bool recipients
 
 static void put_columns(struct segment_writer *w, struct segment_header *h)
 {
+	static const struct txn m; /* for the types of what is in them */
+	static const struct txn_rcpt r;
 #define M_TEXT(name, class) pack_words(w, SECTION_M_##name, WORD_##class, &h->section[SECTION_M_##name]);
 #define M_KEY(name) put_blocks(w, &w->column[SECTION_##name##_text], &w->column[SECTION_M_##name], &h->section[SECTION_##name##_text]);
-#define M_INT(name) pack_ints(w, SECTION_M_##name, SEGMENT_M_BYTES(name), HAS_SIGN(txn, name), &h->section[SECTION_M_##name]);
+#define M_INT(name) pack_ints(w, SECTION_M_##name, SEGMENT_M_BYTES(name), HAS_SIGN(m.name), &h->section[SECTION_M_##name]);
 #define M_TIME(name) pack_times(w, SECTION_M_##name, false, &h->section[SECTION_M_##name]);
 #define R_TEXT(name, class) pack_words(w, SECTION_R_##name, WORD_##class, &h->section[SECTION_R_##name]);
-#define R_INT(name) pack_ints(w, SECTION_R_##name, SEGMENT_R_BYTES(name), HAS_SIGN(txn_rcpt, name), &h->section[SECTION_R_##name]);
+#define R_INT(name) pack_ints(w, SECTION_R_##name, SEGMENT_R_BYTES(name), HAS_SIGN(r.name), &h->section[SECTION_R_##name]);
 #define R_TIME(name) pack_times(w, SECTION_R_##name, true, &h->section[SECTION_R_##name]);
 #define R_PLAIN(name) put_blocks(w, &w->column[SECTION_R_##name##_text], &w->column[SECTION_R_##name], &h->section[SECTION_R_##name##_text]);
 #include "analyzer/segment_cols.def"
