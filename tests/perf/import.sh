@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 make -s all perf-tools
 build=$(pwd)/$(sed -n 's/^B = //p' config.mk)
 tools=$build/tests/perf
-work=$(mktemp -d /var/tmp/aw-perf.XXXXXX)
+work=$(mktemp -d /var/tmp/aw-perf-XXXXXX) # eximstats takes a path with ".Z" in it for a packed file
 trap 'rm -rf "$work"' EXIT
 export HOME="$work" LC_ALL=C # lnav keeps its state under HOME
 cp examples/customers.csv examples/geo.csv examples/dnsbl.conf "$work/"
