@@ -345,7 +345,7 @@ static void few_are_left_as_they_are(void **state)
 /* Memory decides which messages are told early, so after a snapshot they take as much as before, whatever numbers their keys get. */
 static void a_snapshot_takes_as_much(void **state)
 {
-	struct run r = { 0 }, other = { 0 };
+	struct run r = { .fold_after_us = CORRELATE_FOLD_US }, other = { .fold_after_us = CORRELATE_FOLD_US };
 	struct snapshot s = { 0 }, t = { 0 };
 	struct buf blob = { 0 }, line = { 0 };
 	struct err e;
@@ -386,7 +386,7 @@ static void try_again(struct run *r, unsigned n, unsigned minute, unsigned secon
 /* Messages that waited for long and were tried again are few bytes soon, also when the collector was started anew in between. */
 static void tried_again_they_take_little(void **state)
 {
-	struct run r = { 0 }, other = { 0 };
+	struct run r = { .fold_after_us = CORRELATE_FOLD_US }, other = { .fold_after_us = CORRELATE_FOLD_US };
 	struct snapshot s = { 0 }, t = { 0 };
 	struct buf blob = { 0 };
 	struct err e;
@@ -414,6 +414,31 @@ static void tried_again_they_take_little(void **state)
 	buf_fini(&blob);
 	buf_fini(&r.out);
 	buf_fini(&other.out);
+}
+
+/* A queue of which some are folded and some are not: tried again and gone, it is told as one of which none is. */
+static void a_part_of_them_is_told_alike(void **state)
+{
+	struct run r[2] = { { .fold_after_us = INT64_MAX }, { 0 } };
+	unsigned n = 4000;
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		start(&r[i], false, 0);
+		r[i].fold_after_us = 1; /* its lines are told along from now on */
+		queue_up(&r[i], n);
+		try_again(&r[i], n, 35, 0);
+		feed_text(&r[i], "2026-11-22T10:36:30Z mx1 postfix/smtpd[1]: connect from unknown[192.0.2.1]\n");
+		struct obs_counters c = { 0 };
+		pipeline_counters(r[i].p, &c);
+		assert_true(i ? c.open_bytes < n * 1000ull && c.open_bytes > CORRELATE_UNFOLDED_BYTES : c.open_bytes > n * 1000ull);
+		all_removed(r[i].p, &r[i].f, n);
+		pipeline_idle(r[i].p);
+		stop(&r[i]);
+	}
+	assert_int_equal(r[1].out.n, r[0].out.n);
+	assert_memory_equal(r[1].out.p, r[0].out.p, r[0].out.n);
+	buf_fini(&r[0].out);
+	buf_fini(&r[1].out);
 }
 
 /* Where memory ends those are given up that were not heard of for longest: first what waited, of it what was not tried again since. */
@@ -512,7 +537,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(folding_changes_no_joining), cmocka_unit_test(what_is_to_be_told_is_at_hand), cmocka_unit_test(old_ones_end_in_time), cmocka_unit_test(old_ones_end_within_their_second), cmocka_unit_test(copies_are_of_the_newest), cmocka_unit_test(large_ones_come_back),
 		cmocka_unit_test(waiting_takes_little), cmocka_unit_test(few_are_left_as_they_are),
-		cmocka_unit_test(a_snapshot_takes_as_much), cmocka_unit_test(tried_again_they_take_little), cmocka_unit_test(the_oldest_are_given_up),
+		cmocka_unit_test(a_snapshot_takes_as_much), cmocka_unit_test(tried_again_they_take_little),
+		cmocka_unit_test(a_part_of_them_is_told_alike), cmocka_unit_test(the_oldest_are_given_up),
 		cmocka_unit_test(damage_is_harmless), cmocka_unit_test(damage_takes_no_memory) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

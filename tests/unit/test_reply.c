@@ -56,6 +56,17 @@ static void a_template_is_recognised_with_other_addresses_in_it(void **state)
 	assert_int_equal(a.row, b.row);
 }
 
+/* The same words may come with another code, and the code decides where no row knows the words. */
+static void the_code_is_part_of_what_is_remembered(void **state)
+{
+	struct reply_table *t = *state;
+	static const char words[] = "host mx.a.example[192.0.2.1] said: something else (in reply to DATA command)";
+	for (int again = 0; again < 2; again++) {
+		assert_int_equal(reply_classify(t, sv_cstr(words), SV("5.1.1")).class, REPLY_UNKNOWN_USER);
+		assert_int_equal(reply_classify(t, sv_cstr(words), SV("5.2.2")).class, REPLY_MAILBOX_FULL);
+	}
+}
+
 static void the_wrapper_is_cut_and_the_verb_kept(void **state)
 {
 	(void)state;
@@ -124,6 +135,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_patterns_compile), cmocka_unit_test(known_texts_get_their_class),
 		cmocka_unit_test(a_template_is_recognised_with_other_addresses_in_it),
+		cmocka_unit_test(the_code_is_part_of_what_is_remembered),
 		cmocka_unit_test(the_wrapper_is_cut_and_the_verb_kept),
 		cmocka_unit_test(hostile_texts_are_only_text),
 		cmocka_unit_test(literals_of_patterns),
