@@ -90,7 +90,8 @@ static unsigned dice(const uint8_t *data, size_t size)
 static void run(const struct mta *mta, const uint8_t *data, size_t size, bool quick, struct sink *s)
 {
 	struct pipeline_sink sink = { .ctx = s, .record = quick ? NULL : on_record, .txn = on_txn, .fact = on_fact };
-	struct pipeline_options o = { .correlate = true, .max_open_bytes = 64u << 10, .mta = mta, .final_only = dice(data, size) & 128 };
+	struct pipeline_options o = { .correlate = true, .max_open_bytes = 64u << 10, .mta = mta, .fold_after_us = CORRELATE_FOLD_US, /* few, too */
+		                      .final_only = dice(data, size) & 128 };
 	struct obs_counters c = { 0 };
 	struct zone z;
 	struct err e;

@@ -484,7 +484,7 @@ static void the_oldest_are_given_up(void **state)
 
 static void damage_is_harmless(void **state)
 {
-	struct run r = { 0 };
+	struct run r = { .fold_after_us = CORRELATE_FOLD_US };
 	(void)state;
 	start(&r, false, 0);
 	queue_up(&r, 300); /* folded, the last of them packed */
@@ -497,7 +497,7 @@ static void damage_is_harmless(void **state)
 static void damage_takes_no_memory(void **state)
 {
 	static const char waits[] = "2026-11-22T10:40:00Z mx1 postfix/smtp[3]: %s: to=<%0300u@b.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.0.0, status=deferred (x)\n";
-	struct run r = { 0 };
+	struct run r = { .fold_after_us = CORRELATE_FOLD_US };
 	struct snapshot s = { 0 };
 	struct buf blob = { 0 }, line = { 0 };
 	struct err e;
