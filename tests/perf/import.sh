@@ -83,7 +83,10 @@ packed() { # packed MB LOG
 	gzip -c "$2" >"$2.gz"
 	measure "postfix, packed" "$1" "gzip -dc" gzip -dc "$2.gz"
 	measure "postfix, packed" "$1" "zlib alone" "$tools/inflate" "$2.gz"
+	measure "postfix, packed" "$1" parse+join "$tools/pump" "$2.gz"
 	measure "postfix, packed" "$1" messages "$build/bin/abusewatch" messages --timezone UTC --format ndjson "$2.gz"
+	rm -rf "$work"/perf.db*
+	BEFORE_EACH="rm -rf '$work'/perf.db*" measure "postfix, packed" "$1" import "$build/bin/abusewatch" import -c "$work/abusewatch.conf" "$2.gz"
 	rm "$2.gz"
 }
 

@@ -1,4 +1,4 @@
-/* pump: parses and joins a log as `abusewatch messages` does, but only counts what comes out: what reading costs without printing.
+/* pump: parses and joins a log as `abusewatch messages` does, but only counts what comes out: what reading costs without printing. Packed ones, too.
  *   pump [-r] LOG …      prints lines, messages, facts and MB/s (by the time that passed); -r: with every record, as `parse` asks for */
 #include <inttypes.h>
 #include <stdio.h>
@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "collector/archive_reader.h"
 #include "collector/pipeline.h"
 
 struct counts { uint64_t messages, facts, records; };
@@ -28,18 +29,19 @@ static void record(void *ctx, const struct record *r, const struct logline *l)
 	((struct counts *)ctx)->records++;
 }
 
-static bool pump(struct pipeline *p, struct feed *f, const char *path)
+static int pump(struct pipeline *p, struct feed *f, const char *path, struct err *e)
 {
-	static char block[1 << 18];
-	size_t n;
-	FILE *in = fopen(path, "r");
-	if (!in)
-		return false;
-	while ((n = fread(block, 1, sizeof block, in)) > 0)
-		pipeline_bytes(p, f, sv_make(block, n));
+	struct sv block;
+	int got = -1;
+	struct archive_reader *r = archive_reader_open(path, e);
+	if (r)
+		archive_reader_ahead(r);
+	while (r && (got = archive_reader_next(r, &block, e)) > 0)
+		pipeline_bytes(p, f, block);
 	pipeline_end_of_file(p, f);
 	feed_next_file(f);
-	return fclose(in) == 0;
+	archive_reader_close(r);
+	return got;
 }
 
 int main(int argc, char **argv)
@@ -61,8 +63,8 @@ int main(int argc, char **argv)
 	struct pipeline *p = pipeline_new(&o, &sink);
 	clock_gettime(CLOCK_MONOTONIC, &from);
 	for (int i = first; i < argc; i++)
-		if (!pump(p, &f, argv[i])) {
-			perror(argv[i]);
+		if (pump(p, &f, argv[i], &e) < 0) {
+			fprintf(stderr, "pump: %s\n", e.text);
 			return 1;
 		}
 	pipeline_idle(p);
