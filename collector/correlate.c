@@ -2,6 +2,7 @@
 #include "collector/scan.h"
 
 #include <stdlib.h>
+#include <strings.h>
 
 #define ADDRESS_MAX 512u
 #define NAME_MAX_BYTES 256u
@@ -154,6 +155,17 @@ static void message_id(struct correlate *c, const struct record *r)
 		stitch_child(c, m);
 }
 
+static struct open_rcpt *rcpt_of(struct correlate *c, struct open_msg *m, struct sv recipient);
+
+/* Recipients of which deliveries will not speak by name. */
+static void expect(struct correlate *c, struct open_msg *o, struct sv recipients)
+{
+	for (ptrdiff_t nl; (nl = sv_chr(recipients, '\n')) >= 0; recipients = sv_skip(recipients, (size_t)nl + 1))
+		(void)rcpt_of(c, o, sv_take(sv_take(recipients, (size_t)nl), ADDRESS_MAX));
+	if (o->n_rcpt > o->nrcpt)
+		o->nrcpt = o->n_rcpt;
+}
+
 static void envelope(struct correlate *c, const struct record *r)
 {
 	uint32_t k, m = find_or_new(c, r, &k);
@@ -174,6 +186,8 @@ static void envelope(struct correlate *c, const struct record *r)
 		o->size = r->size;
 	if (r->nrcpt != RECORD_UNSET && r->nrcpt > o->nrcpt) /* at a retry it may be those that are left */
 		o->nrcpt = r->nrcpt;
+	if (r->recipients.n)
+		expect(c, o, r->recipients);
 }
 
 /* -- outcomes -- */
@@ -210,8 +224,10 @@ static void rcpt_apply(struct correlate *c, struct open_msg *m, struct open_rcpt
 	m->n_waiting -= waits(r);
 	m->n_known -= r->status != TXN_PENDING;
 	open_set(c, m, &r->orig, sv_take(o->orig, ADDRESS_MAX));
-	open_set(c, m, &r->dsn, sv_take(o->dsn, 16));
-	open_set(c, m, &r->reply, sv_take(o->reply, REPLY_MAX));
+	if (o->attempts || o->reply.p) { /* else it was given up, and what was said last stands */
+		open_set(c, m, &r->dsn, sv_take(o->dsn, 16));
+		open_set(c, m, &r->reply, sv_take(o->reply, REPLY_MAX));
+	}
 	open_set(c, m, &r->relay_host, sv_take(o->relay_host, NAME_MAX_BYTES));
 	open_set(c, m, &r->relay_ip, o->relay_ip);
 	r->time_us = o->time_us;
@@ -259,6 +275,32 @@ void correlate_outcome(struct correlate *c, uint32_t m, const struct outcome *o)
 	msg->shown = false;
 }
 
+static bool is_at(struct sv address, struct sv domain)
+{
+	return !domain.n || (address.n > domain.n && address.p[address.n - domain.n - 1] == '@' &&
+	                     strncasecmp(address.p + address.n - domain.n, domain.p, domain.n) == 0);
+}
+
+/* What a line says of recipients that it does not name: those are meant first that were not tried yet. n < 0: all. */
+static void outcome_unnamed(struct correlate *c, uint32_t m, struct outcome *o, struct sv domain, int64_t n)
+{
+	struct open_msg *msg = c->msg[m];
+	bool all = n < 0, any = false;
+	for (int tried = 0; tried < 2 && (!tried || !all); tried++)
+		for (uint32_t i = 0; i < msg->n_rcpt && (all || n > 0); i++) {
+			struct open_rcpt *r = &msg->rcpt[i];
+			bool meant = r->status == (tried ? TXN_DEFERRED : TXN_PENDING) || (all && r->status == TXN_DEFERRED);
+			if (!meant || !is_at(open_get(msg, r->recipient), domain))
+				continue;
+			rcpt_apply(c, msg, r, o);
+			msg->dirty = any = true;
+			msg->shown = false;
+			n--;
+		}
+	if (!any)
+		correlate_outcome(c, m, o);
+}
+
 static int status_of(struct sv s)
 {
 	static const struct { struct sv text; int status; } known[] = {
@@ -288,12 +330,15 @@ static void delivery(struct correlate *c, const struct record *r, struct sv line
 		c->msg[m]->uid = r->uid;
 	struct outcome o = {
 		.recipient = r->recipient, .orig = r->orig_recipient, .dsn = r->dsn, .reply = r->reply,
-		.relay_host = r->relay_host, .relay_ip = r->relay_ip, .time_us = r->time_us, .attempts = 1,
+		.relay_host = r->relay_host, .relay_ip = r->relay_ip, .time_us = r->time_us, .attempts = status != TXN_EXPIRED || r->reply.p,
 		.status = (uint8_t)status, .local = r->local,
 		.handed = status == TXN_SENT && (r->piped || scan_ip_is_loopback(r->relay_ip)), .final_hop = !is_primary(c, m, k),
 	};
 	open_add_line(c, c->msg[m], line, status != TXN_SENT);
-	correlate_outcome(c, m, &o);
+	if (r->unnamed)
+		outcome_unnamed(c, m, &o, r->domain, r->nrcpt);
+	else
+		correlate_outcome(c, m, &o);
 	if (o.handed)
 		stitch_handed(c, m, r->reply);
 	if (o.local && sv_starts(r->reply, SV("forwarded as ")))

@@ -575,6 +575,7 @@ void pipeline_save(const struct pipeline *p, struct buf *out)
 	twins_save(&p->twins, out);
 	session_table_save(p->sessions, out);
 	correlate_save(p->correlate, out);
+	session_table_save_granted(p->sessions, out);
 }
 
 int pipeline_load(struct pipeline *p, struct wire *w)
@@ -588,5 +589,7 @@ int pipeline_load(struct pipeline *p, struct wire *w)
 	p->sessions = session_table_new();
 	if (session_table_load(p->sessions, w) < 0)
 		return -1;
-	return correlate_load(p->correlate, w);
+	if (correlate_load(p->correlate, w) < 0)
+		return -1;
+	return w->p == w->end ? 0 : session_table_load_granted(p->sessions, w);
 }

@@ -16,11 +16,13 @@
 #define TRIED_FIELDS(F) F(tried) /* who wanted to log in, for the line that says that it failed */
 #define ASKED_FIELDS(F) F(asked_sender) F(asked_recipient) /* not granted yet */
 #define ALL_FIELDS(F) CLIENT_FIELDS(F) MESSAGE_FIELDS(F) TRIED_FIELDS(F) ASKED_FIELDS(F)
+#define GRANTED_MAX 32768u /* of the recipients that were granted, together */
 
 enum {
 #define F(name) PART_##name,
 	ALL_FIELDS(F)
 #undef F
+	PART_granted, /* recipients, each with a newline; the last text, so that it grows where it lies */
 	PARTS
 };
 
@@ -272,7 +274,7 @@ static void make_room(struct sessions *s, struct session *e, const struct record
 	CLIENT_FIELDS(F)
 	MESSAGE_FIELDS(F)
 #undef F
-	buf_reserve(&e->text, n);
+	buf_reserve(&e->text, n + 1);
 }
 
 /* A record either says a thing, which is then remembered, or is told it. */
@@ -317,6 +319,48 @@ static void exchange_message(struct sessions *s, struct session *e, struct recor
 	}
 }
 
+static void grant(struct sessions *s, struct session *e, struct sv recipient)
+{
+	struct part *p = &e->part[PART_granted];
+	if (p->at != ABSENT && (size_t)p->at + p->n != e->text.n)
+		pack(s, e);
+	if (p->at == ABSENT)
+		*p = (struct part){ (uint16_t)e->text.n, 0 };
+	if (!e->text.p || p->n + recipient.n + 1 > GRANTED_MAX || sv_chr(recipient, '\n') >= 0)
+		return;
+	buf_addsv(&e->text, recipient);
+	buf_addc(&e->text, '\n');
+	p->n = (uint16_t)(p->n + recipient.n + 1);
+	s->bytes += recipient.n + 1;
+}
+
+/* The server says how many there are. When it named others, too, nobody knows which they are. */
+static void grant_so_many(struct session *e, int64_t n)
+{
+	struct part *p = &e->part[PART_granted];
+	for (struct sv all = get(e, PART_granted); all.n; all = sv_skip(all, (size_t)sv_chr(all, '\n') + 1))
+		n--;
+	if (p->at != ABSENT && n < 0)
+		p->n = 0;
+}
+
+/* Which message is about to be queued. */
+static void exchange_envelope(struct sessions *s, struct session *e, struct record *r)
+{
+	if (r->granted) {
+		if (r->sender.p)
+			keep(s, e, PART_sender, r->sender);
+		if (r->recipient.p)
+			grant(s, e, r->recipient);
+		else
+			grant_so_many(e, r->nrcpt);
+		return;
+	}
+	if (!r->sender.p)
+		r->sender = get(e, PART_sender);
+	r->recipients = get(e, PART_granted);
+}
+
 static void exchange_asked(struct sessions *s, struct session *e, struct record *r)
 {
 	if (r->kind == RECORD_OTHER && r->sender.p) /* another message begins */
@@ -344,8 +388,10 @@ static void exchange(struct sessions *s, struct session *e, struct record *r)
 	if (r->asked && r->kind != RECORD_AUTH_FAIL)
 		exchange_asked(s, e, r);
 	exchange_account(s, e, r);
-	if (r->kind == RECORD_DELIVERY || r->kind == RECORD_OTHER)
+	if (r->kind == RECORD_DELIVERY || (r->kind == RECORD_OTHER && !r->granted))
 		exchange_message(s, e, r);
+	if (r->kind == RECORD_ENVELOPE || r->granted)
+		exchange_envelope(s, e, r);
 }
 
 /* Borrowed from s until the next one is made. */
@@ -445,6 +491,34 @@ int session_table_load(struct sessions *s, struct wire *w)
 #define F(name) load_text(s, w, e, PART_##name);
 		ALL_FIELDS(F)
 #undef F
+	}
+	return w->bad ? -1 : 0;
+}
+
+void session_table_save_granted(const struct sessions *s, struct buf *out)
+{
+	uint64_t n = 0;
+	for (uint32_t i = s ? s->oldest : NONE; i != NONE; i = s->v[i].newer)
+		n += s->v[i].part[PART_granted].at != ABSENT;
+	if (n)
+		wire_put_u(out, n);
+	for (uint32_t i = n ? s->oldest : NONE; i != NONE; i = s->v[i].newer) {
+		if (s->v[i].part[PART_granted].at == ABSENT)
+			continue;
+		wire_put_sv(out, key_of(&s->v[i]));
+		wire_put_sv(out, get(&s->v[i], PART_granted));
+	}
+}
+
+int session_table_load_granted(struct sessions *s, struct wire *w)
+{
+	for (uint64_t n = wire_get_u(w); n && !w->bad; n--) {
+		struct sv key = wire_get_sv(w), all = wire_get_sv(w);
+		uint32_t at = w->bad ? 0 : slot_of(s, hash_of(key), key)->session;
+		if (!at)
+			return -1;
+		for (ptrdiff_t nl; (nl = sv_chr(all, '\n')) >= 0; all = sv_skip(all, (size_t)nl + 1))
+			grant(s, &s->v[at - 1], sv_take(all, (size_t)nl));
 	}
 	return w->bad ? -1 : 0;
 }

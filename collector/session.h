@@ -4,6 +4,7 @@
  *   always                 client_ip client_port client_name helo account auth_method
  *   a delivery without id  queue_id sender recipient, too (qmail's "delivery 7: success")
  *   an answer (asked)      sender recipient that the client asked for last
+ *   an envelope            sender, and all recipients that were granted
  * A record that only asks (session_asks) begins no session, so that those of a server which never says how one ends leave room for those that matter.
  * After SESSION_STALE_US a session is forgotten, as not every log says how it ends (a newer one may have its name).
  * Bounded: beyond SESSIONS_MAX or SESSIONS_BYTES the session that was begun first is forgotten, and counted unless it began SESSION_YOUNG_US ago or
@@ -35,5 +36,8 @@ uint64_t session_table_forgotten(const struct sessions *s);
 /* State ↔ bytes; -1 when the bytes are no such state. s may be NULL when saving (none yet). */
 void session_table_save(const struct sessions *s, struct buf *out);
 int session_table_load(struct sessions *s, struct wire *w);
+/* The granted recipients, which came later: a part of its own, nothing when there are none. */
+void session_table_save_granted(const struct sessions *s, struct buf *out);
+int session_table_load_granted(struct sessions *s, struct wire *w);
 
 #endif

@@ -51,6 +51,10 @@ struct record {
 	bool session_asks; /* only asks what is known of the session: what it says itself is not worth beginning one */
 	struct sv session; /* the server's name for the connection or attempt that the line belongs to; see collector/session.h */
 	bool asked;       /* of a session: other: what the client asks for just now (sender, recipient); else: the answer to that */
+	bool granted;     /* of a session: other: a recipient of the message that comes; without one: there are nrcpt of them */
+	bool unnamed;     /* delivery: of recipients that the line does not name: those at `domain` ("": anywhere) that wait, nrcpt of them (unset: all) */
+	struct sv domain;
+	struct sv recipients; /* envelope: who they are, one a line */
 	bool has_counts;
 	struct record_counts counts;
 #define R_SV struct sv

@@ -1,7 +1,8 @@
 /* The Haraka format: "[NOTICE] [UUID.1] [plugin] words key=value …", with a stamp of its own before it or a syslog header. The connection
- * is a UUID, a message the UUID and a number; the queue id is the UUID's last twelve digits and that number, as the whole is too long to be
- * one. An outbound line does not name recipients: the message's last one stands for them. So an accepted recipient is remembered twice,
- * with the connection (for who queues it) and with the message (for who delivers it): two records. */
+ * is a UUID, a message the UUID and a number, what it is delivered as to one domain another number; the queue id is the UUID's last twelve digits and
+ * the message's number, as the whole is too long to be one. Of outbound lines only those about a recipient that was refused name one. So an accepted
+ * recipient is remembered twice, with the connection (for who queues it) and with the message (for who delivers it): two records.
+ * Shapes: recordings of Haraka 3.3.4; connection.js and outbound/hmail.js of 2.8 and 3. */
 #include "collector/mta.h"
 #include "collector/scan.h"
 
@@ -28,7 +29,8 @@ static bool read_head(struct sv *s, struct head *h)
 	for (size_t i = 0; i < h->level.n; i++)
 		if (h->level.p[i] < 'A' || h->level.p[i] > 'Z')
 			return false;
-	(void)scan_char(&t, ' ');
+	while (scan_char(&t, ' '))
+		; /* two where the text begins with a key */
 	ids(id, h);
 	*s = t;
 	return h->level.n > 0;
@@ -112,7 +114,7 @@ static void envelope(struct sv s, bool is_sender, struct record *r)
 	*(is_sender ? &r->sender : &r->recipient) = who;
 	if (sender.n > 1 && sender.p[0] == '<')
 		sender = sv_make(sender.p + 1, sender.n - 2);
-	if (!is_sender && sender.n)
+	if (!is_sender && sender.p)
 		r->sender = sender;
 	r->kind = refused(code) ? RECORD_REJECT : RECORD_OTHER;
 	if (refused(code)) {
@@ -123,40 +125,99 @@ static void envelope(struct sv s, bool is_sender, struct record *r)
 	}
 }
 
+/* -- outbound -- */
+
+static void outcome(struct record *r, struct sv status, struct sv reply)
+{
+	r->kind = RECORD_DELIVERY;
+	r->status = status;
+	r->reply = reply;
+	if (reply.n > 4)
+		(void)scan_dsn(sv_skip(reply, 4), &r->dsn);
+}
+
 /* "delivered file=… domain=far.example host=mx.far.example ip=203.0.113.50 port=25 … response="250 ok" delay=1.2 fails=0 rcpts=1/0/0" */
+static void delivered(struct sv s, struct record *r)
+{
+	struct sv response = value(s, SV("response=")), ok = value(s, SV("rcpts="));
+	outcome(r, SV("sent"), (struct sv){ 0 });
+	set(&r->reply, response);
+	(void)scan_dsn(response.n > 4 && response.p[3] == ' ' ? sv_skip(response, 4) : response, &r->dsn);
+	r->unnamed = true;
+	r->domain = value(s, SV("domain="));
+	number(ok, &r->nrcpt);
+	set(&r->relay_host, value(s, SV("host=")));
+	r->relay_ip = scan_ip(value(s, SV("ip=")));
+	number(value(s, SV("port=")), &r->relay_port);
+	set(&r->delay, value(s, SV("delay=")));
+}
+
+/* "recipient <a@far.example> rejected: 550 5.1.1 no such user", "… deferred: 450 4.2.0 later" */
+static bool refused_there(struct sv s, struct record *r)
+{
+	struct sv who, how;
+	if (!scan_lit(&s, SV("recipient ")) || !scan_angle(&s, &who) || !scan_char(&s, ' ') || !scan_until(&s, ':', &how) || !scan_char(&s, ' '))
+		return false;
+	bool hard = sv_eq(how, SV("rejected"));
+	if (!hard && !sv_eq(how, SV("deferred")))
+		return false;
+	r->recipient = who;
+	outcome(r, hard ? SV("bounced") : SV("deferred"), s);
+	return true;
+}
+
+/* The next "<a@far.example>" of what is left of a line. */
+static bool next_named(struct sv *s, struct record *r)
+{
+	ptrdiff_t at = sv_chr(*s, '<');
+	if (at < 0)
+		return false;
+	*s = sv_skip(*s, (size_t)at);
+	return scan_angle(s, &r->recipient);
+}
+
+/* "bouncing mail: Too many failures (Tried all MXs)", "Temp failing 1795… for 64 seconds: Tried all MXs". Recipients whose server refused them were
+ * named before; those that it did so too often are named again. */
+static bool given_up(struct sv s, struct record *r)
+{
+	static const struct sv again = SCAN_S("Too many failures ("), refused = SCAN_S("Some recipients ");
+	struct sv why = s;
+	bool soft = scan_lit(&why, SV("Temp failing "));
+	if (soft ? sv_find(why, SV(" seconds: ")) < 0 : !scan_lit(&why, SV("bouncing mail: ")))
+		return false;
+	if (soft)
+		why = sv_skip(why, (size_t)sv_find(why, SV(" seconds: ")) + 10);
+	bool often = sv_starts(why, again);
+	struct sv inner = often ? sv_skip(why, again.n) : why;
+	if (sv_starts(inner, refused)) {
+		r->reason = s;
+		if (often && next_named(&inner, r))
+			outcome(r, SV("expired"), (struct sv){ 0 });
+		return true;
+	}
+	outcome(r, soft ? SV("deferred") : often ? SV("expired") : SV("bounced"), why);
+	r->unnamed = true;
+	return true;
+}
+
 static void outbound(struct sv s, const struct head *h, struct record *r)
 {
-	static const struct { struct sv text, status; } known[] = {
-		{ SCAN_S("delivered "), SCAN_S("sent") }, { SCAN_S("temp_fail "), SCAN_S("deferred") }, { SCAN_S("bounce"), SCAN_S("bounced") },
-		{ SCAN_S("Temporary failure "), SCAN_S("deferred") }, { SCAN_S("bounced "), SCAN_S("bounced") },
-	};
 	r->kind = RECORD_OTHER;
-	r->reason = s;
-	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-		if (!sv_starts(s, known[i].text) || !value(s, SV("file=")).p)
-			continue;
-		r->kind = RECORD_DELIVERY;
-		r->status = known[i].status;
-		r->reason = (struct sv){ 0 };
-		set(&r->relay_host, value(s, SV("host=")));
-		r->relay_ip = scan_ip(value(s, SV("ip=")));
-		number(value(s, SV("port=")), &r->relay_port);
-		set(&r->reply, value(s, SV("response=")));
-		if (!r->reply.p)
-			set(&r->reply, value(s, SV("err=")));
-		set(&r->delay, value(s, SV("delay=")));
-		if (r->reply.n > 4)
-			(void)scan_dsn(sv_skip(r->reply, 4), &r->dsn);
-		r->session = h->transaction;
-		return;
-	}
+	if (h->transaction.n)
+		queue_id(h, r);
+	if (sv_starts(s, SV("delivered file=")))
+		delivered(s, r);
+	else if (!h->transaction.n || (!refused_there(s, r) && !given_up(s, r)))
+		r->reason = s;
+	if (r->kind == RECORD_OTHER)
+		r->queue_id = (struct sv){ 0 }; /* says nothing of the message */
 }
 
 /* Of an auth plugin: what it says of a user. */
 static void auth(struct sv s, const struct head *h, struct record *r)
 {
 	bool ok = sv_find(s, SV("auth=pass")) >= 0 || sv_find(s, SV("authenticated")) >= 0 || sv_find(s, SV("success")) >= 0;
-	bool no = sv_find(s, SV("auth=fail")) >= 0 || sv_find(s, SV("failed")) >= 0;
+	bool no = sv_find(s, SV("auth=fail")) >= 0 || sv_find(s, SV("failed")) >= 0 || sv_starts(s, SV("delaying ")); /* all that is said of most */
 	r->kind = no ? RECORD_AUTH_FAIL : ok ? RECORD_AUTH_OK : RECORD_OTHER;
 	set(&r->account, value(s, SV("user=")));
 	set(&r->auth_method, value(s, SV("method=")));
@@ -164,6 +225,24 @@ static void auth(struct sv s, const struct head *h, struct record *r)
 		r->client_ip = scan_ip(value(s, SV("ip=")));
 	r->session = h->uuid;
 	r->reason = s;
+}
+
+/* "hook=connect plugin=dnsbl function=… params="" retval=DENYDISCONNECT msg="listed"": of commands that have no line of their own. */
+static void hook(struct sv s, struct record *r)
+{
+	static const struct sv alone[] = { SCAN_S("connect"), SCAN_S("lookup_rdns"), SCAN_S("helo"), SCAN_S("ehlo"), SCAN_S("data") };
+	struct sv name = value(s, SV("hook="));
+	r->kind = RECORD_OTHER;
+	r->reason = s;
+	for (size_t i = 0; refused(value(s, SV("retval="))) && i < sizeof alone / sizeof *alone; i++) {
+		if (!sv_eq(name, alone[i]))
+			continue;
+		r->kind = RECORD_REJECT;
+		r->asked = i == sizeof alone / sizeof *alone - 1;
+		r->status = value(s, SV("retval="));
+		r->reason = name;
+		set(&r->reply, value(s, SV("msg=")));
+	}
 }
 
 static void core(struct sv s, const struct head *h, struct record *r)
@@ -189,6 +268,7 @@ static void core(struct sv s, const struct head *h, struct record *r)
 		set(&r->message_id, mid.n > 2 && mid.p[0] == '<' ? sv_make(mid.p + 1, mid.n - 2) : mid);
 		if (refused(value(s, SV("code=")))) {
 			r->kind = RECORD_REJECT;
+			r->asked = true;
 			set(&r->reply, value(s, SV("msg=")));
 		}
 	} else if (scan_lit(&s, SV("queue "))) {
@@ -197,9 +277,8 @@ static void core(struct sv s, const struct head *h, struct record *r)
 		set(&r->reply, value(s, SV("msg=")));
 		r->asked = r->kind != RECORD_OTHER;
 		queue_id(h, r);
-	} else if (scan_lit(&s, SV("hook=")) && sv_find(s, SV("retval=DENY")) >= 0) {
-		r->kind = RECORD_OTHER; /* the command's own line says it, too */
-		r->reason = s;
+	} else if (sv_starts(s, SV("hook="))) {
+		hook(s, r);
 	} else {
 		r->kind = RECORD_OTHER;
 		r->reason = s;
@@ -229,19 +308,80 @@ static enum mta_result parse(int n, const struct logline *l, struct record *r)
 	return MTA_RECORD;
 }
 
-/* After "queued": the envelope that was asked for. After an accepted recipient: the same for the message's deliveries. */
+/* The last thing that was refused, of a session that is over. That no plugin granted a recipient is said nowhere else: its own line says "code=OK". */
+static bool refused_last(struct sv s, struct record *r)
+{
+	static const struct sv said = SCAN_S("550 I cannot deliver mail for ");
+	struct sv reply = value(s, SV("lr=")), t = reply, client_ip = r->client_ip;
+	if (r->kind != RECORD_DISCONNECT || !scan_lit(&t, said) || !scan_angle(&t, &r->recipient))
+		return false;
+	r->kind = RECORD_REJECT;
+	r->session = (struct sv){ 0 };
+	r->session_end = r->has_counts = false;
+	r->bytes = RECORD_UNSET;
+	r->client_ip = client_ip;
+	r->reply = reply;
+	return true;
+}
+
+/* The next recipient that was tried too often. */
+static bool expired_next(struct sv s, struct record *r)
+{
+	if (r->kind != RECORD_DELIVERY || !r->reason.p || !r->recipient.p)
+		return false;
+	s = sv_skip(s, (size_t)(r->recipient.p + r->recipient.n - s.p));
+	return next_named(&s, r);
+}
+
+/* "message … rcpts=1/0/1": recipients that no plugin granted were said to be granted, too. */
+static bool counted(struct sv s, const struct head *h, struct record *r)
+{
+	struct sv ok = value(s, SV("rcpts="));
+	r->session = h->transaction;
+	r->granted = true;
+	r->size = RECORD_UNSET;
+	r->message_id = (struct sv){ 0 };
+	number(ok, &r->nrcpt);
+	return r->nrcpt != RECORD_UNSET;
+}
+
+/* A queue plugin took it, which says how: no line will tell of its deliveries. What Haraka delivers itself it calls "Message Queued". */
+static bool handed_over(struct record *r)
+{
+	if (r->reply.n < 2 || r->reply.p[0] == ' ' || sv_starts(r->reply, SV("Message Queued")))
+		return false;
+	outcome(r, SV("sent"), r->reply);
+	r->unnamed = true;
+	r->session = (struct sv){ 0 };
+	r->session_end = false;
+	return true;
+}
+
+/* After "queued": the envelope that was asked for, and where it went. After an accepted recipient: the same for the message. */
 static bool next(int n, const struct logline *l, struct record *r)
 {
 	struct head h;
 	struct sv s = l->text;
 	(void)n;
+	if (!read_head(&s, &h))
+		return false;
 	if (r->kind == RECORD_ACCEPT) {
 		r->kind = RECORD_ENVELOPE;
+		r->session = h.transaction;
+		r->session_end = true;
+		r->asked = false;
 		return true;
 	}
-	if (r->kind != RECORD_OTHER || !r->asked || !r->recipient.p || !read_head(&s, &h) || !h.transaction.n)
+	if (r->kind == RECORD_ENVELOPE)
+		return handed_over(r);
+	if (r->kind != RECORD_OTHER)
+		return refused_last(s, r) || expired_next(s, r);
+	if (sv_starts(s, SV("message ")) && h.transaction.n && !r->granted)
+		return counted(s, &h, r);
+	if (!r->asked || !r->recipient.p || !h.transaction.n)
 		return false;
 	r->asked = false;
+	r->granted = true;
 	r->session = h.transaction;
 	queue_id(&h, r);
 	return true;

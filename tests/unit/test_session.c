@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -222,9 +223,107 @@ static void the_oldest_is_forgotten(void **unused)
 	session_table_free(s);
 }
 
+/* -- recipients, of which deliveries do not speak -- */
+
+static void granted(struct sessions *s, const char *session, const char *recipient)
+{
+	struct record r = of(session, RECORD_OTHER);
+	r.granted = true;
+	r.queue_id = SV("A.1"), r.sender = SV("anna@isp.example");
+	r.recipient = sv_cstr(recipient);
+	session_table_apply(s, &r);
+}
+
+static void counted(struct sessions *s, const char *session, int64_t n)
+{
+	struct record r = of(session, RECORD_OTHER);
+	r.granted = true;
+	r.nrcpt = n;
+	session_table_apply(s, &r);
+}
+
+static struct record queued(struct sessions *s, const char *session)
+{
+	struct record r = of(session, RECORD_ENVELOPE);
+	r.queue_id = SV("A.1");
+	session_table_apply(s, &r);
+	return r;
+}
+
+static void an_envelope_has_all_recipients(void **unused)
+{
+	(void)unused;
+	struct sessions *s = session_table_new();
+	for (int i = 0; i < 400; i++)
+		granted(s, "1", i % 2 ? "bob@far.example" : "cy@far.example");
+	granted(s, "2", "dan@far.example");
+	counted(s, "1", 400);
+	struct record r = queued(s, "1");
+	is(r.sender, "anna@isp.example");
+	assert_int_equal(r.recipients.n, 200 * (strlen("bob@far.example") + strlen("cy@far.example") + 2));
+	assert_true(sv_starts(r.recipients, SV("cy@far.example\nbob@far.example\ncy@")));
+	is(queued(s, "2").recipients, "dan@far.example\n");
+	is(queued(s, "3").recipients, NULL);
+	session_table_free(s);
+}
+
+static void who_is_meant_is_not_guessed(void **unused)
+{
+	(void)unused;
+	struct sessions *s = session_table_new();
+	granted(s, "1", "bob@far.example");
+	granted(s, "1", "cy@far.example");
+	counted(s, "1", 1);
+	assert_int_equal(queued(s, "1").recipients.n, 0);
+	session_table_free(s);
+}
+
+static void too_many_are_cut(void **unused)
+{
+	(void)unused;
+	struct sessions *s = session_table_new();
+	for (int i = 0; i < 100000; i++)
+		granted(s, "1", "bob@far.example");
+	struct sv all = queued(s, "1").recipients;
+	assert_in_range(all.n, 32000, 32768);
+	assert_int_equal(all.n % 16, 0);
+	session_table_free(s);
+}
+
+static void granted_ones_are_saved(void **unused)
+{
+	(void)unused;
+	struct sessions *s = session_table_new(), *again = session_table_new();
+	struct buf saved = { 0 }, granted_ones = { 0 }, second = { 0 };
+	session_table_save_granted(s, &granted_ones);
+	assert_int_equal(granted_ones.n, 0); /* what an earlier build reads */
+	granted(s, "1", "bob@far.example");
+	granted(s, "1", "cy@far.example");
+	granted(s, "2", "dan@far.example");
+	session_table_save(s, &saved);
+	session_table_save_granted(s, &granted_ones);
+	struct wire w = wire_of(buf_sv(&saved)), g = wire_of(buf_sv(&granted_ones));
+	assert_int_equal(session_table_load(again, &w), 0);
+	assert_int_equal(session_table_load_granted(again, &g), 0);
+	session_table_save_granted(again, &second);
+	assert_true(sv_eq(buf_sv(&second), buf_sv(&granted_ones)));
+	is(queued(again, "1").recipients, "bob@far.example\ncy@far.example\n");
+	struct wire of_nobody = wire_of(buf_sv(&granted_ones));
+	session_table_free(again);
+	again = session_table_new();
+	assert_int_equal(session_table_load_granted(again, &of_nobody), -1);
+	buf_fini(&saved);
+	buf_fini(&granted_ones);
+	buf_fini(&second);
+	session_table_free(again);
+	session_table_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(what_was_said_is_told), cmocka_unit_test(who_only_asks_takes_no_room), cmocka_unit_test(login_from_address), cmocka_unit_test(replaced_texts), cmocka_unit_test(asked_and_answered),
-		cmocka_unit_test(a_failed_login_is_nobody), cmocka_unit_test(the_end), cmocka_unit_test(the_oldest_is_forgotten) };
+		cmocka_unit_test(a_failed_login_is_nobody), cmocka_unit_test(the_end), cmocka_unit_test(the_oldest_is_forgotten),
+		cmocka_unit_test(an_envelope_has_all_recipients), cmocka_unit_test(who_is_meant_is_not_guessed), cmocka_unit_test(too_many_are_cut),
+		cmocka_unit_test(granted_ones_are_saved) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
