@@ -1,12 +1,9 @@
 #include "collector/open.h"
 #include "collector/scan.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
-
-#define ADDRESS_MAX 512u
-#define NAME_MAX_BYTES 256u
-#define REPLY_MAX 400u
 
 /* The text is the record's at hand, of which correlate_record() knows the host. */
 static uint32_t host_of(struct correlate *c, const struct record *r)
@@ -155,17 +152,6 @@ static void message_id(struct correlate *c, const struct record *r)
 		stitch_child(c, m);
 }
 
-static struct open_rcpt *rcpt_of(struct correlate *c, struct open_msg *m, struct sv recipient);
-
-/* Recipients of which deliveries will not speak by name. */
-static void expect(struct correlate *c, struct open_msg *o, struct sv recipients)
-{
-	for (ptrdiff_t nl; (nl = sv_chr(recipients, '\n')) >= 0; recipients = sv_skip(recipients, (size_t)nl + 1))
-		(void)rcpt_of(c, o, sv_take(sv_take(recipients, (size_t)nl), ADDRESS_MAX));
-	if (o->n_rcpt > o->nrcpt)
-		o->nrcpt = o->n_rcpt;
-}
-
 static void envelope(struct correlate *c, const struct record *r)
 {
 	uint32_t k, m = find_or_new(c, r, &k);
@@ -187,61 +173,10 @@ static void envelope(struct correlate *c, const struct record *r)
 	if (r->nrcpt != RECORD_UNSET && r->nrcpt > o->nrcpt) /* at a retry it may be those that are left */
 		o->nrcpt = r->nrcpt;
 	if (r->recipients.n)
-		expect(c, o, r->recipients);
+		outcome_expect(c, o, r->recipients);
 }
 
 /* -- outcomes -- */
-
-/* Most messages have one recipient: it is hashed when a second one comes. */
-static struct open_rcpt *rcpt_of(struct correlate *c, struct open_msg *m, struct sv recipient)
-{
-	if (!m->n_rcpt)
-		return open_rcpt_add(c, m, recipient, 0);
-	if (m->n_rcpt == 1) {
-		struct sv first = open_get(m, m->rcpt[0].recipient);
-		if (sv_eq(first, recipient))
-			return &m->rcpt[0];
-		m->rcpt[0].hash = (uint32_t)open_hash(c, first, 0);
-	}
-	uint32_t hash = (uint32_t)open_hash(c, recipient, 0);
-	struct open_rcpt *r = open_rcpt_find(m, recipient, hash);
-	return r ? r : open_rcpt_add(c, m, recipient, hash);
-}
-
-static bool waits(const struct open_rcpt *r)
-{
-	return (r->status == TXN_PENDING || r->status == TXN_DEFERRED) && !r->changed;
-}
-
-static bool is_final(uint8_t status)
-{
-	return status != TXN_PENDING && status != TXN_DEFERRED;
-}
-
-static void rcpt_apply(struct correlate *c, struct open_msg *m, struct open_rcpt *r, const struct outcome *o)
-{
-	m->n_again += is_final(r->status) && is_final(o->status) && !r->handed && !o->handed && !o->final_hop;
-	m->n_waiting -= waits(r);
-	m->n_known -= r->status != TXN_PENDING;
-	open_set(c, m, &r->orig, sv_take(o->orig, ADDRESS_MAX));
-	if (o->attempts || o->reply.p) { /* else it was given up, and what was said last stands */
-		open_set(c, m, &r->dsn, sv_take(o->dsn, 16));
-		open_set(c, m, &r->reply, sv_take(o->reply, REPLY_MAX));
-	}
-	open_set(c, m, &r->relay_host, sv_take(o->relay_host, NAME_MAX_BYTES));
-	open_set(c, m, &r->relay_ip, o->relay_ip);
-	r->time_us = o->time_us;
-	r->attempts = r->handed && o->final_hop ? o->attempts : r->attempts + o->attempts; /* to a filter is not yet an attempt */
-	r->status = o->status;
-	r->local = o->local;
-	r->handed = o->handed;
-	r->final_hop = o->final_hop;
-	r->changed = true;
-	if (r->handed && m->stitched)
-		r->status = TXN_PENDING;
-	m->n_waiting += waits(r);
-	m->n_known += r->status != TXN_PENDING;
-}
 
 /* All outcomes known? With everything final the "removed" line is about to come: one report then says it all. Where there
  * is no such line the message is told, and waits a little for recipients that aliases add. */
@@ -262,43 +197,6 @@ static void maybe_report(struct correlate *c, uint32_t m)
 		open_set_due(c, m, OPEN_DUE_LINGER);
 	else if (!now && !o->due && !c->final_only)
 		open_set_due(c, m, OPEN_DUE_REPORT);
-}
-
-void correlate_outcome(struct correlate *c, uint32_t m, const struct outcome *o)
-{
-	struct open_msg *msg = c->msg[m];
-	struct open_rcpt *r = rcpt_of(c, msg, sv_take(o->recipient, ADDRESS_MAX));
-	if (!r || (o->handed && r->final_hop)) /* we know better: the copy's outcome came before the hand-over's line */
-		return;
-	rcpt_apply(c, msg, r, o);
-	msg->dirty = true;
-	msg->shown = false;
-}
-
-static bool is_at(struct sv address, struct sv domain)
-{
-	return !domain.n || (address.n > domain.n && address.p[address.n - domain.n - 1] == '@' &&
-	                     strncasecmp(address.p + address.n - domain.n, domain.p, domain.n) == 0);
-}
-
-/* What a line says of recipients that it does not name: those are meant first that were not tried yet. n < 0: all. */
-static void outcome_unnamed(struct correlate *c, uint32_t m, struct outcome *o, struct sv domain, int64_t n)
-{
-	struct open_msg *msg = c->msg[m];
-	bool all = n < 0, any = false;
-	for (int tried = 0; tried < 2 && (!tried || !all); tried++)
-		for (uint32_t i = 0; i < msg->n_rcpt && (all || n > 0); i++) {
-			struct open_rcpt *r = &msg->rcpt[i];
-			bool meant = r->status == (tried ? TXN_DEFERRED : TXN_PENDING) || (all && r->status == TXN_DEFERRED);
-			if (!meant || !is_at(open_get(msg, r->recipient), domain))
-				continue;
-			rcpt_apply(c, msg, r, o);
-			msg->dirty = any = true;
-			msg->shown = false;
-			n--;
-		}
-	if (!any)
-		correlate_outcome(c, m, o);
 }
 
 static int status_of(struct sv s)
@@ -330,7 +228,7 @@ static void delivery(struct correlate *c, const struct record *r, struct sv line
 		c->msg[m]->uid = r->uid;
 	struct outcome o = {
 		.recipient = r->recipient, .orig = r->orig_recipient, .dsn = r->dsn, .reply = r->reply,
-		.relay_host = r->relay_host, .relay_ip = r->relay_ip, .time_us = r->time_us, .attempts = status != TXN_EXPIRED || r->reply.p,
+		.relay_host = r->relay_host, .relay_ip = r->relay_ip, .time_us = r->time_us, .attempts = !r->more,
 		.status = (uint8_t)status, .local = r->local,
 		.handed = status == TXN_SENT && (r->piped || scan_ip_is_loopback(r->relay_ip)), .final_hop = !is_primary(c, m, k),
 	};
@@ -465,10 +363,15 @@ void correlate_removed(struct correlate *c, uint32_t m)
 
 static void removed(struct correlate *c, const struct record *r)
 {
-	uint32_t k, m = c->keeps_removed ? find(c, r, &k) : find_or_new(c, r, &k);
+	uint32_t k, m = c->keeps_removed || r->round ? find(c, r, &k) : find_or_new(c, r, &k);
 	if (m == OPEN_NONE) /* told already */
 		return;
 	seen(c, m, k, r);
+	if (r->round && outcome_waits(c->msg[m])) {
+		if (!c->final_only)
+			report_now(c, m, 0);
+		return;
+	}
 	if (is_primary(c, m, k)) {
 		c->msg[m]->removed = true;
 	} else if (!c->key[k].removed) {
@@ -535,14 +438,35 @@ static void subject(struct correlate *c, const struct record *r)
 		open_set(c, c->msg[m], &c->msg[m]->subject, sv_take(r->subject, TXN_SUBJECT_BYTES));
 }
 
+/* Courier's lines have what a client tried: ",cmd: AUTH PLAIN AGFubgB3cm9uZw== ann". A wrong password is mostly nearly the right one. */
+static struct sv without_password(struct sv line, char *room, size_t size)
+{
+	static const struct sv cmd = SCAN_S(",cmd: AUTH ");
+	ptrdiff_t at = scan_rfind(line, SV(",cmd: "));
+	struct sv t = sv_skip(line, at < 0 ? line.n : (size_t)at);
+	if (t.n < cmd.n || strncasecmp(t.p, cmd.p, cmd.n) != 0)
+		return line;
+	t = sv_skip(t, cmd.n);
+	(void)scan_word(&t);
+	size_t before = line.n - t.n;
+	if (!scan_char(&t, ' ') || before + 1 > size)
+		return line;
+	(void)scan_word(&t);
+	int n = snprintf(room, size, "%.*s (...)%.*s", (int)before, line.p, (int)t.n, t.p);
+	return sv_make(room, n < (int)size ? (size_t)n : size - 1);
+}
+
 static void tell_fact(struct correlate *c, const struct record *r, struct sv line)
 {
+	char room[TXN_LINE_BYTES];
 	c->facts++;
 	c->seq++;
 	if (!c->sink.fact)
 		return;
 	struct record told = *r;
 	told.account = account_of(c, r);
+	if (r->kind == RECORD_AUTH_FAIL)
+		line = without_password(sv_take(line, sizeof room), room, sizeof room);
 	c->sink.fact(c->sink.ctx, c->seq, &told, line);
 }
 

@@ -17,6 +17,11 @@
 /* Text in a message's own bytes. */
 struct open_ref { uint32_t at, n; }; /* at == OPEN_NONE: absent */
 
+/* Bytes that are kept of a text at most. */
+#define ADDRESS_MAX 512u
+#define NAME_MAX_BYTES 256u
+#define REPLY_MAX 400u
+
 struct open_rcpt {
 	struct open_ref recipient, orig, dsn, reply, relay_host, relay_ip;
 	int64_t time_us;
@@ -291,7 +296,7 @@ void stitch_begun(struct correlate *c, uint32_t m);
 /* m ends: whoever hoped to be its copy is a message of its own. */
 void stitch_release(struct correlate *c, uint32_t m);
 
-/* -- correlate.c -- */
+/* -- outcome.c -- */
 struct outcome {
 	struct sv recipient, orig, dsn, reply, relay_host, relay_ip;
 	int64_t time_us;
@@ -300,6 +305,14 @@ struct outcome {
 	bool local, handed, final_hop;
 };
 void correlate_outcome(struct correlate *c, uint32_t m, const struct outcome *o);
+/* Of recipients that the line does not name: n of those at domain ("": anywhere) that wait, first of those that were not tried yet. n < 0: all. */
+void outcome_unnamed(struct correlate *c, uint32_t m, struct outcome *o, struct sv domain, int64_t n);
+/* Recipients, one a line, of which deliveries will not speak by name. */
+void outcome_expect(struct correlate *c, struct open_msg *m, struct sv recipients);
+/* Whether an attempt is still to come. */
+bool outcome_waits(const struct open_msg *m);
+
+/* -- correlate.c -- */
 /* m was removed, or its last copy was: ends it unless something may still come. */
 void correlate_removed(struct correlate *c, uint32_t m);
 

@@ -52,6 +52,8 @@ struct record {
 	struct sv session; /* the server's name for the connection or attempt that the line belongs to; see collector/session.h */
 	bool asked;       /* of a session: other: what the client asks for just now (sender, recipient); else: the answer to that */
 	bool granted;     /* of a session: other: a recipient of the message that comes; without one: there are nrcpt of them */
+	bool more;        /* delivery: says more of the attempt that was told before it; what it leaves out stands */
+	bool round;       /* remove: the message stays while recipients wait */
 	bool unnamed;     /* delivery: of recipients that the line does not name: those at `domain` ("": anywhere) that wait, nrcpt of them (unset: all) */
 	struct sv domain;
 	struct sv recipients; /* envelope: who they are, one a line */

@@ -1,7 +1,11 @@
 /* The Courier format: courieresmtpd takes mail in, courierd queues it, courieresmtp and courierlocal deliver; imapd and pop3d log in. Its
- * message ids are three hexadecimal numbers with many zeros before them, which are left out: a queue id has at most 24 bytes. */
+ * message ids are three hexadecimal numbers with many zeros before them, which are left out: a queue id has at most 24 bytes.
+ * courierd tries a message's recipients in rounds, each from "started" to "completed"; one more writes the notice of what failed.
+ * Shapes: a recording of Courier 1.0.16. */
 #include "collector/mta.h"
 #include "collector/scan.h"
+
+#include <strings.h>
 
 enum { ESMTPD, QUEUE, DELIVER, LOCAL, LOGIN, REST };
 
@@ -60,6 +64,22 @@ static void set_port(struct sv s, struct record *r)
 		(void)scan_int(&t, &r->client_port);
 }
 
+/* ",cmd: AUTH PLAIN AGFubgB4 ann": who wanted to log in stands at the end */
+static void tried(struct sv s, struct record *r)
+{
+	struct sv method;
+	static const struct sv cmd = SCAN_S(",cmd: AUTH "); /* as the client wrote it */
+	if (s.n < cmd.n || strncasecmp(s.p, cmd.p, cmd.n) != 0)
+		return;
+	s = sv_skip(s, cmd.n);
+	if (!scan_until(&s, ' ', &method) || method.n > 32)
+		return;
+	r->auth_method = method;
+	ptrdiff_t sp = sv_chr(s, ' ');
+	if (sp > 0 && (size_t)sp + 1 < s.n)
+		r->account = sv_skip(s, (size_t)sp + 1);
+}
+
 /* "error,relay=::ffff:203.0.113.5,port=4321,from=<a>,to=<b>: 550 User unknown.", …,msg="535 Authentication failed.",cmd: … */
 static bool refusal(struct sv s, struct record *r)
 {
@@ -72,6 +92,7 @@ static bool refusal(struct sv s, struct record *r)
 	if (scan_lit(&s, SV(",msg=\""))) {
 		if (!scan_until(&s, '"', &r->reply))
 			r->reply = s;
+		tried(s, r);
 	} else if (scan_lit(&s, SV(",from=")) && scan_angle(&s, &r->sender)) {
 		if (scan_lit(&s, SV(",to=")))
 			(void)scan_angle(&s, &r->recipient);
@@ -85,7 +106,7 @@ static bool refusal(struct sv s, struct record *r)
 	int64_t code = 0;
 	(void)scan_int(&t, &code);
 	(void)scan_dsn(sv_skip(t, 1), &r->dsn);
-	r->kind = code == 535 ? RECORD_AUTH_FAIL : RECORD_REJECT;
+	r->kind = code == 535 ? RECORD_AUTH_FAIL : r->sender.p || code >= 400 ? RECORD_REJECT : RECORD_OTHER; /* "252 VRFY disabled" */
 	return true;
 }
 
@@ -104,10 +125,25 @@ static bool esmtpd(struct sv s, struct record *r)
 	return true;
 }
 
-/* "newmsg,id=0A.5F.12[,auth=ann]: dns; host (helo [::ffff:203.0.113.5])", "started,id=…", "completed,id=…" */
+/* "helo (name [::ffff:203.0.113.5])", "helo ([::ffff:203.0.113.5])". The client chose the first. */
+static void from(struct sv s, struct record *r)
+{
+	ptrdiff_t open = scan_rfind(s, SV("(")), ip = scan_rfind(s, SV("["));
+	if (open < 1 || ip < open || s.p[s.n - 1] != ')')
+		return;
+	r->client_ip = address(sv_make(s.p + ip, s.n - (size_t)ip - 1));
+	r->helo = scan_word(&s);
+	struct sv name = sv_make(s.p, 0);
+	if (ip > open + 1)
+		name = sv_make(r->helo.p + open + 1, (size_t)(ip - open) - 2);
+	if (name.n && !sv_eq(name, SV("softdnserr")) && !sv_eq(name, SV("unknown")))
+		r->client_name = name;
+}
+
+/* "newmsg,id=0A.5F.12[, auth=ann]: dns; helo (name [::ffff:203.0.113.5])", "started,id=…", "completed,id=…" */
 static bool queue(struct sv s, struct record *r)
 {
-	struct sv t, end = s;
+	struct sv t;
 	if (scan_lit(&s, SV("newmsg,id="))) {
 		r->kind = RECORD_ACCEPT;
 		size_t n = 0;
@@ -115,24 +151,21 @@ static bool queue(struct sv s, struct record *r)
 			n++;
 		r->queue_id = short_id(sv_take(s, n));
 		t = sv_skip(s, n);
-		if (scan_lit(&t, SV(",auth=")))
-			(void)scan_before(&t, SV(": "), &r->account);
-		ptrdiff_t open = scan_rfind(end, SV(" [")); /* the HELO before it is the client's */
-		if (open > 0 && end.n > 3 && end.p[end.n - 1] == ')')
-			r->client_ip = address(sv_make(end.p + open + 1, end.n - (size_t)open - 2));
-		t = after(end, SV(": dns; "));
-		if (t.p && sv_chr(t, ' ') > 0 && r->client_ip.p)
-			r->client_name = scan_word(&t);
+		if (scan_lit(&t, SV(", auth=")) && !scan_before(&t, SV(": dns; "), &r->account))
+			return true;
+		if (r->account.p || scan_lit(&t, SV(": dns; ")))
+			from(t, r);
 		return true;
 	}
 	if (scan_lit(&s, SV("completed,id="))) {
 		r->kind = RECORD_REMOVE;
+		r->round = true;
 		r->queue_id = short_id(s);
 		return true;
 	}
 	r->kind = RECORD_OTHER;
 	r->reason = s;
-	if (scan_lit(&s, SV("started,id=")) && scan_until(&s, ',', &r->queue_id)) {
+	if (sv_find(s, SV(",module=dsn,host=,addr=<")) < 0 && scan_lit(&s, SV("started,id=")) && scan_until(&s, ',', &r->queue_id)) {
 		r->kind = RECORD_ENVELOPE;
 		r->queue_id = short_id(r->queue_id);
 		r->reason = (struct sv){ 0 };
@@ -145,8 +178,34 @@ static bool queue(struct sv s, struct record *r)
 	return true;
 }
 
-/* "id=0A.5F.12,from=<a>,addr=<b>,size=1204,success: delivered: mx.far.example [::ffff:203.0.113.50]", "…,status: deferred",
- * "…: 550 5.1.1 no such user" (the reply, before the outcome). */
+/* ": 550 5.1.1 no such user", ": Connection refused": before the outcome, which does not say it again. */
+static void reply(struct sv s, struct record *r)
+{
+	r->reply = s;
+	r->status = s.n && s.p[0] == '2' ? SV("sent") : s.n && s.p[0] == '5' ? SV("bounced") : SV("deferred");
+	(void)scan_dsn(s.n > 4 ? sv_skip(s, 4) : s, &r->dsn);
+}
+
+/* ",success: delivered: mx.far.example [::ffff:203.0.113.50]" after the reply; of a mailbox: ",size=1204,success: Message delivered.", without one. */
+static void success(struct sv s, struct record *r)
+{
+	struct sv what;
+	r->status = SV("sent");
+	if (!scan_before(&s, SV(": "), &what))
+		return;
+	ptrdiff_t open = scan_rfind(s, SV(" ["));
+	r->more = !r->local && scan_lit(&s, SV("delivered: ")) && open > 0;
+	if (r->more) {
+		r->relay_host = scan_word(&s);
+		(void)scan_char(&s, ' ');
+		r->relay_ip = address(s);
+	} else {
+		reply(s, r);
+		r->status = SV("sent");
+	}
+}
+
+/* "id=0A.5F.12,from=<a>,addr=<b>: 250 ok", "….,size=1204,success: delivered: mx.far.example [::ffff:203.0.113.50]", "…,status: deferred" */
 static bool deliver(int n, struct sv s, struct record *r)
 {
 	if (!scan_lit(&s, SV("id=")) || !scan_until(&s, ',', &r->queue_id) || !scan_lit(&s, SV("from=")) || !scan_angle(&s, &r->sender) ||
@@ -157,33 +216,23 @@ static bool deliver(int n, struct sv s, struct record *r)
 		return true;
 	}
 	r->queue_id = short_id(r->queue_id);
+	r->local = n == LOCAL;
+	r->kind = RECORD_DELIVERY;
 	if (scan_lit(&s, SV(",size=")))
 		(void)scan_int(&s, &r->size);
 	if (scan_lit(&s, SV(": "))) {
-		r->kind = RECORD_OTHER;
-		r->reply = s;
+		reply(s, r);
 		return true;
 	}
-	r->kind = RECORD_DELIVERY;
-	r->local = n == LOCAL;
-	bool status = scan_lit(&s, SV(",status: ")) || scan_char(&s, ',');
-	if (!status)
+	if (scan_lit(&s, SV(",success"))) {
+		success(s, r);
+		return true;
+	}
+	if (!scan_lit(&s, SV(",status: ")))
 		return false;
+	r->more = true;
 	r->status = sv_starts(s, SV("success")) ? SV("sent") : sv_starts(s, SV("failure")) ? SV("bounced") : sv_starts(s, SV("defer")) ? SV("deferred") : SV("");
-	if (!r->status.n)
-		return false;
-	struct sv t = s, what;
-	if (!scan_before(&t, SV(": "), &what))
-		return true;
-	r->reply = t;
-	ptrdiff_t open = scan_rfind(t, SV(" ["));
-	if (!r->local && scan_lit(&t, SV("delivered: ")) && open > 0) {
-		r->relay_host = scan_word(&t);
-		(void)scan_char(&t, ' ');
-		r->relay_ip = address(t);
-	}
-	(void)scan_dsn(r->reply.n > 4 ? sv_skip(r->reply, 4) : r->reply, &r->dsn);
-	return true;
+	return r->status.n > 0;
 }
 
 /* "LOGIN, user=ann, ip=[::ffff:198.51.100.7], port=[4321], protocol=IMAP", "LOGIN FAILED, user=…", "LOGOUT, …", "Connection, ip=[…]" */

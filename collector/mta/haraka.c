@@ -191,7 +191,8 @@ static bool given_up(struct sv s, struct record *r)
 	struct sv inner = often ? sv_skip(why, again.n) : why;
 	if (sv_starts(inner, refused)) {
 		r->reason = s;
-		if (often && next_named(&inner, r))
+		r->more = often && next_named(&inner, r);
+		if (r->more)
 			outcome(r, SV("expired"), (struct sv){ 0 });
 		return true;
 	}

@@ -435,12 +435,44 @@ static void own_log(void **state)
 		}
 }
 
+static void add_line(void *ctx, uint64_t seq, const struct record *r, struct sv line)
+{
+	(void)seq, (void)r;
+	buf_addsv(ctx, line);
+	buf_addc(ctx, '\n');
+}
+
+/* Courier logs what a client tried to log in with; the desk, the customer and the store do not get to see it. */
+static void tried_passwords_are_not_told(void **state)
+{
+	(void)state;
+#define HEAD "Nov 24 10:00:03 mx1 courieresmtpd: error,relay=::ffff:203.0.113.9,port=41001,msg=\"535 Authentication failed.\",cmd: "
+	static const char text[] = HEAD "AUTH PLAIN AGFubgB3cm9uZw== ann\n" HEAD "auth login YW5u ann\n" HEAD "AUTH PLAIN AGFubgB3cm9uZw==\n" HEAD "AUTH\n" HEAD "AUTH X\n";
+	static const char want[] = HEAD "AUTH PLAIN (...) ann\n" HEAD "auth login (...) ann\n" HEAD "AUTH PLAIN (...)\n" HEAD "AUTH\n" HEAD "AUTH X\n";
+#undef HEAD
+	struct buf out = { 0 };
+	struct pipeline_sink sink = { .ctx = &out, .fact = add_line };
+	struct pipeline_options o = { .correlate = true, .final_only = true };
+	struct pipeline *p = pipeline_new(&o, &sink);
+	struct zone z;
+	struct feed f;
+	struct err e;
+	assert_int_equal(zone_init(&z, "UTC", &e), 0);
+	feed_init(&f, NULL, &z, 2026, 0);
+	pipeline_bytes(p, &f, sv_cstr(text));
+	assert_sv(buf_sv(&out), want);
+	feed_fini(&f);
+	pipeline_free(p);
+	buf_fini(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lines_of_blocks), cmocka_unit_test(lines_of_two_blocks), cmocka_unit_test(long_lines_are_cut), cmocka_unit_test(odd_bytes_are_counted),
 		cmocka_unit_test(units_of_two_blocks), cmocka_unit_test(stamps_with_everything), cmocka_unit_test(years_that_are_not_said), cmocka_unit_test(named_zones), cmocka_unit_test(later_seconds),
 		cmocka_unit_test(no_stamps), cmocka_unit_test(headers), cmocka_unit_test(repeats), cmocka_unit_test(own_log),
+		cmocka_unit_test(tried_passwords_are_not_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
