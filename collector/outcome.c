@@ -88,7 +88,7 @@ void outcome_unnamed(struct correlate *c, uint32_t m, struct outcome *o, struct 
 			rcpt_apply(c, msg, r, o);
 			msg->dirty = any = true;
 			msg->shown = false;
-			n--;
+			n -= !all;
 		}
 	if (!any)
 		correlate_outcome(c, m, o);
