@@ -175,6 +175,13 @@ static bool is_stamped(struct sv s)
 	return (s.p[0] == '<' && s.p[1] >= '0' && s.p[1] <= '9') || (s.p[0] == '@' && s.p[1] == '4');
 }
 
+/* "[NOTICE] [": Haraka's own log, which has no stamps unless it is told to; nor does it name a host. */
+static bool is_bare_log(struct sv s)
+{
+	ptrdiff_t end = s.n > 12 && s.p[0] == '[' && s.p[1] >= 'A' && s.p[1] <= 'Z' ? sv_find(sv_take(s, 16), SV("] [")) : -1;
+	return end > 0;
+}
+
 /* A name without what would end it. */
 static void add_name(struct buf *out, struct sv s)
 {
@@ -209,6 +216,10 @@ bool framing_compose(const struct framing_parts *p, struct buf *out)
 	else
 		return false;
 	buf_addc(out, ' ');
+	if (!p->program.n && is_bare_log(m)) {
+		buf_addsv(out, m);
+		return true;
+	}
 	add_name(out, p->host.n ? p->host : SV("localhost"));
 	buf_addc(out, ' ');
 	if (p->program.n) {

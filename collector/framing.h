@@ -39,7 +39,7 @@ bool framing_counted(struct sv line, struct sv *ret_line);
 /* Whether a line, which is not empty, may be wrapped, as far as one sees at once. */
 static inline bool framing_may_wrap(struct sv line)
 {
-	return line.p[0] == '{' || line.p[0] == '_' || (line.n > 34 && line.p[10] == 'T' && line.p[4] == '-');
+	return line.p[0] >= '_' || (line.p[0] == '[' && line.n > 1 && line.p[1] == 'p') || (line.n > 34 && line.p[10] == 'T' && line.p[4] == '-');
 }
 
 /* What a wrapper says beside the message; all may be absent. */

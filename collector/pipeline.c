@@ -152,6 +152,8 @@ bool feed_line(struct feed *f, struct sv line, struct logline *l, unsigned *ret_
 	}
 	if (l->host.n && l->host.p[l->host.n - 1] == ':' && native_line(f, line, l)) /* no host, but a process of the server */
 		return true;
+	if (!l->host.n && l->program.n)
+		l->host = f->host;
 	*ret_times = syslog_repeats(l, &is_again);
 	if (is_again) {
 		struct logline said = *l;

@@ -24,9 +24,17 @@ static int64_t number(struct sv s)
 	return v;
 }
 
-/* "<22>" and "<mail.info>"; leaves *t alone when there is none. True when a version digit follows (RFC 5424). */
+static bool is_priority(struct sv s);
+
+/* "<22>", "<mail.info>" and "mail.info: "; leaves *t alone when there is none. True when a version digit follows (RFC 5424). */
 static bool priority(struct sv *t)
 {
+	if (t->n && t->p[0] >= 'a' && t->p[0] <= 'z') { /* s6-overlay's syslogd */
+		ptrdiff_t colon = sv_find(sv_take(*t, 20), SV(": "));
+		if (colon > 0 && is_priority(sv_take(*t, (size_t)colon)))
+			*t = sv_skip(*t, (size_t)colon + 2);
+		return false;
+	}
 	if (!t->n || t->p[0] != '<')
 		return false;
 	ptrdiff_t gt = sv_chr(sv_take(*t, 20), '>');
@@ -145,7 +153,12 @@ bool syslog_read(struct stamp *s, struct sv line, struct logline *l)
 		return true;
 	}
 	(void)priority(&t); /* FreeBSD's syslogd -v puts <mail.info> here */
+	struct sv rest = t;
 	l->host = word(&t);
+	if (sv_ends(l->host, SV("]:"))) { /* "postfix/smtpd[7]:", of syslogds that leave the host out */
+		l->host = sv_make(rest.p, 0);
+		t = rest;
+	}
 	tag(t, l);
 	struct sv first = t.n && t.p[0] >= 'a' && !l->program.n ? word(&t) : (struct sv){ 0 };
 	if (first.n && is_priority(first)) /* BusyBox' syslogd */

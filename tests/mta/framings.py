@@ -49,6 +49,23 @@ def cri_bare(line, i):
     return time + b" stderr F " + program + b"[" + pid + b"]: " + message + b"\n"
 
 
+def compose(line, i):
+    return b"postfix-mailcow-1  | %s\n" % line
+
+
+def docker_times(line, i):
+    return b"2026-11-23T06:00:00.123456789Z %s\n" % line
+
+
+def compose_bare(line, i):
+    time, _, program, pid, message = parts(line)
+    return b"mail | " + time + b" " + program + b"[" + pid + b"]: " + message + b"\n"
+
+
+def kubectl(line, i):
+    return b"[pod/mail-0/postfix] " + (docker_times(line, i) if i % 2 else line + b"\n")
+
+
 def micros(line):
     import datetime
     t = datetime.datetime.fromisoformat(text(parts(line)[0]))
@@ -101,12 +118,14 @@ def heads(line):
         "short-precise": t.strftime("%b %e %H:%M:%S.%f ").encode() + tag + message,
         "short-unix": b"%d.%06d " % divmod(micros(line), 1000000) + tag + message,
         "BusyBox": time + b" " + host + b" mail.info " + program + b"[" + pid + b"]: " + message,
+        "no host": time + b" " + program + b"[" + pid + b"]: " + message,
+        "s6": b"mail.info: " + time + b" " + tag + message,
         "Solaris": time + b" " + tag + b"[ID 197553 mail.info] " + message,
     }
 
 
 if aw == "--seeds":
-    for framing, how in (("docker", docker), ("docker", docker_bare), ("cri", cri), ("cri", cri_bare), ("json", journal_json), ("json", generic), ("export", export), ("octet", octet)):
+    for framing, how in (("docker", docker), ("docker", docker_bare), ("cri", cri), ("cri", cri_bare), ("console", compose), ("console", compose_bare), ("console", kubectl), ("json", journal_json), ("json", generic), ("export", export), ("octet", octet)):
         os.makedirs(os.path.join(data, framing), exist_ok=True)
         for i in range(0, len(lines), 2):
             with open(os.path.join(data, framing, "%s-%d" % (how.__name__, i)), "wb") as f:
@@ -119,7 +138,7 @@ want = {c: run(c, b"\n".join(lines) + b"\n") for c in ("parse", "messages")}
 def check(name, raw):
     for command in want:
         got = run(command, raw)
-        if name in ("docker_bare", "cri_bare"):  # nothing names the host
+        if name in ("docker_bare", "cri_bare", "compose_bare", "no host"):  # nothing names the host
             got = got.replace(b'"host":"localhost"', b'"host":"mx"')
         if got == want[command]:
             print("ok framing %s %s" % (name, command))
@@ -129,14 +148,14 @@ def check(name, raw):
             print("not ok framing %s %s - %d lines and %d, %s" % (name, command, len(a), len(b), differ[:1]))
 
 
-wrappers = [docker, docker_bare, cri, cri_bare, journal_json, export, generic, octet]
+wrappers = [docker, docker_bare, cri, cri_bare, compose, compose_bare, docker_times, kubectl, journal_json, export, generic, octet]
 for w in wrappers:
     check(w.__name__, b"".join(w(l, i) for i, l in enumerate(lines)))
 for head in heads(lines[0]):
     check(head, b"".join(heads(l)[head] + b"\n" for l in lines))
 check("crlf", b"\r\n".join(lines) + b"\r\n")
 check("octet without an end", b"".join(octet(l, 0) for l in lines))
-mixed = [lambda l, i: docker(l, 1), lambda l, i: cri(l, 1), journal_json, generic, lambda l, i: l + b"\n", lambda l, i: b"%d %s\n" % (len(l) + 1, l)]
+mixed = [lambda l, i: docker(l, 1), lambda l, i: cri(l, 1), compose, docker_times, journal_json, generic, lambda l, i: l + b"\n", lambda l, i: b"%d %s\n" % (len(l) + 1, l)]
 check("plain and wrapped lines", lines[0] + b"\n" + b"".join(mixed[i % len(mixed)](l, i) for i, l in enumerate(lines[1:])))
 check("octets and plain lines", b"".join(octet(l, 1) if i % 3 else l + b"\n" for i, l in enumerate(lines, 1)))
 
