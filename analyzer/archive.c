@@ -19,7 +19,7 @@
 #define ARCHIVE_BULK 65536  /* so many, long before the commit, are packed by a second thread meanwhile */
 #define ARCHIVE_SEAL 8192   /* so many rows are turned into segments */
 /* The same, of messages to many recipients, by what they take in memory. */
-#define ARCHIVE_BULK_BYTES (24u << 20)
+#define ARCHIVE_BULK_BYTES (14u << 20)
 #define ARCHIVE_SEAL_BYTES (16 << 20)
 
 struct body { size_t offset; uint32_t n; int32_t day; int64_t last_us; uint64_t identity; };
@@ -254,6 +254,11 @@ void archive_free(struct archive *a)
 
 /* --- writing ------------------------------------------------------------------------------------------------------ */
 
+static bool is_bulk(const struct archive *a)
+{
+	return a->n >= ARCHIVE_BULK || a->bytes.n >= ARCHIVE_BULK_BYTES;
+}
+
 int archive_add(struct archive *a, const struct txn *t, struct err *e)
 {
 	(void)e;
@@ -270,10 +275,15 @@ int archive_add(struct archive *a, const struct txn *t, struct err *e)
 		txn_encode(&lean, &a->bytes);
 	}
 	a->body[a->n++] = (struct body){ at, (uint32_t)(a->bytes.n - at), (int32_t)(t->last_us / US_PER_DAY), t->last_us, segment_identity(t) };
-	/* The older rows of the tail must come before; they are sealed at the commit. */
-	if ((a->n >= ARCHIVE_BULK || a->bytes.n >= ARCHIVE_BULK_BYTES) && !a->hot.n && batch_wait(a, NULL) == 0)
+	if (is_bulk(a) && !a->hot.n && batch_wait(a, NULL) == 0)
 		batch_start(a, &a->batch[0]);
 	return 0;
+}
+
+/* The older rows of the tail must come before what waits; they are sealed at a commit. */
+bool archive_crowded(const struct archive *a)
+{
+	return a->hot.n && is_bulk(a);
 }
 
 static int catalog(struct archive *a, const char *name, int64_t day, const struct segment_stats *s, struct err *e)

@@ -19,6 +19,8 @@ void archive_uncached(struct archive *a);
 
 /* Keeps the message; a later report of the same message (host, queue id, first_us) supersedes this one. */
 int archive_add(struct archive *a, const struct txn *t, struct err *e);
+/* More waits in memory than should, and only a commit can pack it. */
+bool archive_crowded(const struct archive *a);
 /* A commit begins: what will be segments is packed from now on, while the rest is written. */
 void archive_begin(struct archive *a);
 /* Called inside the store's transaction before COMMIT: writes rows and segments, syncs files. */

@@ -102,6 +102,12 @@ static int take_block(struct run *im, struct buf *reply, struct err *e)
 	return bad;
 }
 
+static bool commit_is_due(const struct run *im)
+{
+	return im->ingest.pending >= COMMIT_BYTES || judge_crowded(im->ingest.judge) || (!im->ingest.judge_only && archive_crowded(im->ingest.store->archive)) ||
+	       now_ms() - im->committed_ms >= COMMIT_MS;
+}
+
 /* Takes what the reader sends until it says goodbye. */
 static int take(struct run *im, struct err *e)
 {
@@ -113,7 +119,7 @@ static int take(struct run *im, struct err *e)
 			bad = send_all(im->fd, buf_sv(&reply), e);
 		blocks_release(im->fd);
 		buf_clear(&reply);
-		if (!bad && (im->ingest.pending >= COMMIT_BYTES || judge_crowded(im->ingest.judge) || now_ms() - im->committed_ms >= COMMIT_MS)) {
+		if (!bad && commit_is_due(im)) {
 			bad = ingest_commit(&im->ingest, e);
 			judge_rest(im->ingest.judge);
 			im->committed_ms = now_ms();

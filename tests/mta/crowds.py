@@ -2,7 +2,7 @@
 """crowds.py AW DIR: logs with very many of one kind — hosts, recipients of one message, messages with one message-id, shapes of unknown lines —, as a
 spammer or a fault makes them. A line of such a log must not take many times as long as one of a usual log: what is looked for among all that came
 before would."""
-import json, os, random, subprocess, sys, tempfile, time
+import itertools, json, os, random, subprocess, sys, tempfile, time
 
 AW, DIR = sys.argv[1:3]
 N = 60000
@@ -100,18 +100,6 @@ def check(name, good, why):
     print(f"ok crowds: {name}" if good else f"not ok crowds: {name} - {why}")
 
 
-rate, out = lines_a_second(usual)
-check("usual messages are complete", out.count(b'"complete":true') == N, out.count(b'"complete":true'))
-for make in (hosts, recipients, one_message_id, filtered_with_one_message_id, unknown, bounces, scripts, sessions):
-    crowd, out = lines_a_second(make)
-    check(f"{make.__name__} at {rate / crowd:.1f} times the price of a usual line", rate / crowd < SLOWER, f"{crowd:.0f} lines/s, usual {rate:.0f}")
-    if make is hosts:
-        check("each host's message is its own", out.count(b'"complete":true') == N, out.count(b'"complete":true'))
-    if make is recipients:
-        last = json.loads(out.splitlines()[-1])
-        check("all recipients of one message", len({r["recipient"] for r in last["recipients"]}) == len(last["recipients"]) == N, len(last["recipients"]))
-
-
 def strangers():
     """Hosts of our networks that turn up within an hour, each with a message to addresses that do not exist."""
     for i in range(20000):
@@ -122,6 +110,31 @@ def strangers():
             yield (f"{t} postfix/smtp[1]: {q}: to=<r{i * 7 + k}@y{(i + k) % 500}.example>, relay={MX}, delay=1, delays=0/0/0/1, dsn=5.1.1, "
                    "status=bounced (host mx.example[192.0.2.9] said: 550 5.1.1 user unknown (in reply to RCPT TO command))")
         yield f"{t} postfix/qmgr[1]: {q}: removed"
+
+
+def lists(n):
+    for i in range(n):
+        q, t = "%010X" % i, "Nov 20 %02d:%02d:%02d mx" % (8 + i // 3600, i // 60 % 60, i % 60)
+        yield f"{t} postfix/smtpd[1]: {q}: client=list.example[198.51.100.9]"
+        yield f"{t} postfix/qmgr[1]: {q}: from=<list@list.example>, size=9, nrcpt=100 (queue active)"
+        for k in range(100):
+            yield f"{t} postfix/smtp[1]: {q}: to=<reader{i * 7 + k}@y{k}.example>, relay={MX}, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as {q})"
+        yield f"{t} postfix/qmgr[1]: {q}: removed"
+
+
+def memory_of_imports(*logs):
+    """Of the last one, after the others."""
+    with tempfile.TemporaryDirectory() as folder:
+        with open(os.path.join(folder, "conf"), "w") as f:
+            f.write('store = "store.db"\nsource "mx" { path = "log" mta = "postfix" timezone = "UTC" }\n')
+        for log in logs:
+            with open(os.path.join(folder, "log"), "w") as f:
+                f.writelines(line + "\n" for line in log)
+            pid = subprocess.Popen([os.path.abspath(AW), "import", "-c", "conf", "log"], cwd=folder, stderr=subprocess.DEVNULL).pid
+            _, status, used = os.wait4(pid, 0)
+            if status:
+                return -1
+        return used.ru_maxrss
 
 
 def memory_of_import(principals_bytes):
@@ -136,6 +149,22 @@ def memory_of_import(principals_bytes):
         return used.ru_maxrss if status == 0 else -1
 
 
+# Memory first: what a child is said to have used counts this process' own, too.
 # What is known of principals is bounded in between, too, not only when all is read.
 little, much = memory_of_import(1 << 20), memory_of_import(1 << 30)
 check("20,000 strangers take the memory that they may", 0 < little < 0.75 * much, f"{little} KiB where 1 MiB is allowed, {much} where a gigabyte is")
+
+# An earlier import leaves its last messages as single rows: what comes next must not wait in memory for them.
+first, second = memory_of_imports(lists(12000)), memory_of_imports(itertools.islice(usual(), 50), lists(12000))
+check("a second import takes the memory of a first", 0 < first and 0 < second < 1.3 * first, f"{second} KiB, {first} where nothing was imported before")
+
+rate, out = lines_a_second(usual)
+check("usual messages are complete", out.count(b'"complete":true') == N, out.count(b'"complete":true'))
+for make in (hosts, recipients, one_message_id, filtered_with_one_message_id, unknown, bounces, scripts, sessions):
+    crowd, out = lines_a_second(make)
+    check(f"{make.__name__} at {rate / crowd:.1f} times the price of a usual line", rate / crowd < SLOWER, f"{crowd:.0f} lines/s, usual {rate:.0f}")
+    if make is hosts:
+        check("each host's message is its own", out.count(b'"complete":true') == N, out.count(b'"complete":true'))
+    if make is recipients:
+        last = json.loads(out.splitlines()[-1])
+        check("all recipients of one message", len({r["recipient"] for r in last["recipients"]}) == len(last["recipients"]) == N, len(last["recipients"]))
