@@ -289,9 +289,7 @@ static int32_t score(const struct judge *j, const struct principal *p, void *sta
 static int64_t since(const void *state)
 {
 	const struct state *s = state;
-	if (s->novelty.since_us && s->spread.since_us)
-		return s->novelty.since_us < s->spread.since_us ? s->novelty.since_us : s->spread.since_us;
-	return s->novelty.since_us ? s->novelty.since_us : s->spread.since_us;
+	return walks_since(&s->novelty, &s->spread);
 }
 
 static void list_countries(const struct state *s, struct buf *out)

@@ -173,9 +173,7 @@ static int32_t score(const struct judge *j, const struct principal *p, void *sta
 static int64_t since(const void *state)
 {
 	const struct state *s = state;
-	if (!s->walk.since_us || (s->habits.since_us && s->habits.since_us < s->walk.since_us))
-		return s->habits.since_us;
-	return s->walk.since_us;
+	return walks_since(&s->walk, &s->habits);
 }
 
 static void why(const struct judge *j, const struct principal *p, const void *state, const void *opt, struct buf *out)

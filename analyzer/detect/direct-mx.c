@@ -207,9 +207,7 @@ static int32_t score(const struct judge *j, const struct principal *p, void *sta
 static int64_t since(const void *state)
 {
 	const struct state *s = state;
-	if (!s->spread.since_us || (s->failures.since_us && s->failures.since_us < s->spread.since_us))
-		return s->failures.since_us;
-	return s->spread.since_us;
+	return walks_since(&s->spread, &s->failures);
 }
 
 static void why(const struct judge *j, const struct principal *p, const void *state, const void *opt, struct buf *out)

@@ -64,9 +64,9 @@ static void message(struct judge *j, struct principal *p, void *state, const voi
 		refused += r->listed && !r->again;
 		good += r->changed && r->outcome == OUTCOME_GOOD && !m->txn->rcpt[i].local;
 	}
-	walk_message(&s->walk, refused, good, (uint32_t)o->per_message, (int32_t)(o->theta0 * THETA_ONE), (int32_t)(o->theta1 * THETA_ONE), m->at_us, o->half_life_s);
-	if (s->walk.since_us == 0)
+	if (walk_is_over(&s->walk, m->at_us, o->half_life_s))
 		*s = (struct state){ .walk = s->walk };
+	walk_message(&s->walk, refused, good, (uint32_t)o->per_message, (int32_t)(o->theta0 * THETA_ONE), (int32_t)(o->theta1 * THETA_ONE), m->at_us, o->half_life_s);
 	s->refused += refused;
 	s->all += refused + good;
 	for (size_t i = 0; i < m->n_listed && refused; i++)

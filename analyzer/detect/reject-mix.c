@@ -48,9 +48,9 @@ static void note_receiver(struct state *s, const struct options *o, uint64_t dom
 		walk_add(&s->walk, NATS(o->another_receiver), at_us, o->half_life_s);
 }
 
-static void begin_anew(struct state *s)
+static void begin_anew(struct state *s, const struct options *o, int64_t at_us)
 {
-	if (s->walk.since_us == 0)
+	if (walk_is_over(&s->walk, at_us, o->half_life_s))
 		s->refused = s->all = s->n_receivers = 0;
 }
 
@@ -79,8 +79,8 @@ static void message(struct judge *j, struct principal *p, void *state, const voi
 	}
 	if (!refused && !s->walk.s && !s->learned.all)
 		return; /* nothing to remember yet */
+	begin_anew(s, o, m->at_us);
 	trials(s, o, refused, good, m->at_us);
-	begin_anew(s);
 	if (!s->walk.since_us)
 		return;
 	s->refused += refused;

@@ -24,6 +24,7 @@ A scenario is a text file. Lines:
   log LINE                     a log line as it is
   expect case KIND=ID [kind=K] [customer=C] [level>=L] [before=T] [after=T] [state=S] [reopened=N] [detectors=a,b]
                                [with=ID: it belongs to the case about ID; with=nobody: to none] [without=a,b: detectors that do not speak]
+                               [since=T: first seen] [sources=A,B: addresses that it shows] [guard="part of one that applied"]
                                [least=NAME:N] [most=NAME:N: so many nats of a detector] [peak<=N: a peak score below N] [text="part of what a detector says"] [evidence="part of a line"]
   expect silent KIND=ID        no case about it
   expect outage DOMAIN begin=T [end=T]   an outage of the primary that began within five minutes of T (and ended so)
@@ -46,6 +47,10 @@ from datetime import datetime, timedelta, timezone
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "capture"))
 import wire  # noqa: E402
 
+# What an expectation may say: a misspelt word would expect nothing.
+WORDS = {"case": "kind customer level> before after state reopened detectors with without since sources guard least most peak< text evidence", "outage": "begin end",
+         "alert": "after before text", "policy": "count largest days customer line", "listing": "state since verdict named cause", "past": "since until cause",
+         "change": "after before tell", "risk": "level reason cause points>", "network": "after before was now text"}
 LEVELS = ["suspected", "likely", "confirmed"]
 UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -420,6 +425,9 @@ def utc(us):
 def check(expect, cases, store):
     """None when it holds, else what is wrong."""
     verb, _, rest = expect.partition(" ")
+    strange = set(words(expect)) - set(WORDS.get(verb, "").split()) - {"account", "host", "script", "domain", "own_ip", "mx"}
+    if strange:
+        return f"does not know {', '.join(sorted(strange))}"
     if verb in ("outage", "alert", "quiet"):
         return service(expect, store)
     if verb == "policy" or expect.startswith("no policy "):
@@ -457,6 +465,12 @@ def check(expect, cases, store):
     for key in ("state", "reopened"):
         if key in w and str(c[key]) != w[key]:
             return f"{key} {c[key]}"
+    if "since" in w and abs(when(c["first_seen"]) - when(w["since"])) > timedelta(minutes=1):
+        return f"first seen {c['first_seen']}"
+    if "sources" in w and sorted(s["ip"] for s in c["sources"]) != sorted(filter(None, w["sources"].split(","))):
+        return f"sources {[s['ip'] for s in c['sources']]}"
+    if not any(w.get("guard", "") in g for g in c["guards"] or [""]):
+        return f"guards {c['guards']}"
     missing = set(filter(None, w.get("detectors", "").split(","))) - {d["name"] for d in c["detectors"]}
     if missing:
         return f"without {', '.join(sorted(missing))}"
