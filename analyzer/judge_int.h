@@ -42,6 +42,8 @@ void view_replies(struct judge *j, struct txn *t);
 void view_message(struct judge *j, const struct principal *p, const struct txn *t, struct message_view *ret_m);
 /* ip: of the client, NULL: it has none. p may be NULL: then nothing is its home. */
 void view_place(struct judge *j, const struct principal *p, const struct ipaddr *ip, struct place *ret_place);
+/* Whether p was told before that this recipient does not exist; from now on it was. */
+bool view_was_bad(struct judge *j, const struct principal *p, uint64_t recipient);
 /* p writes to people it knows from there: if nothing speaks against it now, that is home later on. */
 void view_remember_place(struct judge *j, const struct principal *p, const struct place *at);
 

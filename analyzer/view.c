@@ -98,6 +98,11 @@ void view_place(struct judge *j, const struct principal *p, const struct ipaddr 
 /* A job that mails the same dead address every hour is a nuisance, not a dirty list. */
 #define WAS_BAD 0x6261646eu
 
+bool view_was_bad(struct judge *j, const struct principal *p, uint64_t recipient)
+{
+	return judge_mark(j, p, recipient, WAS_BAD);
+}
+
 #define WAS_BLAMED 0x626c616du
 
 /* Whether a refusal speaks against who wrote the message, not against our servers' names, addresses or ways. */
@@ -163,7 +168,7 @@ static void view_recipients(struct judge *j, const struct principal *p, struct m
 		v->changed = r->changed;
 		v->known = contacts_known(&j->contacts, hash_mix(p->key, v->hash));
 		if (r->changed && v->outcome == OUTCOME_BAD)
-			v->repeated = judge_mark(j, p, v->hash, WAS_BAD);
+			v->repeated = view_was_bad(j, p, v->hash);
 		view_blame(j, p, m, r, v);
 		n_new += !v->known;
 		/* Once a message: an address of ours sees what its sender was judged by already. */

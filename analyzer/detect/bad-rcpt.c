@@ -2,6 +2,7 @@
  * 9.2 % and stays at zero below. The idea of counting failures to nobody is every operator's (docs/detectors.md A.5); the
  * test is that of Jung, Paxson, Berger and Balakrishnan, "Fast portscan detection" (2004), applied to recipients. */
 #include "analyzer/detector.h"
+#include "analyzer/judge_int.h"
 #include "analyzer/phrase.h"
 
 struct options {
@@ -95,13 +96,18 @@ static void message(struct judge *j, struct principal *p, void *state, const voi
 	}
 }
 
+/* Our own servers refused a recipient before there was a message. */
 static void fact(struct judge *j, struct principal *p, void *state, const void *opt, const struct fact_view *f)
 {
 	struct state *s = state;
-	(void)j;
+	const struct options *o = opt;
+	struct sv recipient = f->record->recipient;
 	if (!p || f->class != REPLY_UNKNOWN_USER)
 		return;
-	const struct options *o = opt;
+	if (recipient.n && view_was_bad(j, p, hash_folded(&j->key, recipient))) {
+		s->again++;
+		return;
+	}
 	begin_anew(s, o, f->at_us);
 	walk_trial(&s->walk, true, (int32_t)(o->theta0 * THETA_ONE), (int32_t)(o->theta1 * THETA_ONE), f->at_us, o->half_life_s);
 	s->bad++;
