@@ -151,7 +151,7 @@ static void session(struct judge *j, struct principal *p, void *state, const voi
 		s->peers = 0;
 	}
 	linear_add(&s->peers, v->peer.net);
-	if (!s->walk.s && !s->habits.s)
+	if (s->walk.s < NAT && s->habits.s < NAT) /* rests of weeks ago are no beginning */
 		s->seen = s->sessions = s->odd = 0;
 	s->sessions++;
 	uint32_t t = by_name(s, v) | by_manner(v);
@@ -194,8 +194,8 @@ static void guards(const struct judge *j, const struct principal *p, const void 
 {
 	const struct state *s = state;
 	(void)j, (void)p, (void)opt;
-	if (s->peers && linear_estimate(s->peers) <= 2)
-		buf_puts(out, "it talks to one or two servers only, as devices do");
+	if ((s->walk.s || s->habits.s) && linear_estimate(s->peers) <= 2)
+		buf_puts(out, "it talks to one or two servers only, as devices do; ");
 }
 
 static void forgive(void *state)
