@@ -63,8 +63,9 @@ struct principal *attribute_session(struct judge *j, const struct smtp_session *
 #define ATTRIBUTE_EGRESS_MAX 8
 /* quiet: only refusals matter. */
 size_t attribute_egress(struct judge *j, const struct txn *t, bool quiet, bool *ret_refused, struct principal *ret_p[ATTRIBUTE_EGRESS_MAX]);
-/* An outgoing address of ours that the text names. */
-bool attribute_named_egress(const struct judge *j, struct sv text, struct sv *ret_ip);
+/* An outgoing address of ours that the text names, however it writes it: canonical, in room; "" when it names none. */
+#define ATTRIBUTE_ADDRESS_BYTES 48
+struct sv attribute_named_egress(const struct judge *j, struct sv text, char room[ATTRIBUTE_ADDRESS_BYTES]);
 /* Mail that an account of ours received: who wrote to it is no stranger to it. */
 void attribute_received(struct judge *j, const struct txn *t);
 
