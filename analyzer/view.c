@@ -134,12 +134,25 @@ static bool blames_egress(struct judge *j, const struct txn_rcpt *r)
 	return strstr(detail, "sub=ip-reputation") || strstr(detail, "sub=complaints");
 }
 
-static void view_blame(struct judge *j, const struct principal *p, const struct message_view *m, const struct txn_rcpt *r, struct rcpt_view *v)
+/* The organisation of the server that refused; of a filter of our own, or where no server is told, that of the recipient's domain. */
+static uint64_t refuser_of(struct judge *j, const struct txn_rcpt *r, const struct enrich_domain *rcpt)
 {
+	struct ipaddr ip;
+	if (!r->relay_host.n || (ipaddr_parse(r->relay_ip, &ip) == 0 && (ipaddr_is_loopback(&ip) || enrich_is_own_network(j->enrich, &ip))))
+		return rcpt->org_hash;
+	struct enrich_domain d = enrich_domain(j->enrich, &j->key, r->relay_host);
+	return d.local || sv_chr(r->relay_host, '.') < 0 ? rcpt->org_hash : d.org_hash;
+}
+
+static void view_blame(struct judge *j, const struct principal *p, const struct message_view *m, size_t i, struct rcpt_view *v)
+{
+	const struct txn_rcpt *r = &m->txn->rcpt[i];
 	v->blamed = r->changed && blames_sender(j, r);
 	v->listed = r->changed && blames_egress(j, r);
-	if (v->blamed || v->listed)
-		v->again = judge_mark(j, p, hash_mix(v->hash, hash_sv(&j->key, m->txn->queue_id)), WAS_BLAMED);
+	if (!v->blamed && !v->listed)
+		return;
+	v->refuser = refuser_of(j, r, &j->domain[i]);
+	v->again = judge_mark(j, p, hash_mix(v->hash, hash_sv(&j->key, m->txn->queue_id)), WAS_BLAMED);
 }
 
 /* Where the envelope's number is not logged (Exim), recipients come to light one by one. */
@@ -169,7 +182,7 @@ static void view_recipients(struct judge *j, const struct principal *p, struct m
 		v->known = contacts_known(&j->contacts, hash_mix(p->key, v->hash));
 		if (r->changed && v->outcome == OUTCOME_BAD)
 			v->repeated = view_was_bad(j, p, v->hash);
-		view_blame(j, p, m, r, v);
+		view_blame(j, p, m, i, v);
 		n_new += !v->known;
 		/* Once a message: an address of ours sees what its sender was judged by already. */
 		if (p->kind != PRINCIPAL_OWN_IP && r->changed && (v->outcome == OUTCOME_GOOD || v->outcome == OUTCOME_BAD))

@@ -35,7 +35,7 @@ struct state {
 static void note(struct judge *j, struct state *s, const struct message_view *m, size_t i)
 {
 	const struct txn_rcpt *r = &m->txn->rcpt[i];
-	uint32_t name = (uint32_t)(m->rcpt[i].domain_hash >> 32) | 1;
+	uint32_t name = (uint32_t)(m->rcpt[i].refuser >> 32) | 1;
 	linear_add(&s->senders, m->sender ? m->sender->key : hash_mix(m->sender_hash, 0));
 	if (s->n_receivers < 2 && (s->n_receivers == 0 || s->receiver[0] != name))
 		s->receiver[s->n_receivers++] = name;

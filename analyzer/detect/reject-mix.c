@@ -34,9 +34,9 @@ struct state {
 	uint32_t n_receivers, pad;
 };
 
-static void note_receiver(struct state *s, const struct options *o, uint64_t domain, int64_t at_us)
+static void note_receiver(struct state *s, const struct options *o, uint64_t refuser, int64_t at_us)
 {
-	uint32_t name = (uint32_t)(domain >> 32) | 1;
+	uint32_t name = (uint32_t)(refuser >> 32) | 1;
 	for (size_t i = 0; i < s->n_receivers; i++)
 		if (s->receiver[i] == name)
 			return;
@@ -87,7 +87,7 @@ static void message(struct judge *j, struct principal *p, void *state, const voi
 	s->all += refused + good;
 	for (size_t i = 0; i < m->n_listed && refused; i++)
 		if (m->rcpt[i].blamed && !m->rcpt[i].void_receiver)
-			note_receiver(s, o, m->rcpt[i].domain_hash, m->at_us);
+			note_receiver(s, o, m->rcpt[i].refuser, m->at_us);
 }
 
 static int32_t score(const struct judge *j, const struct principal *p, void *state, const void *opt, int64_t now_us, int32_t others)

@@ -128,7 +128,7 @@ class Log:
             self.add(t, f"qmgr[13]: {q}: removed")
             return
         for r in rcpts:
-            relay = w.get("relay", f"mx.{r.split('@')[1]}[192.0.2.25]")
+            relay = fill(w.get("relay", f"mx.{r.split('@')[1]}[192.0.2.25]"), n)
             status = w["status"] if bad else "sent"
             reply = fill(w.get("reply", "550 5.1.1 User unknown"), n) if bad else "250 2.0.0 Ok"
             dsn = reply.split()[1] if bad else "2.0.0"
