@@ -45,7 +45,9 @@ struct detector {
 	int (*suggests)(const void *state);
 	/* Applied guards, "; " behind each, or nothing. May be NULL. */
 	void (*guards)(const struct judge *j, const struct principal *p, const void *state, const void *opt, struct buf *out);
-	/* The operator says it was a false alarm: forget the evidence, keep what was learned. */
+	/* People say that it was a false alarm: what happened is normal. Before forgive(). May be NULL. */
+	void (*learn)(void *state);
+	/* People say that it was a false alarm, or is dealt with: forget the evidence, keep what was learned. */
 	void (*forgive)(void *state);
 };
 
