@@ -104,7 +104,7 @@ static bool heavier(const struct listing_pair *a, const struct listing_pair *b)
 }
 
 /* The lists that have it, the heaviest first. */
-static void say_lists(const struct principal *p, const struct listing_target *t, struct buf *out)
+static void say_lists(const struct judge *j, const struct principal *p, const struct listing_target *t, struct buf *out)
 {
 	const struct listing_pair *last = NULL;
 	uint32_t names = 0, said = 0;
@@ -118,7 +118,7 @@ static void say_lists(const struct principal *p, const struct listing_target *t,
 		bool tells = best->meaning[0] && strcmp(best->meaning, "listed") != 0;
 		buf_printf(out, "%s%s%s%.60s%s since %s", said ? ", " : "", best->zone->name, tells ? " (" : "", tells ? best->meaning : "", tells ? ")" : "",
 		           phrase_time(p, best->since_us).s);
-		names += best->named;
+		names += j->site->now_us - best->named_us < US_PER_DAY ? best->named : 0;
 		last = best;
 	}
 	if (t->on > said)
@@ -152,7 +152,7 @@ static void why(const struct judge *j, const struct principal *p, const void *st
 	}
 	if (s->points) {
 		buf_printf(out, "%s is on ", by_lists ? p->id : "; it");
-		say_lists(p, t, out);
+		say_lists(j, p, t, out);
 	}
 	if (p->kind == PRINCIPAL_OWN_IP)
 		main_source(by_lists ? cause_of(t) : t->cause, out);
