@@ -59,7 +59,8 @@ static bool used_before(const struct judge *j, const struct principal *p, const 
 
 void view_remember_place(struct judge *j, const struct principal *p, const struct place *at)
 {
-	if (at->has_ip && !at->own_network && !p->open_case && p->score < 4 * NAT)
+	/* What is home stays home while it is used: only new places must wait until nothing speaks against p. */
+	if (at->has_ip && !at->own_network && (at->home || (!p->open_case && p->score < 4 * NAT)))
 		(void)judge_mark(j, p, place_mark(at), (uint64_t)(j->site->now_us / (PERIOD_DAYS * US_PER_DAY)));
 }
 
@@ -226,7 +227,8 @@ static bool is_own_domain(struct judge *j, const struct principal *p, struct sv 
 	return d->local || (d->customer[0] && strcmp(d->customer, judge_customer(j, p)) == 0);
 }
 
-/* Sender domains of earlier weeks are known; one of this week becomes so in the next, unless something speaks against the principal. */
+/* Sender domains of earlier weeks are known, and stay so while they are used; one of this week becomes so in the next, unless something speaks against
+ * the principal. */
 #define WEEK_US (7 * US_PER_DAY)
 #define WEEKS 5
 #define USES_SENDER 0x73656e64u
@@ -238,7 +240,7 @@ static bool used_sender_before(struct judge *j, const struct principal *p, uint6
 	if (p->messages <= 1)
 		(void)judge_mark(j, p, mark, week - 1);
 	bool known = any_marked(j, hash_mix(p->key, mark), week, WEEKS);
-	if (!p->open_case && p->score < 4 * NAT)
+	if (known || (!p->open_case && p->score < 4 * NAT))
 		(void)judge_mark(j, p, mark, week);
 	return known;
 }
