@@ -386,13 +386,19 @@ void acase_close_quiet(struct judge *j, int64_t now_us)
 
 /* --- people ------------------------------------------------------------------------------------------------------- */
 
-static void forgive(struct judge *j, struct acase *c)
+static void forgive(struct judge *j, struct acase *c, bool normal)
 {
 	if (!c->principal)
 		return;
-	for (size_t d = 0; d < detector_count(); d++)
-		if (detector_registry[d]->forgive && (detector_registry[d]->kinds >> c->principal->kind & 1))
-			detector_registry[d]->forgive(judge_slab(j, c->principal, d));
+	for (size_t d = 0; d < detector_count(); d++) {
+		const struct detector *x = detector_registry[d];
+		if (!(x->kinds >> c->principal->kind & 1))
+			continue;
+		if (normal && x->learn)
+			x->learn(judge_slab(j, c->principal, d));
+		if (x->forgive)
+			x->forgive(judge_slab(j, c->principal, d));
+	}
 	c->principal->score = 0;
 	judge_touch(j, c->principal);
 }
@@ -428,10 +434,11 @@ int acase_act(struct judge *j, struct acase *c, const char *what, const char *ac
 			return err_set(e, "case %lld is %s already", (long long)c->id, case_state_name(c->state));
 		/* Closing by hand says "dealt with", a false alarm says "was nothing": either way the evidence so far is
 		 * used up, and only new evidence may open it again. */
-		forgive(j, c);
-		if (strcmp(what, "false-positive") == 0)
+		bool normal = strcmp(what, "false-positive") == 0;
+		forgive(j, c, normal);
+		if (normal)
 			budget_false_alarm(j, (enum principal_kind)c->principal_kind, c->peak_score);
-		close_case(c, strcmp(what, "closed") == 0 ? CASE_CLOSED : CASE_FALSE_POSITIVE, wall_us);
+		close_case(c, normal ? CASE_FALSE_POSITIVE : CASE_CLOSED, wall_us);
 	} else if (strcmp(what, "reopened") == 0) {
 		if (open)
 			return err_set(e, "case %lld is open", (long long)c->id);

@@ -7,6 +7,7 @@
 
 #define WAYS 8u            /* places an address may take */
 #define AGAIN_US (2 * US_PER_HOUR)
+#define STALE_US (2 * US_PER_DAY) /* an answer so old says nothing while the next one is waited for */
 
 struct table {
 	int64_t hour;          /* in which `n` were asked */
@@ -92,6 +93,10 @@ const struct asked *asked_place(struct judge *j, const struct principal *p, cons
 		if (!a) {
 			a = oldest(j, &at->ip);
 			*a = (struct asked){ .ip = at->ip };
+		}
+		if (now_us - a->answered_us > STALE_US) { /* weeks later somebody else may have it */
+			a->points = 0;
+			a->zone[0] = 0;
 		}
 		a->asked_us = now_us;
 		put_ask(&at->ip, &j->listing->asks);

@@ -2,6 +2,7 @@
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <strings.h>
 
 #include "analyzer/judge_int.h"
 
@@ -72,34 +73,52 @@ struct principal *attribute_record(struct judge *j, const struct record *r)
 	return judge_principal(j, PRINCIPAL_HOST, r->client_ip, r->time_us);
 }
 
-bool attribute_named_egress(const struct judge *j, struct sv text, struct sv *ret_ip)
+static bool is_of_address(char c)
+{
+	return isxdigit((unsigned char)c) || c == '.' || c == ':';
+}
+
+/* The next word of letters, digits and marks that addresses are made of, without what stands around it: "IPv6:2001:db8::1", "IP:192.0.2.1", "192.0.2.1." */
+static struct sv next_address(struct sv text, size_t *at)
+{
+	while (*at < text.n && !is_of_address(text.p[*at]))
+		++*at;
+	size_t from = *at;
+	while (*at < text.n && is_of_address(text.p[*at]))
+		++*at;
+	struct sv word = sv_make(text.p + from, *at - from);
+	if (from >= 3 && strncasecmp(text.p + from - 3, "IPv6:", 5) == 0)
+		word = sv_skip(word, 2);
+	if (word.n > 1 && word.p[0] == ':' && word.p[1] != ':')
+		word = sv_skip(word, 1);
+	while (word.n && (word.p[word.n - 1] == '.' || word.p[word.n - 1] == ':'))
+		word.n--;
+	return word;
+}
+
+struct sv attribute_named_egress(const struct judge *j, struct sv text, char room[ATTRIBUTE_ADDRESS_BYTES])
 {
 	struct ipaddr ip;
-	for (size_t i = 0; i < text.n;) {
-		size_t from = i;
-		while (i < text.n && (isxdigit((unsigned char)text.p[i]) || text.p[i] == '.' || text.p[i] == ':'))
-			i++;
-		*ret_ip = sv_make(text.p + from, i - from);
-		while (ret_ip->n && (ret_ip->p[ret_ip->n - 1] == '.' || ret_ip->p[ret_ip->n - 1] == ':'))
-			ret_ip->n--;
-		if (ret_ip->n >= 3 && ret_ip->n < 46 && ipaddr_parse(*ret_ip, &ip) == 0 && enrich_is_egress(j->enrich, &ip))
-			return true;
-		i += i == from;
+	for (size_t at = 0; at < text.n;) {
+		struct sv word = next_address(text, &at);
+		if (word.n >= 3 && word.n < 46 && ipaddr_parse(word, &ip) == 0 && enrich_is_egress(j->enrich, &ip))
+			return sv_make(room, ipaddr_text(&ip, room));
 	}
-	return false;
+	return SV("");
 }
 
 size_t attribute_egress(struct judge *j, const struct txn *t, bool quiet, bool *ret_refused, struct principal *ret_p[ATTRIBUTE_EGRESS_MAX])
 {
 	const struct prefix_table *all = &j->conf->egress;
-	struct sv ip;
+	char room[ATTRIBUTE_ADDRESS_BYTES];
 	*ret_refused = false;
 	for (size_t i = 0; i < t->n_rcpt; i++) {
 		const struct txn_rcpt *r = &t->rcpt[i];
 		if (!r->changed || (r->reply_class != REPLY_IP_LISTED && r->reply_class != REPLY_RATE_LIMITED))
 			continue;
 		*ret_refused = true;
-		if (attribute_named_egress(j, r->reply, &ip)) {
+		struct sv ip = attribute_named_egress(j, r->reply, room);
+		if (ip.n) {
 			ret_p[0] = judge_principal(j, PRINCIPAL_OWN_IP, ip, t->at_us);
 			return 1;
 		}

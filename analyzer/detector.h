@@ -43,9 +43,11 @@ struct detector {
 	void (*why)(const struct judge *j, const struct principal *p, const void *state, const void *opt, struct buf *out);
 	/* The enum case_kind that its evidence means by itself, or CASE_UNKNOWN. May be NULL. */
 	int (*suggests)(const void *state);
-	/* Applied guards, "; "-separated, or nothing. May be NULL. */
+	/* Applied guards, "; " behind each, or nothing. May be NULL. */
 	void (*guards)(const struct judge *j, const struct principal *p, const void *state, const void *opt, struct buf *out);
-	/* The operator says it was a false alarm: forget the evidence, keep what was learned. */
+	/* People say that it was a false alarm: what happened is normal. Before forgive(). May be NULL. */
+	void (*learn)(void *state);
+	/* People say that it was a false alarm, or is dealt with: forget the evidence, keep what was learned. */
 	void (*forgive)(void *state);
 };
 

@@ -92,6 +92,12 @@ void walk_decay(struct walk *w, int64_t now_us, int64_t half_life_s)
 		w->since_us = w->at_us = 0;
 }
 
+bool walk_is_over(struct walk *w, int64_t now_us, int64_t half_life_s)
+{
+	walk_decay(w, now_us, half_life_s);
+	return w->since_us == 0;
+}
+
 int32_t walk_evidence(struct walk *w, int64_t now_us, int64_t half_life_s, int32_t cap)
 {
 	walk_decay(w, now_us, half_life_s);
@@ -188,6 +194,15 @@ void walk_message(struct walk *w, uint32_t bad, uint32_t good, uint32_t most, in
 int64_t walk_since(const void *state)
 {
 	return ((const struct walk *)state)->since_us;
+}
+
+int64_t walks_since(const struct walk *a, const struct walk *b)
+{
+	if (!a->since_us || (a->s < NAT && b->s >= NAT))
+		return b->since_us;
+	if (!b->since_us || (b->s < NAT && a->s >= NAT))
+		return a->since_us;
+	return a->since_us < b->since_us ? a->since_us : b->since_us;
 }
 
 void walk_forget(void *state)

@@ -29,6 +29,9 @@ struct walk {
 	int64_t at_us, since_us;
 };
 void walk_decay(struct walk *w, int64_t now_us, int64_t half_life_s);
+/* Decays; whether nothing is left of it: what is counted since it began begins anew with the next trial. To be asked before that, as afterwards it has
+ * begun already. */
+bool walk_is_over(struct walk *w, int64_t now_us, int64_t half_life_s);
 /* What a walk may say now: decayed, at most cap. */
 int32_t walk_evidence(struct walk *w, int64_t now_us, int64_t half_life_s, int32_t cap);
 /* Decays, then adds one trial or a fixed weight (which may be negative). A weight, or a level, on less than one nat begins anew. */
@@ -59,6 +62,8 @@ void walk_told(int32_t step);
 void walk_message(struct walk *w, uint32_t bad, uint32_t good, uint32_t most, int32_t theta0, int32_t theta1, int64_t now_us, int64_t half_life_s);
 /* For detectors whose state begins with its walk: when it left zero; forgetting it. */
 int64_t walk_since(const void *state);
+/* The earlier beginning of two walks; one of less than a nat, which may be left from weeks ago, does not count beside one of more. */
+int64_t walks_since(const struct walk *a, const struct walk *b);
 void walk_forget(void *state);
 
 /* How often a principal's trials are yes by itself: decayed by 1/200 a trial, so a memory of some 200. All zero: nothing known. */

@@ -178,6 +178,12 @@ static void tick(struct judge *j, int64_t at_us)
 
 /* --- suspicion ---------------------------------------------------------------------------------------------------- */
 
+static void forget_suspicion(struct principal *p)
+{
+	suspicion_free(p->suspicion);
+	p->suspicion = NULL;
+}
+
 /* When what now speaks against p began; what is nearly forgotten says nothing about that. */
 static int64_t earliest(const struct judge *j, const struct principal *p, const int32_t *scores, int64_t at_us)
 {
@@ -229,10 +235,8 @@ static void suspect(struct judge *j, struct principal *p, const struct message_v
 	bool begins = !p->suspicion && total >= SUSPICION_FROM;
 	if (begins)
 		p->suspicion = suspicion_new(earliest(j, p, scores, at_us));
-	if (p->suspicion && total < SUSPICION_UNTIL && !p->open_case) {
-		suspicion_free(p->suspicion);
-		p->suspicion = NULL;
-	}
+	if (total < SUSPICION_UNTIL && !p->open_case)
+		forget_suspicion(p);
 	if (!p->suspicion)
 		return;
 	if (m)
@@ -245,13 +249,17 @@ static void suspect(struct judge *j, struct principal *p, const struct message_v
 
 /* --- events ------------------------------------------------------------------------------------------------------- */
 
-/* Evidence before the event, decayed to now. */
-static void score_before(struct judge *j, struct principal *p, int64_t at_us, int32_t *scores)
+/* Evidence before the event, decayed to now. What faded while nothing was heard of p is not what a case that begins now is about. Returns S. */
+static int32_t score_before(struct judge *j, struct principal *p, int64_t at_us, int32_t *scores)
 {
+	int32_t total = 0;
 	if (p->score > 0)
-		(void)fusion_score(j, p, at_us, scores);
+		total = fusion_score(j, p, at_us, scores);
 	else
 		memset(scores, 0, detector_count() * sizeof *scores);
+	if (total < SUSPICION_UNTIL && !p->open_case)
+		forget_suspicion(p);
+	return total;
 }
 
 /* m: of a message, fact: the kind of what else it was. */
@@ -283,11 +291,11 @@ static void remember_recipients(struct judge *j, const struct principal *p, cons
 			contacts_add(&j->contacts, hash_mix(p->key, m->rcpt[i].hash));
 }
 
-/* What speaks against p, and whether it comes from where p always writes from. */
-static void count_odd(struct principal *p, const struct message_view *m)
+/* What speaks against p, and whether it comes from where p always writes from. score: before the message, decayed to now. */
+static void count_odd(struct principal *p, const struct message_view *m, int32_t score)
 {
 	bool odd = m->first_report && m->strangers && !m->null_sender && !m->expansion;
-	if (p->score < NAT && !p->open_case)
+	if (score < NAT && !p->open_case)
 		p->odd = (struct odd){ 0 };
 	p->odd.recipients += m->first_report ? m->n_rcpt : 0;
 	for (size_t i = 0; i < m->n_listed; i++) {
@@ -307,7 +315,7 @@ static void judge_view(struct judge *j, struct principal *p, const struct messag
 {
 	int32_t before[64];
 	struct walk_trace trace;
-	score_before(j, p, m->at_us, before);
+	int32_t score = score_before(j, p, m->at_us, before);
 	begin_trace(&trace);
 	for (size_t i = 0; i < j->n_judging[p->kind]; i++) {
 		const struct judge_detector *x = &j->judging[p->kind][i];
@@ -315,7 +323,7 @@ static void judge_view(struct judge *j, struct principal *p, const struct messag
 		if (x->detector->message)
 			x->detector->message(j, p, p->state + x->slab, x->options, m);
 	}
-	count_odd(p, m);
+	count_odd(p, m, score);
 	judge_after(j, p, m, NULL, before, m->line, m->at_us);
 }
 
@@ -414,7 +422,7 @@ static void judge_fact(struct judge *j, struct principal *p, const struct record
 	view_place(j, p, ipaddr_parse(r->client_ip, &ip) == 0 ? &ip : NULL, &f.place);
 	if (p) {
 		judge_touch(j, p);
-		score_before(j, p, f.at_us, before);
+		(void)score_before(j, p, f.at_us, before);
 		begin_trace(&trace);
 	}
 	for (size_t d = 0; d < detector_count(); d++) {
@@ -454,7 +462,7 @@ void judge_listing(struct judge *j, struct principal *p, const struct listing_vi
 	struct walk_trace trace;
 	size_t told = 0;
 	judge_touch(j, p);
-	score_before(j, p, v->at_us, before);
+	(void)score_before(j, p, v->at_us, before);
 	begin_trace(&trace);
 	for (size_t d = 0; d < detector_count(); d++) {
 		const struct detector *x = detector_registry[d];
@@ -505,7 +513,7 @@ void judge_session(struct judge *j, const struct smtp_session *s)
 	view_session(j, p, s, inbound, &v);
 	tally_session(j, p, &v);
 	dialogues_note(j, p, &v);
-	score_before(j, p, v.at_us, before);
+	(void)score_before(j, p, v.at_us, before);
 	begin_trace(&trace);
 	for (size_t d = 0; d < detector_count(); d++) {
 		const struct detector *x = detector_registry[d];

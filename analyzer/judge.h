@@ -61,6 +61,7 @@ enum outcome { OUTCOME_OPEN, OUTCOME_GOOD, OUTCOME_BAD, OUTCOME_REFUSED };
 struct rcpt_view {
 	uint64_t hash, domain_hash;
 	struct sv domain;     /* organisational, for showing; borrowed from the event's arena. domain_hash: of the domain as it is */
+	uint64_t refuser;     /* whose server said so, where it is blamed or listed: hash of the organisation; many domains' mail is taken by a few */
 	uint8_t outcome;      /* enum outcome: BAD = no such user or domain; REFUSED = any other final refusal */
 	uint8_t class;        /* enum reply_class */
 	bool known;           /* the principal wrote to it, or heard from it, before this message */

@@ -42,6 +42,8 @@ void view_replies(struct judge *j, struct txn *t);
 void view_message(struct judge *j, const struct principal *p, const struct txn *t, struct message_view *ret_m);
 /* ip: of the client, NULL: it has none. p may be NULL: then nothing is its home. */
 void view_place(struct judge *j, const struct principal *p, const struct ipaddr *ip, struct place *ret_place);
+/* Whether p was told before that this recipient does not exist; from now on it was. */
+bool view_was_bad(struct judge *j, const struct principal *p, uint64_t recipient);
 /* p writes to people it knows from there: if nothing speaks against it now, that is home later on. */
 void view_remember_place(struct judge *j, const struct principal *p, const struct place *at);
 
@@ -61,8 +63,9 @@ struct principal *attribute_session(struct judge *j, const struct smtp_session *
 #define ATTRIBUTE_EGRESS_MAX 8
 /* quiet: only refusals matter. */
 size_t attribute_egress(struct judge *j, const struct txn *t, bool quiet, bool *ret_refused, struct principal *ret_p[ATTRIBUTE_EGRESS_MAX]);
-/* An outgoing address of ours that the text names. */
-bool attribute_named_egress(const struct judge *j, struct sv text, struct sv *ret_ip);
+/* An outgoing address of ours that the text names, however it writes it: canonical, in room; "" when it names none. */
+#define ATTRIBUTE_ADDRESS_BYTES 48
+struct sv attribute_named_egress(const struct judge *j, struct sv text, char room[ATTRIBUTE_ADDRESS_BYTES]);
 /* Mail that an account of ours received: who wrote to it is no stranger to it. */
 void attribute_received(struct judge *j, const struct txn *t);
 

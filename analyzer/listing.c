@@ -290,7 +290,14 @@ static void on_no_entry(struct judge *j, struct listing_pair *p, int64_t at_us)
 	resume_if_ebbed(j, p->zone, at_us);
 }
 
-/* Entries of targets that nobody looks at any more. */
+/* Since when nobody knows whether it still has the entry: nobody looked, or the list has not been in order. */
+static int64_t unknown_since(const struct listing_pair *p)
+{
+	bool down = p->zone->verdict != DNSBL_CLEAN && p->zone->since_us && p->zone->since_us < p->heard_us;
+	return down ? p->zone->since_us : p->heard_us;
+}
+
+/* Entries of targets that nobody looks at any more, and of lists that ended. */
 static void forget_unwatched(struct judge *j, int64_t now_us)
 {
 	int64_t before_us = now_us - listing_options(j)->forget_s * US_PER_S;
@@ -298,8 +305,8 @@ static void forget_unwatched(struct judge *j, int64_t now_us)
 		return;
 	j->listing->clock_us = now_us;
 	for (struct listing_pair *p = j->listing->pairs; p; p = p->next)
-		if (p->state != LISTING_CLEAR && p->heard_us < before_us) {
-			become_clear(j, p, p->heard_us, LISTING_WHAT_UNWATCHED);
+		if (p->state != LISTING_CLEAR && unknown_since(p) < before_us) {
+			become_clear(j, p, unknown_since(p), LISTING_WHAT_UNWATCHED);
 			resume_if_ebbed(j, p->zone, now_us);
 		}
 }

@@ -26,8 +26,8 @@ static bool names_zone(const struct listing_zone *z, struct sv reply, const char
 static struct sv refused_address(const struct judge *j, struct sv reply, char *text)
 {
 	const struct prefix_table *all = &j->conf->egress;
-	struct sv ip;
-	if (attribute_named_egress(j, reply, &ip))
+	struct sv ip = attribute_named_egress(j, reply, text);
+	if (ip.n)
 		return ip;
 	return all->n == 1 && all->v[0].bits == 128 ? sv_make(text, ipaddr_text(&all->v[0].addr, text)) : SV("");
 }

@@ -61,18 +61,18 @@ void tally_txn(struct judge *j, struct principal *p, const struct txn *t)
 		if (!r->changed || r->status == TXN_PENDING)
 			continue;
 		unsigned column = status_column(r);
-		bool refused = is_refusal(r);
+		bool refused = is_refusal(r), heard_first = first || r->attempts == 1; /* of some recipients the log speaks long after the first report */
 		v->n[column]++;
-		v->n[ROLLUP_RECIPIENTS] += first;
+		v->n[ROLLUP_RECIPIENTS] += heard_first;
 		w[column]++;
-		w[ROLLUP_RECIPIENTS] += first;
+		w[ROLLUP_RECIPIENTS] += heard_first;
 		w[ROLLUP_REFUSED] += refused;
 		const struct enrich_domain *d = &j->domain[i];
 		if (r->local || !d->org.n)
 			continue;
 		struct rollup_row *x = rollup_receiver(u, d->org_hash, d->org);
 		x->n[column]++;
-		x->n[ROLLUP_RECIPIENTS] += first;
+		x->n[ROLLUP_RECIPIENTS] += heard_first;
 		x->n[ROLLUP_REFUSED] += refused;
 	}
 	if (p)

@@ -59,7 +59,8 @@ static bool used_before(const struct judge *j, const struct principal *p, const 
 
 void view_remember_place(struct judge *j, const struct principal *p, const struct place *at)
 {
-	if (at->has_ip && !at->own_network && !p->open_case && p->score < 4 * NAT)
+	/* What is home stays home while it is used: only new places must wait until nothing speaks against p. */
+	if (at->has_ip && !at->own_network && (at->home || (!p->open_case && p->score < 4 * NAT)))
 		(void)judge_mark(j, p, place_mark(at), (uint64_t)(j->site->now_us / (PERIOD_DAYS * US_PER_DAY)));
 }
 
@@ -98,6 +99,11 @@ void view_place(struct judge *j, const struct principal *p, const struct ipaddr 
 /* A job that mails the same dead address every hour is a nuisance, not a dirty list. */
 #define WAS_BAD 0x6261646eu
 
+bool view_was_bad(struct judge *j, const struct principal *p, uint64_t recipient)
+{
+	return judge_mark(j, p, recipient, WAS_BAD);
+}
+
 #define WAS_BLAMED 0x626c616du
 
 /* Whether a refusal speaks against who wrote the message, not against our servers' names, addresses or ways. */
@@ -129,12 +135,25 @@ static bool blames_egress(struct judge *j, const struct txn_rcpt *r)
 	return strstr(detail, "sub=ip-reputation") || strstr(detail, "sub=complaints");
 }
 
-static void view_blame(struct judge *j, const struct principal *p, const struct message_view *m, const struct txn_rcpt *r, struct rcpt_view *v)
+/* The organisation of the server that refused; of a filter of our own, or where no server is told, that of the recipient's domain. */
+static uint64_t refuser_of(struct judge *j, const struct txn_rcpt *r, const struct enrich_domain *rcpt)
 {
+	struct ipaddr ip;
+	if (!r->relay_host.n || (ipaddr_parse(r->relay_ip, &ip) == 0 && (ipaddr_is_loopback(&ip) || enrich_is_own_network(j->enrich, &ip))))
+		return rcpt->org_hash;
+	struct enrich_domain d = enrich_domain(j->enrich, &j->key, r->relay_host);
+	return d.local || sv_chr(r->relay_host, '.') < 0 ? rcpt->org_hash : d.org_hash;
+}
+
+static void view_blame(struct judge *j, const struct principal *p, const struct message_view *m, size_t i, struct rcpt_view *v)
+{
+	const struct txn_rcpt *r = &m->txn->rcpt[i];
 	v->blamed = r->changed && blames_sender(j, r);
 	v->listed = r->changed && blames_egress(j, r);
-	if (v->blamed || v->listed)
-		v->again = judge_mark(j, p, hash_mix(v->hash, hash_sv(&j->key, m->txn->queue_id)), WAS_BLAMED);
+	if (!v->blamed && !v->listed)
+		return;
+	v->refuser = refuser_of(j, r, &j->domain[i]);
+	v->again = judge_mark(j, p, hash_mix(v->hash, hash_sv(&j->key, m->txn->queue_id)), WAS_BLAMED);
 }
 
 /* Where the envelope's number is not logged (Exim), recipients come to light one by one. */
@@ -163,8 +182,8 @@ static void view_recipients(struct judge *j, const struct principal *p, struct m
 		v->changed = r->changed;
 		v->known = contacts_known(&j->contacts, hash_mix(p->key, v->hash));
 		if (r->changed && v->outcome == OUTCOME_BAD)
-			v->repeated = judge_mark(j, p, v->hash, WAS_BAD);
-		view_blame(j, p, m, r, v);
+			v->repeated = view_was_bad(j, p, v->hash);
+		view_blame(j, p, m, i, v);
 		n_new += !v->known;
 		/* Once a message: an address of ours sees what its sender was judged by already. */
 		if (p->kind != PRINCIPAL_OWN_IP && r->changed && (v->outcome == OUTCOME_GOOD || v->outcome == OUTCOME_BAD))
@@ -208,7 +227,8 @@ static bool is_own_domain(struct judge *j, const struct principal *p, struct sv 
 	return d->local || (d->customer[0] && strcmp(d->customer, judge_customer(j, p)) == 0);
 }
 
-/* Sender domains of earlier weeks are known; one of this week becomes so in the next, unless something speaks against the principal. */
+/* Sender domains of earlier weeks are known, and stay so while they are used; one of this week becomes so in the next, unless something speaks against
+ * the principal. */
 #define WEEK_US (7 * US_PER_DAY)
 #define WEEKS 5
 #define USES_SENDER 0x73656e64u
@@ -220,7 +240,7 @@ static bool used_sender_before(struct judge *j, const struct principal *p, uint6
 	if (p->messages <= 1)
 		(void)judge_mark(j, p, mark, week - 1);
 	bool known = any_marked(j, hash_mix(p->key, mark), week, WEEKS);
-	if (!p->open_case && p->score < 4 * NAT)
+	if (known || (!p->open_case && p->score < 4 * NAT))
 		(void)judge_mark(j, p, mark, week);
 	return known;
 }

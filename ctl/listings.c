@@ -6,6 +6,7 @@
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "analyzer/listing.h"
 #include "lib/times.h"
@@ -95,6 +96,13 @@ static int read_listing(struct listings *l, struct json_object *o, struct listin
 	return 0;
 }
 
+static bool is_of_the_future(int64_t at_us)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return at_us / US_PER_S > (int64_t)now.tv_sec + 3600;
+}
+
 static int read_line(struct listings *l, struct sv line, struct listings_row *r, struct err *e)
 {
 	struct json_tokener *tok = json_tokener_new();
@@ -105,6 +113,8 @@ static int read_line(struct listings *l, struct sv line, struct listings_row *r,
 		bad = err_set(e, "not a JSON object");
 	else if (times_parse(text_of(l, o, "at"), &r->at_us) < 0 && times_parse(text_of(l, o, "answered"), &r->at_us) < 0)
 		bad = err_set(e, "\"at\" must be a time such as \"2026-11-23T10:00:00Z\"");
+	else if (is_of_the_future(r->at_us))
+		bad = err_set(e, "\"at\" lies in the future: all answers until then would be old ones");
 	else if (!is_name(text_of(l, o, "zone")))
 		bad = err_set(e, "\"zone\" must be the name of a list");
 	else if (text_of(l, o, "target").n && !is_name(text_of(l, o, "target")))

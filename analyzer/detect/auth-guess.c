@@ -34,9 +34,9 @@ static const struct opt_table table = { "detector", "auth-guess", rows, sizeof(s
 /* Shared by all accounts: addresses with failed logins. One place for each; a newer address takes over when the old one is quiet or tried less. */
 #define GUESSERS 4096
 struct guesser {
-	uint64_t accounts;      /* linear counter of those it failed on, of this day and the one before */
+	uint64_t accounts, accounts_before; /* linear counters of those it failed on: of that day, and of the one before */
 	uint32_t source, day;
-	uint32_t tries, pad;
+	uint32_t tries, tries_before;
 };
 
 struct state {
@@ -64,6 +64,19 @@ static uint32_t source_name(uint64_t source)
 	return (uint32_t)(source >> 32) | 1;
 }
 
+/* Its counts of that day and of the one before: what is older says nothing about who is there now. */
+static struct guesser on_day(const struct guesser *g, uint32_t day)
+{
+	struct guesser now = { .source = g->source, .day = day };
+	if (g->day == day)
+		return *g;
+	if (g->day + 1 == day) {
+		now.accounts_before = g->accounts;
+		now.tries_before = g->tries;
+	}
+	return now;
+}
+
 static void note_failure(struct memory *shared, uint64_t source, uint64_t account, int64_t at_us)
 {
 	struct guesser *g = guesser_of(shared, source);
@@ -73,9 +86,7 @@ static void note_failure(struct memory *shared, uint64_t source, uint64_t accoun
 			return; /* the place belongs to one that guesses */
 		*g = (struct guesser){ .source = source_name(source) };
 	}
-	if (g->day + 1 < day)
-		*g = (struct guesser){ .source = source_name(source) };
-	g->day = day;
+	*g = on_day(g, day);
 	g->tries++;
 	linear_add(&g->accounts, account);
 	memory_touch_item(shared, g, sizeof *g);
@@ -84,13 +95,13 @@ static void note_failure(struct memory *shared, uint64_t source, uint64_t accoun
 /* On how many accounts but this one that address failed lately. */
 static unsigned failed_elsewhere(struct memory *shared, uint64_t source, uint64_t account, int64_t at_us, uint32_t *ret_tries)
 {
-	const struct guesser *g = guesser_of(shared, source);
-	uint64_t others = g->accounts, own = 0;
-	if (g->source != source_name(source) || g->day + 1 < (uint32_t)(at_us / US_PER_DAY))
+	struct guesser g = on_day(guesser_of(shared, source), (uint32_t)(at_us / US_PER_DAY));
+	uint64_t own = 0;
+	if (g.source != source_name(source))
 		return 0;
 	linear_add(&own, account);
-	*ret_tries = g->tries;
-	return linear_estimate(others & ~own);
+	*ret_tries = g.tries + g.tries_before;
+	return linear_estimate((g.accounts | g.accounts_before) & ~own);
 }
 
 static void count_try(struct state *s, const struct options *o, uint64_t source, int64_t at_us)
@@ -106,7 +117,7 @@ static void count_try(struct state *s, const struct options *o, uint64_t source,
 	linear_add(&s->sources, source);
 	if (s->tries + s->tries_before >= o->tries && linear_estimate(s->sources) >= o->tries_from) {
 		s->attacked_us = at_us;
-		s->shown_tries = s->tries + s->tries_before;
+		s->shown_tries = s->reasons & REASON_STUFFING ? s->shown_tries : s->tries + s->tries_before;
 	}
 }
 
@@ -124,14 +135,11 @@ static void reason(struct state *s, const struct options *o, unsigned why, doubl
 static void success(struct judge *j, const struct principal *p, struct state *s, const struct options *o, const struct place *at, int64_t at_us)
 {
 	uint32_t day = (uint32_t)(at_us / US_PER_DAY), quiet = s->last_ok_day ? day - s->last_ok_day : 0, tries = 0;
-	if (!at->has_ip || ipaddr_is_loopback(&at->ip) || at->egress)
+	s->last_ok_day = day; /* by webmail, too: that account is in use */
+	if (!at->has_ip || at->home || ipaddr_is_loopback(&at->ip) || at->egress)
 		return;
-	walk_decay(&s->walk, at_us, o->half_life_s);
-	if (s->walk.since_us == 0)
+	if (walk_is_over(&s->walk, at_us, o->half_life_s))
 		s->reasons = 0;
-	s->last_ok_day = day;
-	if (at->home)
-		return;
 	unsigned others = failed_elsewhere(judge_shared(j, &detector_auth_guess), at->source, p->key, at_us, &tries);
 	if (others >= o->other_accounts) {
 		reason(s, o, REASON_STUFFING, o->stuffing, at, at_us);
@@ -224,7 +232,7 @@ static void why(const struct judge *j, const struct principal *p, const void *st
 	if (s->reasons & REASON_STUFFING)
 		buf_printf(out, " after %u failed tries on %u other accounts from the same source", s->shown_tries, s->shown_accounts);
 	else if (s->reasons & REASON_GUESSED)
-		buf_printf(out, " after %u failed tries on this account within an hour", s->shown_tries);
+		buf_printf(out, " after %u failed tries on this account within two hours", s->shown_tries);
 	if (s->reasons & REASON_DORMANT)
 		buf_printf(out, "%s the first time for %u days", s->reasons & (REASON_STUFFING | REASON_GUESSED) ? "," : "", s->dormant_days);
 	if (s->reasons & REASON_GUEST)

@@ -49,6 +49,7 @@ struct state {
 	uint16_t last_country;
 	uint8_t methods, n_origins;
 	bool home_counted;
+	uint8_t since_places;       /* new ones since novelty.since_us: fewer than new_places, when what was left of those before was nearly nothing */
 	uint32_t messages, strangers; /* since novelty.since_us, from outside our own networks; those that went mostly to strangers */
 	uint32_t shown_nets, new_places;
 	uint16_t countries[6];      /* seen since the evidence began */
@@ -159,9 +160,12 @@ static void novelty(struct judge *j, struct principal *p, struct state *s, const
 		s->messages = s->strangers = s->new_places = 0;
 	if (s->new_places && place != PLACE_NEW_COUNTRY)
 		w = o->another_place < w ? o->another_place : w; /* who is on the way uses several networks */
+	if (s->novelty.s < NAT)
+		s->since_places = 0;
 	walk_reason(place == PLACE_NEW_COUNTRY ? "a country never used" : place == PLACE_NEW_ASN ? "a network (AS) never used" : "a network (/16) never used");
 	walk_add(&s->novelty, NATS(w), m->at_us, o->half_life_s);
 	s->new_places++;
+	s->since_places = (uint8_t)(s->since_places + (s->since_places < UINT8_MAX));
 }
 
 static void interleave(struct state *s, const struct options *o, const struct message_view *m)
@@ -289,9 +293,7 @@ static int32_t score(const struct judge *j, const struct principal *p, void *sta
 static int64_t since(const void *state)
 {
 	const struct state *s = state;
-	if (s->novelty.since_us && s->spread.since_us)
-		return s->novelty.since_us < s->spread.since_us ? s->novelty.since_us : s->spread.since_us;
-	return s->novelty.since_us ? s->novelty.since_us : s->spread.since_us;
+	return walks_since(&s->novelty, &s->spread);
 }
 
 static void list_countries(const struct state *s, struct buf *out)
@@ -305,22 +307,24 @@ static void list_countries(const struct state *s, struct buf *out)
 static void why(const struct judge *j, const struct principal *p, const void *state, const void *opt, struct buf *out)
 {
 	const struct state *s = state;
+	unsigned places = s->since_places ? s->since_places : s->new_places;
+	bool many = s->shown_nets >= 3 && s->spread.s >= NAT;
 	(void)j, (void)opt;
-	if (s->shown_nets >= 3 && s->spread.s > 0)
+	if (many)
 		buf_printf(out, "%s logged in from %u networks within one hour", phrase_name(p).s, s->shown_nets);
-	else if (s->new_places)
-		buf_printf(out, "%s logged in from %s%u place%s never used before, since %s", phrase_name(p).s, s->new_places > ORIGINS ? "more than " : "",
-		           s->new_places > ORIGINS ? ORIGINS : s->new_places, s->new_places == 1 ? "" : "s", phrase_time(p, since(s)).s);
+	else if (places)
+		buf_printf(out, "%s logged in from %s%u place%s never used before, since %s", phrase_name(p).s, places > ORIGINS ? "more than " : "",
+		           places > ORIGINS ? ORIGINS : places, places == 1 ? "" : "s", phrase_time(p, since(s)).s);
 	else
 		buf_printf(out, "%s logged in %s, since %s", phrase_name(p).s, s->listed ? "from an address that is on a block list" : "in a way never used before",
 		           phrase_time(p, since(s)).s);
 	list_countries(s, out);
 	/* Only some places are remembered, so those of a botnet are new again and again. */
-	if (s->shown_nets >= 3 && s->spread.s > 0 && s->new_places > ORIGINS)
+	if (many && places > ORIGINS)
 		buf_printf(out, ", hardly any of them used before");
-	else if (s->shown_nets >= 3 && s->spread.s > 0 && s->new_places)
-		buf_printf(out, ", %u of the places never used before", s->new_places);
-	if (s->listed && s->new_places)
+	else if (many && places)
+		buf_printf(out, ", %u of the places never used before", places);
+	if (s->listed && places)
 		buf_puts(out, "; an address is on a block list");
 	buf_addc(out, '.');
 }

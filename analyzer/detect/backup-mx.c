@@ -95,11 +95,9 @@ static void trials(struct state *s, const struct backup_options *o, uint32_t bad
 	s->recent = s->recent > 100000 * NAT ? 100000 * NAT : s->recent;
 	for (uint32_t i = 0; i < counted; i++)
 		walk_trial(&s->unknown, true, theta0, theta1, now_us, o->half_life_s);
-	good = bad > counted ? good * counted / bad : good;
-	for (uint32_t i = 0; i < good && i < 64; i++)
+	uint32_t weighed = bad > counted ? good * counted / bad : good;
+	for (uint32_t i = 0; i < weighed && i < 64; i++)
 		walk_trial(&s->unknown, false, theta0, theta1, now_us, o->half_life_s);
-	if (!s->unknown.since_us)
-		s->bad = s->all = s->bounces = s->voided = 0;
 	s->bad += s->unknown.since_us ? bad : 0;
 	s->all += s->unknown.since_us ? bad + good : 0;
 }
@@ -138,6 +136,8 @@ static void message(struct judge *j, struct principal *p, void *state, const voi
 	struct state *s = state;
 	const struct backup_domain *d = backup_find(j, sv_cstr(p->id));
 	uint32_t bad = 0, good = 0;
+	if (walk_is_over(&s->unknown, m->at_us, ((const struct backup_options *)opt)->half_life_s))
+		s->bad = s->all = s->bounces = s->voided = 0;
 	if (m->txn->origin == TXN_BOUNCE) {
 		bounced(j, s, opt, m);
 		return;

@@ -2,6 +2,7 @@
  * 9.2 % and stays at zero below. The idea of counting failures to nobody is every operator's (docs/detectors.md A.5); the
  * test is that of Jung, Paxson, Berger and Balakrishnan, "Fast portscan detection" (2004), applied to recipients. */
 #include "analyzer/detector.h"
+#include "analyzer/judge_int.h"
 #include "analyzer/phrase.h"
 
 struct options {
@@ -54,6 +55,12 @@ static bool domain_counts(struct state *s, uint64_t hash, int64_t at_us, int64_t
 	return true;
 }
 
+static void begin_anew(struct state *s, const struct options *o, int64_t at_us)
+{
+	if (walk_is_over(&s->walk, at_us, o->half_life_s))
+		s->bad = s->all = 0;
+}
+
 static void message(struct judge *j, struct principal *p, void *state, const void *opt, const struct message_view *m)
 {
 	struct state *s = state;
@@ -81,22 +88,27 @@ static void message(struct judge *j, struct principal *p, void *state, const voi
 			s->capped++;
 		bad++;
 	}
+	begin_anew(s, o, m->at_us);
 	walk_message(&s->walk, counted, good, (uint32_t)o->per_message, (int32_t)(o->theta0 * THETA_ONE), (int32_t)(o->theta1 * THETA_ONE), m->at_us, o->half_life_s);
-	if (s->walk.since_us == 0)
-		s->bad = s->all = 0;
 	if (s->walk.since_us) {
 		s->bad += bad;
 		s->all += bad + good;
 	}
 }
 
+/* Our own servers refused a recipient before there was a message. */
 static void fact(struct judge *j, struct principal *p, void *state, const void *opt, const struct fact_view *f)
 {
 	struct state *s = state;
-	(void)j;
+	const struct options *o = opt;
+	struct sv recipient = f->record->recipient;
 	if (!p || f->class != REPLY_UNKNOWN_USER)
 		return;
-	const struct options *o = opt;
+	if (recipient.n && view_was_bad(j, p, hash_folded(&j->key, recipient))) {
+		s->again++;
+		return;
+	}
+	begin_anew(s, o, f->at_us);
 	walk_trial(&s->walk, true, (int32_t)(o->theta0 * THETA_ONE), (int32_t)(o->theta1 * THETA_ONE), f->at_us, o->half_life_s);
 	s->bad++;
 	s->all++;

@@ -151,7 +151,7 @@ static void session(struct judge *j, struct principal *p, void *state, const voi
 		s->peers = 0;
 	}
 	linear_add(&s->peers, v->peer.net);
-	if (!s->walk.s && !s->habits.s)
+	if (s->walk.s < NAT && s->habits.s < NAT) /* rests of weeks ago are no beginning */
 		s->seen = s->sessions = s->odd = 0;
 	s->sessions++;
 	uint32_t t = by_name(s, v) | by_manner(v);
@@ -173,9 +173,7 @@ static int32_t score(const struct judge *j, const struct principal *p, void *sta
 static int64_t since(const void *state)
 {
 	const struct state *s = state;
-	if (!s->walk.since_us || (s->habits.since_us && s->habits.since_us < s->walk.since_us))
-		return s->habits.since_us;
-	return s->walk.since_us;
+	return walks_since(&s->walk, &s->habits);
 }
 
 static void why(const struct judge *j, const struct principal *p, const void *state, const void *opt, struct buf *out)
@@ -196,8 +194,8 @@ static void guards(const struct judge *j, const struct principal *p, const void 
 {
 	const struct state *s = state;
 	(void)j, (void)p, (void)opt;
-	if (s->peers && linear_estimate(s->peers) <= 2)
-		buf_puts(out, "it talks to one or two servers only, as devices do");
+	if ((s->walk.s || s->habits.s) && linear_estimate(s->peers) <= 2)
+		buf_puts(out, "it talks to one or two servers only, as devices do; ");
 }
 
 static void forgive(void *state)

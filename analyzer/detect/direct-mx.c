@@ -180,7 +180,7 @@ static void session(struct judge *j, struct principal *p, void *state, const voi
 	linear_add(&s->day_bits, v->peer.net);
 	if (!(v->session->flags & (SMTP_UNANSWERED | SMTP_REFUSED)))
 		linear_add(&s->answered_bits, v->peer.net);
-	if (!s->spread.s && !s->failures.s)
+	if (s->spread.s < NAT && s->failures.s < NAT) /* rests of weeks ago are no beginning */
 		s->sessions = s->failed = 0;
 	s->sessions++;
 	s->failed += v->failed && !v->null_sender;
@@ -207,28 +207,32 @@ static int32_t score(const struct judge *j, const struct principal *p, void *sta
 static int64_t since(const void *state)
 {
 	const struct state *s = state;
-	if (!s->spread.since_us || (s->failures.since_us && s->failures.since_us < s->spread.since_us))
-		return s->failures.since_us;
-	return s->spread.since_us;
+	return walks_since(&s->spread, &s->failures);
 }
 
 static void why(const struct judge *j, const struct principal *p, const void *state, const void *opt, struct buf *out)
 {
 	const struct state *s = state;
-	const struct options *o = opt;
-	buf_printf(out, "%s opened port-25 sessions to mail servers in %u networks within %u minute%s; it is %s, and %u of its %u sessions since %s delivered nothing.",
-	           phrase_name(p).s, s->shown, s->shown_minutes, s->shown_minutes == 1 ? "" : "s", is_server(s, o, j->site->now_us) ? "far above its habit" : "not a known mail server",
-	           s->failed, s->sessions, phrase_time(p, since(state)).s);
+	bool server = is_server(s, opt, j->site->now_us);
+	if (s->spread.s >= NAT)
+		buf_printf(out, "%s opened port-25 sessions to mail servers in %u networks within %u minute%s; it is %s, and %u of its %u sessions since %s delivered nothing.",
+		           phrase_name(p).s, s->shown, s->shown_minutes, s->shown_minutes == 1 ? "" : "s", server ? "far above its habit" : "not a known mail server",
+		           s->failed, s->sessions, phrase_time(p, since(state)).s);
+	else
+		buf_printf(out, "%s%s delivered nothing in %u of its %u sessions with mail servers since %s.", phrase_name(p).s, server ? "" : ", not a known mail server,",
+		           s->failed, s->sessions, phrase_time(p, since(state)).s);
 }
 
 static void guards(const struct judge *j, const struct principal *p, const void *state, const void *opt, struct buf *out)
 {
 	const struct state *s = state;
 	(void)p;
+	if (!s->spread.s && !s->failures.s)
+		return;
 	if (is_server(s, opt, j->site->now_us))
-		buf_puts(out, "it has been a mail server for weeks and is judged by its own habit");
-	else if (looks_like_server(s, opt, j->site->now_us))
-		buf_puts(out, "it behaves like a mail server: the number of its peers counts little");
+		buf_puts(out, "it has been a mail server for weeks and is judged by its own habit; ");
+	else if (s->spread.s && looks_like_server(s, opt, j->site->now_us))
+		buf_puts(out, "it behaves like a mail server: the number of its peers counts little; ");
 }
 
 static void forgive(void *state)

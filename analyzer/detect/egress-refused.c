@@ -35,7 +35,7 @@ struct state {
 static void note(struct judge *j, struct state *s, const struct message_view *m, size_t i)
 {
 	const struct txn_rcpt *r = &m->txn->rcpt[i];
-	uint32_t name = (uint32_t)(m->rcpt[i].domain_hash >> 32) | 1;
+	uint32_t name = (uint32_t)(m->rcpt[i].refuser >> 32) | 1;
 	linear_add(&s->senders, m->sender ? m->sender->key : hash_mix(m->sender_hash, 0));
 	if (s->n_receivers < 2 && (s->n_receivers == 0 || s->receiver[0] != name))
 		s->receiver[s->n_receivers++] = name;
@@ -64,9 +64,9 @@ static void message(struct judge *j, struct principal *p, void *state, const voi
 		refused += r->listed && !r->again;
 		good += r->changed && r->outcome == OUTCOME_GOOD && !m->txn->rcpt[i].local;
 	}
-	walk_message(&s->walk, refused, good, (uint32_t)o->per_message, (int32_t)(o->theta0 * THETA_ONE), (int32_t)(o->theta1 * THETA_ONE), m->at_us, o->half_life_s);
-	if (s->walk.since_us == 0)
+	if (walk_is_over(&s->walk, m->at_us, o->half_life_s))
 		*s = (struct state){ .walk = s->walk };
+	walk_message(&s->walk, refused, good, (uint32_t)o->per_message, (int32_t)(o->theta0 * THETA_ONE), (int32_t)(o->theta1 * THETA_ONE), m->at_us, o->half_life_s);
 	s->refused += refused;
 	s->all += refused + good;
 	for (size_t i = 0; i < m->n_listed && refused; i++)

@@ -19,7 +19,7 @@ static const struct opt_row rows[] = {
 	{ "debounce", OPT_TIME_S, offsetof(struct listing_options, debounce_s), "10m", 0, 86400, "s", "an entry must be seen again after so long, or be named by a receiver, to count" },
 	{ "clear-after", OPT_TIME_S, offsetof(struct listing_options, clear_s), "6h", 0, 2592000, "s", "no entry for so long ends it: servers of one list differ for hours" },
 	{ "clear-answers", OPT_INT, offsetof(struct listing_options, clear_answers), "3", 1, 1000, "answers", "and in so many answers" },
-	{ "forget", OPT_TIME_S, offsetof(struct listing_options, forget_s), "14d", 3600, 31536000, "s", "an entry that nobody looked at for so long is of a target that is not watched any more" },
+	{ "forget", OPT_TIME_S, offsetof(struct listing_options, forget_s), "14d", 3600, 31536000, "s", "an entry that nobody looked at for so long is of a target that is not watched any more; one of a list that was out of order for so long says nothing either" },
 	{ "suspend-share", OPT_REAL, offsetof(struct listing_options, suspend_share), "0.20", 0.01, 1, "",
 	  "a list on which more than this share of what we watch turns up within an hour is wrong, or was made to be: its entries are held" },
 	{ "suspend-least", OPT_INT, offsetof(struct listing_options, suspend_least), "5", 1, 100000, "targets", "and at least so many; a few addresses of one server farm do turn up together" },
@@ -104,7 +104,7 @@ static bool heavier(const struct listing_pair *a, const struct listing_pair *b)
 }
 
 /* The lists that have it, the heaviest first. */
-static void say_lists(const struct principal *p, const struct listing_target *t, struct buf *out)
+static void say_lists(const struct judge *j, const struct principal *p, const struct listing_target *t, struct buf *out)
 {
 	const struct listing_pair *last = NULL;
 	uint32_t names = 0, said = 0;
@@ -118,7 +118,7 @@ static void say_lists(const struct principal *p, const struct listing_target *t,
 		bool tells = best->meaning[0] && strcmp(best->meaning, "listed") != 0;
 		buf_printf(out, "%s%s%s%.60s%s since %s", said ? ", " : "", best->zone->name, tells ? " (" : "", tells ? best->meaning : "", tells ? ")" : "",
 		           phrase_time(p, best->since_us).s);
-		names += best->named;
+		names += j->site->now_us - best->named_us < US_PER_DAY ? best->named : 0;
 		last = best;
 	}
 	if (t->on > said)
@@ -152,7 +152,7 @@ static void why(const struct judge *j, const struct principal *p, const void *st
 	}
 	if (s->points) {
 		buf_printf(out, "%s is on ", by_lists ? p->id : "; it");
-		say_lists(p, t, out);
+		say_lists(j, p, t, out);
 	}
 	if (p->kind == PRINCIPAL_OWN_IP)
 		main_source(by_lists ? cause_of(t) : t->cause, out);

@@ -60,10 +60,8 @@ static unsigned trials(size_t n, size_t n_new)
 
 static void count(struct state *s, bool x, size_t n_new)
 {
-	if (s->walk.since_us == 0) {
-		s->messages = s->strangers = s->all_messages = s->refused = 0;
+	if (s->walk.since_us == 0)
 		return;
-	}
 	s->all_messages++;
 	if (x) {
 		s->messages++;
@@ -76,6 +74,8 @@ static void message(struct judge *j, struct principal *p, void *state, const voi
 	struct state *s = state;
 	const struct options *o = opt;
 	size_t n_new = 0;
+	if (walk_is_over(&s->walk, m->at_us, o->half_life_s))
+		s->messages = s->strangers = s->all_messages = s->refused = 0;
 	for (size_t i = 0; i < m->n_listed; i++) {
 		n_new += !m->rcpt[i].known;
 		if (m->rcpt[i].changed && m->rcpt[i].outcome >= OUTCOME_BAD)

@@ -45,9 +45,9 @@ static uint32_t triplet(const struct judge *j, struct sv sender, struct sv recip
 static void settle(struct state *s, const struct options *o, size_t i, bool tried, int64_t at_us)
 {
 	s->pending[i].hash = 0;
-	walk_trial(&s->greylisted, !tried, GREY_THETA0, GREY_THETA1, at_us, o->half_life_s);
-	if (s->greylisted.since_us == 0)
+	if (walk_is_over(&s->greylisted, at_us, o->half_life_s))
 		s->dropped = s->tried_again = 0;
+	walk_trial(&s->greylisted, !tried, GREY_THETA0, GREY_THETA1, at_us, o->half_life_s);
 	s->dropped += !tried;
 	s->tried_again += tried;
 }
@@ -83,6 +83,12 @@ static void wait_for(struct state *s, const struct options *o, uint32_t hash, in
 	s->pending[room].minute = (uint32_t)(at_us / (60 * US_PER_S));
 }
 
+static void begin_probes(struct state *s, const struct options *o, int64_t at_us)
+{
+	if (walk_is_over(&s->probes, at_us, o->half_life_s))
+		s->empty = s->all = s->shown_empty = 0;
+}
+
 static void count_probe(struct state *s, const struct options *o, bool asks, bool empty, int64_t at_us)
 {
 	uint32_t hour = (uint32_t)(at_us / US_PER_HOUR);
@@ -90,6 +96,7 @@ static void count_probe(struct state *s, const struct options *o, bool asks, boo
 		s->hour = hour;
 		s->empty_now = 0;
 	}
+	begin_probes(s, o, at_us);
 	walk_reason("asks who exists (VRFY)");
 	if (asks)
 		walk_add(&s->probes, NATS(o->vrfy), at_us, o->half_life_s);
@@ -112,12 +119,11 @@ static void logged_session(struct state *s, const struct options *o, const struc
 
 static void good_session(struct state *s, const struct options *o, int64_t at_us)
 {
+	begin_probes(s, o, at_us);
 	if (!s->probes.s)
 		return;
 	walk_trial(&s->probes, false, PROBE_THETA0, PROBE_THETA1, at_us, o->half_life_s);
 	s->all++;
-	if (s->probes.since_us == 0)
-		s->empty = s->all = s->shown_empty = 0;
 }
 
 /* A recipient of a captured session: to be tried again, or tried. */

@@ -186,7 +186,7 @@ static void guards(const struct judge *j, const struct principal *p, const void 
 	const struct options *o = opt;
 	(void)j, (void)p;
 	if (s->walk.s && (int64_t)linear_estimate(s->domains) < domains_needed(s, o))
-		buf_puts(out, "few recipient domains: it may be their gateway");
+		buf_puts(out, "few recipient domains: it may be their gateway; ");
 }
 
 static int suggests(const void *state)

@@ -35,8 +35,10 @@ struct state {
 	int64_t aged_us;
 	uint32_t shown_n, shown_max, shown_active; /* of the moment of highest evidence */
 	int32_t shown_ln;
-	uint8_t shown_day, pad[3];
+	uint8_t shown_day, pad;
+	uint16_t held[2];       /* highest hour and day that were not learned, as something spoke against the principal; see rounded() */
 };
+_Static_assert(sizeof(struct state) == 208, "another size forgets what is usual for everybody");
 
 static uint16_t month_of(int64_t us)
 {
@@ -108,6 +110,8 @@ static void close_bucket(struct judge *j, struct principal *p, struct state *s, 
 		j->site->population[p->kind][which].bins[bin] += 256;
 		memory_touch(&j->site_memory, (size_t)((char *)&j->site->population[p->kind][which].bins[bin] - (char *)j->site));
 		note_peak(s, which, b->n, month_of(end_us - 1));
+	} else if (b->n > figure(s->held[which])) {
+		s->held[which] = rounded(b->n);
 	}
 	b->n = 0;
 }
@@ -163,6 +167,8 @@ static void message(struct judge *j, struct principal *p, void *state, const voi
 	if (!m->n_more || m->null_sender || m->expansion)
 		return;
 	roll(j, p, s, m->at_us);
+	if (walk_is_over(&s->walk, m->at_us, ((const struct options *)opt)->half_life_s))
+		s->held[POPULATION_HOUR] = s->held[POPULATION_DAY] = 0;
 	s->hour.n = add(s->hour.n, m->n_more);
 	s->day.n = add(s->day.n, m->n_more);
 	weigh(j, p, s, opt, POPULATION_HOUR, m->at_us);
@@ -199,18 +205,18 @@ static void why(const struct judge *j, const struct principal *p, const void *st
 	(void)j, (void)opt;
 	buf_printf(out, "%s sent to %u recipients within one %s (from %s on); ", phrase_name(p).s, s->shown_n, unit, phrase_time(p, s->walk.since_us).s);
 	if (s->shown_active >= 5)
-		buf_printf(out, "in %u earlier active %ss it never exceeded %u, and ", s->shown_active, unit, s->shown_max);
+		buf_printf(out, "in %u earlier active %ss without suspicion it never exceeded %u, and ", s->shown_active, unit, s->shown_max);
 	buf_printf(out, "only 1 in %llu comparable %ss is that large.", (unsigned long long)one_in(s->shown_ln), unit);
 }
 
-static void forgive(void *state)
+/* What people call normal is normal from now on, also when they say so days later. */
+static void learn(void *state)
 {
 	struct state *s = state;
 	uint16_t month = month_of(s->hour.id * US_PER_HOUR);
-	s->walk = (struct walk){ 0 };
-	/* What the operator called normal is normal from now on. */
-	note_peak(s, POPULATION_HOUR, s->hour.n, month);
-	note_peak(s, POPULATION_DAY, s->day.n, month);
+	uint32_t hour = figure(s->held[POPULATION_HOUR]), day = figure(s->held[POPULATION_DAY]);
+	note_peak(s, POPULATION_HOUR, s->hour.n > hour ? s->hour.n : hour, month);
+	note_peak(s, POPULATION_DAY, s->day.n > day ? s->day.n : day, month);
 }
 
 const struct detector detector_rcpt_surge = {
@@ -225,5 +231,6 @@ const struct detector detector_rcpt_surge = {
 	.score = score,
 	.since = walk_since,
 	.why = why,
-	.forgive = forgive,
+	.learn = learn,
+	.forgive = walk_forget,
 };

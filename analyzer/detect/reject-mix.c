@@ -34,9 +34,9 @@ struct state {
 	uint32_t n_receivers, pad;
 };
 
-static void note_receiver(struct state *s, const struct options *o, uint64_t domain, int64_t at_us)
+static void note_receiver(struct state *s, const struct options *o, uint64_t refuser, int64_t at_us)
 {
-	uint32_t name = (uint32_t)(domain >> 32) | 1;
+	uint32_t name = (uint32_t)(refuser >> 32) | 1;
 	for (size_t i = 0; i < s->n_receivers; i++)
 		if (s->receiver[i] == name)
 			return;
@@ -48,9 +48,9 @@ static void note_receiver(struct state *s, const struct options *o, uint64_t dom
 		walk_add(&s->walk, NATS(o->another_receiver), at_us, o->half_life_s);
 }
 
-static void begin_anew(struct state *s)
+static void begin_anew(struct state *s, const struct options *o, int64_t at_us)
 {
-	if (s->walk.since_us == 0)
+	if (walk_is_over(&s->walk, at_us, o->half_life_s))
 		s->refused = s->all = s->n_receivers = 0;
 }
 
@@ -79,15 +79,15 @@ static void message(struct judge *j, struct principal *p, void *state, const voi
 	}
 	if (!refused && !s->walk.s && !s->learned.all)
 		return; /* nothing to remember yet */
+	begin_anew(s, o, m->at_us);
 	trials(s, o, refused, good, m->at_us);
-	begin_anew(s);
 	if (!s->walk.since_us)
 		return;
 	s->refused += refused;
 	s->all += refused + good;
 	for (size_t i = 0; i < m->n_listed && refused; i++)
 		if (m->rcpt[i].blamed && !m->rcpt[i].void_receiver)
-			note_receiver(s, o, m->rcpt[i].domain_hash, m->at_us);
+			note_receiver(s, o, m->rcpt[i].refuser, m->at_us);
 }
 
 static int32_t score(const struct judge *j, const struct principal *p, void *state, const void *opt, int64_t now_us, int32_t others)

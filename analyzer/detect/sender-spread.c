@@ -111,6 +111,8 @@ static void message(struct judge *j, struct principal *p, void *state, const voi
 	if (!known && p->messages > 20 && m->at_us - p->first_us < o->learn_days * US_PER_DAY)
 		known = true; /* learned silently: a server that moved here */
 	int32_t t0 = learned_theta(&s->learned, 2, 1, 50, (int32_t)(o->theta0 * THETA_ONE), (int32_t)(o->theta0_most * THETA_ONE));
+	if (walk_is_over(&s->walk, m->at_us, o->half_life_s))
+		s->foreign = s->all = 0;
 	walk_trial(&s->walk, !known, t0, (int32_t)(o->theta1 * THETA_ONE), m->at_us, o->half_life_s);
 	if (!m->own_sender)
 		count_senders(p, s, o, m);
@@ -118,8 +120,6 @@ static void message(struct judge *j, struct principal *p, void *state, const voi
 		weigh_fresh(s, o, m->at_us);
 	if (s->walk.s < 4 * NAT)
 		learned_add(&s->learned, !known);
-	if (s->walk.since_us == 0)
-		s->foreign = s->all = 0;
 	s->foreign += !known;
 	s->all++;
 }

@@ -42,7 +42,7 @@ def options():
 def listings():
     write("l.conf", 'store = "l.db"\nnetworks = { "198.18.0.0/15" }\nsource "mx1" { path = "mail.log" }\n')
     good = '{"at":"2026-11-23T10:00:00Z","target":"198.18.0.1","zone":"bl.example","verdict":"listed","code":"127.0.0.2","points":5}'
-    for why, line in (("no object", "[1]"), ("no JSON", "{at"), ("no time", good.replace("2026-11-23T", "x")), ("no verdict", good.replace("listed", "maybe")),
+    for why, line in (("no object", "[1]"), ("no JSON", "{at"), ("no time", good.replace("2026-11-23T", "x")), ("tomorrow", good.replace("2026", "2126")), ("no verdict", good.replace("listed", "maybe")),
                       ("no code", good.replace("127.0.0.2", "7")), ("too many points", good.replace('5}', '500}')), ("no name", good.replace("bl.example", "<b>")),
                       ("no target", good.replace("198.18.0.1", "a b")), ("no kind", good.replace('"code"', '"kind":"x","code"')), ("a long line", "{" + " " * 70000)):
         write("l.ndjson", good + "\n\n" + line + "\n")

@@ -24,12 +24,14 @@ A scenario is a text file. Lines:
   log LINE                     a log line as it is
   expect case KIND=ID [kind=K] [customer=C] [level>=L] [before=T] [after=T] [state=S] [reopened=N] [detectors=a,b]
                                [with=ID: it belongs to the case about ID; with=nobody: to none] [without=a,b: detectors that do not speak]
+                               [since=T: first seen] [sources=A,B: addresses that it shows] [guard="part of one that applied"]
                                [least=NAME:N] [most=NAME:N: so many nats of a detector] [peak<=N: a peak score below N] [text="part of what a detector says"] [evidence="part of a line"]
   expect silent KIND=ID        no case about it
   expect outage DOMAIN begin=T [end=T]   an outage of the primary that began within five minutes of T (and ended so)
   expect alert DOMAIN KIND [after=T] [before=T] [text="part of it"]
   expect quiet DOMAIN          no outage and no alert
   expect cases N               so many cases in all
+  expect volume [messages=N] [recipients=N] [sent=N] [deferred=N] [bounced=N]   what the overview counts in all
   expect policy RULE KIND=ID [count=N] [largest=N] [days=N] [customer=C] [line="part of it"]   a policy finding, of all days together
   expect listing TARGET ZONE state=S [since=T] [verdict=V] [named=N] [cause=ID]     what is held of a pair now
   expect past TARGET ZONE since=T [until=T] [cause=ID]                              an entry of the history (without until=: it lasts)
@@ -46,6 +48,10 @@ from datetime import datetime, timedelta, timezone
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "capture"))
 import wire  # noqa: E402
 
+# What an expectation may say: a misspelt word would expect nothing.
+WORDS = {"case": "kind customer level> before after state reopened detectors with without since sources guard least most peak< text evidence", "outage": "begin end",
+         "alert": "after before text", "policy": "count largest days customer line", "listing": "state since verdict named cause", "past": "since until cause",
+         "volume": "messages recipients sent deferred bounced", "change": "after before tell", "risk": "level reason cause points>", "network": "after before was now text"}
 LEVELS = ["suspected", "likely", "confirmed"]
 UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -123,7 +129,7 @@ class Log:
             self.add(t, f"qmgr[13]: {q}: removed")
             return
         for r in rcpts:
-            relay = w.get("relay", f"mx.{r.split('@')[1]}[192.0.2.25]")
+            relay = fill(w.get("relay", f"mx.{r.split('@')[1]}[192.0.2.25]"), n)
             status = w["status"] if bad else "sent"
             reply = fill(w.get("reply", "550 5.1.1 User unknown"), n) if bad else "250 2.0.0 Ok"
             dsn = reply.split()[1] if bad else "2.0.0"
@@ -391,6 +397,18 @@ def block_lists(expect, path):
     return wrong(rows[0], w)
 
 
+def volume(expect, path):
+    """What the overview adds up to; like check()."""
+    db = sqlite3.connect(path)
+    for column, want in words(expect).items():
+        have = db.execute(f"SELECT sum({column}) FROM volume").fetchone()[0]
+        if have != int(want):
+            db.close()
+            return f"{column} {have}"
+    db.close()
+    return None
+
+
 def network(expect, path):
     """What the store says about mail servers' software and the network; like check()."""
     names = [x for x in re.sub(r'\w+="[^"]*"', "", expect).split() if "=" not in x]
@@ -420,10 +438,15 @@ def utc(us):
 def check(expect, cases, store):
     """None when it holds, else what is wrong."""
     verb, _, rest = expect.partition(" ")
+    strange = set(words(expect)) - set(WORDS.get(verb, "").split()) - {"account", "host", "script", "domain", "own_ip", "mx"}
+    if strange:
+        return f"does not know {', '.join(sorted(strange))}"
     if verb in ("outage", "alert", "quiet"):
         return service(expect, store)
     if verb == "policy" or expect.startswith("no policy "):
         return policy(expect, store)
+    if verb == "volume":
+        return volume(rest, store)
     if verb == "network" or expect.startswith("no network"):
         return network(expect, store)
     if verb in ("listing", "past", "change", "risk") or expect.startswith("no change"):
@@ -457,6 +480,12 @@ def check(expect, cases, store):
     for key in ("state", "reopened"):
         if key in w and str(c[key]) != w[key]:
             return f"{key} {c[key]}"
+    if "since" in w and abs(when(c["first_seen"]) - when(w["since"])) > timedelta(minutes=1):
+        return f"first seen {c['first_seen']}"
+    if "sources" in w and sorted(s["ip"] for s in c["sources"]) != sorted(filter(None, w["sources"].split(","))):
+        return f"sources {[s['ip'] for s in c['sources']]}"
+    if not any(w.get("guard", "") in g for g in c["guards"] or [""]):
+        return f"guards {c['guards']}"
     missing = set(filter(None, w.get("detectors", "").split(","))) - {d["name"] for d in c["detectors"]}
     if missing:
         return f"without {', '.join(sorted(missing))}"

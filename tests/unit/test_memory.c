@@ -79,6 +79,27 @@ static void a_receiver_that_refuses_everybody_says_nothing(void **state)
 	}
 }
 
+/* Others turned up in that hour before it, and go on to: many, with a message or two each. */
+static void one_of_many_receivers_that_refuses_everybody(void **state)
+{
+	unsigned found = 0;
+	(void)state;
+	for (uint64_t which = 0; which < 200; which++) {
+		struct memory m;
+		bool is_void = false;
+		outage_init(&m);
+		for (uint64_t i = 0; i < 20000; i++) {
+			(void)outage_note(&m, hash_mix(i, 7), hash_mix(i, 8), false, US_PER_HOUR);
+			if (i >= 5000 && i % 300 == 0)
+				is_void |= outage_note(&m, hash_mix(which, 42), hash_mix(i / 300 % 8, 99), true, US_PER_HOUR);
+		}
+		found += is_void;
+		memory_fini(&m);
+	}
+	if (found < 195)
+		fail_msg("%u of 200", found);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -86,6 +107,7 @@ int main(void)
 		cmocka_unit_test(contacts_live_for_two_generations),
 		cmocka_unit_test(only_touched_pages_are_written),
 		cmocka_unit_test(a_receiver_that_refuses_everybody_says_nothing),
+		cmocka_unit_test(one_of_many_receivers_that_refuses_everybody),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* Everybody who sends: accounts, hosts, scripts, with their present score. */
+/* Everybody who sends: accounts, hosts, scripts, with the score of when they were last seen. */
 #include "lib/principal.h"
 #include "web/list.h"
 #include "web/page.h"
