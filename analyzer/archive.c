@@ -48,8 +48,7 @@ struct archive {
 	struct buf bytes;          /* encoded txns since the last commit */
 	struct body *body;
 	size_t n, cap;
-	struct tail hot;           /* committed or not */
-	struct tail hot_before;    /* the same at the last commit */
+	struct tail hot, hot_before; /* committed or not; at the last commit */
 	struct batch batch[2];     /* the second one only while a commit is under way */
 	struct segment_writer *writer; /* of the batches' thread while it runs */
 	struct written *written;   /* by batches since the last commit, in order of report */

@@ -87,7 +87,7 @@ static struct sv next_address(struct sv text, size_t *at)
 	while (*at < text.n && is_of_address(text.p[*at]))
 		++*at;
 	struct sv word = sv_make(text.p + from, *at - from);
-	if (from >= 3 && strncasecmp(text.p + from - 3, "IPv6:", 5) == 0)
+	if (from >= 3 && word.n > 2 && strncasecmp(text.p + from - 3, "IPv6:", 5) == 0)
 		word = sv_skip(word, 2);
 	if (word.n > 1 && word.p[0] == ':' && word.p[1] != ':')
 		word = sv_skip(word, 1);
