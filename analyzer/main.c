@@ -78,6 +78,7 @@ static void on_closed(uv_handle_t *h)
 	while (*at != p)
 		at = &(*at)->next;
 	*at = p->next;
+	ingest_source_end(&p->source);
 	buf_fini(&p->in);
 	free(p);
 }

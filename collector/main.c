@@ -90,13 +90,13 @@ static bool has_stream(const struct collector *c, const char *name)
 	return false;
 }
 
-static void add_stream(struct collector *c, const struct conf_source *s, const char *name, const char *path)
+static void add_stream(struct collector *c, const struct conf_source *s, const char *name, const char *path, bool of_pattern)
 {
 	struct err e;
 	if (has_stream(c, name))
 		return;
 	struct conf_path sock = conf_ingest_socket(c->conf);
-	struct stream_options o = { c->loop, name, path, s, c->to_stdout ? NULL : sock.s };
+	struct stream_options o = { c->loop, name, path, s, c->to_stdout ? NULL : sock.s, of_pattern };
 	struct stream *st = stream_new(&o, &e);
 	if (!st) {
 		msg_error("%s:%d: %s", c->conf->path, s->line, e.text);
@@ -121,7 +121,7 @@ static void add_pattern(struct collector *c, const struct conf_source *s)
 				continue;
 			buf_clear(&name);
 			buf_printf(&name, "%s:%s", s->name, g.gl_pathv[i]);
-			add_stream(c, s, buf_cstr(&name), g.gl_pathv[i]);
+			add_stream(c, s, buf_cstr(&name), g.gl_pathv[i], true);
 		}
 		globfree(&g);
 	}
@@ -137,19 +137,32 @@ static void add_sources(struct collector *c)
 		if (c->from_stdin) {
 			c->piped = *s;
 			c->piped.type = (char *)"stdin";
-			add_stream(c, &c->piped, s->name, "-");
+			add_stream(c, &c->piped, s->name, "-", false);
 			return;
 		}
 		bool file = !s->type || !*s->type || !strcmp(s->type, "file"); /* others have no patterns, or know them themselves */
 		if (file && is_pattern(s->path))
 			add_pattern(c, s);
 		else
-			add_stream(c, s, s->name, s->path);
+			add_stream(c, s, s->name, s->path, false);
 	}
+}
+
+static void drop_gone(struct collector *c)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < c->n_stream; i++) {
+		if (stream_gone(c->stream[i]))
+			stream_stop(c->stream[i]);
+		else
+			c->stream[kept++] = c->stream[i];
+	}
+	c->n_stream = kept;
 }
 
 static void on_timer(uv_timer_t *t)
 {
+	drop_gone(t->data);
 	add_sources(t->data);
 }
 

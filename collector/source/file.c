@@ -22,6 +22,8 @@
 #define LOADED_BYTES 98304   /* in about a second (some 600 lines): the analyzer gathers them for longer than we do */
 #define LOADED_MS 50
 #define ROTATE_GRACE_MS 1000 /* not all writers turn to the new file at once */
+#define DELETED_MS 600000    /* silent for so long: nobody writes to it any more … */
+#define MOVED_MS 86400000    /* … and when only its name is gone: writers may be told late, or its folder may come back */
 
 #define NOTHING_TOLD (-1)
 
@@ -50,12 +52,14 @@ struct source_run {
 	struct position at;     /* of what is being read: live file or archive */
 	uint8_t head[POSITION_HEAD_BYTES];
 	uint64_t rotated_ms;    /* when another file was first seen at path; 0: not */
+	uint64_t missing_ms;    /* since when there is no file at path and nothing comes of the one at hand; 0: not */
 	struct positions seen;  /* files we know, with those that are finished */
 };
 
 static bool give(struct source_run *s, struct sv bytes)
 {
 	if (bytes.n) {
+		s->missing_ms = 0;
 		s->at.offset += bytes.n;
 		s->load_bytes += bytes.n;
 		s->ev.bytes(s->ev.ctx, bytes);
@@ -94,9 +98,19 @@ static void watch_live(struct source_run *s)
 	s->watched = inotify_add_watch(s->inotify, s->path, IN_MODIFY | IN_MOVE_SELF | IN_DELETE_SELF | IN_ATTRIB);
 }
 
+static void look_missing(struct source_run *s, bool missing)
+{
+	uint64_t now = uv_now(s->loop);
+	if (!missing)
+		s->missing_ms = 0;
+	else if (!s->missing_ms)
+		s->missing_ms = now ? now : 1;
+}
+
 /* Says once why. */
 static bool not_open(struct source_run *s, int why)
 {
+	look_missing(s, why == ENOENT);
 	if (s->told != why)
 		msg_warn("%s: cannot be followed: %s; trying again", s->path, why ? strerror(why) : "is no file");
 	s->told = why;
@@ -165,7 +179,9 @@ static void truncated(struct source_run *s)
 static void check_rotation(struct source_run *s)
 {
 	struct stat st;
-	if (stat(s->path, &st) < 0 || !st.st_size || ((uint64_t)st.st_ino == s->at.inode && (uint64_t)st.st_dev == s->at.dev)) {
+	bool there = stat(s->path, &st) == 0;
+	look_missing(s, !there && errno == ENOENT);
+	if (!there || !st.st_size || ((uint64_t)st.st_ino == s->at.inode && (uint64_t)st.st_dev == s->at.dev)) {
 		s->rotated_ms = 0;
 		return;
 	}
@@ -400,6 +416,15 @@ static bool file_position(const struct source_run *s, uint64_t unfinished, struc
 	return true;
 }
 
+static bool file_gone(const struct source_run *s)
+{
+	struct stat st;
+	if (!s->missing_ms || s->archive || s->old_at < s->old.n)
+		return false;
+	bool deleted = s->fd >= 0 && fstat(s->fd, &st) == 0 && st.st_nlink == 0;
+	return uv_now(s->loop) - s->missing_ms >= (deleted ? DELETED_MS : MOVED_MS);
+}
+
 static uint64_t file_lag(const struct source_run *s)
 {
 	struct stat st;
@@ -438,5 +463,5 @@ static void file_close(struct source_run *s)
 }
 
 const struct source source_file = {
-	.name = "file", .open = file_open, .pause = file_pause, .position = file_position, .lag = file_lag, .close = file_close,
+	.name = "file", .open = file_open, .pause = file_pause, .position = file_position, .gone = file_gone, .lag = file_lag, .close = file_close,
 };

@@ -334,6 +334,66 @@ def told_late():
     r.end()
 
 
+def hasty(folder):
+    """What makes a program's clock run: an hour is 6 s."""
+    with open(folder + "/hasty.c", "w") as f:
+        f.write("#define _GNU_SOURCE\n#include <dlfcn.h>\n#include <stdint.h>\nuint64_t uv_now(const void *loop)\n"
+                "{\n\tstatic uint64_t (*now)(const void *);\n\tif (!now)\n\t\tnow = (uint64_t (*)(const void *))dlsym(RTLD_NEXT, \"uv_now\");\n"
+                "\treturn now(loop) * 600;\n}\n")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", folder + "/hasty.so", folder + "/hasty.c", "-ldl"], check=True)
+    return dict(os.environ, LD_PRELOAD=folder + "/hasty.so")
+
+
+def files_of(pid, folder):
+    links = ["/proc/%d/fd/%s" % (pid, n) for n in os.listdir("/proc/%d/fd" % pid)]
+    return sorted(l for l in (os.readlink(x) for x in links if os.path.islink(x)) if l.startswith(folder))
+
+
+def daily_names():
+    """A file of a pattern that was deleted is read to its end, told, and closed; one that only has another name is followed for longer."""
+    folder = tempfile.mkdtemp(prefix="aw-daily.")
+    r = Run('type = "file" path = "%s/mail-*.log"' % folder)
+    r.stop()
+    name = lambda day: "%s/mail-2026112%d.log" % (folder, day)
+
+    def write(path, lines):
+        with open(path, "ab", buffering=0) as f:
+            f.write("".join(l + "\n" for l in lines).encode())
+
+    head = failure(0)[:25]
+    write(name(1), [failure(0), head + " mx postfix/smtpd[7]: ABC1234567: client=h.example[192.0.2.1]", head + " mx postfix/qmgr[7]: ABC1234567: from=<open@x.example>, size=9, nrcpt=1 (queue active)"])
+    write(name(2), [failure(1)])
+    r.process = subprocess.Popen([program, "-c", r.conf, "-s", "mx"], stderr=r.log, env=hasty(r.folder))
+    r.wait(2)
+    before = files_of(r.process.pid, folder)
+    writer = open(name(1), "ab", buffering=0)
+    os.unlink(name(1))
+    os.rename(name(2), folder + "/kept")
+    writer.write((failure(2) + "\n").encode())
+    write(folder + "/kept", [failure(3)])
+    writer.close()
+    write(name(3), [failure(4)])
+    # the analyzer of this test keeps one state for all streams: their numbers are the same
+    end = time.time() + 15
+    while time.time() < end and not r.analyzer.gone:
+        time.sleep(0.2)
+    time.sleep(1.5)
+    with r.analyzer.lock:
+        said = [bytes(p) for p in r.analyzer.all]
+    got = sorted({u[u.index(b"u0"):][:5].decode() for u in said if b"u0" in u})
+    check("file of a pattern, written to after it was deleted or renamed", got, range(5))
+    after = files_of(r.process.pid, folder)
+    ok = len(before) == 2 and after == [folder + "/kept", name(3)] and len(r.analyzer.gone) == 1 and any(b"open@x.example" in p for p in said)
+    print("ok source file of a pattern, closed when it is gone" if ok else "not ok source file of a pattern, closed when it is gone - %s, then %s; %d told" % (before, after, len(r.analyzer.gone)), flush=True)
+    write(name(1), [failure(5)])
+    end = time.time() + 10
+    while time.time() < end and not any(b"u0005" in p for p in r.analyzer.all):
+        time.sleep(0.2)
+    print("ok source file of a pattern, which comes back" if any(b"u0005" in p for p in r.analyzer.all) else "not ok source file of a pattern, which comes back - it is not read", flush=True)
+    r.end()
+    shutil.rmtree(folder)
+
+
 def not_there():
     """What cannot be followed is told, once, and followed when it can be."""
     r = Run('type = "file" path = "@/mail.log"')
@@ -408,7 +468,7 @@ def archive_many():
     shutil.rmtree(folder)
 
 
-for test in (syslog_udp, syslog_tcp, syslog_crowd, syslog_tls, command, standard_input, journal, told_late, not_there, full, many_files, archive, archive_many):
+for test in (syslog_udp, syslog_tcp, syslog_crowd, syslog_tls, command, standard_input, journal, told_late, daily_names, not_there, full, many_files, archive, archive_many):
     try:
         test()
     except Exception as e:  # one kind must not hide the others

@@ -5,6 +5,7 @@ crash. Whatever happened, the reports must be those of one undisturbed reading o
 import gzip, os, random, shutil, signal, socket, struct, subprocess, sys, tempfile, threading, time
 
 HELLO, RESUME, TXN, RECORD, SNAPSHOT, COUNTERS, SHAPE, IDLE, BYE = range(1, 10)
+GONE = 15
 
 
 def varint(b, i):
@@ -36,7 +37,8 @@ class Analyzer(threading.Thread):
         self.sock.listen(256)
         self.reports, self.snapshot, self.applied, self.totals = {}, b"", 0, []
         self.snapshots = self.connections = self.repeated = 0
-        self.wrong, self.heard = [], set()
+        self.wrong, self.heard, self.gone = [], set(), []
+        self.all = []  # also those of streams whose numbers are the same
         self.lock = threading.Lock()
         self.start()
 
@@ -80,7 +82,12 @@ class Analyzer(threading.Thread):
                 if self.reports[seq] != payload:
                     self.wrong.append(seq)
             self.reports[seq] = payload
+            self.all.append(payload)
             self.heard.add(conn)
+        elif kind == GONE:  # its log is: what was remembered is forgotten
+            self.gone.append(conn)
+            self.snapshot, self.applied = b"", 0
+            conn.sendall(struct.pack("<IB", 2, RESUME) + put_varint(0) + put_varint(1))
         elif kind == SNAPSHOT:
             seq, i = varint(payload, 0)
             n, i = varint(payload, i)
