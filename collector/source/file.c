@@ -89,13 +89,13 @@ static bool head_changed(struct source_run *s)
 }
 
 /* Of the file at hand; the one before is forgotten. */
-static void watch_live(struct source_run *s)
+static void watch_live(struct source_run *s, const char *path)
 {
 	if (s->inotify < 0)
 		return;
 	if (s->watched >= 0)
 		(void)inotify_rm_watch(s->inotify, s->watched);
-	s->watched = inotify_add_watch(s->inotify, s->path, IN_MODIFY | IN_MOVE_SELF | IN_DELETE_SELF | IN_ATTRIB);
+	s->watched = inotify_add_watch(s->inotify, path, IN_MODIFY | IN_MOVE_SELF | IN_DELETE_SELF | IN_ATTRIB);
 }
 
 static void look_missing(struct source_run *s, bool missing)
@@ -133,7 +133,7 @@ static bool open_live(struct source_run *s)
 	s->told = NOTHING_TOLD;
 	s->at = (struct position){ .dev = (uint64_t)st.st_dev, .inode = (uint64_t)st.st_ino };
 	s->rotated_ms = 0;
-	watch_live(s);
+	watch_live(s, s->path);
 	refresh_head(s);
 	const struct position *known = positions_find(&s->seen, sv_make((const char *)s->head, s->at.head.n), s->at.dev, s->at.inode);
 	if (known && known->offset <= (uint64_t)st.st_size)
@@ -229,6 +229,34 @@ static void archive_done(struct source_run *s)
 	finished(s, is_copy ? SOURCE_TRUNCATED : SOURCE_ROTATED);
 }
 
+/* The file that was being read when we ended, renamed, and the new one is not there or empty: writers that were not told yet go on in the old one. */
+static bool still_written(const struct source_run *s, const struct stat *old)
+{
+	struct stat now;
+	if (s->old_at + 1 < s->old.n || archive_reader_is_packed(s->archive) || (stat(s->path, &now) == 0 && now.st_size))
+		return false;
+	for (size_t i = 0; i < s->seen.n; i++) {
+		const struct position *p = &s->seen.v[i];
+		if (!p->done && p->inode == (uint64_t)old->st_ino && p->dev == (uint64_t)old->st_dev)
+			return true;
+	}
+	return false;
+}
+
+/* The old file is followed as the live one is. */
+static bool go_on(struct source_run *s, const char *path)
+{
+	s->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (s->fd < 0 || lseek(s->fd, (off_t)s->at.offset, SEEK_SET) < 0)
+		return false;
+	s->rotated_ms = 0;
+	watch_live(s, path);
+	archive_reader_close(s->archive);
+	s->archive = NULL;
+	s->old_at++;
+	return true;
+}
+
 static bool open_old(struct source_run *s)
 {
 	struct err e;
@@ -246,6 +274,8 @@ static bool open_old(struct source_run *s)
 	if (stat(o->path, &st) == 0) {
 		s->at.dev = (uint64_t)st.st_dev;
 		s->at.inode = (uint64_t)st.st_ino;
+		if (still_written(s, &st) && go_on(s, o->path))
+			return false;
 	}
 	s->archive_skip = o->offset;
 	return true;

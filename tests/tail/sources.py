@@ -334,6 +334,38 @@ def told_late():
     r.end()
 
 
+def restarted_late():
+    """The collector is started again (or killed) while the new file is still empty, or is not there at all, and the writer goes on in the renamed one."""
+    for name, new in (("is empty", True), ("is not there yet", False)):
+        r = Run('type = "file" path = "@/mail.log"')
+        log = os.path.join(r.folder, "mail.log")
+
+        def write(path, a, b):
+            with open(path, "ab", buffering=0) as f:
+                for i in range(a, b):
+                    f.write(failure(i).encode() + b"\n")
+
+        write(log, 0, 50)
+        r.wait(50)
+        os.rename(log, log + ".1")
+        if new:
+            open(log, "wb").close()
+        for k, how in enumerate((signal.SIGTERM, signal.SIGKILL)):
+            r.stop(how)
+            write(log + ".1", 50 + 20 * k, 60 + 20 * k)
+            r.start()
+            r.wait(60 + 20 * k)
+            time.sleep(0.3)
+            write(log + ".1", 60 + 20 * k, 70 + 20 * k)
+            r.wait(70 + 20 * k)
+        write(log, 90, 100)
+        time.sleep(1.5)
+        os.rename(log, log + ".2")
+        write(log, 100, 110)
+        check("file, a restart while the new one " + name, r.wait(110), range(110))
+        r.end()
+
+
 def hasty(folder):
     """What makes a program's clock run: an hour is 6 s."""
     with open(folder + "/hasty.c", "w") as f:
@@ -468,7 +500,7 @@ def archive_many():
     shutil.rmtree(folder)
 
 
-for test in (syslog_udp, syslog_tcp, syslog_crowd, syslog_tls, command, standard_input, journal, told_late, daily_names, not_there, full, many_files, archive, archive_many):
+for test in (syslog_udp, syslog_tcp, syslog_crowd, syslog_tls, command, standard_input, journal, told_late, restarted_late, daily_names, not_there, full, many_files, archive, archive_many):
     try:
         test()
     except Exception as e:  # one kind must not hide the others
