@@ -158,6 +158,32 @@ def syslog_crowd():
     r.end()
 
 
+def syslog_hoards():
+    """Peers that each send the beginning of a very long line do not take all memory."""
+    port = free_port()
+    r = Run('type = "syslog" path = "tcp://127.0.0.1:%d"' % port)
+    until_open(port)
+    early = socket.create_connection(("127.0.0.1", port))
+    early.sendall(failure(0).encode() + b"\n" + failure(1).encode()[:50])
+    crowd = []
+    for i in range(300):
+        s = socket.create_connection(("127.0.0.1", port))
+        s.settimeout(5)
+        crowd.append(s)
+        try:
+            s.sendall(b'{"log":"' + b"x" * 900000)
+        except OSError:
+            pass
+    early.sendall(failure(1).encode()[50:] + b"\n")
+    check("tcp, beside peers that send very long lines", r.wait(2), range(2))
+    peak = int(next(l for l in open("/proc/%d/status" % r.process.pid) if l.startswith("VmHWM")).split()[1]) >> 10
+    said = b"which holds most of them" in open(os.path.join(r.folder, "log"), "rb").read()
+    print("ok source tcp, memory of very long lines" if peak < 100 and said else "not ok source tcp, memory of very long lines - %d MB, %s" % (peak, said), flush=True)
+    for s in crowd:
+        s.close()
+    r.end()
+
+
 def certificates(folder):
     def openssl(*a):
         subprocess.run(["openssl", *a], check=True, capture_output=True, cwd=folder)
@@ -500,7 +526,7 @@ def archive_many():
     shutil.rmtree(folder)
 
 
-for test in (syslog_udp, syslog_tcp, syslog_crowd, syslog_tls, command, standard_input, journal, told_late, restarted_late, daily_names, not_there, full, many_files, archive, archive_many):
+for test in (syslog_udp, syslog_tcp, syslog_crowd, syslog_hoards, syslog_tls, command, standard_input, journal, told_late, restarted_late, daily_names, not_there, full, many_files, archive, archive_many):
     try:
         test()
     except Exception as e:  # one kind must not hide the others
