@@ -267,13 +267,13 @@ def standard_input():
 
 
 def entries(a, b):
-    out = b""
+    out = []
     for i in range(a, b):
         us = 1795514400000000 + i * 1000000
         message = failure(i).split(": ", 1)[1].encode()
-        out += b"__CURSOR=x\n__REALTIME_TIMESTAMP=%d\n__MONOTONIC_TIMESTAMP=%d\n_BOOT_ID=228fdb25240543c688de85d9945e16a0\n_MACHINE_ID=f64b54a46337f15e4810ef60ddf812a9\n" % (us, i + 1)
-        out += b"_HOSTNAME=mx\nSYSLOG_IDENTIFIER=postfix/smtpd\nSYSLOG_PID=7\nPRIORITY=6\nMESSAGE=" + message + b"\n\n"
-    return out
+        out.append(b"__CURSOR=x\n__REALTIME_TIMESTAMP=%d\n__MONOTONIC_TIMESTAMP=%d\n_BOOT_ID=228fdb25240543c688de85d9945e16a0\n_MACHINE_ID=f64b54a46337f15e4810ef60ddf812a9\n" % (us, i + 1))
+        out.append(b"_HOSTNAME=mx\nSYSLOG_IDENTIFIER=postfix/smtpd\nSYSLOG_PID=7\nPRIORITY=6\nMESSAGE=" + message + b"\n\n")
+    return b"".join(out)
 
 
 def journal():
@@ -310,6 +310,39 @@ def journal():
     r.start()
     check("journal, whose old entries were removed meanwhile", r.wait(LINES + 50), range(LINES + 50))
     print("ok source journal, same reports under the same numbers" if not r.analyzer.wrong else "not ok source journal, same reports - %s" % r.analyzer.wrong[:3])
+    r.end()
+    shutil.rmtree(folder)
+
+
+def journal_waits():
+    """While the analyzer does not read, a journal that grows is not looked at again and again."""
+    if not os.path.exists(JOURNAL_REMOTE):
+        return
+    folder = tempfile.mkdtemp(prefix="aw-journal.")
+    write = lambda name, a, b: subprocess.run([JOURNAL_REMOTE, "-o", os.path.join(folder, name), "-"], input=entries(a, b), capture_output=True, timeout=60).returncode
+    if write("a.journal", 0, 10):
+        return
+    r = Run('type = "journal" path = "%s"' % folder)
+    r.wait(10)
+    r.analyzer.stalled = True
+    write("b.journal", 10, 40000)
+    ticks = lambda: sum(map(int, open("/proc/%d/stat" % r.process.pid).read().rsplit(")", 1)[1].split()[11:13]))
+    end, before = time.time() + 20, -1
+    while time.time() < end and ticks() != before:  # until it waits
+        before = ticks()
+        time.sleep(1)
+    write("c.journal", 40000, 40010)
+    time.sleep(0.5)
+    before = ticks()
+    time.sleep(2)
+    used = (ticks() - before) / os.sysconf("SC_CLK_TCK")
+    print("ok source journal, waits for the analyzer" if used < 0.3 else "not ok source journal, waits for the analyzer - %.1f of 2 s of a processor" % used, flush=True)
+    r.analyzer.stalled = False
+    end = time.time() + 20
+    while time.time() < end and len(r.analyzer.reports) < 40010:
+        time.sleep(0.1)
+    n = len(r.analyzer.reports)
+    print("ok source journal, goes on after it" if n == 40010 else "not ok source journal, goes on after it - %d of 40010" % n, flush=True)
     r.end()
     shutil.rmtree(folder)
 
@@ -526,7 +559,7 @@ def archive_many():
     shutil.rmtree(folder)
 
 
-for test in (syslog_udp, syslog_tcp, syslog_crowd, syslog_hoards, syslog_tls, command, standard_input, journal, told_late, restarted_late, daily_names, not_there, full, many_files, archive, archive_many):
+for test in (syslog_udp, syslog_tcp, syslog_crowd, syslog_hoards, syslog_tls, command, standard_input, journal, journal_waits, told_late, restarted_late, daily_names, not_there, full, many_files, archive, archive_many):
     try:
         test()
     except Exception as e:  # one kind must not hide the others

@@ -38,6 +38,7 @@ class Analyzer(threading.Thread):
         self.reports, self.snapshot, self.applied, self.totals = {}, b"", 0, []
         self.snapshots = self.connections = self.repeated = 0
         self.wrong, self.heard, self.gone = [], set(), []
+        self.stalled = False  # reads nothing
         self.all = []  # also those of streams whose numbers are the same
         self.lock = threading.Lock()
         self.start()
@@ -50,6 +51,8 @@ class Analyzer(threading.Thread):
     def serve(self, conn):
         data = b""
         while True:
+            while self.stalled:
+                time.sleep(0.05)
             try:
                 more = conn.recv(1 << 20)
             except OSError:
