@@ -393,6 +393,31 @@ def told_late():
     r.end()
 
 
+def unreadable_sibling():
+    """A rotated file that is newer than all that was read, and cannot be unpacked, is told."""
+    r = Run('type = "file" path = "@/mail.log"')
+    log = os.path.join(r.folder, "mail.log")
+    with open(log, "w") as f:
+        f.write("".join(failure(i) + "\n" for i in range(50)))
+    r.wait(50)
+    time.sleep(0.5)
+    r.stop()
+    os.unlink(log)
+    for name, data in ((".1.gz", b"\x1f\x8b\x08\x00 damaged"), (".2.gz", b"\x1f\x8b\x08\x00 of last year")):
+        with open(log + name, "wb") as f:
+            f.write(data)
+    os.utime(log + ".2.gz", (time.time() - 4e7, time.time() - 4e7))
+    with open(log, "w") as f:
+        f.write("".join(failure(i) + "\n" for i in range(50, 60)))
+    r.start()
+    got = r.wait(60)
+    said = open(os.path.join(r.folder, "log")).read()
+    good = "mail.log.1.gz: ends in the middle" in said and "what was not read of it yet is lost" in said and ".2.gz" not in said
+    check("file beside a rotated one that is damaged", got, range(60))
+    print("ok source file, says which rotated one is damaged" if good else "not ok source file, says which rotated one is damaged - %s" % said[-300:], flush=True)
+    r.end()
+
+
 def restarted_late():
     """The collector is started again (or killed) while the new file is still empty, or is not there at all, and the writer goes on in the renamed one."""
     for name, new in (("is empty", True), ("is not there yet", False)):
@@ -559,7 +584,7 @@ def archive_many():
     shutil.rmtree(folder)
 
 
-for test in (syslog_udp, syslog_tcp, syslog_crowd, syslog_hoards, syslog_tls, command, standard_input, journal, journal_waits, told_late, restarted_late, daily_names, not_there, full, many_files, archive, archive_many):
+for test in (syslog_udp, syslog_tcp, syslog_crowd, syslog_hoards, syslog_tls, command, standard_input, journal, journal_waits, told_late, unreadable_sibling, restarted_late, daily_names, not_there, full, many_files, archive, archive_many):
     try:
         test()
     except Exception as e:  # one kind must not hide the others

@@ -2,7 +2,7 @@
 """The collector against a log that is written, rotated, truncated and packed under its eyes, while it is killed at any
 moment. This script plays the analyzer: it remembers what came (by number) and the last snapshot, and gives both back after a
 crash. Whatever happened, the reports must be those of one undisturbed reading of the same bytes."""
-import gzip, os, random, shutil, signal, socket, struct, subprocess, sys, tempfile, threading, time
+import bz2, gzip, os, random, shutil, signal, socket, struct, subprocess, sys, tempfile, threading, time
 
 HELLO, RESUME, TXN, RECORD, SNAPSHOT, COUNTERS, SHAPE, IDLE, BYE = range(1, 10)
 GONE = 15
@@ -189,6 +189,15 @@ def rename_and_pack(log, step):
     pack(log + ".%d" % step)
 
 
+def rename_and_bzip2(log, step):
+    rename(log, step)
+    with open(log + ".%d" % step, "rb") as f, bz2.open(log + ".%d.bz2" % step, "wb") as g:
+        shutil.copyfileobj(f, g)
+    st = os.stat(log + ".%d" % step)
+    os.utime(log + ".%d.bz2" % step, ns=(st.st_mtime_ns, st.st_mtime_ns))
+    os.unlink(log + ".%d" % step)
+
+
 def date_before_extension(log, step):
     """As logrotate does with dateext and extension; every other one is packed."""
     dated = "%s-2026112%d.log" % (log[:-len(".log")], step)
@@ -273,6 +282,7 @@ def main():
     scenario("renamed while it was down", program, lines, want, 7, rename, 4, True)
     scenario("dated before its extension while it was down", program, lines, want, 10, date_before_extension, 4, True)
     scenario("packed while it was down", program, lines, want, 8, rename_and_pack, 4, True)
+    scenario("packed by bzip2 while it was down", program, lines, want, 11, rename_and_bzip2, 4, True)
     scenario("truncated while it was down", program, lines, want, 9, copytruncate, 0, True)
 
 
