@@ -173,12 +173,6 @@ static void stop_streams(struct collector *c)
 	c->n_stream = 0;
 }
 
-static void ignore_mistake(void *ctx, const char *file, int line, const char *text)
-{
-	(void)ctx;
-	msg_error("%s:%d: %s", file, line, text);
-}
-
 static bool is_type(const struct conf_source *s, const char *type)
 {
 	return s->type && !strcmp(s->type, type);
@@ -205,12 +199,11 @@ static void allow_source(struct sandbox *f, const struct conf_source *s)
 }
 
 /* A program that reads what strangers wrote gets the logs to read, and nothing to write. */
-static void fence(const struct conf *conf, const char *conf_path)
+static void fence(const struct conf *conf)
 {
 	struct sandbox s = { .n = 0 };
 	sandbox_allow_system(&s);
-	sandbox_allow_folder_of(&s, conf_path, false);
-	sandbox_allow_folder_of(&s, conf->customers_path, false);
+	conf_allow(conf, &s);
 	sandbox_allow(&s, conf->state_dir, false);
 	for (size_t i = 0; i < conf->n_source && s.n + 5 < SANDBOX_PATHS; i++) {
 		if (is_type(&conf->source[i], "command")) {
@@ -255,14 +248,17 @@ static bool inside_fence(const struct conf *conf)
 static void on_reload(void *ctx)
 {
 	struct collector *c = ctx;
-	struct conf *fresh = conf_load(c->conf_path, NULL, 0, ignore_mistake, NULL);
+	struct conf *fresh = conf_load(c->conf_path, NULL, 0, NULL, NULL);
 	if (!fresh) {
-		msg_error("the config has mistakes; going on with the old one");
+		if (!conf_beyond_fence() || !proc_start_again(&c->proc))
+			msg_error("the config has mistakes; going on with the old one");
 		return;
 	}
 	if (!inside_fence(fresh)) {
-		msg_info("a source lies in another folder than before: ending, to be started again with the rights to read it");
-		exit(0);
+		conf_free(fresh);
+		if (!proc_start_again(&c->proc))
+			msg_error("a source lies in another folder than before: going on with the old config; start this program again to read it");
+		return;
 	}
 	stop_streams(c);
 	conf_free(c->conf);
@@ -300,7 +296,7 @@ int main(int argc, char **argv)
 	add_sources(&c);
 	if (!c.n_stream && c.only)
 		msg_warn("%s: has no source \"%s\", or its pattern fits no file yet", c.conf_path, c.only);
-	fence(c.conf, c.conf_path);
+	fence(c.conf);
 	proc_ready(&c.proc);
 	uv_run(c.loop, UV_RUN_DEFAULT);
 	conf_free(c.conf);

@@ -10,6 +10,7 @@
 
 #include "lib/buf.h"
 #include "lib/conf_int.h"
+#include "lib/sandbox.h"
 
 #define CHECK_NAMES_MAX 256
 
@@ -200,7 +201,7 @@ static int check_language(const char *text, struct err *e)
 
 static int check_user(const char *text, struct err *e)
 {
-	if (!*text || getpwnam(text))
+	if (!*text || sandbox_entered() || getpwnam(text)) /* it was looked up when the program started, and cannot be any more */
 		return 0;
 	return err_set(e, "there is no account \"%s\" on this machine; create it (adduser --system %s) or remove the setting", text, text);
 }

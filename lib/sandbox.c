@@ -76,6 +76,21 @@ static void add_rule(int ruleset, const char *path, bool write, uint64_t handled
 	close(fd);
 }
 
+static bool entered;
+
+bool sandbox_entered(void)
+{
+	return entered;
+}
+
+bool sandbox_denies(const char *path)
+{
+	int fd = entered && path && *path ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1, why = errno;
+	if (fd >= 0)
+		close(fd);
+	return entered && path && *path && fd < 0 && why == EACCES;
+}
+
 bool sandbox_enter(const struct sandbox *s)
 {
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
@@ -99,5 +114,6 @@ bool sandbox_enter(const struct sandbox *s)
 	if (!ok)
 		msg_warn("sandbox: %m: files are not fenced off");
 	close(ruleset);
+	entered |= ok;
 	return ok;
 }

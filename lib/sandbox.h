@@ -23,5 +23,9 @@ void sandbox_allow_folder_of(struct sandbox *s, const char *path, bool write);
 void sandbox_allow_system(struct sandbox *s);
 /* From here on nothing else. True when the kernel enforces it. */
 bool sandbox_enter(const struct sandbox *s);
+/* Whether it was entered, and enforced. */
+bool sandbox_entered(void);
+/* Whether path, a file, cannot be read since then. */
+bool sandbox_denies(const char *path);
 
 #endif
