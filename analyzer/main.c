@@ -413,7 +413,7 @@ static void fence(const struct server *s)
 	sandbox_allow_folder_of(&f, s->conf->store, true);
 	sandbox_allow(&f, s->conf->state_dir, true);
 	conf_allow(s->conf, &f);
-	for (size_t i = 0; i < s->conf->geo.n && i < SANDBOX_PATHS / 2; i++)
+	for (size_t i = 0; i < s->conf->geo.n; i++)
 		sandbox_allow_folder_of(&f, s->conf->geo.v[i], false);
 	(void)sandbox_enter(&f);
 }

@@ -205,7 +205,7 @@ static void fence(const struct conf *conf)
 	sandbox_allow_system(&s);
 	conf_allow(conf, &s);
 	sandbox_allow(&s, conf->state_dir, false);
-	for (size_t i = 0; i < conf->n_source && s.n + 5 < SANDBOX_PATHS; i++) {
+	for (size_t i = 0; i < conf->n_source; i++) {
 		if (is_type(&conf->source[i], "command")) {
 			msg_info("source %s is a command, which may need any file: files are not fenced off", conf->source[i].name);
 			return;

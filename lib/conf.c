@@ -394,7 +394,7 @@ static bool names_denied(const struct reader *r)
 
 void conf_allow(const struct conf *c, struct sandbox *s)
 {
-	for (size_t i = 0; i < c->files.n && s->n < SANDBOX_PATHS / 2; i++)
+	for (size_t i = 0; i < c->files.n; i++)
 		sandbox_allow_folder_of(s, c->files.v[i], false);
 	sandbox_allow_folder_of(s, c->customers_path, false);
 }

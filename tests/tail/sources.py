@@ -562,6 +562,35 @@ def many_files():
     shutil.rmtree(folder)
 
 
+def many_folders():
+    """More folders of logs than a small table holds."""
+    folder = tempfile.mkdtemp(prefix="aw-folders.")
+    conf = 'store = "%s/t.db"\n' % folder
+    for i in range(150):
+        os.mkdir("%s/%d" % (folder, i))
+        conf += 'source "m%d" { path = "%s/%d/mail.log" mta = "postfix" timezone = "UTC" }\n' % (i, folder, i)
+    with open(folder + "/t.conf", "w") as f:
+        f.write(conf)
+    os.mkdir(folder + "/run")
+    r = Run('path = "@/mail.log"')
+    r.stop()
+    conf = conf.replace("%s/t.db" % folder, "%s/t.db" % r.folder)
+    with open(r.folder + "/t.conf", "w") as f:
+        f.write(conf)
+    r.process = subprocess.Popen([program, "-c", r.folder + "/t.conf"], stderr=r.log)
+    time.sleep(1.5)
+    for i in range(150):
+        with open("%s/%d/mail.log" % (folder, i), "w") as f:
+            f.write(failure(i) + "\n")
+    end = time.time() + 10
+    while len(r.analyzer.heard) < 150 and time.time() < end:
+        time.sleep(0.1)
+    heard = len(r.analyzer.heard)
+    print("ok source files in very many folders" if heard == 150 else "not ok source files in very many folders - %d of 150" % heard, flush=True)
+    r.end()
+    shutil.rmtree(folder)
+
+
 def archive_many():
     """More files than positions are kept (POSITIONS_MAX), and one in which nothing is."""
     files, folder = 4200, tempfile.mkdtemp(prefix="aw-archive.")
@@ -584,7 +613,7 @@ def archive_many():
     shutil.rmtree(folder)
 
 
-for test in (syslog_udp, syslog_tcp, syslog_crowd, syslog_hoards, syslog_tls, command, standard_input, journal, journal_waits, told_late, unreadable_sibling, restarted_late, daily_names, not_there, full, many_files, archive, archive_many):
+for test in (syslog_udp, syslog_tcp, syslog_crowd, syslog_hoards, syslog_tls, command, standard_input, journal, journal_waits, told_late, unreadable_sibling, restarted_late, daily_names, not_there, full, many_files, many_folders, archive, archive_many):
     try:
         test()
     except Exception as e:  # one kind must not hide the others
