@@ -1,6 +1,4 @@
 /* abusewatch-collector: follows the log files of the config and sends what they say to the analyzer. */
-#include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <glob.h>
 #include <signal.h>
@@ -178,6 +176,17 @@ static bool is_type(const struct conf_source *s, const char *type)
 	return s->type && !strcmp(s->type, type);
 }
 
+/* Those of a pattern's files that lead elsewhere. */
+static void allow_links(struct sandbox *f, const char *pattern)
+{
+	glob_t g;
+	if (!is_pattern(pattern) || glob(pattern, 0, NULL, &g) != 0)
+		return;
+	for (size_t i = 0; i < g.gl_pathc; i++)
+		sandbox_allow_folder_of(f, g.gl_pathv[i], false);
+	globfree(&g);
+}
+
 /* What a source reads. */
 static void allow_source(struct sandbox *f, const struct conf_source *s)
 {
@@ -195,6 +204,7 @@ static void allow_source(struct sandbox *f, const struct conf_source *s)
 		sandbox_allow_folder_of(f, s->path, false);
 	} else if (!is_type(s, "stdin")) {
 		sandbox_allow_folder_of(f, s->path, false);
+		allow_links(f, s->path);
 	}
 }
 
@@ -215,33 +225,35 @@ static void fence(const struct conf *conf)
 	(void)sandbox_enter(&s);
 }
 
-static bool reachable(const char *path, int flags)
+static bool folder_denied(const char *path)
 {
-	int fd = path && *path ? open(path, O_RDONLY | O_CLOEXEC | flags) : -1;
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0 || errno != EACCES || !path || !*path;
-}
-
-static bool folder_reachable(const char *path)
-{
-	char dir[512];
-	(void)snprintf(dir, sizeof dir, "%.*s", (int)strcspn(path, "*?["), path);
-	char *slash = strrchr(dir, '/');
+	char *dir = xsvdup(sv_make(path, strcspn(path, "*?["))), *slash = strrchr(dir, '/');
 	if (slash)
 		slash[slash == dir] = 0;
-	return reachable(slash ? dir : ".", O_DIRECTORY);
+	bool denied = sandbox_denies(slash ? dir : ".");
+	free(dir);
+	return denied;
+}
+
+/* Whether it lies beyond the fence. */
+static bool denied(const struct conf_source *s)
+{
+	if (is_type(s, "stdin"))
+		return false;
+	if (is_type(s, "command"))
+		return sandbox_denies("/bin/sh");
+	if (is_type(s, "syslog"))
+		return sandbox_denies(s->cert) || sandbox_denies(s->key) || sandbox_denies(s->ca);
+	if (is_type(s, "journal") && !strcmp(s->path, "system"))
+		return sandbox_denies("/var/log/journal") || sandbox_denies("/run/log/journal");
+	return sandbox_denies(s->path) || (!is_type(s, "journal") && folder_denied(s->path));
 }
 
 static bool inside_fence(const struct conf *conf)
 {
-	for (size_t i = 0; i < conf->n_source; i++) {
-		const struct conf_source *s = &conf->source[i];
-		bool ok = is_type(s, "command") ? reachable("/bin/sh", 0) : is_type(s, "syslog") ? reachable(s->cert, 0) && reachable(s->key, 0) && reachable(s->ca, 0) :
-		          is_type(s, "journal") ? !strcmp(s->path, "system") || reachable(s->path, 0) : is_type(s, "stdin") || folder_reachable(s->path);
-		if (!ok)
+	for (size_t i = 0; i < conf->n_source; i++)
+		if (denied(&conf->source[i]))
 			return false;
-	}
 	return true;
 }
 

@@ -37,16 +37,26 @@ void sandbox_allow(struct sandbox *s, const char *path, bool write)
 	s->v[s->n++] = (struct sandbox_path){ xstrdup(path), write };
 }
 
-void sandbox_allow_folder_of(struct sandbox *s, const char *path, bool write)
+static void allow_folder_of(struct sandbox *s, const char *path, bool write)
 {
-	if (!path || !*path)
-		return;
 	/* A pattern may stand in a folder's name too: what lies before it counts. */
 	char *dir = xsvdup(sv_make(path, strcspn(path, "*?["))), *slash = strrchr(dir, '/');
 	if (slash)
 		slash[slash == dir] = 0;
 	sandbox_allow(s, slash ? dir : ".", write);
 	free(dir);
+}
+
+void sandbox_allow_folder_of(struct sandbox *s, const char *path, bool write)
+{
+	struct stat st;
+	if (!path || !*path)
+		return;
+	allow_folder_of(s, path, write);
+	char *target = lstat(path, &st) == 0 && S_ISLNK(st.st_mode) ? realpath(path, NULL) : NULL;
+	if (target)
+		allow_folder_of(s, target, write);
+	free(target);
 }
 
 void sandbox_allow_system(struct sandbox *s)

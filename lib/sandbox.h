@@ -13,7 +13,7 @@ struct sandbox { struct sandbox_path { char *path; bool write; } *v; size_t n; }
 /* Files and folders below path may be read, or also written, made and removed. A path that does not exist is passed over.
  * NULL and "" too. */
 void sandbox_allow(struct sandbox *s, const char *path, bool write);
-/* The folder that holds path. */
+/* The folder that holds path; where path is a link, that of its target, too. */
 void sandbox_allow_folder_of(struct sandbox *s, const char *path, bool write);
 /* What every program reads: zone files, the resolver's, certificates. */
 void sandbox_allow_system(struct sandbox *s);
@@ -21,7 +21,7 @@ void sandbox_allow_system(struct sandbox *s);
 bool sandbox_enter(struct sandbox *s);
 /* Whether it was entered, and enforced. */
 bool sandbox_entered(void);
-/* Whether path, a file, cannot be read since then. */
+/* Whether path cannot be read since then. */
 bool sandbox_denies(const char *path);
 
 #endif

@@ -562,6 +562,24 @@ def many_files():
     shutil.rmtree(folder)
 
 
+def behind_links():
+    """A log that is a link into another folder, alone and among the files of a pattern."""
+    for name, path in (("a log", "@/mail.log"), ("one of a pattern", "@/mail*.log")):
+        folder = tempfile.mkdtemp(prefix="aw-links.")
+        r = Run('path = "%s"' % path)
+        r.stop()
+        with open(folder + "/real.log", "w") as f:
+            f.write("".join(failure(i) + "\n" for i in range(20)))
+        os.symlink(folder + "/real.log", r.folder + "/mail.log")
+        r.start()
+        r.wait(20)
+        with open(folder + "/real.log", "a") as f:
+            f.write("".join(failure(i) + "\n" for i in range(20, 30)))
+        check("a link into another folder, " + name, r.wait(30, 3), range(30))
+        r.end()
+        shutil.rmtree(folder)
+
+
 def many_folders():
     """More folders of logs than a small table holds."""
     folder = tempfile.mkdtemp(prefix="aw-folders.")
@@ -613,7 +631,7 @@ def archive_many():
     shutil.rmtree(folder)
 
 
-for test in (syslog_udp, syslog_tcp, syslog_crowd, syslog_hoards, syslog_tls, command, standard_input, journal, journal_waits, told_late, unreadable_sibling, restarted_late, daily_names, not_there, full, many_files, many_folders, archive, archive_many):
+for test in (syslog_udp, syslog_tcp, syslog_crowd, syslog_hoards, syslog_tls, command, standard_input, journal, journal_waits, told_late, unreadable_sibling, restarted_late, daily_names, not_there, full, many_files, behind_links, many_folders, archive, archive_many):
     try:
         test()
     except Exception as e:  # one kind must not hide the others
