@@ -230,6 +230,8 @@ void children_add(struct children *all, const struct child_spec *spec)
 void children_want(struct children *all, const struct child_spec *spec, bool wanted)
 {
 	struct child *c = all->child, *end = all->child + all->n;
+	if (all->stopping)
+		return;
 	while (c < end && c->spec != spec)
 		c++;
 	if (c == end) {
@@ -303,7 +305,8 @@ void children_stop(struct children *all, void (*done)(void *), void *ctx)
 	all->done = done;
 	all->ctx = ctx;
 	for (size_t i = 0; i < all->n; i++)
-		uv_timer_stop(&all->child[i].timer);
+		if (!all->child[i].alive) /* of others it is the limit for ending */
+			uv_timer_stop(&all->child[i].timer);
 	stop_next(all);
 }
 
