@@ -431,7 +431,7 @@ void archive_begin(struct archive *a)
 		batch_start(a, b);
 }
 
-struct hot_rows { struct buf bytes; struct body *body; size_t n; };
+struct hot_rows { struct buf bytes; struct body *body; size_t n, damaged; };
 
 static int load_hot(struct archive *a, struct hot_rows *h, struct err *e)
 {
@@ -445,12 +445,14 @@ static int load_hot(struct archive *a, struct hot_rows *h, struct err *e)
 		}
 		struct sv encoded = sv_make(sqlite3_column_blob(st, 1), (size_t)sqlite3_column_bytes(st, 1));
 		struct body b = { h->bytes.n, (uint32_t)encoded.n, sqlite3_column_int(st, 0), 0, 0 };
-		if (segment_identity_of(encoded, &b.identity, e) < 0)
-			break;
+		if (segment_identity_of(encoded, &b.identity, e) < 0) {
+			h->damaged++;
+			continue;
+		}
 		h->body[h->n++] = b;
 		buf_addsv(&h->bytes, encoded);
 	}
-	if (st && rc != SQLITE_DONE && rc != SQLITE_ROW)
+	if (st && rc != SQLITE_DONE)
 		(void)err_set(e, "message archive: %s", sqlite3_errmsg(a->files.db));
 	sqlite3_finalize(st);
 	return rc == SQLITE_DONE ? 0 : -1;
@@ -475,6 +477,8 @@ static int seal_rows(struct archive *a, struct err *e)
 		bad = archive_finish(&a->files, archive_prepare(&a->files, Q_HOT_CLEAR, e), e);
 	if (!bad)
 		a->hot = (struct tail){ 0 };
+	if (!bad && h.damaged) /* nobody can read them, and they must not keep the others from being kept */
+		msg_error("message archive: %zu of the newest messages were damaged in the store: they are lost", h.damaged);
 	free(h.body);
 	buf_fini(&h.bytes);
 	return bad;

@@ -53,8 +53,8 @@ struct archive_query {
 	size_t limit, offset;        /* newest first */
 };
 
-/* Calls cb for each hit, newest first; cb returns false to stop. Returns the number of hits given, or -1. The txn is
- * valid during the call. ret_more (may be NULL): whether there are older ones. */
+/* Calls cb for each hit, newest first; cb returns false to stop. Returns the number of hits given, or -1 and e, also when some were given: where messages are
+ * damaged, what is left of them is. The txn is valid during the call. ret_more (may be NULL): whether there are older ones. */
 typedef bool archive_hit_cb(void *ctx, const struct txn *t);
 int64_t archive_search(struct archive *a, const struct archive_query *q, archive_hit_cb *cb, void *ctx, bool *ret_more, struct err *e);
 

@@ -46,7 +46,7 @@ struct search {
 	struct arena arena[CREW_MOST];
 	uint64_t *seen;      /* identities of the messages given or passed over, a hash table */
 	size_t n_seen, cap_seen;
-	size_t skipped;
+	size_t skipped, damaged_rows;
 	int64_t given;
 	struct buf catalog; /* struct entry, newest first: some of those before that day and id */
 	size_t catalog_at;
@@ -200,9 +200,12 @@ static void give_rows(struct search *s, const struct buf *bodies, const struct b
 {
 	for (size_t i = 0, at = 0, end; i < ends->n && !s->stop; i += sizeof end, at = end) {
 		struct txn t;
+		struct err why;
 		memcpy(&end, ends->p + i, sizeof end);
 		arena_reset(&s->arena[0]);
-		if (txn_decode(sv_make(bodies->p + at, end - at), &s->arena[0], &t, s->e) == 0 && row_matches(s->q, &t))
+		if (txn_decode(sv_make(bodies->p + at, end - at), &s->arena[0], &t, &why) < 0)
+			s->damaged_rows++;
+		else if (row_matches(s->q, &t))
 			(void)give(s, &t);
 	}
 }
@@ -493,6 +496,8 @@ int64_t archive_search(struct archive *a, const struct archive_query *query, arc
 		bad = search_segments(&s);
 	if (ret_more)
 		*ret_more = s.more;
+	if (!bad && s.damaged_rows)
+		bad = err_set(e, "message archive: %zu of the newest messages are damaged in the store: they were not looked at", s.damaged_rows);
 	end_search(&s);
 	return bad ? -1 : s.given;
 }

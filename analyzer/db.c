@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/buf.h"
@@ -80,6 +81,36 @@ static void make_private(const char *path)
 		close(fd); /* what else is wrong SQLite says */
 }
 
+/* Stores that were made before that, or unpacked from somewhere. What is not ours, or has a second name, is left alone. Only by O_PATH: closing
+ * another descriptor of a file would take away the locks that SQLite has on it. */
+static bool close_to_others(const char *path)
+{
+	struct stat st;
+	char name[32];
+	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	bool ours = fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == geteuid() && (S_ISDIR(st.st_mode) || (S_ISREG(st.st_mode) && st.st_nlink == 1));
+	(void)snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+	bool closed = ours && (st.st_mode & 07) && chmod(name, st.st_mode & 0770) == 0;
+	if (fd >= 0)
+		close(fd);
+	return closed;
+}
+
+static void close_all_to_others(const char *path)
+{
+	static const char *const beside[] = { "", "-wal", "-shm", "-journal", ".lock", ".d" };
+	struct buf name = { 0 };
+	bool any = false;
+	for (size_t i = 0; i < sizeof beside / sizeof *beside; i++) {
+		buf_clear(&name);
+		buf_printf(&name, "%s%s", path, beside[i]);
+		any |= close_to_others(buf_cstr(&name));
+	}
+	if (any)
+		msg_info("%s could be read by everybody: now only by its owner and its group", path);
+	buf_fini(&name);
+}
+
 static int open_file(struct db *d, const char *path, bool bulk, struct err *e)
 {
 	int on = 1;
@@ -98,6 +129,7 @@ static int open_file(struct db *d, const char *path, bool bulk, struct err *e)
 		db_close(d);
 		return -1;
 	}
+	close_all_to_others(path);
 	return 0;
 }
 

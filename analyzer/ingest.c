@@ -7,12 +7,21 @@
 #include "analyzer/listing.h"
 #include "lib/jsonw.h"
 
+void ingest_source_end(struct ingest_source *src)
+{
+	if (src->input)
+		src->input->users--;
+	src->input = NULL;
+}
+
 static int on_hello(struct ingest *in, struct ingest_source *src, struct sv payload, struct buf *reply, struct err *e)
 {
 	struct sv name;
 	if (obs_get_hello(payload, &name, e) < 0)
 		return -1;
+	ingest_source_end(src);
 	src->input = store_input(in->store, name);
+	src->input->users++;
 	/* What another connection of this source sent and was not committed yet is applied in memory: commit it first, so
 	 * that position and memory agree. */
 	if (ingest_commit(in, e) < 0)
@@ -118,6 +127,18 @@ static int on_counters(struct store_input *input, struct sv payload, struct err 
 	return 0;
 }
 
+/* Its log is gone. When it comes back it is a new one. */
+static int on_gone(struct ingest *in, struct ingest_source *src, struct buf *reply, struct err *e)
+{
+	struct obs_resume nothing = { 0 };
+	store_input_gone(src->input);
+	ingest_source_end(src);
+	if (ingest_commit(in, e) < 0)
+		return -1;
+	obs_put_resume(reply, &nothing);
+	return 0;
+}
+
 /* An answer of tomorrow would make every answer until then an old one. */
 static bool is_of_the_future(const struct ingest *in, int64_t time_us)
 {
@@ -180,6 +201,7 @@ static int take_frame(struct ingest *in, struct ingest_source *src, enum obs_typ
 	case OBS_ZONE: return on_zone(in, payload, e);
 	case OBS_IDLE: return 0;
 	case OBS_BYE: src->bye = true; return 0;
+	case OBS_GONE: return on_gone(in, src, reply, e);
 	default: return err_set(e, "unexpected frame of type %d", (int)type);
 	}
 }

@@ -22,6 +22,8 @@ struct ingest_source { struct store_input *input; bool bye; };
 /* All whole frames in bytes; *ret_used of them were used up. reply gets what must be sent back. 0, or -1 and e: the peer sent nonsense and
  * is to be disconnected. */
 int ingest_bytes(struct ingest *in, struct ingest_source *src, struct sv bytes, size_t *ret_used, struct buf *reply, struct err *e);
+/* Its connection is closed. */
+void ingest_source_end(struct ingest_source *src);
 /* An answer about a block list, as a frame gives it. */
 void ingest_listing(struct ingest *in, const struct obs_listing *l);
 /* store_commit() when anything is pending. */

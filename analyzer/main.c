@@ -78,6 +78,7 @@ static void on_closed(uv_handle_t *h)
 	while (*at != p)
 		at = &(*at)->next;
 	*at = p->next;
+	ingest_source_end(&p->source);
 	buf_fini(&p->in);
 	free(p);
 }
@@ -382,6 +383,13 @@ static void on_reload(void *ctx)
 	const struct opt_table *const *tables = detector_option_tables(&n);
 	struct conf *conf = conf_load(s->conf_path, tables, n, NULL, NULL);
 	struct enrich *enrich = conf ? enrich_new(conf, &e) : NULL;
+	bool beyond = !conf && conf_beyond_fence();
+	for (size_t i = 0; conf && !enrich && i < conf->geo.n; i++)
+		beyond |= sandbox_denies(conf->geo.v[i]);
+	if (beyond && proc_start_again(&s->proc)) {
+		conf_free(conf);
+		return;
+	}
 	if (!enrich) {
 		msg_error("reload: %s; going on with the old one", conf ? e.text : "the config has mistakes (abusewatch check-config shows them)");
 		conf_free(conf);
@@ -404,9 +412,8 @@ static void fence(const struct server *s)
 	sandbox_allow_system(&f);
 	sandbox_allow_folder_of(&f, s->conf->store, true);
 	sandbox_allow(&f, s->conf->state_dir, true);
-	sandbox_allow_folder_of(&f, s->conf_path, false);
-	sandbox_allow_folder_of(&f, s->conf->customers_path, false);
-	for (size_t i = 0; i < s->conf->geo.n && i < SANDBOX_PATHS / 2; i++)
+	conf_allow(s->conf, &f);
+	for (size_t i = 0; i < s->conf->geo.n; i++)
 		sandbox_allow_folder_of(&f, s->conf->geo.v[i], false);
 	(void)sandbox_enter(&f);
 }

@@ -18,6 +18,7 @@
 #include "lib/msg.h"
 
 #define STORE_AHEAD_BYTES (2u << 20) /* of rows in memory; some ten thousand: so many at once are mostly put beside one another */
+#define GONE_SHOWN_US (7 * US_PER_DAY) /* so long totals of a log that is gone are shown */
 
 /* --- transactions ------------------------------------------------------------------------------------------------- */
 
@@ -167,13 +168,19 @@ struct store *store_open_bulk(const char *path, struct judge *j, struct err *e)
 	return s;
 }
 
-static void input_free(struct store_input *in)
+static void shapes_free(struct store_input *in)
 {
 	for (size_t i = 0; i < in->n_shapes; i++) {
 		free(in->shape[i].program);
 		free(in->shape[i].shape);
 		free(in->shape[i].sample);
 	}
+	in->n_shapes = 0;
+}
+
+static void input_free(struct store_input *in)
+{
+	shapes_free(in);
 	free(in->shape);
 	buf_fini(&in->snapshot);
 	buf_fini(&in->counters);
@@ -221,6 +228,15 @@ struct store_input *store_input(struct store *s, struct sv name)
 	return in;
 }
 
+void store_input_gone(struct store_input *in)
+{
+	in->applied_seq = 0;
+	in->heard_us = 0;
+	buf_clear(&in->snapshot);
+	in->has_snapshot = false;
+	in->gone = in->dirty = true;
+}
+
 /* The entry of that shape among those that wait for the commit; made when missing. */
 static struct store_shape *shape_entry(struct store_input *in, struct sv program, struct sv shape)
 {
@@ -252,6 +268,8 @@ static int write_input(struct store *s, const struct store_input *in, struct err
 {
 	int bad = db_run(&s->db, e, Q_INPUT_PUT, "sitsii", in->name, (int64_t)in->applied_seq, buf_sv(&in->counters), in->path,
 	                 in->last_event_us, in->heard_us);
+	if (!bad && in->gone)
+		bad = db_run(&s->db, e, Q_INPUT_SNAPSHOT_DROP, "s", in->name);
 	if (!bad && in->has_snapshot)
 		bad = db_run(&s->db, e, Q_INPUT_SNAPSHOT_PUT, "sb", in->name, buf_sv(&in->snapshot));
 	for (size_t i = 0; i < in->n_shapes && !bad; i++) {
@@ -318,6 +336,23 @@ static void drop_closed(struct judge *j, size_t i)
 	j->cases[i] = j->cases[--j->n_cases];
 }
 
+static void inputs_committed(struct store *s)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < s->n_inputs; i++) {
+		struct store_input *in = s->input[i];
+		in->dirty = in->has_snapshot = false;
+		shapes_free(in);
+		if (in->gone && !in->users) {
+			input_free(in);
+			continue;
+		}
+		in->gone = false;
+		s->input[kept++] = in;
+	}
+	s->n_inputs = kept;
+}
+
 static void all_clean(struct store *s, struct judge *j)
 {
 	store_principals_committed(s, j);
@@ -337,16 +372,7 @@ static void all_clean(struct store *s, struct judge *j)
 	if (s->settles)
 		s->settled_us = j->site->now_us;
 	s->settles = false;
-	for (size_t i = 0; i < s->n_inputs; i++) {
-		struct store_input *in = s->input[i];
-		in->dirty = in->has_snapshot = false;
-		for (size_t k = 0; k < in->n_shapes; k++) {
-			free(in->shape[k].program);
-			free(in->shape[k].shape);
-			free(in->shape[k].sample);
-		}
-		in->n_shapes = 0;
-	}
+	inputs_committed(s);
 	uint64_t before = j->evicted;
 	judge_evict(j);
 	s->had_principals |= j->evicted != before;
@@ -418,6 +444,8 @@ int store_retention(struct store *s, const struct conf *conf, int64_t now_us, st
 	static const enum query of_policy[] = { Q_POLICY_FINDING_DROP, Q_POLICY_DAY_DROP };
 	for (size_t i = 0; i < sizeof of_policy / sizeof *of_policy && !bad; i++)
 		bad = db_run(&s->db, e, of_policy[i], "i", cases_us / US_PER_DAY);
+	if (!bad)
+		bad = db_run(&s->db, e, Q_INPUT_DROP, "i", now_us - GONE_SHOWN_US) || db_run(&s->db, e, Q_SHAPE_DROP_GONE, "");
 	if (!bad)
 		bad = db_run(&s->db, e, Q_BACKUP_RECIPIENT_DROP, "i", now_us - conf->keep_recipients_days * US_PER_DAY);
 	if (bad || db_exec(&s->db, "COMMIT", e) < 0) {

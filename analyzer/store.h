@@ -17,6 +17,8 @@ struct store_input {
 	struct buf snapshot;
 	bool has_snapshot;      /* a newer one than the store has */
 	bool dirty;
+	bool gone;              /* see store_input_gone() */
+	unsigned users;         /* connections that speak of it; the owner's count */
 	struct buf counters;    /* JSON */
 	char *path;
 	int64_t last_event_us, heard_us;
@@ -46,8 +48,10 @@ struct store *store_open(const char *path, struct judge *j, struct err *e);
 struct store *store_open_bulk(const char *path, struct judge *j, struct err *e);
 void store_close(struct store *s, struct judge *j);
 
-/* The input of that source, from the store or new. Lives as long as the store. */
+/* The input of that source, from the store or new. Lives as long as the store, or until a commit after store_input_gone() when it has no users. */
 struct store_input *store_input(struct store *s, struct sv name);
+/* With the next commit it is forgotten where its log stood; its totals stay for some days. */
+void store_input_gone(struct store_input *in);
 void store_input_shape(struct store_input *in, const struct obs_shape *shape);
 
 /* Writes all that changed. 0, or -1 and e: then nothing was written, everything is kept in memory, and the next commit

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#ifdef WITH_BZIP2
+#include <bzlib.h>
+#endif
 #ifdef WITH_LZMA
 #include <lzma.h>
 #endif
@@ -19,7 +22,7 @@
 
 #define PAGE_BYTES 4096u /* a buffer that begins with a page: the kernel copies into others two to three times as slowly */
 
-enum packing { PLAIN, GZIP, XZ, ZSTD };
+enum packing { PLAIN, GZIP, XZ, ZSTD, BZIP2 };
 
 /* Blocks that a thread unpacked before they are asked for. The one that was given out last is behind `taken`. */
 #define AHEAD_BLOCKS 4u
@@ -53,6 +56,9 @@ struct archive_reader {
 	size_t sure_n;      /* of it: what belongs to streams that ended well */
 	struct err error;
 	struct gunzip *gunzip;
+#ifdef WITH_BZIP2
+	bz_stream bzip2;
+#endif
 #ifdef WITH_LZMA
 	lzma_stream lzma;
 #endif
@@ -92,6 +98,8 @@ static enum packing packing_of(const uint8_t *p, size_t n)
 		return XZ;
 	if (n > 3 && memcmp(p, "\x28\xb5\x2f\xfd", 4) == 0)
 		return ZSTD;
+	if (n > 9 && memcmp(p, "BZh", 3) == 0 && p[3] >= '1' && p[3] <= '9' && (memcmp(p + 4, "1AY&SY", 6) == 0 || memcmp(p + 4, "\x17rE8P\x90", 6) == 0))
+		return BZIP2;
 	return PLAIN;
 }
 
@@ -117,6 +125,14 @@ static int begin(struct archive_reader *r, struct err *e)
 			return err_set(e, "%s: libzstd does not start", r->path);
 #else
 		return err_set(e, "%s: this build cannot unpack .zst; unpack it first or configure with --with-zstd", r->path);
+#endif
+	}
+	if (r->packing == BZIP2) {
+#ifdef WITH_BZIP2
+		if (BZ2_bzDecompressInit(&r->bzip2, 0, 0) != BZ_OK)
+			return err_set(e, "%s: libbz2 does not start", r->path);
+#else
+		return err_set(e, "%s: this build cannot unpack .bz2; unpack it first or configure with --with-bzip2", r->path);
 #endif
 	}
 	return 0;
@@ -181,6 +197,10 @@ void archive_reader_close(struct archive_reader *r)
 		return;
 	ahead_end(r);
 	gunzip_free(r->gunzip);
+#ifdef WITH_BZIP2
+	if (r->packing == BZIP2)
+		(void)BZ2_bzDecompressEnd(&r->bzip2);
+#endif
 #ifdef WITH_LZMA
 	if (r->packing == XZ)
 		lzma_end(&r->lzma);
@@ -252,8 +272,32 @@ static int step_zstd(struct archive_reader *r, struct err *e)
 }
 #endif
 
+#ifdef WITH_BZIP2
+static int step_bzip2(struct archive_reader *r, struct err *e)
+{
+	r->bzip2.next_in = (char *)r->in + r->in_at;
+	r->bzip2.avail_in = (unsigned)(r->in_n - r->in_at);
+	r->bzip2.next_out = (char *)r->out + r->out_n;
+	r->bzip2.avail_out = (unsigned)(ARCHIVE_READER_BYTES - r->out_n);
+	int s = BZ2_bzDecompress(&r->bzip2);
+	r->in_at = r->in_n - r->bzip2.avail_in;
+	r->out_n = ARCHIVE_READER_BYTES - r->bzip2.avail_out;
+	r->streaming = s != BZ_STREAM_END;
+	if (s == BZ_STREAM_END) { /* another may follow, as pbzip2 writes them */
+		(void)BZ2_bzDecompressEnd(&r->bzip2);
+		r->bzip2 = (bz_stream){ 0 };
+		s = BZ2_bzDecompressInit(&r->bzip2, 0, 0);
+	}
+	return s != BZ_OK ? damaged(r, "bzip2", e) : 0;
+}
+#endif
+
 static int step(struct archive_reader *r, struct err *e)
 {
+#ifdef WITH_BZIP2
+	if (r->packing == BZIP2)
+		return step_bzip2(r, e);
+#endif
 #ifdef WITH_LZMA
 	if (r->packing == XZ)
 		return step_xz(r, e);

@@ -1,4 +1,4 @@
-/* archive_reader: the bytes of a finished log file, whatever it is packed with (.gz .xz .zst, told by its first
+/* archive_reader: the bytes of a finished log file, whatever it is packed with (.gz .xz .zst .bz2, told by its first
  * bytes, not by its name). "-" is standard input. */
 #ifndef COLLECTOR_ARCHIVE_READER_H
 #define COLLECTOR_ARCHIVE_READER_H

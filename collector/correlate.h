@@ -50,6 +50,8 @@ void correlate_advance(struct correlate *c, int64_t us);
 /* The log pauses or ends. Live: provisional reports (seq 0) of what was not reported yet. final_only: everything that is
  * still open, as TXN_TAIL_MISSING. */
 void correlate_idle(struct correlate *c);
+/* The log ends for good: everything that is still open is reported as it is. */
+void correlate_end(struct correlate *c);
 
 /* Numbers go on after seq: of a source that cannot be read again, what follows a crash is new. */
 void correlate_skip_to(struct correlate *c, uint64_t seq);

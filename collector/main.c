@@ -1,6 +1,4 @@
 /* abusewatch-collector: follows the log files of the config and sends what they say to the analyzer. */
-#include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <glob.h>
 #include <signal.h>
@@ -90,13 +88,13 @@ static bool has_stream(const struct collector *c, const char *name)
 	return false;
 }
 
-static void add_stream(struct collector *c, const struct conf_source *s, const char *name, const char *path)
+static void add_stream(struct collector *c, const struct conf_source *s, const char *name, const char *path, bool of_pattern)
 {
 	struct err e;
 	if (has_stream(c, name))
 		return;
 	struct conf_path sock = conf_ingest_socket(c->conf);
-	struct stream_options o = { c->loop, name, path, s, c->to_stdout ? NULL : sock.s };
+	struct stream_options o = { c->loop, name, path, s, c->to_stdout ? NULL : sock.s, of_pattern };
 	struct stream *st = stream_new(&o, &e);
 	if (!st) {
 		msg_error("%s:%d: %s", c->conf->path, s->line, e.text);
@@ -121,7 +119,7 @@ static void add_pattern(struct collector *c, const struct conf_source *s)
 				continue;
 			buf_clear(&name);
 			buf_printf(&name, "%s:%s", s->name, g.gl_pathv[i]);
-			add_stream(c, s, buf_cstr(&name), g.gl_pathv[i]);
+			add_stream(c, s, buf_cstr(&name), g.gl_pathv[i], true);
 		}
 		globfree(&g);
 	}
@@ -137,19 +135,32 @@ static void add_sources(struct collector *c)
 		if (c->from_stdin) {
 			c->piped = *s;
 			c->piped.type = (char *)"stdin";
-			add_stream(c, &c->piped, s->name, "-");
+			add_stream(c, &c->piped, s->name, "-", false);
 			return;
 		}
 		bool file = !s->type || !*s->type || !strcmp(s->type, "file"); /* others have no patterns, or know them themselves */
 		if (file && is_pattern(s->path))
 			add_pattern(c, s);
 		else
-			add_stream(c, s, s->name, s->path);
+			add_stream(c, s, s->name, s->path, false);
 	}
+}
+
+static void drop_gone(struct collector *c)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < c->n_stream; i++) {
+		if (stream_gone(c->stream[i]))
+			stream_stop(c->stream[i]);
+		else
+			c->stream[kept++] = c->stream[i];
+	}
+	c->n_stream = kept;
 }
 
 static void on_timer(uv_timer_t *t)
 {
+	drop_gone(t->data);
 	add_sources(t->data);
 }
 
@@ -160,15 +171,20 @@ static void stop_streams(struct collector *c)
 	c->n_stream = 0;
 }
 
-static void ignore_mistake(void *ctx, const char *file, int line, const char *text)
-{
-	(void)ctx;
-	msg_error("%s:%d: %s", file, line, text);
-}
-
 static bool is_type(const struct conf_source *s, const char *type)
 {
 	return s->type && !strcmp(s->type, type);
+}
+
+/* Those of a pattern's files that lead elsewhere. */
+static void allow_links(struct sandbox *f, const char *pattern)
+{
+	glob_t g;
+	if (!is_pattern(pattern) || glob(pattern, 0, NULL, &g) != 0)
+		return;
+	for (size_t i = 0; i < g.gl_pathc; i++)
+		sandbox_allow_folder_of(f, g.gl_pathv[i], false);
+	globfree(&g);
 }
 
 /* What a source reads. */
@@ -188,18 +204,18 @@ static void allow_source(struct sandbox *f, const struct conf_source *s)
 		sandbox_allow_folder_of(f, s->path, false);
 	} else if (!is_type(s, "stdin")) {
 		sandbox_allow_folder_of(f, s->path, false);
+		allow_links(f, s->path);
 	}
 }
 
 /* A program that reads what strangers wrote gets the logs to read, and nothing to write. */
-static void fence(const struct conf *conf, const char *conf_path)
+static void fence(const struct conf *conf)
 {
 	struct sandbox s = { .n = 0 };
 	sandbox_allow_system(&s);
-	sandbox_allow_folder_of(&s, conf_path, false);
-	sandbox_allow_folder_of(&s, conf->customers_path, false);
+	conf_allow(conf, &s);
 	sandbox_allow(&s, conf->state_dir, false);
-	for (size_t i = 0; i < conf->n_source && s.n + 5 < SANDBOX_PATHS; i++) {
+	for (size_t i = 0; i < conf->n_source; i++) {
 		if (is_type(&conf->source[i], "command")) {
 			msg_info("source %s is a command, which may need any file: files are not fenced off", conf->source[i].name);
 			return;
@@ -209,47 +225,52 @@ static void fence(const struct conf *conf, const char *conf_path)
 	(void)sandbox_enter(&s);
 }
 
-static bool reachable(const char *path, int flags)
+static bool folder_denied(const char *path)
 {
-	int fd = path && *path ? open(path, O_RDONLY | O_CLOEXEC | flags) : -1;
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0 || errno != EACCES || !path || !*path;
-}
-
-static bool folder_reachable(const char *path)
-{
-	char dir[512];
-	(void)snprintf(dir, sizeof dir, "%.*s", (int)strcspn(path, "*?["), path);
-	char *slash = strrchr(dir, '/');
+	char *dir = xsvdup(sv_make(path, strcspn(path, "*?["))), *slash = strrchr(dir, '/');
 	if (slash)
 		slash[slash == dir] = 0;
-	return reachable(slash ? dir : ".", O_DIRECTORY);
+	bool denied = sandbox_denies(slash ? dir : ".");
+	free(dir);
+	return denied;
+}
+
+/* Whether it lies beyond the fence. */
+static bool denied(const struct conf_source *s)
+{
+	if (is_type(s, "stdin"))
+		return false;
+	if (is_type(s, "command"))
+		return sandbox_denies("/bin/sh");
+	if (is_type(s, "syslog"))
+		return sandbox_denies(s->cert) || sandbox_denies(s->key) || sandbox_denies(s->ca);
+	if (is_type(s, "journal") && !strcmp(s->path, "system"))
+		return sandbox_denies("/var/log/journal") || sandbox_denies("/run/log/journal");
+	return sandbox_denies(s->path) || (!is_type(s, "journal") && folder_denied(s->path));
 }
 
 static bool inside_fence(const struct conf *conf)
 {
-	for (size_t i = 0; i < conf->n_source; i++) {
-		const struct conf_source *s = &conf->source[i];
-		bool ok = is_type(s, "command") ? reachable("/bin/sh", 0) : is_type(s, "syslog") ? reachable(s->cert, 0) && reachable(s->key, 0) && reachable(s->ca, 0) :
-		          is_type(s, "journal") ? !strcmp(s->path, "system") || reachable(s->path, 0) : is_type(s, "stdin") || folder_reachable(s->path);
-		if (!ok)
+	for (size_t i = 0; i < conf->n_source; i++)
+		if (denied(&conf->source[i]))
 			return false;
-	}
 	return true;
 }
 
 static void on_reload(void *ctx)
 {
 	struct collector *c = ctx;
-	struct conf *fresh = conf_load(c->conf_path, NULL, 0, ignore_mistake, NULL);
+	struct conf *fresh = conf_load(c->conf_path, NULL, 0, NULL, NULL);
 	if (!fresh) {
-		msg_error("the config has mistakes; going on with the old one");
+		if (!conf_beyond_fence() || !proc_start_again(&c->proc))
+			msg_error("the config has mistakes; going on with the old one");
 		return;
 	}
 	if (!inside_fence(fresh)) {
-		msg_info("a source lies in another folder than before: ending, to be started again with the rights to read it");
-		exit(0);
+		conf_free(fresh);
+		if (!proc_start_again(&c->proc))
+			msg_error("a source lies in another folder than before: going on with the old config; start this program again to read it");
+		return;
 	}
 	stop_streams(c);
 	conf_free(c->conf);
@@ -287,7 +308,7 @@ int main(int argc, char **argv)
 	add_sources(&c);
 	if (!c.n_stream && c.only)
 		msg_warn("%s: has no source \"%s\", or its pattern fits no file yet", c.conf_path, c.only);
-	fence(c.conf, c.conf_path);
+	fence(c.conf);
 	proc_ready(&c.proc);
 	uv_run(c.loop, UV_RUN_DEFAULT);
 	conf_free(c.conf);

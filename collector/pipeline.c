@@ -526,6 +526,12 @@ void pipeline_idle(struct pipeline *p)
 		correlate_idle(p->correlate);
 }
 
+void pipeline_end(struct pipeline *p)
+{
+	if (p->correlate)
+		correlate_end(p->correlate);
+}
+
 void pipeline_skip_to(struct pipeline *p, uint64_t seq)
 {
 	if (p->correlate)

@@ -73,6 +73,8 @@ void pipeline_bytes(struct pipeline *p, struct feed *f, struct sv in);
 /* The file is finished: its last line counts though it has no end. */
 void pipeline_end_of_file(struct pipeline *p, struct feed *f);
 void pipeline_idle(struct pipeline *p);
+/* The log ends for good: what is open is reported as it is. */
+void pipeline_end(struct pipeline *p);
 
 void pipeline_skip_to(struct pipeline *p, uint64_t seq);
 uint64_t pipeline_seq(const struct pipeline *p);

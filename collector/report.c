@@ -239,15 +239,20 @@ void correlate_idle(struct correlate *c)
 		for (uint32_t m = c->list[l].first; m != OPEN_NONE; m = c->stub[m].list_next)
 			if (!c->msg[m]->shown && !c->msg[m]->probe) /* what is folded was shown */
 				provisional(c, m);
-	if (!c->final_only)
-		return;
+	if (c->final_only)
+		correlate_end(c);
+}
+
+void correlate_end(struct correlate *c)
+{
 	end_all(c, OPEN_FRESH);
-	for (uint32_t node; (node = fold_first(c, OPEN_ONCE)) != OPEN_NONE;) { /* such logs fold none twice */
-		uint32_t m = fold_open(c, node);
-		report_end(c, m, c->msg[m]->removed ? 0 : TXN_TAIL_MISSING);
-	}
-	end_all(c, OPEN_IDLE);
-	end_all(c, OPEN_QUEUED);
+	for (unsigned t = 0; t < OPEN_FOLDS; t++)
+		for (uint32_t node; (node = fold_first(c, t)) != OPEN_NONE;) {
+			uint32_t m = fold_open(c, node);
+			report_end(c, m, c->msg[m]->removed ? 0 : TXN_TAIL_MISSING);
+		}
+	for (unsigned l = OPEN_IDLE; l < OPEN_LISTS; l++)
+		end_all(c, l);
 }
 
 void correlate_skip_to(struct correlate *c, uint64_t seq)

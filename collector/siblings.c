@@ -7,6 +7,7 @@
 
 #include "collector/archive_reader.h"
 #include "lib/buf.h"
+#include "lib/msg.h"
 
 void siblings_fini(struct siblings *s)
 {
@@ -16,25 +17,25 @@ void siblings_fini(struct siblings *s)
 	*s = (struct siblings){ 0 };
 }
 
-/* The first bytes of a file, unpacked. */
-static bool head_of(const char *path, struct buf *ret)
+/* The first bytes of a file, unpacked: 1, 0 when it is empty, -1 and e when it cannot be read. */
+static int head_of(const char *path, struct buf *ret, struct err *e)
 {
-	struct err e;
 	struct sv block;
-	struct archive_reader *r = archive_reader_open(path, &e);
+	struct archive_reader *r = archive_reader_open(path, e);
+	int how = r ? 1 : -1;
 	buf_clear(ret);
-	while (r && ret->n < POSITION_HEAD_BYTES && archive_reader_next(r, &block, &e) > 0)
+	while (ret->n < POSITION_HEAD_BYTES && how > 0 && (how = archive_reader_next(r, &block, e)) > 0)
 		buf_add(ret, block.p, block.n < POSITION_HEAD_BYTES ? block.n : POSITION_HEAD_BYTES);
 	archive_reader_close(r);
-	return ret->n > 0;
+	return ret->n ? 1 : how;
 }
 
 /* How long name is without what packing appends. */
 static size_t unpacked_n(const char *name)
 {
-	static const char *const packed[] = { ".gz", ".xz", ".zst" };
+	static const char *const packed[] = { ".gz", ".xz", ".zst", ".bz2" };
 	size_t n = strlen(name);
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < sizeof packed / sizeof *packed; i++)
 		if (n > strlen(packed[i]) && !strcmp(name + n - strlen(packed[i]), packed[i]))
 			return n - strlen(packed[i]);
 	return n;
@@ -84,7 +85,8 @@ static void each(const char *path, void (*cb)(void *ctx, const char *file, const
 	free(dir_path);
 }
 
-struct finding { const struct positions *read; struct siblings *out; struct buf head; int64_t last_us; };
+/* unread: the newest of those that cannot be read, and why. */
+struct finding { const struct positions *read; struct siblings *out; struct buf head; int64_t last_us, unread_us; struct err unread; };
 
 static int64_t mtime_us(const struct stat *st)
 {
@@ -115,7 +117,13 @@ static void add(struct siblings *s, const struct sibling *one)
 static void look(void *ctx, const char *file, const struct stat *st)
 {
 	struct finding *f = ctx;
-	if (!head_of(file, &f->head))
+	struct err e;
+	int how = head_of(file, &f->head, &e);
+	if (how < 0 && mtime_us(st) > f->unread_us) {
+		f->unread_us = mtime_us(st);
+		f->unread = e;
+	}
+	if (how <= 0)
 		return;
 	const struct position *at = positions_find(f->read, buf_sv(&f->head), (uint64_t)st->st_dev, (uint64_t)st->st_ino);
 	if (at && (f->last_us == 0 || mtime_us(st) > f->last_us))
@@ -148,6 +156,8 @@ void siblings_find(const char *path, const struct positions *read, bool live_kno
 			free(ret->v[i].path);
 	}
 	ret->n = kept;
+	if (!live_known && f.unread_us > f.last_us) /* newer than what was read; or that is not found, and may be this one */
+		msg_error("%s; what was not read of it yet is lost", f.unread.text);
 }
 
 struct copying { const struct fingerprint *head; struct buf buf; char *path; };
@@ -156,7 +166,8 @@ static void is_copy(void *ctx, const char *file, const struct stat *st)
 {
 	struct copying *c = ctx;
 	(void)st;
-	if (!head_of(file, &c->buf) || !fingerprint_fits(c->head, buf_sv(&c->buf)))
+	struct err e;
+	if (head_of(file, &c->buf, &e) <= 0 || !fingerprint_fits(c->head, buf_sv(&c->buf)))
 		return;
 	if (c->path && strlen(c->path) <= strlen(file))
 		return;

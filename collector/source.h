@@ -37,6 +37,8 @@ struct source {
 	bool passing;
 	/* Datagrams that were lost before we could read them; NULL: none can be. */
 	uint64_t (*dropped)(const struct source_run *s);
+	/* The log itself is gone, was read to its end, and nothing more came for so long that nothing will. NULL: that cannot be. */
+	bool (*gone)(const struct source_run *s);
 	/* Bytes that were written but not read yet. */
 	uint64_t (*lag)(const struct source_run *s);
 	/* Ends; nothing is called any more. Memory is freed when the loop is done with it. */

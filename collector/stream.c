@@ -16,7 +16,7 @@
 #define RETRY_MAX_MS 5000
 #define IDLE_MS 1000         /* provisional reports at most so often */
 
-enum stream_state { WAITING, CONNECTING, GREETED, RUNNING, STOPPING };
+enum stream_state { WAITING, CONNECTING, GREETED, RUNNING, ENDING, STOPPING };
 
 struct stream {
 	uv_loop_t *loop;
@@ -29,6 +29,7 @@ struct stream {
 	uv_timer_t timer; /* retry; then snapshots */
 	uv_pipe_t pipe;
 	bool pipe_used, closing, timer_closed, paused;
+	bool of_pattern, gone; /* gone: the analyzer has forgotten it */
 	uint64_t retry_ms, idle_at_ms;
 	uv_connect_t connect;
 	struct buf in;
@@ -353,6 +354,10 @@ static void lost(struct stream *s, const char *why)
 static int take_frame(struct stream *s, enum obs_type type, struct sv payload, struct err *e)
 {
 	struct obs_resume r;
+	if (type == OBS_RESUME && s->state == ENDING) {
+		s->gone = true;
+		return 0;
+	}
 	if (type != OBS_RESUME || s->state != GREETED)
 		return err_set(e, "an unexpected frame of type %d", (int)type);
 	if (obs_get_resume(payload, &r, e) < 0)
@@ -448,7 +453,7 @@ struct stream *stream_new(const struct stream_options *o, struct err *e)
 	if (zone_init(&zone, c->timezone && *c->timezone ? c->timezone : "local", e) < 0)
 		return NULL;
 	struct stream *s = xcalloc(1, sizeof *s);
-	*s = (struct stream){ .loop = o->loop, .kind = kind, .mta = mta, .zone = zone, .retry_ms = RETRY_FIRST_MS };
+	*s = (struct stream){ .loop = o->loop, .kind = kind, .mta = mta, .zone = zone, .retry_ms = RETRY_FIRST_MS, .of_pattern = o->of_pattern };
 	s->max_open_bytes = c->max_open_bytes > 0 ? (size_t)c->max_open_bytes : 0;
 	s->name = xstrdup(o->name);
 	s->path = path_of(c, o->path);
@@ -470,6 +475,34 @@ struct stream *stream_new(const struct stream_options *o, struct err *e)
 const char *stream_name(const struct stream *s)
 {
 	return s->name;
+}
+
+/* Nothing more is read. When the connection breaks before the analyzer has answered, all begins anew. */
+static void finish(struct stream *s)
+{
+	msg_info("source %s: %s is gone and was read to its end: it is no longer followed", s->name, s->path);
+	pipeline_end_of_file(s->pipeline, &s->feed);
+	pipeline_end(s->pipeline);
+	totals(s);
+	emit_counters(&s->emit, s->pipeline, &s->saved, 0, sv_cstr(s->path));
+	s->kind->close(s->run);
+	s->run = NULL;
+	s->gone = !s->socket;
+	if (s->gone) {
+		(void)fflush(stdout);
+		return;
+	}
+	uv_timer_stop(&s->timer);
+	s->state = ENDING;
+	obs_put_empty(&s->emit.out, OBS_GONE);
+	send_out(s);
+}
+
+bool stream_gone(struct stream *s)
+{
+	if (s->of_pattern && s->state == RUNNING && s->run && s->kind->gone && s->kind->gone(s->run))
+		finish(s);
+	return s->gone;
 }
 
 static void on_shutdown(uv_shutdown_t *req, int status)

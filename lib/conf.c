@@ -8,6 +8,7 @@
 #include "lib/buf.h"
 #include "lib/conf_int.h"
 #include "lib/msg.h"
+#include "lib/sandbox.h"
 
 #define CONF_OPTS_MAX 128
 
@@ -373,6 +374,36 @@ static void check_customers_anyway(struct reader *r)
 	}
 }
 
+static bool beyond;
+
+static bool names_denied(const struct reader *r)
+{
+	bool denied = false;
+	for (size_t i = 0; i < r->scan.n_file && !denied; i++)
+		denied = sandbox_denies(r->scan.file[i]);
+	for (size_t i = 0; i < r->scan.n_item && !denied; i++) {
+		const struct conf_item *it = &r->scan.item[i];
+		if (it->block || strcmp(it->name, "customers") != 0 || it->n != 1)
+			continue;
+		char *full = conf_path_in(r->dir, it->v[0].text);
+		denied = sandbox_denies(full);
+		free(full);
+	}
+	return denied;
+}
+
+void conf_allow(const struct conf *c, struct sandbox *s)
+{
+	for (size_t i = 0; i < c->files.n; i++)
+		sandbox_allow_folder_of(s, c->files.v[i], false);
+	sandbox_allow_folder_of(s, c->customers_path, false);
+}
+
+bool conf_beyond_fence(void)
+{
+	return beyond;
+}
+
 struct conf *conf_load(const char *path, const struct opt_table *const *tables, size_t n_tables, conf_mistake_cb *cb, void *ctx)
 {
 	struct reader r = { .scan = { .cb = cb, .ctx = ctx }, .c = xcalloc(1, sizeof *r.c), .dir = conf_dir_of(path) };
@@ -386,9 +417,12 @@ struct conf *conf_load(const char *path, const struct opt_table *const *tables, 
 		r.cfg = parse(&r);
 		if (!r.scan.mistakes)
 			fill_all(&r);
+		for (size_t i = 0; i < r.scan.n_file; i++)
+			list_add(&r.c->files, xstrdup(r.scan.file[i]));
 		cfg_free(r.cfg);
 	}
 	bool bad = r.scan.mistakes > 0;
+	beyond = bad && names_denied(&r);
 	conf_scan_fini(&r.scan);
 	free(r.dir);
 	reading = NULL;
@@ -448,6 +482,7 @@ void conf_free(struct conf *c)
 	if (!c)
 		return;
 	free_keys("", c);
+	list_fini(&c->files);
 	for (const struct conf_section *s = conf_sections; s->name; s++)
 		if (!s->titled)
 			free_keys(s->name, c);

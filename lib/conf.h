@@ -101,6 +101,7 @@ struct conf {
 	struct conf_notify notify;
 	struct conf_web web;
 	struct conf_rbl rbl;
+	struct conf_list files; /* the file and those that it includes */
 };
 
 /* One mistake: where it is, what it is and what to do about it. */
@@ -112,6 +113,11 @@ typedef void conf_mistake_cb(void *ctx, const char *file, int line, const char *
  * for is not checked by it; `abusewatch check-config` brings all. */
 struct conf *conf_load(const char *path, const struct opt_table *const *tables, size_t n_tables,
                        conf_mistake_cb *cb, void *ctx);
+/* Of a conf_load() that came to nothing: whether it names a file that this program cannot read since it fenced itself off. Started again, it could. */
+bool conf_beyond_fence(void);
+/* What reading it again takes, for who fences himself off. */
+struct sandbox;
+void conf_allow(const struct conf *c, struct sandbox *s);
 /* conf_load, printing each mistake to stderr as "abusewatch: FILE:LINE: …"; exits 1 when there is one. */
 struct conf *conf_load_or_die(const char *path, const struct opt_table *const *tables, size_t n_tables);
 void conf_free(struct conf *c);

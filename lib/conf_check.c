@@ -10,6 +10,7 @@
 
 #include "lib/buf.h"
 #include "lib/conf_int.h"
+#include "lib/sandbox.h"
 
 #define CHECK_NAMES_MAX 256
 
@@ -74,6 +75,8 @@ static int check_domain(const char *text, struct err *e)
 	size_t n = strlen(text), label = 0;
 	if (!n || n > 253)
 		return err_set(e, "\"%s\" is not a domain name", text);
+	if (text[n - 1] == '.')
+		return err_set(e, "\"%s\" ends with a dot, and no address does; leave it out", text);
 	for (size_t i = 0; i < n; i++) {
 		unsigned char c = (unsigned char)text[i];
 		label = c == '.' ? 0 : label + 1;
@@ -200,7 +203,7 @@ static int check_language(const char *text, struct err *e)
 
 static int check_user(const char *text, struct err *e)
 {
-	if (!*text || getpwnam(text))
+	if (!*text || sandbox_entered() || getpwnam(text)) /* it was looked up when the program started, and cannot be any more */
 		return 0;
 	return err_set(e, "there is no account \"%s\" on this machine; create it (adduser --system %s) or remove the setting", text, text);
 }
@@ -210,6 +213,8 @@ static int check_duration(const struct conf_key *k, const char *text, struct err
 	int64_t s = opt_duration_s(text);
 	if (s < 0)
 		return err_set(e, "\"%s\" is not a duration; write 30s, 5m, 2h, 7d or 4w", text);
+	if (s > 100 * 366 * 86400LL)
+		return err_set(e, "\"%s\" is more than a hundred years", text);
 	if (k->kind == CONF_DAYS && s < 86400)
 		return err_set(e, "\"%s\" is less than a day; write at least 1d", text);
 	return 0;
@@ -519,4 +524,5 @@ void conf_check(struct conf_scan *s, const char *dir, const struct opt_table *co
 	for (size_t i = 1; i < s->n_block; i++)
 		check_block(&c, i);
 	check_items(&c);
+	conf_check_relations(s);
 }

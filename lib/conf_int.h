@@ -56,6 +56,8 @@ void conf_mistake(struct conf_scan *s, const char *file, int line, const char *f
 
 /* Everything that can be wrong with the scanned settings. dir: what relative paths are relative to. */
 void conf_check(struct conf_scan *s, const char *dir, const struct opt_table *const *tables, size_t n_tables);
+/* Of it, what must fit each other. */
+void conf_check_relations(struct conf_scan *s);
 /* One value against one kind; -1 and e. */
 int conf_check_value(const struct conf_key *k, const char *text, const char *dir, struct err *e);
 

@@ -11,6 +11,7 @@
  *             → SHAPE     a shape of line that no format understood, with a sample
  *             → IDLE      end of what there is to read: commit now
  *             → BYE       (import) no more will come
+ *             → GONE      the log itself is gone and was read to its end: commit, forget where it stood, and answer with RESUME
  *
  * The probe speaks the same on the same socket:
  *   probe     → HELLO     "probe"
@@ -33,7 +34,7 @@ struct buf;
 struct smtp_session;
 
 enum obs_type { OBS_HELLO = 1, OBS_RESUME, OBS_TXN, OBS_RECORD, OBS_SNAPSHOT, OBS_COUNTERS, OBS_SHAPE, OBS_IDLE, OBS_BYE,
-	OBS_LISTING, OBS_ZONE, OBS_SESSION, OBS_ASK, OBS_CAPTURE, OBS_TYPES };
+	OBS_LISTING, OBS_ZONE, OBS_SESSION, OBS_ASK, OBS_CAPTURE, OBS_GONE, OBS_TYPES };
 
 #define OBS_HEADER_BYTES 5
 #define OBS_FRAME_MAX (64u << 20) /* a snapshot of many open messages is the largest frame */
@@ -103,7 +104,7 @@ void obs_put_ask(struct buf *out, struct sv target);
 void obs_put_session(struct buf *out, const struct smtp_session *s);
 /* names: words of letters and "_"; n of them. path: the file or interface. */
 void obs_put_capture(struct buf *out, const char *const *names, const uint64_t *values, size_t n, struct sv path);
-void obs_put_empty(struct buf *out, enum obs_type type); /* IDLE, BYE */
+void obs_put_empty(struct buf *out, enum obs_type type); /* IDLE, BYE, GONE */
 
 /* Looks at the start of in: 1 and one frame (borrowed from in; *ret_used bytes of it), 0 when more bytes
  * are needed, -1 when these bytes are no frame. */

@@ -129,6 +129,15 @@ void proc_ready(struct proc *p)
 	tell(p, PROC_READY);
 }
 
+bool proc_start_again(struct proc *p)
+{
+	if (!p->supervised)
+		return false;
+	msg_info("the config names files in other folders than before: ending, to be started again with the rights to read them");
+	stop(p);
+	return true;
+}
+
 void proc_fini(struct proc *p)
 {
 	sigset_t ending;

@@ -38,6 +38,8 @@ void proc_init(struct proc *p, uv_loop_t *loop, void (*on_reload)(void *), void 
 void proc_many_files(void);
 /* Tells the supervisor. No-ops when there is none. */
 void proc_ready(struct proc *p);
+/* For a reload that needs files beyond the fence of this program: ends it, to be started again with the rights to read them. False: nobody would. */
+bool proc_start_again(struct proc *p);
 /* Stops watching, so that the loop can end. */
 void proc_fini(struct proc *p);
 

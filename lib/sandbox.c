@@ -4,13 +4,14 @@
 #include <fcntl.h>
 #include <linux/landlock.h>
 #include <stdint.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "lib/buf.h"
 #include "lib/msg.h"
 
 /* Rights that Debian 12's header does not know yet. */
@@ -29,27 +30,33 @@ void sandbox_allow(struct sandbox *s, const char *path, bool write)
 {
 	if (!path || !*path)
 		return;
-	if (s->n == SANDBOX_PATHS)
-		panic("sandbox: more than %d paths", SANDBOX_PATHS);
-	s->v[s->n].path = path;
-	s->v[s->n++].write = write;
+	for (size_t i = 0; i < s->n; i++)
+		if (s->v[i].write == write && !strcmp(s->v[i].path, path))
+			return;
+	s->v = xrealloc(s->v, (s->n + 1) * sizeof *s->v);
+	s->v[s->n++] = (struct sandbox_path){ xstrdup(path), write };
+}
+
+static void allow_folder_of(struct sandbox *s, const char *path, bool write)
+{
+	/* A pattern may stand in a folder's name too: what lies before it counts. */
+	char *dir = xsvdup(sv_make(path, strcspn(path, "*?["))), *slash = strrchr(dir, '/');
+	if (slash)
+		slash[slash == dir] = 0;
+	sandbox_allow(s, slash ? dir : ".", write);
+	free(dir);
 }
 
 void sandbox_allow_folder_of(struct sandbox *s, const char *path, bool write)
 {
-	static char pool[SANDBOX_PATHS][512];
-	static size_t used;
-	if (!path || !*path || used == SANDBOX_PATHS)
+	struct stat st;
+	if (!path || !*path)
 		return;
-	char *dir = pool[used++];
-	/* A pattern may stand in a folder's name too: what lies before it counts. */
-	(void)snprintf(dir, sizeof pool[0], "%.*s", (int)strcspn(path, "*?["), path);
-	char *slash = strrchr(dir, '/');
-	if (!slash)
-		(void)snprintf(dir, sizeof pool[0], ".");
-	else
-		slash[slash == dir] = 0;
-	sandbox_allow(s, dir, write);
+	allow_folder_of(s, path, write);
+	char *target = lstat(path, &st) == 0 && S_ISLNK(st.st_mode) ? realpath(path, NULL) : NULL;
+	if (target)
+		allow_folder_of(s, target, write);
+	free(target);
 }
 
 void sandbox_allow_system(struct sandbox *s)
@@ -76,7 +83,22 @@ static void add_rule(int ruleset, const char *path, bool write, uint64_t handled
 	close(fd);
 }
 
-bool sandbox_enter(const struct sandbox *s)
+static bool entered;
+
+bool sandbox_entered(void)
+{
+	return entered;
+}
+
+bool sandbox_denies(const char *path)
+{
+	int fd = entered && path && *path ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1, why = errno;
+	if (fd >= 0)
+		close(fd);
+	return entered && path && *path && fd < 0 && why == EACCES;
+}
+
+static bool enter(const struct sandbox *s)
 {
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
 		msg_warn("sandbox: no_new_privs: %m");
@@ -99,5 +121,16 @@ bool sandbox_enter(const struct sandbox *s)
 	if (!ok)
 		msg_warn("sandbox: %m: files are not fenced off");
 	close(ruleset);
+	entered |= ok;
+	return ok;
+}
+
+bool sandbox_enter(struct sandbox *s)
+{
+	bool ok = enter(s);
+	for (size_t i = 0; i < s->n; i++)
+		free(s->v[i].path);
+	free(s->v);
+	*s = (struct sandbox){ 0 };
 	return ok;
 }

@@ -130,6 +130,11 @@ static void on_reload(void *ctx)
 	struct conf *conf = conf_load(p->conf_path, NULL, 0, NULL, NULL);
 	struct dnsbl_zones *zones = conf ? asker_load_zones(conf, NULL, NULL) : NULL;
 	struct engine *engine = zones ? open_engine(p, conf, zones, &e) : NULL;
+	bool beyond = conf ? !zones && (sandbox_denies(conf->rbl.zones) || sandbox_denies(conf->rbl.keys)) : conf_beyond_fence();
+	if (beyond && proc_start_again(&p->proc)) {
+		conf_free(conf);
+		return;
+	}
 	if (!engine) {
 		msg_error("reload: %s; going on with the old one", zones ? e.text : "the config or the table of lists has mistakes");
 		dnsbl_zones_free(zones);
@@ -162,14 +167,13 @@ static void fence(const struct program *p)
 	struct sandbox f = { .n = 0 };
 	sandbox_allow_system(&f);
 	sandbox_allow(&f, p->conf->state_dir, true);
-	sandbox_allow_folder_of(&f, p->conf_path, false);
-	sandbox_allow_folder_of(&f, p->conf->customers_path, false);
+	conf_allow(p->conf, &f);
 	sandbox_allow_folder_of(&f, p->conf->rbl.zones, false);
 	sandbox_allow_folder_of(&f, p->conf->rbl.keys, false);
 	sandbox_allow(&f, "/usr/share/dns", false);
 	for (size_t i = 0; i < p->zones->n; i++) {
 		const char *colon = strchr(p->zones->v[i].file, ':');
-		if (colon && f.n < SANDBOX_PATHS / 2)
+		if (colon)
 			sandbox_allow_folder_of(&f, colon + 1, false);
 	}
 	(void)sandbox_enter(&f);

@@ -60,6 +60,12 @@ ON CONFLICT (source) DO UPDATE SET applied_seq = excluded.applied_seq, counters 
   last_event_us = excluded.last_event_us, heard_us = excluded.heard_us
 -- name: input_snapshot_put
 INSERT INTO input_snapshot (source, snapshot) VALUES (:source, :snapshot) ON CONFLICT (source) DO UPDATE SET snapshot = excluded.snapshot
+-- name: input_snapshot_drop
+DELETE FROM input_snapshot WHERE source = :source
+-- name: input_drop
+DELETE FROM input WHERE applied_seq = 0 AND heard_us IS 0 AND last_event_us < :before AND source NOT IN (SELECT source FROM input_snapshot)
+-- name: shape_drop_gone
+DELETE FROM unrecognised WHERE source NOT IN (SELECT source FROM input)
 -- name: shape_put
 INSERT INTO unrecognised (source, program, shape, lines, sample) VALUES (:source, :program, :shape, :lines, :sample)
 ON CONFLICT (source, program, shape) DO UPDATE SET lines = excluded.lines, sample = excluded.sample

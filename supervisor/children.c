@@ -17,7 +17,7 @@ struct child {
 	uv_process_t process;
 	uv_pipe_t pipe;
 	uv_timer_t timer;      /* back-off, or the limit for ending */
-	bool alive, ready, asked;
+	bool alive, ready, asked, unwanted, gone; /* gone: nothing of the process is left */
 	unsigned delay_ms, missed;
 	uint64_t started_ms;
 	char in[512];
@@ -36,6 +36,7 @@ struct children {
 };
 
 static void start(struct child *c);
+static void ask_to_end(struct child *c);
 static void stop_next(struct children *all);
 
 /* --- messages ----------------------------------------------------------------------------------------------------- */
@@ -111,9 +112,10 @@ static void restart_later(struct child *c)
 static void on_gone(uv_handle_t *h)
 {
 	struct child *c = h->data;
+	c->gone = true;
 	if (c->all->stopping)
 		stop_next(c->all);
-	else
+	else if (!c->unwanted)
 		restart_later(c);
 }
 
@@ -126,7 +128,7 @@ static void on_exit_status(uv_process_t *p, int64_t status, int signal_number)
 		msg_info("%s (pid %d) was ended while it started", c->spec->program, p->pid);
 	else if (signal_number)
 		msg_error("%s (pid %d) was ended by signal %d", c->spec->program, p->pid, signal_number);
-	else if (status || !c->all->stopping)
+	else if (status || !(c->all->stopping || c->unwanted))
 		msg_warn("%s (pid %d) ended with status %d", c->spec->program, p->pid, (int)status);
 	uv_timer_stop(&c->timer);
 	uv_close((uv_handle_t *)&c->pipe, NULL);
@@ -177,7 +179,7 @@ static void start(struct child *c)
 	uv_pipe_init(c->all->loop, &c->pipe, 0);
 	c->pipe.data = c->process.data = c;
 	c->n_in = c->missed = 0;
-	c->asked = false;
+	c->asked = c->gone = false;
 	c->started_ms = uv_now(c->all->loop);
 	if (spawn(c) != 0) {
 		uv_close((uv_handle_t *)&c->pipe, NULL);
@@ -225,10 +227,36 @@ void children_add(struct children *all, const struct child_spec *spec)
 	start(c);
 }
 
+void children_want(struct children *all, const struct child_spec *spec, bool wanted)
+{
+	struct child *c = all->child, *end = all->child + all->n;
+	if (all->stopping)
+		return;
+	while (c < end && c->spec != spec)
+		c++;
+	if (c == end) {
+		if (wanted)
+			children_add(all, spec);
+		return;
+	}
+	if (c->unwanted == !wanted)
+		return;
+	c->unwanted = !wanted;
+	if (wanted && c->gone) {
+		c->delay_ms = 0;
+		start(c);
+	} else if (!wanted && c->alive) {
+		ask_to_end(c);
+	} else if (!wanted) {
+		uv_timer_stop(&c->timer); /* of its back-off */
+	}
+}
+
 void children_reload(struct children *all)
 {
 	for (size_t i = 0; i < all->n; i++)
-		tell(&all->child[i], PROC_RELOAD);
+		if (!all->child[i].unwanted)
+			tell(&all->child[i], PROC_RELOAD);
 }
 
 /* --- ending ------------------------------------------------------------------------------------------------------- */
@@ -277,7 +305,8 @@ void children_stop(struct children *all, void (*done)(void *), void *ctx)
 	all->done = done;
 	all->ctx = ctx;
 	for (size_t i = 0; i < all->n; i++)
-		uv_timer_stop(&all->child[i].timer);
+		if (!all->child[i].alive) /* of others it is the limit for ending */
+			uv_timer_stop(&all->child[i].timer);
 	stop_next(all);
 }
 

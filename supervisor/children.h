@@ -23,8 +23,10 @@ struct child_spec {
 };
 
 struct children *children_new(uv_loop_t *loop, const char *bin_dir, const char *conf_path, bool debug);
-/* Starts one program; it stays until children_stop(). */
+/* Starts one program; it stays until children_stop(), or until it is not wanted any more. */
 void children_add(struct children *c, const struct child_spec *spec);
+/* Whether that program shall run: starts it, or asks it to end. */
+void children_want(struct children *c, const struct child_spec *spec, bool wanted);
 void children_reload(struct children *c);
 /* Asks all to end, in order; done is called when the last one has. */
 void children_stop(struct children *c, void (*done)(void *ctx), void *ctx);

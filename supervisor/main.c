@@ -32,7 +32,8 @@ struct supervisor {
 	struct proc proc;
 	struct children *children;
 	const char *conf_path, *bin_dir;
-	bool debug, background;
+	struct conf *conf; /* as it was when we started: some of it cannot change */
+	bool debug, background, has_raw;
 };
 
 static void usage(FILE *f)
@@ -107,11 +108,36 @@ static void drop_root(const struct conf *conf)
 		msg_warn("%s; interfaces cannot be captured", e.text);
 }
 
+/* What was done with rights that are given up, or is open. */
+static void tell_what_stays(const struct conf *was, const struct conf *now)
+{
+	const struct { const char *name, *was, *now; } v[] = { { "store", was->store, now->store }, { "state-dir", was->state_dir, now->state_dir }, { "user", was->user, now->user },
+		{ "log { level }", was->log_level, now->log_level }, { "log { dest }", was->log_dest, now->log_dest } };
+	for (size_t i = 0; i < sizeof v / sizeof *v; i++)
+		if (strcmp(v[i].was, v[i].now) != 0)
+			msg_warn("%s: %s is another one than when abusewatchd was started (%s): that takes a restart of it", now->path, v[i].name, v[i].was);
+}
+
+/* Who may not read a file here may not in the programs. So mistakes are told once, and nobody reads half of a config. */
 static void on_reload(void *ctx)
 {
 	struct supervisor *s = ctx;
+	size_t n;
+	const struct opt_table *const *tables = detector_option_tables(&n);
+	struct conf *conf = conf_load(s->conf_path, tables, n, NULL, NULL);
+	if (!conf) {
+		msg_error("reload: the config has mistakes: all programs go on with the old one");
+		return;
+	}
 	msg_info("reload");
+	tell_what_stays(s->conf, conf);
 	children_reload(s->children);
+	if (conf->n_capture && !s->conf->n_capture && !s->has_raw)
+		msg_warn("%s: there was nothing to capture when abusewatchd was started, so it gave up the right to: that takes a restart of it", conf->path);
+	else
+		children_want(s->children, &capture, conf->n_capture > 0);
+	children_want(s->children, &web, conf->web.enabled);
+	conf_free(conf);
 }
 
 static void on_all_ended(void *ctx)
@@ -127,7 +153,7 @@ static void on_stop(void *ctx)
 	children_stop(s->children, on_all_ended, s);
 }
 
-static void prepare(struct supervisor *s, bool *ret_web, bool *ret_capture)
+static void prepare(struct supervisor *s)
 {
 	size_t n;
 	const struct opt_table *const *tables = detector_option_tables(&n);
@@ -136,7 +162,11 @@ static void prepare(struct supervisor *s, bool *ret_web, bool *ret_capture)
 	conf_log(conf);
 	if (!realpath(s->conf_path, absolute))
 		fatal("%s: %m", s->conf_path);
-	s->conf_path = absolute;
+	if (strcmp(absolute, s->conf_path) != 0) { /* its paths shall hold wherever we go */
+		s->conf_path = absolute;
+		conf_free(conf);
+		conf = conf_load_or_die(absolute, tables, n);
+	}
 	if (mkdir(conf->state_dir, 0750) < 0 && errno != EEXIST)
 		fatal("%s: cannot make this folder: %m", conf->state_dir);
 	if (s->background) {
@@ -145,33 +175,32 @@ static void prepare(struct supervisor *s, bool *ret_web, bool *ret_capture)
 			fatal("cannot go to the background: %m");
 	}
 	drop_root(conf);
-	*ret_web = conf->web.enabled;
-	*ret_capture = conf->n_capture > 0;
-	conf_free(conf);
+	s->has_raw = geteuid() == 0; /* nobody was to become */
+	s->conf = conf;
 }
 
 int main(int argc, char **argv)
 {
 	static struct supervisor s;
-	bool with_web, with_capture;
 	msg_init("abusewatchd");
 	options(&s, argc, argv);
 	if (s.debug)
 		msg_level(MSG_DEBUG);
-	prepare(&s, &with_web, &with_capture);
+	prepare(&s);
 	uv_loop_init(&s.loop);
 	proc_init(&s.proc, &s.loop, on_reload, on_stop, &s);
 	s.children = children_new(&s.loop, s.bin_dir, s.conf_path, s.debug);
 	children_add(s.children, &analyzer);
 	children_add(s.children, &collector);
-	if (with_capture)
+	if (s.conf->n_capture)
 		children_add(s.children, &capture);
 	children_add(s.children, &probe);
 	children_add(s.children, &mailer);
-	if (with_web)
+	if (s.conf->web.enabled)
 		children_add(s.children, &web);
 	uv_run(&s.loop, UV_RUN_DEFAULT);
 	children_free(s.children);
+	conf_free(s.conf);
 	msg_info("ended");
 	return 0;
 }

@@ -10,7 +10,7 @@ $(B)/tests/unit/%: $(B)/tests/unit/%.o $(TEST_LIBS)
 # Fuzz targets: clang's libFuzzer with both sanitizers, in build/fuzz. `make fuzz` builds and gives each 60 seconds.
 FUZZ = $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_CFLAGS = -std=c17 -D_GNU_SOURCE -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $(filter -DWITH_%,$(CFLAGS))
-FUZZ_SOURCES = $(wildcard probe/dnsmsg.c probe/verdict.c probe/zonefile.c lib/dnsbl.c lib/dnsbl_zones.c lib/hash.c lib/opt.c lib/plain.c lib/conf_scan.c lib/conf_check.c lib/conf_keys.c lib/arena.c lib/buf.c lib/err.c lib/jsonw.c lib/msg.c lib/obs.c lib/prefix.c lib/record.c lib/reply_class.c lib/smtp_session.c lib/times.c lib/txn.c lib/newlines.c lib/table.c lib/wire.c) \
+FUZZ_SOURCES = $(wildcard probe/dnsmsg.c probe/verdict.c probe/zonefile.c lib/dnsbl.c lib/dnsbl_zones.c lib/hash.c lib/opt.c lib/plain.c lib/conf_scan.c lib/conf_check.c lib/conf_relations.c lib/conf_keys.c lib/arena.c lib/buf.c lib/err.c lib/jsonw.c lib/msg.c lib/obs.c lib/prefix.c lib/record.c lib/reply_class.c lib/sandbox.c lib/smtp_session.c lib/times.c lib/txn.c lib/newlines.c lib/table.c lib/wire.c) \
 	$(filter-out collector/capture/main.c collector/capture/live.c collector/capture/fence.c collector/capture/tap.c collector/capture/feed.c,$(wildcard collector/capture/*.c)) \
 	$(filter-out collector/main.c collector/tls.c collector/stream.c collector/import.c,$(wildcard collector/*.c)) $(wildcard $(FORMAT_SOURCES) collector/framing/*.c) $(B)/gen/zones.c $(B)/gen/formats.c $(B)/gen/framings.c
 FUZZ_O = $(patsubst %.c,build/fuzz/obj/%.o,$(FUZZ_SOURCES))

@@ -65,17 +65,13 @@ static void on_stop(void *ctx)
 	uv_stop(uv_default_loop());
 }
 
-static void on_mistake(void *ctx, const char *file, int line, const char *text)
-{
-	(void)ctx;
-	msg_error("%s:%d: %s", file, line, text);
-}
-
 /* A new config takes effect at once, except for the listening address, which takes a restart. */
 static void on_reload(void *ctx)
 {
 	(void)ctx;
-	struct conf *fresh = conf_load(prog.conf_path, NULL, 0, on_mistake, NULL);
+	struct conf *fresh = conf_load(prog.conf_path, NULL, 0, NULL, NULL);
+	if (!fresh && conf_beyond_fence() && proc_start_again(&prog.proc))
+		return;
 	if (!fresh) {
 		msg_error("the configuration has mistakes; going on with the old one");
 		return;
@@ -153,8 +149,7 @@ static void fence(const struct conf *conf)
 	sandbox_allow_folder_of(&s, conf->store, true);
 	sandbox_allow(&s, conf->state_dir, true);
 	sandbox_allow_folder_of(&s, conf->web.users_file, true);
-	sandbox_allow_folder_of(&s, prog.conf_path, false);
-	sandbox_allow_folder_of(&s, conf->customers_path, false);
+	conf_allow(conf, &s);
 	sandbox_allow_folder_of(&s, conf->rbl.zones, false);
 	(void)sandbox_enter(&s);
 }

@@ -69,7 +69,13 @@ struct smtp {
 	uint32_t dialect;
 	uint16_t verbs[SMTP_VERB_COUNT], replies[6];
 	uint32_t tls_bytes[2];     /* since the handshake's end, about */
+	uint32_t hello, hello_last; /* blocks (struct hello_part) with the beginning of the client's hello, while it is not complete */
+	uint16_t hello_n;          /* bytes */
 };
+
+#define HELLO_BYTES 8192u /* those with a key share for ML-KEM take two segments; no program is known to send more than half of it */
+#define HELLO_PART (CELL_BYTES - sizeof(uint32_t))
+struct hello_part { uint32_t next; uint8_t bytes[HELLO_PART]; };
 
 /* -- notes -- */
 enum note_type { NOTE_BANNER = 1, NOTE_HELO, NOTE_AUTH, NOTE_ACCOUNT, NOTE_MAIL, NOTE_RCPT, NOTE_REPLY_MAIL, NOTE_REPLY_RCPT, NOTE_REPLY_BODY,
@@ -176,6 +182,7 @@ void smtp_body_chunk(struct capture *c, struct flow *f, const uint8_t *p, size_t
 void smtp_body_begin(struct capture *c, struct flow *f);
 void smtp_body_end(struct capture *c, struct flow *f);
 void smtp_tls(struct capture *c, struct flow *f, int dir, const uint8_t *p, size_t n, bool first);
+void smtp_tls_forget(struct capture *c, struct flow *f); /* an incomplete hello */
 
 /* notes.c */
 void note_add(struct capture *c, struct flow *f, const struct note *n);

@@ -1,7 +1,11 @@
 #include "collector/capture/live.h"
 
+#include <net/if.h>
 #include <pcap/pcap.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "collector/capture/packet.h"
 #include "lib/buf.h"
@@ -74,6 +78,24 @@ static int activate(struct live *l, const struct live_options *o, struct err *e)
 	if (!packet_knows_link(l->link))
 		return err_set(e, "%s: frames of link type %d, which this version cannot read", o->interface, l->link);
 	return set_filter(l, o, e);
+}
+
+bool live_is_up(const char *interface)
+{
+	struct ifreq r = { 0 };
+	size_t n = strlen(interface);
+	if (!strcmp(interface, "any")) /* libpcap's word for all of them */
+		return true;
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0); /* no other kind is allowed once the calls are fenced off */
+	if (fd < 0 || n >= sizeof r.ifr_name) {
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	memcpy(r.ifr_name, interface, n);
+	bool up = ioctl(fd, SIOCGIFFLAGS, &r) == 0 && (r.ifr_flags & IFF_UP);
+	close(fd);
+	return up;
 }
 
 struct live *live_open(const struct live_options *o, struct err *e)

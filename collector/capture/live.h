@@ -16,6 +16,8 @@ struct live_options {
 	const struct capture_options *capture;
 };
 
+/* Whether there is such an interface and it is up. Needs no rights. */
+bool live_is_up(const char *interface);
 /* Needs CAP_NET_RAW, from then on nothing. NULL and e: what is wrong and what to do. */
 struct live *live_open(const struct live_options *o, struct err *e);
 void live_close(struct live *l);

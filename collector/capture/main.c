@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "collector/capture/live.h"
 #include "collector/capture/tap.h"
 #include "lib/buf.h"
 #include "lib/msg.h"
@@ -12,12 +13,17 @@
 #include "lib/proc.h"
 #include "lib/sandbox.h"
 
+#define LOOK_MS 2000 /* for interfaces that are not there */
+
 struct program {
 	const char *conf_path;
 	struct conf *conf;
 	struct proc proc;
 	struct tap **tap;
 	size_t n;
+	const struct conf_capture **missing; /* could not be opened, as they are not there or down */
+	size_t n_missing;
+	uv_timer_t look;
 	bool stopping;
 };
 
@@ -47,9 +53,18 @@ static void options(struct program *p, int argc, char **argv)
 	}
 }
 
+static void cannot_open(struct program *p, const struct conf_capture *c, const char *why)
+{
+	bool missing = !live_is_up(c->interface);
+	msg_error("%s:%d: capture \"%s\": %s%s", p->conf->path, c->line, c->name, why, missing ? "; it is followed when it is there and up" : "");
+	if (missing)
+		p->missing[p->n_missing++] = c;
+}
+
 static void open_all(struct program *p)
 {
 	p->tap = xcalloc(p->conf->n_capture + 1, sizeof *p->tap);
+	p->missing = xcalloc(p->conf->n_capture + 1, sizeof *p->missing);
 	for (size_t i = 0; i < p->conf->n_capture; i++) {
 		const struct conf_capture *c = &p->conf->capture[i];
 		struct err e;
@@ -57,9 +72,9 @@ static void open_all(struct program *p)
 		if (t)
 			p->tap[p->n++] = t;
 		else
-			msg_error("%s:%d: capture \"%s\": %s", p->conf->path, c->line, c->name, e.text);
+			cannot_open(p, c, e.text);
 	}
-	if (!p->n)
+	if (!p->n && !p->n_missing)
 		fatal("%s: no interface can be followed", p->conf->path);
 }
 
@@ -82,6 +97,7 @@ static void on_stop(void *ctx)
 	p->stopping = true;
 	for (size_t i = 0; i < p->n; i++)
 		tap_stop(p->tap[i]);
+	uv_close((uv_handle_t *)&p->look, NULL);
 	proc_fini(&p->proc);
 }
 
@@ -90,6 +106,21 @@ static void on_reload(void *ctx)
 {
 	msg_info("ending, to be started again with the new config");
 	on_stop(ctx);
+}
+
+/* Opening one takes rights that we gave up: who is started anew has them again. */
+static void on_look(uv_timer_t *t)
+{
+	struct program *p = t->data;
+	const struct conf_capture *back = NULL;
+	for (size_t i = 0; i < p->n_missing && !back; i++)
+		back = live_is_up(p->missing[i]->interface) ? p->missing[i] : NULL;
+	for (size_t i = 0; i < p->n && !back; i++)
+		back = tap_is_lost(p->tap[i]) && live_is_up(tap_conf(p->tap[i])->interface) ? tap_conf(p->tap[i]) : NULL;
+	if (!back)
+		return;
+	msg_info("capture %s: %s is there and up: ending, to be started again with it", back->name, back->interface);
+	on_stop(p);
 }
 
 int main(int argc, char **argv)
@@ -106,11 +137,15 @@ int main(int argc, char **argv)
 	open_all(&p);
 	fence(&p);
 	proc_init(&p.proc, loop, on_reload, on_stop, &p);
+	uv_timer_init(loop, &p.look);
+	p.look.data = &p;
+	uv_timer_start(&p.look, on_look, LOOK_MS, LOOK_MS);
 	for (size_t i = 0; i < p.n; i++)
 		tap_start(p.tap[i], loop, socket.s);
 	proc_ready(&p.proc);
 	uv_run(loop, UV_RUN_DEFAULT);
 	free(p.tap);
+	free(p.missing);
 	conf_free(p.conf);
 	return 0;
 }

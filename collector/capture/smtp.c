@@ -449,7 +449,7 @@ static void lost_client(struct capture *c, struct flow *f, uint32_t n)
 	smtp_line_done(c, f, CLIENT);
 	s->spoke = true;
 	switch (s->client_state) {
-	case C_TLS: return;
+	case C_TLS: smtp_tls_forget(c, f); return;
 	case C_DATA:
 		s->data_bytes += n;
 		s->eod = EOD_MID;
@@ -511,4 +511,5 @@ void smtp_free(struct capture *c, struct flow *f)
 		cells_give(&c->cells, f->smtp.reply);
 	if (f->smtp.body)
 		cells_give(&c->cells, f->smtp.body);
+	smtp_tls_forget(c, f);
 }

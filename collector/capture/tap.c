@@ -29,7 +29,7 @@ struct tap {
 	uv_connect_t connect;
 	uint64_t retry_at_ms, seq, unsent;
 	unsigned ticks, handles;
-	bool pipe_used, running, polling, stopping, news, dropping;
+	bool pipe_used, running, polling, interface_lost, stopping, news, dropping;
 	struct backlog backlog;
 	struct buf in, out, frame;
 	uint32_t sample;
@@ -109,15 +109,26 @@ static void totals(struct tap *t)
 
 /* -- packets -- */
 
+static void lose_interface(struct tap *t, const char *why)
+{
+	msg_error("capture %s: %s: %s; its sessions end here", t->conf->name, t->conf->interface, live_is_up(t->conf->interface) ? why : "it went down or away");
+	(void)uv_poll_stop(&t->poll);
+	t->polling = false;
+	t->interface_lost = true;
+	capture_end(t->capture);
+	totals(t);
+	send_out(t, WRITE_MOST);
+}
+
 static void on_packets(uv_poll_t *h, int status, int events)
 {
 	struct tap *t = h->data;
 	struct err e;
 	(void)events;
-	if (status < 0 || live_read(t->live, t->capture, &e) < 0) {
-		msg_error("capture %s: %s: %s; ending, to be started again", t->conf->name, t->conf->interface, status < 0 ? uv_strerror(status) : e.text);
-		exit(1);
-	}
+	if (live_read(t->live, t->capture, &e) < 0) /* also when there is more wrong: what came before counts */
+		lose_interface(t, e.text);
+	else if (status < 0)
+		lose_interface(t, uv_strerror(status));
 }
 
 static int64_t wall_us(void)
@@ -134,9 +145,14 @@ static void on_tick(uv_timer_t *h)
 	uint64_t packets, drops;
 	if (!t->pipe_used && uv_now(t->loop) >= t->retry_at_ms)
 		connect_now(t);
+	if (t->interface_lost)
+		send_out(t, WRITE_MOST);
 	if (!t->polling)
 		return;
-	(void)live_read(t->live, t->capture, &e); /* what is in the ring is older than now */
+	if (live_read(t->live, t->capture, &e) < 0) { /* what is in the ring is older than now */
+		lose_interface(t, e.text);
+		return;
+	}
 	capture_tick(t->capture, wall_us());
 	uint32_t sample = live_adapt(t->live, t->capture);
 	if (sample != t->sample)
@@ -195,7 +211,7 @@ static void begin(struct tap *t, uint64_t applied)
 	t->news |= backlog_waiting(&t->backlog) > 0;
 	t->seq = t->seq > applied ? t->seq : applied;
 	t->running = true;
-	if (!t->polling) {
+	if (!t->polling && !t->interface_lost) {
 		t->polling = true;
 		uv_poll_start(&t->poll, UV_READABLE, on_packets);
 		msg_info("capture %s: following %s", t->conf->name, t->conf->interface);
@@ -289,6 +305,16 @@ void tap_start(struct tap *t, uv_loop_t *loop, const char *socket)
 	t->poll.data = t->tick.data = t;
 	t->handles = 2;
 	uv_timer_start(&t->tick, on_tick, 0, TICK_MS);
+}
+
+bool tap_is_lost(const struct tap *t)
+{
+	return t->interface_lost;
+}
+
+const struct conf_capture *tap_conf(const struct tap *t)
+{
+	return t->conf;
 }
 
 static void on_closed(uv_handle_t *h)

@@ -13,6 +13,9 @@ struct tap;
 struct tap *tap_new(const struct conf_capture *c, struct err *e);
 /* Begins: connects to the analyzer's socket, and reads packets once that has answered. */
 void tap_start(struct tap *t, uv_loop_t *loop, const char *socket);
+/* The interface went down or away: its sessions were ended and sent. It is not followed again, as that takes rights that were given up. */
+bool tap_is_lost(const struct tap *t);
+const struct conf_capture *tap_conf(const struct tap *t);
 /* Ends its sessions, sends them and closes; freed by the loop. */
 void tap_stop(struct tap *t);
 

@@ -22,6 +22,8 @@
 #define LOADED_BYTES 98304   /* in about a second (some 600 lines): the analyzer gathers them for longer than we do */
 #define LOADED_MS 50
 #define ROTATE_GRACE_MS 1000 /* not all writers turn to the new file at once */
+#define DELETED_MS 600000    /* silent for so long: nobody writes to it any more … */
+#define MOVED_MS 86400000    /* … and when only its name is gone: writers may be told late, or its folder may come back */
 
 #define NOTHING_TOLD (-1)
 
@@ -50,12 +52,14 @@ struct source_run {
 	struct position at;     /* of what is being read: live file or archive */
 	uint8_t head[POSITION_HEAD_BYTES];
 	uint64_t rotated_ms;    /* when another file was first seen at path; 0: not */
+	uint64_t missing_ms;    /* since when there is no file at path and nothing comes of the one at hand; 0: not */
 	struct positions seen;  /* files we know, with those that are finished */
 };
 
 static bool give(struct source_run *s, struct sv bytes)
 {
 	if (bytes.n) {
+		s->missing_ms = 0;
 		s->at.offset += bytes.n;
 		s->load_bytes += bytes.n;
 		s->ev.bytes(s->ev.ctx, bytes);
@@ -85,18 +89,28 @@ static bool head_changed(struct source_run *s)
 }
 
 /* Of the file at hand; the one before is forgotten. */
-static void watch_live(struct source_run *s)
+static void watch_live(struct source_run *s, const char *path)
 {
 	if (s->inotify < 0)
 		return;
 	if (s->watched >= 0)
 		(void)inotify_rm_watch(s->inotify, s->watched);
-	s->watched = inotify_add_watch(s->inotify, s->path, IN_MODIFY | IN_MOVE_SELF | IN_DELETE_SELF | IN_ATTRIB);
+	s->watched = inotify_add_watch(s->inotify, path, IN_MODIFY | IN_MOVE_SELF | IN_DELETE_SELF | IN_ATTRIB);
+}
+
+static void look_missing(struct source_run *s, bool missing)
+{
+	uint64_t now = uv_now(s->loop);
+	if (!missing)
+		s->missing_ms = 0;
+	else if (!s->missing_ms)
+		s->missing_ms = now ? now : 1;
 }
 
 /* Says once why. */
 static bool not_open(struct source_run *s, int why)
 {
+	look_missing(s, why == ENOENT);
 	if (s->told != why)
 		msg_warn("%s: cannot be followed: %s; trying again", s->path, why ? strerror(why) : "is no file");
 	s->told = why;
@@ -119,7 +133,7 @@ static bool open_live(struct source_run *s)
 	s->told = NOTHING_TOLD;
 	s->at = (struct position){ .dev = (uint64_t)st.st_dev, .inode = (uint64_t)st.st_ino };
 	s->rotated_ms = 0;
-	watch_live(s);
+	watch_live(s, s->path);
 	refresh_head(s);
 	const struct position *known = positions_find(&s->seen, sv_make((const char *)s->head, s->at.head.n), s->at.dev, s->at.inode);
 	if (known && known->offset <= (uint64_t)st.st_size)
@@ -165,7 +179,9 @@ static void truncated(struct source_run *s)
 static void check_rotation(struct source_run *s)
 {
 	struct stat st;
-	if (stat(s->path, &st) < 0 || !st.st_size || ((uint64_t)st.st_ino == s->at.inode && (uint64_t)st.st_dev == s->at.dev)) {
+	bool there = stat(s->path, &st) == 0;
+	look_missing(s, !there && errno == ENOENT);
+	if (!there || !st.st_size || ((uint64_t)st.st_ino == s->at.inode && (uint64_t)st.st_dev == s->at.dev)) {
 		s->rotated_ms = 0;
 		return;
 	}
@@ -213,6 +229,34 @@ static void archive_done(struct source_run *s)
 	finished(s, is_copy ? SOURCE_TRUNCATED : SOURCE_ROTATED);
 }
 
+/* The file that was being read when we ended, renamed, and the new one is not there or empty: writers that were not told yet go on in the old one. */
+static bool still_written(const struct source_run *s, const struct stat *old)
+{
+	struct stat now;
+	if (s->old_at + 1 < s->old.n || archive_reader_is_packed(s->archive) || (stat(s->path, &now) == 0 && now.st_size))
+		return false;
+	for (size_t i = 0; i < s->seen.n; i++) {
+		const struct position *p = &s->seen.v[i];
+		if (!p->done && p->inode == (uint64_t)old->st_ino && p->dev == (uint64_t)old->st_dev)
+			return true;
+	}
+	return false;
+}
+
+/* The old file is followed as the live one is. */
+static bool go_on(struct source_run *s, const char *path)
+{
+	s->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (s->fd < 0 || lseek(s->fd, (off_t)s->at.offset, SEEK_SET) < 0)
+		return false;
+	s->rotated_ms = 0;
+	watch_live(s, path);
+	archive_reader_close(s->archive);
+	s->archive = NULL;
+	s->old_at++;
+	return true;
+}
+
 static bool open_old(struct source_run *s)
 {
 	struct err e;
@@ -230,6 +274,8 @@ static bool open_old(struct source_run *s)
 	if (stat(o->path, &st) == 0) {
 		s->at.dev = (uint64_t)st.st_dev;
 		s->at.inode = (uint64_t)st.st_ino;
+		if (still_written(s, &st) && go_on(s, o->path))
+			return false;
 	}
 	s->archive_skip = o->offset;
 	return true;
@@ -400,6 +446,15 @@ static bool file_position(const struct source_run *s, uint64_t unfinished, struc
 	return true;
 }
 
+static bool file_gone(const struct source_run *s)
+{
+	struct stat st;
+	if (!s->missing_ms || s->archive || s->old_at < s->old.n)
+		return false;
+	bool deleted = s->fd >= 0 && fstat(s->fd, &st) == 0 && st.st_nlink == 0;
+	return uv_now(s->loop) - s->missing_ms >= (deleted ? DELETED_MS : MOVED_MS);
+}
+
 static uint64_t file_lag(const struct source_run *s)
 {
 	struct stat st;
@@ -438,5 +493,5 @@ static void file_close(struct source_run *s)
 }
 
 const struct source source_file = {
-	.name = "file", .open = file_open, .pause = file_pause, .position = file_position, .lag = file_lag, .close = file_close,
+	.name = "file", .open = file_open, .pause = file_pause, .position = file_position, .gone = file_gone, .lag = file_lag, .close = file_close,
 };

@@ -199,6 +199,8 @@ static void journal_pause(struct source_run *s, bool pause)
 	if (s->paused == pause || s->closed)
 		return;
 	s->paused = pause;
+	if (s->polled) /* it stays readable until somebody looks */
+		pause ? uv_poll_stop(&s->ready) : uv_poll_start(&s->ready, UV_READABLE, on_ready);
 	if (pause)
 		uv_idle_stop(&s->more);
 	else

@@ -19,6 +19,7 @@
 #define CLIENTS_MAX 512u
 #define SILENT_MS 5000 /* who has given no line for so long makes room when there are too many */
 #define BATCH_BYTES (256u << 10)
+#define HELD_BYTES (32u << 20) /* of unfinished lines, all peers' together */
 
 enum transport { UDP, TCP, TLS };
 
@@ -30,6 +31,7 @@ struct client {
 	char peer[64];
 	struct client *prev, *next;
 	uint64_t since_ms;
+	size_t held; /* memory of a line whose end has not come */
 	bool ended, heard; /* heard: gave a line */
 };
 
@@ -43,6 +45,7 @@ struct source_run {
 	struct buf lines; /* whole lines, given on together */
 	struct client *first;
 	unsigned clients;
+	size_t held;
 	uv_tcp_t listener;
 	struct tls_server *tls;
 	int fd; /* UDP */
@@ -92,6 +95,16 @@ static void give_lines(struct source_run *s)
 		s->ev.idle(s->ev.ctx);
 }
 
+static void count_held(struct client *c)
+{
+	struct frame *f = &c->frame;
+	buf_fini(&f->unit); /* was given on */
+	if (!f->rest_bytes)
+		buf_fini(&f->rest);
+	c->s->held += f->rest.cap - c->held;
+	c->held = f->rest.cap;
+}
+
 static void take_bytes(struct client *c, struct sv in)
 {
 	struct sv line;
@@ -100,6 +113,7 @@ static void take_bytes(struct client *c, struct sv in)
 		add_line(c->s, line);
 		c->heard = true;
 	}
+	count_held(c);
 }
 
 /* -- TCP -- */
@@ -131,7 +145,22 @@ static void end_client(struct client *c)
 	if (c->next)
 		c->next->prev = c->prev;
 	s->clients--;
+	s->held -= c->held;
+	c->held = 0;
 	uv_close((uv_handle_t *)&c->tcp, on_client_freed);
+}
+
+/* Who holds most of it goes, with the beginning of a line that it sent. */
+static void limit_held(struct source_run *s)
+{
+	while (s->held > HELD_BYTES && s->first) {
+		struct client *most = s->first;
+		for (struct client *c = most->next; c; c = c->next)
+			if (c->held > most->held)
+				most = c;
+		msg_warn("%s: unfinished lines of %u peers take more than %u MB; %s, which holds most of them, is disconnected", s->path, s->clients, HELD_BYTES >> 20, most->peer);
+		end_client(most);
+	}
 }
 
 static void on_alloc(uv_handle_t *h, size_t hint, uv_buf_t *ret)
@@ -165,6 +194,7 @@ static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *b)
 	} else if (tls_session_ended(c->tls)) {
 		end_client(c);
 	}
+	limit_held(s);
 	give_lines(s);
 }
 

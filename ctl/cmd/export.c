@@ -37,7 +37,8 @@ static void help(FILE *f)
 	      "  cases               one row per case\n"
 	      "  violations          one row per broken policy rule, principal and day\n"
 	      "  dnsbl-zone          a zone file for rbldnsd (ZONE:combined:FILE) of hosts with an open case, for own relays to refuse\n"
-	      "  -o FILE             into FILE, which is replaced at once, instead of standard output\n"
+	      "  -o FILE             into FILE, which is replaced at once, instead of standard output;\n"
+	      "              CSV for its owner and group only\n"
 	      "  --since T           what changed since T (of compromised hosts also closed cases): RFC 3339, a date, or back from now: 2h, 7d\n"
 	      "  --level LEVEL       hosts whose case reached it [confirmed]\n"
 	      "  --ttl S             of the zone's records, in seconds, or 5m, 1h [300]\n"
@@ -65,15 +66,27 @@ static int write_all(int fd, struct sv text)
 	return fsync(fd);
 }
 
+/* A list of hosts is for rbldnsd to read, which is another user. All else says who did what: nobody but owner and group reads it; what else was set
+ * for the file that is replaced stays. */
+static int set_mode(int fd, const char *path, bool is_zone)
+{
+	struct stat st;
+	bool replaced = stat(path, &st) == 0 && S_ISREG(st.st_mode);
+	mode_t mode = replaced ? st.st_mode & (is_zone ? 0666 : 0660) : is_zone ? 0644 : 0640;
+	if (replaced && fchown(fd, (uid_t)-1, st.st_gid) < 0)
+		mode &= 0606; /* not for the group that we are in */
+	return fchmod(fd, mode);
+}
+
 /* Who reads the file sees the old one or the new one, never half of it. */
-static int to_file(const char *path, struct sv text)
+static int to_file(const char *path, struct sv text, bool is_zone)
 {
 	struct buf part = { 0 };
 	buf_printf(&part, "%s.XXXXXX", path);
 	int fd = mkostemp(part.p, O_CLOEXEC), status = COMMAND_DONE;
 	if (fd < 0)
 		status = command_fail("%s: cannot make a file beside it: %m", path);
-	else if (write_all(fd, text) < 0 || fchmod(fd, 0644) < 0 || rename(buf_cstr(&part), path) < 0) {
+	else if (write_all(fd, text) < 0 || set_mode(fd, path, is_zone) < 0 || rename(buf_cstr(&part), path) < 0) {
 		status = command_fail("%s: cannot be written: %m", path);
 		(void)unlink(buf_cstr(&part));
 	}
@@ -92,7 +105,7 @@ static int export(const struct wanted *w)
 	if (common_open(w->conf, &conf, &db) < 0)
 		return COMMAND_FAILED;
 	int bad = w->fn ? w->fn(&db, conf, w->since_us, &out, &e) : export_dnsbl(&db, conf, &w->zone, &out, &e);
-	int status = bad ? command_fail("%s", e.text) : w->file ? to_file(w->file, buf_sv(&out)) : to_stdout(buf_sv(&out));
+	int status = bad ? command_fail("%s", e.text) : w->file ? to_file(w->file, buf_sv(&out), !w->fn) : to_stdout(buf_sv(&out));
 	buf_fini(&out);
 	common_close(conf, &db);
 	return status;

@@ -20,6 +20,7 @@ user = "nobody"
 web { enabled = false }
 source "mx1" { type = "file" path = "mail.log" mta = "postfix" }
 capture "edge" { interface = "%s-r" }
+capture "spare" { interface = "%s-s" }
 """
 
 
@@ -158,12 +159,68 @@ def reload(client, daemon):
     open_one.wait(10)
 
 
+def until(what, seconds=15):
+    end = time.time() + seconds
+    while not what() and time.time() < end:
+        time.sleep(0.1)
+    return what()
+
+
+def capture_pid():
+    return next((p for p in processes("abusewatch-capture") if os.readlink(f"/proc/{p}/exe").startswith(os.path.realpath(BIN))), None)
+
+
+def interfaces(client, log):
+    """One comes later, goes and comes again; the other one's sessions do not suffer by it."""
+    inside = ("ip", "-n", NS)
+    following = lambda suffix: open(log).read().count(f"following {NS}-{suffix}")
+    add = lambda: [sh(*inside, "link", "add", NS + "-s", "type", "veth", "peer", "name", NS + "-t"), sh(*inside, "link", "set", NS + "-s", "up")]
+    until(lambda: following("r") == 2)
+    time.sleep(1)
+    before = following("s")
+    add()
+    result("live capture of an interface that comes later", None if until(lambda: following("s") > before) else "it is not followed")
+    time.sleep(2)
+    before, pid = reported(), capture_pid()
+    open_one = subprocess.Popen([*client, sys.executable, "-c", OPEN], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    open_one.stdout.readline()
+    time.sleep(1)
+    sh(*inside, "link", "del", NS + "-s")
+    time.sleep(3)
+    fault = None if capture_pid() == pid and reported() == before else "its program ended, or cut the session"
+    open_one.stdin.close()
+    open_one.wait(10)
+    fault = fault or (None if until(lambda: reported() == before + 1) else "the session was not reported")
+    result("live capture beside an interface that goes", fault)
+    before = following("s")
+    add()
+    result("live capture of an interface that comes back", None if until(lambda: following("s") > before) else "it is not followed")
+    time.sleep(2)
+    before = reported()
+    open_one = subprocess.Popen([*client, sys.executable, "-c", OPEN], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    open_one.stdout.readline()
+    time.sleep(1)
+    again = following("r")
+    sh(*inside, "link", "set", NS + "-r", "down")
+    result("live capture: a session of an interface that goes down", None if until(lambda: reported() == before + 1) else f"{before} sessions before, {reported()} after")
+    sh(*inside, "link", "set", NS + "-r", "up")
+    for n in range(1, 30):
+        sh(*inside, "addr", "add", f"203.0.{n}.25/32", "dev", NS + "-r", check=False)
+    fault = None if until(lambda: following("r") > again) else "it is not followed again"
+    time.sleep(2)
+    before = reported()
+    open_one.kill()
+    open_one.wait(10)
+    bot = subprocess.run([*client, sys.executable, "-c", BOT], capture_output=True, text=True)
+    result("live capture of an interface that is up again", fault or (None if until(lambda: reported() >= before + 29) else f"{reported() - before} of 29 sessions; {bot.stderr[-200:]}"))
+
+
 def main():
     os.makedirs(WORK, exist_ok=True)
     os.chmod(WORK, 0o777)
     open(os.path.join(WORK, "mail.log"), "w").close()
     with open(os.path.join(WORK, "t.conf"), "w") as f:
-        f.write(CONF % NS)
+        f.write(CONF % (NS, NS))
     inside, client = ("ip", "netns", "exec", NS), ("ip", "netns", "exec", NS + "c")
     server = daemon = None
     try:
@@ -206,6 +263,7 @@ def main():
         good = len(seen) == 29 and all(s["helo"] == "localhost" and not s["gap"] and s["quit"] for s in seen)
         result("live capture by hand", None if good and by_hand.returncode == 0 else f"{len(seen)} sessions, exit {by_hand.returncode}")
         reload(client, daemon)
+        interfaces(client, log.name)
         time.sleep(2)
         daemon.send_signal(signal.SIGTERM)
         daemon.wait(20)

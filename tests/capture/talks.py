@@ -24,6 +24,32 @@ BLOB = ("From: x@a.example\r\nSubject: =?utf-8?B?R3LDvMOfZQ==?=\r\nMIME-Version:
 
 SECRETS = ["Corr3ct-Horse-Battery", "Tr0ub4dor&3-staple", "hunter2-hunter2-hunter2"]
 
+def tls_hello():
+    """A client's hello as browsers and OpenSSL 3.5 send it, with a key share for ML-KEM: longer than a segment. And its fingerprint."""
+    vector = lambda data, n: len(data).to_bytes(n, "big") + data
+    words = lambda *v: b"".join(x.to_bytes(2, "big") for x in v)
+    name, ciphers, groups = b"mail.peer.example", (0x2a2a, 0x1301, 0x1302, 0xc02f), (0x4a4a, 0x11ec, 0x001d)
+    extensions = [(0x1a1a, b""), (51, vector(words(0x11ec) + vector(bytes(i * 37 % 251 for i in range(1216)), 2), 2)), (0, vector(b"\0" + vector(name, 2), 2)), (10, vector(words(*groups), 2)),
+                  (21, bytes(900))]
+    body = words(0x0303) + bytes(range(32)) + vector(bytes(32), 1) + vector(words(*ciphers), 2) + vector(b"\0", 1) + vector(b"".join(words(t) + vector(d, 2) for t, d in extensions), 2)
+    record = b"\x16\x03\x01" + vector(b"\x01" + vector(body, 3), 2)
+
+    def add(h, *values):
+        for v in values:
+            for byte in (v & 255, v >> 8):
+                h = (h ^ byte) * 0x100000001b3 % 2 ** 64
+        return h
+
+    is_grease = lambda v: v & 0x0f0f == 0x0a0a and v >> 8 == v & 255
+    real = lambda values: [v for v in values if not is_grease(v)]
+    h = add(0xcbf29ce484222325, 0x0303, *real(ciphers), 0xffff)
+    for t, _ in extensions:
+        h = add(h, *real([t]), *(real(groups) + [0xffff] if t == 10 else []))
+    return record, "%016x" % h
+
+
+HELLO, PRINT = tls_hello()
+
 TALKS = {
     "one message": (
         [S("220 mx.example ESMTP\r\n"), C("EHLO client.example\r\n"), S(EHLO), C("MAIL FROM:<a@a.example> SIZE=100\r\n"), S("250 2.1.0 Ok\r\n"),
@@ -104,8 +130,14 @@ TALKS = {
         [S("220 mx.example\r\n"), C("EHLO p.example\r\n"), S("250-mx.example\r\n250 AUTH CRAM-MD5\r\n"), C("AUTH CRAM-MD5\r\n"), S(b"334 " + b64("<1.2@mx.example>") + b"\r\n"),
          C(b64("carl 0123456789abcdef0123456789abcdef") + b"\r\n"), S("235 ok\r\n"), C("QUIT\r\n"), S("221 bye\r\n")],
         {"auth_method": "CRAM-MD5", "account": "carl", "auth_ok": True}),
-    "starttls": (
-        [S("220 mx.example\r\n"), C("EHLO p.example\r\n"), S("250-mx.example\r\n250 STARTTLS\r\n"), C("STARTTLS\r\n"), S("220 go\r\n"), C(b"\x16\x03\x01" + b"\x80" * 200),
+    "starttls, a client's hello of two segments": (
+        [S("220 mx.example\r\n"), C("EHLO p.example\r\n"), S("250-mx.example\r\n250 STARTTLS\r\n"), C("STARTTLS\r\n"), S("220 go\r\n"), C(HELLO),
+         S(b"\x16\x03\x03" + b"\x81" * 900), C(b"\x17\x03\x03" + b"\x82" * 300), S(b"\x17\x03\x03" + b"\x83" * 100)],
+        {"starttls": True, "tls": True, "tls_message": True, "sni": "mail.peer.example", "tls_fingerprint": PRINT, "messages": []}),
+    "tls from the start": (
+        [C(HELLO), S(b"\x16\x03\x03" + b"\x81" * 900), C(b"\x17\x03\x03" + b"\x82" * 300)],
+        {"tls": True, "sni": "mail.peer.example", "tls_fingerprint": PRINT, "messages": []}),
+    "starttls": (        [S("220 mx.example\r\n"), C("EHLO p.example\r\n"), S("250-mx.example\r\n250 STARTTLS\r\n"), C("STARTTLS\r\n"), S("220 go\r\n"), C(b"\x16\x03\x01" + b"\x80" * 200),
          S(b"\x16\x03\x03" + b"\x81" * 900), C(b"\x17\x03\x03" + b"\x82" * 3000), S(b"\x17\x03\x03" + b"\x83" * 100)],
         {"starttls": True, "starttls_offered": True, "tls": True, "tls_message": True, "messages": []}),
 }

@@ -110,6 +110,36 @@ def stores():
 HOSTILE = [b"<script>alert(1)</script>", b"=cmd()|calc", b"\x1b[31mred", b"\x80\xff\xfe", b"nl\\nBcc: x@y", b"a b c", b"x" * 290, "p\u00e9l\u00e9\u202etxt".encode(), b"{{sentence}}"]
 
 
+def private():
+    """Who wrote to whom is for the owner and the group: stores that were made before, and exports."""
+    mode = lambda f: os.stat(f).st_mode & 0o777
+    old = os.umask(0)
+    os.mkdir("open.db.d", 0o755)
+    write("p.conf", 'store = "open.db"\nsource "mx1" { path = "mail.log" }\n')
+    run("import", "-c", "p.conf", log)
+    for f in [f for f in os.listdir(".") if f.startswith("open.db")]:
+        os.chmod(f, 0o755 if os.path.isdir(f) else 0o644)
+    wide = {f: mode(f) for f in os.listdir(".") if f.startswith("open.db")}
+    r = run("import", "-c", "p.conf", log)
+    left = {f: oct(mode(f)) for f in os.listdir(".") if f.startswith("open.db") and mode(f) & 0o007}
+    check("a store that everybody could read", len(wide) > 2 and r.returncode == 0 and not left and b"could be read by everybody" in r.stderr, "%s, %s" % (left, r.stderr))
+    check("and is not told of again", b"could be read" not in run("import", "-c", "p.conf", log).stderr)
+    for what, want in (("cases", 0o640), ("violations", 0o640), ("compromised-hosts", 0o640), ("dnsbl-zone", 0o644)):
+        r = run("export", "-c", "p.conf", "-o", "out.csv", what)
+        check("export -o of %s has mode %o" % (what, want), r.returncode == 0 and mode("out.csv") == want, "%o %s" % (mode("out.csv"), r.stderr))
+        os.unlink("out.csv")
+    write("out.csv", "before")
+    for had, want in ((0o600, 0o600), (0o660, 0o660), (0o644, 0o640)):
+        os.chmod("out.csv", had)
+        run("export", "-c", "p.conf", "-o", "out.csv", "cases")
+        check("export -o over a file of mode %o" % had, mode("out.csv") == want, "%o" % mode("out.csv"))
+    if os.geteuid() == 0:
+        os.chown("out.csv", -1, 65534)
+        run("export", "-c", "p.conf", "-o", "out.csv", "cases")
+        check("export -o over a file of another group", os.stat("out.csv").st_gid == 65534)
+    os.umask(old)
+
+
 def hostile():
     """Accounts whose names attack the reader: their cases are told everywhere, as text."""
     lines = []
@@ -354,4 +384,5 @@ policies()
 users()
 local_times()
 by_hand()
+private()
 stores()

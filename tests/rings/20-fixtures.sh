@@ -13,7 +13,7 @@ for log in "$TOP"/tests/mta/*/*.log; do
 	same "messages $name" "$base.txns" "$got.messages"
 	"$aw" messages --year 2026 --timezone UTC - <"$log" >"$got.stdin"
 	same "stdin $name" "$base.txns" "$got.stdin"
-	for pack in gzip xz zstd; do
+	for pack in gzip xz zstd bzip2; do
 		if ! command -v $pack >/dev/null; then
 			echo "skip $pack $name - $pack is not installed"
 			continue

@@ -1,13 +1,15 @@
 #!/bin/sh
-# supervisor: programs that die are started again, go away with it, and a letter leaves through sendmail once, whatever is killed.
+# supervisor: programs that die are started again, go away with it, and a letter leaves through sendmail once, whatever is killed; the config is read again by
+# programs that fenced themselves off.
 set -u
 . "$TOP/tests/rings/lib.sh"
 dir=$(mktemp -d /var/tmp/aw-supervisor.XXXXXX)
+elsewhere=$(mktemp -d /var/tmp/aw-supervisor.XXXXXX) # not below the folder of the config
 bin=$(dirname "$aw")
 daemon=
 end() {
 	[ -z "$daemon" ] || kill -9 "$daemon" 2>/dev/null
-	rm -rf "$dir"
+	rm -rf "$dir" "$elsewhere"
 }
 trap end EXIT
 ok() { echo "ok supervisor $1"; }
@@ -69,4 +71,66 @@ sleep 1
 kill -9 "$daemon"
 wait "$daemon" 2>/dev/null
 if wait_for 10 none_left; then ok "its programs do not outlive it"; else not_ok "its programs do not outlive it" "some do"; fi
+daemon=
+
+# From here on as another user, with files in three folders.
+mkdir "$elsewhere/more" "$elsewhere/one" "$elsewhere/two" "$dir/state"
+cp "$dir/customers.csv" "$elsewhere/one"
+cp "$dir/customers.csv" "$elsewhere/two"
+chmod 755 "$dir" "$elsewhere"
+chmod 777 "$dir/state"
+echo 'retention { messages = 20d }' >"$elsewhere/more/more.conf"
+port=$((20000 + $$ % 20000))
+config() { # config CUSTOMERS WEB [STORE]
+	cat >"$dir/t.conf" <<EOF
+store = "state/${3:-t}.db"
+user = "$as"
+networks = { "198.18.0.0/15" }
+customers = "$elsewhere/$1/customers.csv"
+include("$elsewhere/more/more.conf")
+source "mx1" { type = "file" path = "$dir/mail.log" mta = "postfix" timezone = "UTC" }
+web { enabled = $2 listen = "127.0.0.1:$port" }
+EOF
+}
+said() { grep -qE "$1" "$dir/log"; }
+pids() { echo "$(pid_of analyzer) $(pid_of collector) $(pid_of probe) $(pid_of web)"; }
+again() { # again NAME: tells it to reload, and forgets what was said before
+	: >"$dir/log"
+	kill -HUP "$daemon"
+	sleep 2
+}
+with_web() { [ -n "$(pid_of web)" ]; }
+as=
+[ "$(id -u)" != 0 ] || as=nobody
+config one true
+: >"$dir/log"
+"$bin/abusewatchd" -c "$dir/t.conf" 2>>"$dir/log" &
+daemon=$!
+wait_for 10 all_there && wait_for 10 with_web
+sleep 1
+before=$(pids)
+again
+if ! said error && said 'analyzer.*read again' && said 'web.*read again' && said 'probe.*read again' && [ "$(pids)" = "$before" ]; then ok "a reload"
+else not_ok "a reload" "$(grep -m1 error "$dir/log")"; fi
+: >"$dir/log"
+echo 'C2,other@known.example,de,account,bob@isp.example' >>"$elsewhere/one/customers.csv"
+if wait_for 10 said 'analyzer.*inventory read again' && ! said error; then ok "a new inventory"; else not_ok "a new inventory" "$(grep -m1 error "$dir/log")"; fi
+config two true
+again
+if wait_for 10 all_there && wait_for 10 with_web && said 'folders than before' && said 'analyzer.* ready' && ! said 'mistakes'; then ok "a reload with an inventory in another folder"
+else not_ok "a reload with an inventory in another folder" "$(grep -m1 error "$dir/log")"; fi
+sleep 2
+before=$(pids)
+echo 'nonsense = 3' >>"$dir/t.conf"
+again
+if [ "$(grep -c 'unknown setting nonsense' "$dir/log")" = 1 ] && said 'all programs go on with the old one' && [ "$(pids)" = "$before" ]; then ok "a reload with a mistake, told once"
+else not_ok "a reload with a mistake, told once" "$(grep -c 'unknown setting nonsense' "$dir/log") times"; fi
+config two false
+again
+if [ -z "$(pid_of web)" ] && ! said 'web.* started again'; then ok "a reload without the dashboard"; else not_ok "a reload without the dashboard" "it is there"; fi
+config two true other
+again
+if wait_for 5 with_web && said 'store is another one.*takes a restart'; then ok "a reload with the dashboard, and another store"; else not_ok "a reload with the dashboard, and another store" "$(tail -n 3 "$dir/log")"; fi
+kill -TERM "$daemon"
+if wait "$daemon" && none_left; then ok "ends after reloads"; else not_ok "ends after reloads" "some are left"; fi
 daemon=

@@ -158,6 +158,32 @@ def syslog_crowd():
     r.end()
 
 
+def syslog_hoards():
+    """Peers that each send the beginning of a very long line do not take all memory."""
+    port = free_port()
+    r = Run('type = "syslog" path = "tcp://127.0.0.1:%d"' % port)
+    until_open(port)
+    early = socket.create_connection(("127.0.0.1", port))
+    early.sendall(failure(0).encode() + b"\n" + failure(1).encode()[:50])
+    crowd = []
+    for i in range(300):
+        s = socket.create_connection(("127.0.0.1", port))
+        s.settimeout(5)
+        crowd.append(s)
+        try:
+            s.sendall(b'{"log":"' + b"x" * 900000)
+        except OSError:
+            pass
+    early.sendall(failure(1).encode()[50:] + b"\n")
+    check("tcp, beside peers that send very long lines", r.wait(2), range(2))
+    peak = int(next(l for l in open("/proc/%d/status" % r.process.pid) if l.startswith("VmHWM")).split()[1]) >> 10
+    said = b"which holds most of them" in open(os.path.join(r.folder, "log"), "rb").read()
+    print("ok source tcp, memory of very long lines" if peak < 100 and said else "not ok source tcp, memory of very long lines - %d MB, %s" % (peak, said), flush=True)
+    for s in crowd:
+        s.close()
+    r.end()
+
+
 def certificates(folder):
     def openssl(*a):
         subprocess.run(["openssl", *a], check=True, capture_output=True, cwd=folder)
@@ -241,13 +267,13 @@ def standard_input():
 
 
 def entries(a, b):
-    out = b""
+    out = []
     for i in range(a, b):
         us = 1795514400000000 + i * 1000000
         message = failure(i).split(": ", 1)[1].encode()
-        out += b"__CURSOR=x\n__REALTIME_TIMESTAMP=%d\n__MONOTONIC_TIMESTAMP=%d\n_BOOT_ID=228fdb25240543c688de85d9945e16a0\n_MACHINE_ID=f64b54a46337f15e4810ef60ddf812a9\n" % (us, i + 1)
-        out += b"_HOSTNAME=mx\nSYSLOG_IDENTIFIER=postfix/smtpd\nSYSLOG_PID=7\nPRIORITY=6\nMESSAGE=" + message + b"\n\n"
-    return out
+        out.append(b"__CURSOR=x\n__REALTIME_TIMESTAMP=%d\n__MONOTONIC_TIMESTAMP=%d\n_BOOT_ID=228fdb25240543c688de85d9945e16a0\n_MACHINE_ID=f64b54a46337f15e4810ef60ddf812a9\n" % (us, i + 1))
+        out.append(b"_HOSTNAME=mx\nSYSLOG_IDENTIFIER=postfix/smtpd\nSYSLOG_PID=7\nPRIORITY=6\nMESSAGE=" + message + b"\n\n")
+    return b"".join(out)
 
 
 def journal():
@@ -284,6 +310,39 @@ def journal():
     r.start()
     check("journal, whose old entries were removed meanwhile", r.wait(LINES + 50), range(LINES + 50))
     print("ok source journal, same reports under the same numbers" if not r.analyzer.wrong else "not ok source journal, same reports - %s" % r.analyzer.wrong[:3])
+    r.end()
+    shutil.rmtree(folder)
+
+
+def journal_waits():
+    """While the analyzer does not read, a journal that grows is not looked at again and again."""
+    if not os.path.exists(JOURNAL_REMOTE):
+        return
+    folder = tempfile.mkdtemp(prefix="aw-journal.")
+    write = lambda name, a, b: subprocess.run([JOURNAL_REMOTE, "-o", os.path.join(folder, name), "-"], input=entries(a, b), capture_output=True, timeout=60).returncode
+    if write("a.journal", 0, 10):
+        return
+    r = Run('type = "journal" path = "%s"' % folder)
+    r.wait(10)
+    r.analyzer.stalled = True
+    write("b.journal", 10, 40000)
+    ticks = lambda: sum(map(int, open("/proc/%d/stat" % r.process.pid).read().rsplit(")", 1)[1].split()[11:13]))
+    end, before = time.time() + 20, -1
+    while time.time() < end and ticks() != before:  # until it waits
+        before = ticks()
+        time.sleep(1)
+    write("c.journal", 40000, 40010)
+    time.sleep(0.5)
+    before = ticks()
+    time.sleep(2)
+    used = (ticks() - before) / os.sysconf("SC_CLK_TCK")
+    print("ok source journal, waits for the analyzer" if used < 0.3 else "not ok source journal, waits for the analyzer - %.1f of 2 s of a processor" % used, flush=True)
+    r.analyzer.stalled = False
+    end = time.time() + 20
+    while time.time() < end and len(r.analyzer.reports) < 40010:
+        time.sleep(0.1)
+    n = len(r.analyzer.reports)
+    print("ok source journal, goes on after it" if n == 40010 else "not ok source journal, goes on after it - %d of 40010" % n, flush=True)
     r.end()
     shutil.rmtree(folder)
 
@@ -332,6 +391,123 @@ def told_late():
     write(log, 150, 200)
     check("file, whose writer is told late that it was renamed", r.wait(200), range(200))
     r.end()
+
+
+def unreadable_sibling():
+    """A rotated file that is newer than all that was read, and cannot be unpacked, is told."""
+    r = Run('type = "file" path = "@/mail.log"')
+    log = os.path.join(r.folder, "mail.log")
+    with open(log, "w") as f:
+        f.write("".join(failure(i) + "\n" for i in range(50)))
+    r.wait(50)
+    time.sleep(0.5)
+    r.stop()
+    os.unlink(log)
+    for name, data in ((".1.gz", b"\x1f\x8b\x08\x00 damaged"), (".2.gz", b"\x1f\x8b\x08\x00 of last year")):
+        with open(log + name, "wb") as f:
+            f.write(data)
+    os.utime(log + ".2.gz", (time.time() - 4e7, time.time() - 4e7))
+    with open(log, "w") as f:
+        f.write("".join(failure(i) + "\n" for i in range(50, 60)))
+    r.start()
+    got = r.wait(60)
+    said = open(os.path.join(r.folder, "log")).read()
+    good = "mail.log.1.gz: ends in the middle" in said and "what was not read of it yet is lost" in said and ".2.gz" not in said
+    check("file beside a rotated one that is damaged", got, range(60))
+    print("ok source file, says which rotated one is damaged" if good else "not ok source file, says which rotated one is damaged - %s" % said[-300:], flush=True)
+    r.end()
+
+
+def restarted_late():
+    """The collector is started again (or killed) while the new file is still empty, or is not there at all, and the writer goes on in the renamed one."""
+    for name, new in (("is empty", True), ("is not there yet", False)):
+        r = Run('type = "file" path = "@/mail.log"')
+        log = os.path.join(r.folder, "mail.log")
+
+        def write(path, a, b):
+            with open(path, "ab", buffering=0) as f:
+                for i in range(a, b):
+                    f.write(failure(i).encode() + b"\n")
+
+        write(log, 0, 50)
+        r.wait(50)
+        os.rename(log, log + ".1")
+        if new:
+            open(log, "wb").close()
+        for k, how in enumerate((signal.SIGTERM, signal.SIGKILL)):
+            r.stop(how)
+            write(log + ".1", 50 + 20 * k, 60 + 20 * k)
+            r.start()
+            r.wait(60 + 20 * k)
+            time.sleep(0.3)
+            write(log + ".1", 60 + 20 * k, 70 + 20 * k)
+            r.wait(70 + 20 * k)
+        write(log, 90, 100)
+        time.sleep(1.5)
+        os.rename(log, log + ".2")
+        write(log, 100, 110)
+        check("file, a restart while the new one " + name, r.wait(110), range(110))
+        r.end()
+
+
+def hasty(folder):
+    """What makes a program's clock run: an hour is 6 s."""
+    with open(folder + "/hasty.c", "w") as f:
+        f.write("#define _GNU_SOURCE\n#include <dlfcn.h>\n#include <stdint.h>\nuint64_t uv_now(const void *loop)\n"
+                "{\n\tstatic uint64_t (*now)(const void *);\n\tif (!now)\n\t\tnow = (uint64_t (*)(const void *))dlsym(RTLD_NEXT, \"uv_now\");\n"
+                "\treturn now(loop) * 600;\n}\n")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", folder + "/hasty.so", folder + "/hasty.c", "-ldl"], check=True)
+    return dict(os.environ, LD_PRELOAD=folder + "/hasty.so")
+
+
+def files_of(pid, folder):
+    links = ["/proc/%d/fd/%s" % (pid, n) for n in os.listdir("/proc/%d/fd" % pid)]
+    return sorted(l for l in (os.readlink(x) for x in links if os.path.islink(x)) if l.startswith(folder))
+
+
+def daily_names():
+    """A file of a pattern that was deleted is read to its end, told, and closed; one that only has another name is followed for longer."""
+    folder = tempfile.mkdtemp(prefix="aw-daily.")
+    r = Run('type = "file" path = "%s/mail-*.log"' % folder)
+    r.stop()
+    name = lambda day: "%s/mail-2026112%d.log" % (folder, day)
+
+    def write(path, lines):
+        with open(path, "ab", buffering=0) as f:
+            f.write("".join(l + "\n" for l in lines).encode())
+
+    head = failure(0)[:25]
+    write(name(1), [failure(0), head + " mx postfix/smtpd[7]: ABC1234567: client=h.example[192.0.2.1]", head + " mx postfix/qmgr[7]: ABC1234567: from=<open@x.example>, size=9, nrcpt=1 (queue active)"])
+    write(name(2), [failure(1)])
+    r.process = subprocess.Popen([program, "-c", r.conf, "-s", "mx"], stderr=r.log, env=hasty(r.folder))
+    r.wait(2)
+    before = files_of(r.process.pid, folder)
+    writer = open(name(1), "ab", buffering=0)
+    os.unlink(name(1))
+    os.rename(name(2), folder + "/kept")
+    writer.write((failure(2) + "\n").encode())
+    write(folder + "/kept", [failure(3)])
+    writer.close()
+    write(name(3), [failure(4)])
+    # the analyzer of this test keeps one state for all streams: their numbers are the same
+    end = time.time() + 15
+    while time.time() < end and not r.analyzer.gone:
+        time.sleep(0.2)
+    time.sleep(1.5)
+    with r.analyzer.lock:
+        said = [bytes(p) for p in r.analyzer.all]
+    got = sorted({u[u.index(b"u0"):][:5].decode() for u in said if b"u0" in u})
+    check("file of a pattern, written to after it was deleted or renamed", got, range(5))
+    after = files_of(r.process.pid, folder)
+    ok = len(before) == 2 and after == [folder + "/kept", name(3)] and len(r.analyzer.gone) == 1 and any(b"open@x.example" in p for p in said)
+    print("ok source file of a pattern, closed when it is gone" if ok else "not ok source file of a pattern, closed when it is gone - %s, then %s; %d told" % (before, after, len(r.analyzer.gone)), flush=True)
+    write(name(1), [failure(5)])
+    end = time.time() + 10
+    while time.time() < end and not any(b"u0005" in p for p in r.analyzer.all):
+        time.sleep(0.2)
+    print("ok source file of a pattern, which comes back" if any(b"u0005" in p for p in r.analyzer.all) else "not ok source file of a pattern, which comes back - it is not read", flush=True)
+    r.end()
+    shutil.rmtree(folder)
 
 
 def not_there():
@@ -386,6 +562,53 @@ def many_files():
     shutil.rmtree(folder)
 
 
+def behind_links():
+    """A log that is a link into another folder, alone and among the files of a pattern."""
+    for name, path in (("a log", "@/mail.log"), ("one of a pattern", "@/mail*.log")):
+        folder = tempfile.mkdtemp(prefix="aw-links.")
+        r = Run('path = "%s"' % path)
+        r.stop()
+        with open(folder + "/real.log", "w") as f:
+            f.write("".join(failure(i) + "\n" for i in range(20)))
+        os.symlink(folder + "/real.log", r.folder + "/mail.log")
+        r.start()
+        r.wait(20)
+        with open(folder + "/real.log", "a") as f:
+            f.write("".join(failure(i) + "\n" for i in range(20, 30)))
+        check("a link into another folder, " + name, r.wait(30, 3), range(30))
+        r.end()
+        shutil.rmtree(folder)
+
+
+def many_folders():
+    """More folders of logs than a small table holds."""
+    folder = tempfile.mkdtemp(prefix="aw-folders.")
+    conf = 'store = "%s/t.db"\n' % folder
+    for i in range(150):
+        os.mkdir("%s/%d" % (folder, i))
+        conf += 'source "m%d" { path = "%s/%d/mail.log" mta = "postfix" timezone = "UTC" }\n' % (i, folder, i)
+    with open(folder + "/t.conf", "w") as f:
+        f.write(conf)
+    os.mkdir(folder + "/run")
+    r = Run('path = "@/mail.log"')
+    r.stop()
+    conf = conf.replace("%s/t.db" % folder, "%s/t.db" % r.folder)
+    with open(r.folder + "/t.conf", "w") as f:
+        f.write(conf)
+    r.process = subprocess.Popen([program, "-c", r.folder + "/t.conf"], stderr=r.log)
+    time.sleep(1.5)
+    for i in range(150):
+        with open("%s/%d/mail.log" % (folder, i), "w") as f:
+            f.write(failure(i) + "\n")
+    end = time.time() + 10
+    while len(r.analyzer.heard) < 150 and time.time() < end:
+        time.sleep(0.1)
+    heard = len(r.analyzer.heard)
+    print("ok source files in very many folders" if heard == 150 else "not ok source files in very many folders - %d of 150" % heard, flush=True)
+    r.end()
+    shutil.rmtree(folder)
+
+
 def archive_many():
     """More files than positions are kept (POSITIONS_MAX), and one in which nothing is."""
     files, folder = 4200, tempfile.mkdtemp(prefix="aw-archive.")
@@ -408,7 +631,7 @@ def archive_many():
     shutil.rmtree(folder)
 
 
-for test in (syslog_udp, syslog_tcp, syslog_crowd, syslog_tls, command, standard_input, journal, told_late, not_there, full, many_files, archive, archive_many):
+for test in (syslog_udp, syslog_tcp, syslog_crowd, syslog_hoards, syslog_tls, command, standard_input, journal, journal_waits, told_late, unreadable_sibling, restarted_late, daily_names, not_there, full, many_files, behind_links, many_folders, archive, archive_many):
     try:
         test()
     except Exception as e:  # one kind must not hide the others

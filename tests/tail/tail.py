@@ -2,9 +2,10 @@
 """The collector against a log that is written, rotated, truncated and packed under its eyes, while it is killed at any
 moment. This script plays the analyzer: it remembers what came (by number) and the last snapshot, and gives both back after a
 crash. Whatever happened, the reports must be those of one undisturbed reading of the same bytes."""
-import gzip, os, random, shutil, signal, socket, struct, subprocess, sys, tempfile, threading, time
+import bz2, gzip, os, random, shutil, signal, socket, struct, subprocess, sys, tempfile, threading, time
 
 HELLO, RESUME, TXN, RECORD, SNAPSHOT, COUNTERS, SHAPE, IDLE, BYE = range(1, 10)
+GONE = 15
 
 
 def varint(b, i):
@@ -36,7 +37,9 @@ class Analyzer(threading.Thread):
         self.sock.listen(256)
         self.reports, self.snapshot, self.applied, self.totals = {}, b"", 0, []
         self.snapshots = self.connections = self.repeated = 0
-        self.wrong, self.heard = [], set()
+        self.wrong, self.heard, self.gone = [], set(), []
+        self.stalled = False  # reads nothing
+        self.all = []  # also those of streams whose numbers are the same
         self.lock = threading.Lock()
         self.start()
 
@@ -48,6 +51,8 @@ class Analyzer(threading.Thread):
     def serve(self, conn):
         data = b""
         while True:
+            while self.stalled:
+                time.sleep(0.05)
             try:
                 more = conn.recv(1 << 20)
             except OSError:
@@ -80,7 +85,12 @@ class Analyzer(threading.Thread):
                 if self.reports[seq] != payload:
                     self.wrong.append(seq)
             self.reports[seq] = payload
+            self.all.append(payload)
             self.heard.add(conn)
+        elif kind == GONE:  # its log is: what was remembered is forgotten
+            self.gone.append(conn)
+            self.snapshot, self.applied = b"", 0
+            conn.sendall(struct.pack("<IB", 2, RESUME) + put_varint(0) + put_varint(1))
         elif kind == SNAPSHOT:
             seq, i = varint(payload, 0)
             n, i = varint(payload, i)
@@ -179,6 +189,15 @@ def rename_and_pack(log, step):
     pack(log + ".%d" % step)
 
 
+def rename_and_bzip2(log, step):
+    rename(log, step)
+    with open(log + ".%d" % step, "rb") as f, bz2.open(log + ".%d.bz2" % step, "wb") as g:
+        shutil.copyfileobj(f, g)
+    st = os.stat(log + ".%d" % step)
+    os.utime(log + ".%d.bz2" % step, ns=(st.st_mtime_ns, st.st_mtime_ns))
+    os.unlink(log + ".%d" % step)
+
+
 def date_before_extension(log, step):
     """As logrotate does with dateext and extension; every other one is packed."""
     dated = "%s-2026112%d.log" % (log[:-len(".log")], step)
@@ -263,6 +282,7 @@ def main():
     scenario("renamed while it was down", program, lines, want, 7, rename, 4, True)
     scenario("dated before its extension while it was down", program, lines, want, 10, date_before_extension, 4, True)
     scenario("packed while it was down", program, lines, want, 8, rename_and_pack, 4, True)
+    scenario("packed by bzip2 while it was down", program, lines, want, 11, rename_and_bzip2, 4, True)
     scenario("truncated while it was down", program, lines, want, 9, copytruncate, 0, True)
 
 

@@ -431,6 +431,25 @@ static void damaged_files_are_told(void **state)
 	assert_int_equal(looked_for(f, &s, &e), 10000);
 }
 
+/* A row that is none any more is counted and told behind what was found, and keeps none from becoming a segment. */
+static void damaged_rows_are_told(void **state)
+{
+	struct fixture *f = *state;
+	struct seen s;
+	struct err e = { "" };
+	add(f, 0, 5000);
+	commit(f);
+	add(f, 5000, 5100);
+	commit(f);
+	assert_int_equal(db_exec(&f->db, "UPDATE hot_message SET body = substr(body, 1, 20) WHERE id % 50 = 10", &e), 0);
+	assert_int_equal(looked_for(f, &s, &e), -1);
+	assert_non_null(strstr(e.text, "2 of the newest messages are damaged"));
+	assert_int_equal(s.n, 5098);
+	add(f, 5100, 14000);
+	commit(f);
+	assert_int_equal(looked_for(f, &s, &e), 13998);
+}
+
 /* Those that cannot be read stay as they are; what lies before, between and after them is joined, and found. */
 static void damaged_segments_are_looked_past(void **state)
 {
@@ -495,6 +514,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_rolled_back_commit_is_tried_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(days_are_dropped, setup, teardown),
 		cmocka_unit_test_setup_teardown(small_segments_are_joined, setup, teardown), cmocka_unit_test_setup_teardown(damaged_files_are_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(damaged_rows_are_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(damaged_segments_are_looked_past, setup, teardown),
 		cmocka_unit_test_setup_teardown(joining_takes_nothing_from_searches, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_cannot_be_read_is_told, setup, teardown),

@@ -117,7 +117,7 @@ static void test_everything(void **state)
 	                      "retention { messages = 2w cases = 400d }\n"
 	                      "source a { path = \"/var/log/mail*.log\" timezone = \"+02:00\" max-open = 64M }\n"
 	                      "source b { path = x.log timezone = UTC }\n"
-	                      "notify { enabled = yes via = smtp desk = \"${TEST_CONF_DESK}\" cooldown = 12h min-level = confirmed }\n"
+	                      "notify { enabled = yes from = a@isp.example via = smtp desk = \"${TEST_CONF_DESK}\" cooldown = 12h min-level = confirmed }\n"
 	                      "web { listen = \"[::1]:8443\" base-url = \"https://abuse.isp.example/\" session = 1h }\n", &out);
 	assert_string_equal(out.p, "");
 	assert_non_null(c);
@@ -219,6 +219,39 @@ static void test_syntax(void **state)
 	assert_null(load("include(\"abusewatch.conf\")\n", &out));
 	assert_non_null(strstr(out.p, "nested more than"));
 	assert_null(conf_load(path_of("none.conf"), NULL, 0, collect, &out));
+	buf_fini(&out);
+}
+
+/* Each right by itself. */
+static void test_relations(void **state)
+{
+	static const char *const want[] = {
+		"abusewatch.conf:2: path: /var/log/mail.log is read by source \"a\" (line 1) already",
+		"abusewatch.conf:3: path: \"127.0.0.1:5514\" is no place to listen for syslog at; write udp://",
+		"abusewatch.conf:4: path: \"udp://127.0.0.1:99999\" is no place to listen",
+		"abusewatch.conf:5: path: TLS needs a certificate and its key",
+		"abusewatch.conf:7: max-open: 5000 is too little",
+		"abusewatch.conf:8: enabled: letters need a sender",
+		"abusewatch.conf:9: interface: an empty name",
+		"abusewatch.conf:10: local-domains: \"isp.example.\" ends with a dot",
+		"abusewatch.conf:11: messages: \"9000w\" is more than a hundred years",
+		NULL
+	};
+	struct buf out = { 0 };
+	(void)state;
+	assert_null(load("source a { path = \"/var/log/mail*.log\" }\n"
+	                 "source b { type = file path = \"/var/log/mail.log\" }\n"
+	                 "source c { type = syslog path = \"127.0.0.1:5514\" }\n"
+	                 "source d { type = syslog path = \"udp://127.0.0.1:99999\" }\n"
+	                 "source e { type = syslog path = \"tls://127.0.0.1:6514\" }\n"
+	                 "source f { type = syslog path = \"tcp://[::1]:5514\" }\n"
+	                 "source g { path = \"/var/log/other/mail.log\" max-open = 5000 }\n"
+	                 "notify { enabled = yes }\n"
+	                 "capture h { interface = \"\" }\n"
+	                 "local-domains = { isp.example. }\n"
+	                 "retention { messages = 9000w }\n", &out));
+	expect(&out, want);
+	assert_int_equal(lines_in(&out), sizeof want / sizeof *want - 1);
 	buf_fini(&out);
 }
 
@@ -365,7 +398,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_smallest),  cmocka_unit_test(test_everything), cmocka_unit_test(test_all_mistakes),
-		cmocka_unit_test(test_syntax),    cmocka_unit_test(test_capture), cmocka_unit_test(test_customers),  cmocka_unit_test(test_reload),
+		cmocka_unit_test(test_syntax), cmocka_unit_test(test_relations),    cmocka_unit_test(test_capture), cmocka_unit_test(test_customers),  cmocka_unit_test(test_reload),
 		cmocka_unit_test(test_csv_writer),
 	};
 	return cmocka_run_group_tests_name("conf", tests, setup, teardown);

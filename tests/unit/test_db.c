@@ -1,10 +1,12 @@
 /* Rows that go in many at once come to the same as rows that go in one by one. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -68,8 +70,34 @@ static void rows_of_any_number(void **state)
 	assert_int_equal(system(path), 0);
 }
 
+/* Whoever opens the store next must see that it is in use: else SQLite makes its index of the log anew, under our feet. */
+static void locks_are_kept(void **state)
+{
+	char dir[] = "/tmp/aw-db.XXXXXX", path[64], shm[72], rm[64];
+	struct err e;
+	struct db d;
+	int status;
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(path, sizeof path, "%s/db", dir);
+	(void)snprintf(shm, sizeof shm, "%s-shm", path);
+	assert_int_equal(db_open(&d, path, &e), 0);
+	assert_int_equal(number(&d, "SELECT count(*) FROM meta"), 0);
+	pid_t pid = fork();
+	if (pid == 0) { /* locks are those of a process */
+		struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 128, .l_len = 1 };
+		int fd = open(shm, O_RDWR);
+		_exit(fd >= 0 && fcntl(fd, F_GETLK, &l) == 0 && l.l_type != F_UNLCK ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	db_close(&d);
+	(void)snprintf(rm, sizeof rm, "rm -rf %s", dir);
+	assert_int_equal(system(rm), 0);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(rows_of_any_number) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(rows_of_any_number), cmocka_unit_test(locks_are_kept) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

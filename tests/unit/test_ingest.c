@@ -183,6 +183,87 @@ static void a_broken_frame_ends_it(void **state)
 	buf_fini(&b);
 }
 
+static unsigned number(struct store *s, const char *sql)
+{
+	sqlite3_stmt *st;
+	assert_int_equal(sqlite3_prepare_v2(s->db.h, sql, -1, &st, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+	unsigned n = (unsigned)sqlite3_column_int(st, 0);
+	sqlite3_finalize(st);
+	return n;
+}
+
+static int64_t at_now(void)
+{
+	return NOW;
+}
+
+/* Says it, and reads what is answered; gone: that the log is. */
+static void says(struct ingest *in, struct ingest_source *source, uint64_t want, bool gone)
+{
+	struct buf b = { 0 }, reply = { 0 };
+	struct obs_resume r;
+	enum obs_type type;
+	struct sv payload;
+	struct err e;
+	size_t used;
+	obs_put_hello(&b, SV("mx:/log/mail-1.log"));
+	if (gone) {
+		put_report(&b, want + 1, 1);
+		put_report(&b, want + 2, 2);
+		obs_put_snapshot(&b, want + 2, SV("its state"));
+		obs_put_empty(&b, OBS_GONE);
+	}
+	assert_int_equal(ingest_bytes(in, source, buf_sv(&b), &used, &reply, &e), 0);
+	for (unsigned i = 0; i < 1u + gone; i++) {
+		assert_int_equal(obs_next(buf_sv(&reply), &type, &payload, &used, &e), 1);
+		assert_int_equal(type, OBS_RESUME);
+		assert_int_equal(obs_get_resume(payload, &r, &e), 0);
+		assert_int_equal(r.applied_seq, i ? 0 : want);
+		assert_int_equal(r.snapshot.n, 0);
+		buf_drop(&reply, used);
+	}
+	assert_int_equal(reply.n, 0);
+	buf_fini(&reply);
+	buf_fini(&b);
+}
+
+/* Of a log that is gone nothing is kept but totals, and those for some days. */
+static void a_log_that_is_gone(void **state)
+{
+	static char none[] = "", conf_path[] = "test.conf";
+	struct conf conf = { .path = conf_path, .customers_path = none, .keep_messages_days = 30, .keep_cases_days = 30, .keep_recipients_days = 30 };
+	struct err e;
+	char path[96], cp[256];
+	(void)state;
+	(void)snprintf(path, sizeof path, "%s/t.db", dir);
+	(void)snprintf(cp, sizeof cp, "rm -rf %s/t.*; cp %s/empty %s", dir, dir, path);
+	assert_int_equal(system(cp), 0);
+	struct enrich *enrich = enrich_new(&conf, &e);
+	struct judge *j = judge_new(&conf, enrich, &e);
+	struct ingest in = { .store = store_open(path, j, &e), .judge = j, .wall_us = at_now };
+	struct ingest_source one = { 0 }, two = { 0 };
+	says(&in, &one, 0, true);
+	assert_int_equal(number(in.store, "SELECT count(*) FROM input_snapshot"), 0);
+	assert_int_equal(number(in.store, "SELECT count(*) FROM input WHERE applied_seq = 0 AND heard_us = 0"), 1);
+	assert_int_equal(number(in.store, "SELECT count(*) FROM hot_message"), 2);
+	assert_int_equal(in.store->n_inputs, 0);
+	says(&in, &one, 0, true); /* it comes back, and another connection speaks of it, too */
+	says(&in, &two, 0, false);
+	assert_int_equal(in.store->n_inputs, 1);
+	says(&in, &one, 0, true);
+	assert_int_equal(in.store->n_inputs, 1);
+	ingest_source_end(&two);
+	assert_int_equal(store_retention(in.store, &conf, NOW + 6 * US_PER_DAY, &e), 0);
+	assert_int_equal(number(in.store, "SELECT count(*) FROM input"), 1);
+	assert_int_equal(store_retention(in.store, &conf, NOW + 8 * US_PER_DAY, &e), 0);
+	assert_int_equal(number(in.store, "SELECT count(*) FROM input"), 0);
+	ingest_fini(&in);
+	store_close(in.store, j);
+	judge_free(j);
+	enrich_free(enrich);
+}
+
 /* A store of which each run gets a copy. */
 static int begin(void **state)
 {
@@ -215,6 +296,6 @@ static int end(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(at_once_or_in_parts), cmocka_unit_test(a_broken_frame_ends_it) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(at_once_or_in_parts), cmocka_unit_test(a_broken_frame_ends_it), cmocka_unit_test(a_log_that_is_gone) };
 	return cmocka_run_group_tests(tests, begin, end);
 }

@@ -63,7 +63,7 @@ static int build(struct call *c, struct json_object *out, struct err *e)
 	struct archive_query q = { .since_us = w.first_us, .until_us = w.first_us, .limit = 200 };
 	q.key[ARCHIVE_QUEUE_ID] = sv_cstr(c->segment[2]);
 	struct archive *a = call_archive(c, e);
-	if (!a || archive_search(a, &q, on_hit, &w, NULL, e) < 0)
+	if (!a || (archive_search(a, &q, on_hit, &w, NULL, e) < 0 && !w.hit))
 		return 500;
 	if (!w.hit) {
 		err_set(e, "This message is not in the archive (any more). Messages are kept for %lld days.", (long long)c->web->conf->keep_messages_days);

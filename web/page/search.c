@@ -64,7 +64,9 @@ static int run(struct call *c, const struct archive_query *q, struct json_object
 	struct archive *a = call_archive(c, e);
 	int64_t n = a ? archive_search(a, q, on_hit, &h, ret_more, e) : -1;
 	json_put(out, "messages", h.all);
-	return n < 0 ? -1 : 0;
+	if (n < 0 && a) /* what could be read is worth showing */
+		json_put_text(out, "fault", e->text);
+	return a ? 0 : -1;
 }
 
 /* Older ones are not counted, only known to exist: counting them would read the whole archive. */
