@@ -338,8 +338,9 @@ static void grant(struct sessions *s, struct session *e, struct sv recipient)
 static void grant_so_many(struct session *e, int64_t n)
 {
 	struct part *p = &e->part[PART_granted];
-	for (struct sv all = get(e, PART_granted); all.n; all = sv_skip(all, (size_t)sv_chr(all, '\n') + 1))
-		n--;
+	struct sv all = get(e, PART_granted);
+	for (size_t i = 0; i < all.n; i++)
+		n -= all.p[i] == '\n';
 	if (p->at != ABSENT && n < 0)
 		p->n = 0;
 }
