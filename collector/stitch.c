@@ -25,10 +25,13 @@ static uint32_t original_of(struct correlate *c, uint32_t m)
 	return OPEN_NONE;
 }
 
-static bool has_handed(const struct open_msg *m)
+static bool is_local(const struct open_msg *m) { return m->piped && !m->loopback; }
+
+/* Whether m was handed to something that gives it back as `copy` came: by SMTP, or, only out of a pipe, by the sendmail command. */
+static bool has_handed(const struct open_msg *m, const struct open_msg *copy)
 {
 	for (uint32_t i = 0; i < m->n_rcpt; i++)
-		if (m->rcpt[i].handed)
+		if (m->rcpt[i].handed && (!is_local(copy) || m->rcpt[i].relay_ip.at == OPEN_NONE))
 			return true;
 	return false;
 }
@@ -103,7 +106,7 @@ void stitch_child(struct correlate *c, uint32_t m)
 	uint32_t p = original_of(c, m);
 	if (p == OPEN_NONE)
 		return;
-	if (has_handed(c->msg[p])) {
+	if (has_handed(c->msg[p], o)) {
 		if (confirm(c, p, m))
 			correlate_removed(c, p);
 		return;
@@ -148,8 +151,11 @@ static struct sv queued_as(struct sv reply)
 
 void stitch_handed(struct correlate *c, uint32_t m, struct sv reply)
 {
-	while (c->msg[m]->first_child != OPEN_NONE && confirm(c, m, c->msg[m]->first_child))
-		;
+	for (uint32_t child = c->msg[m]->first_child, next; child != OPEN_NONE; child = next) {
+		next = c->msg[child]->next_child;
+		if (has_handed(c->msg[m], c->msg[child]) && !confirm(c, m, child))
+			break;
+	}
 	struct sv id = queued_as(reply);
 	if (!id.p)
 		return;
@@ -163,13 +169,20 @@ void stitch_handed(struct correlate *c, uint32_t m, struct sv reply)
 		(void)confirm(c, m, from);
 }
 
+/* What came by the network went out again from this host while it was delivered: mailboxes' own rules (Sieve's redirect) forward it, each recipient's to
+ * four addresses at most. Whoever reuses a message's id for more is no such rule. */
+#define FORWARDS_EACH 4
+
 void stitch_release(struct correlate *c, uint32_t m)
 {
+	const struct open_msg *from = c->msg[m];
+	int64_t left = is_local(from) || from->client_ip.at == OPEN_NONE ? 0 : FORWARDS_EACH * (from->nrcpt > 1 ? from->nrcpt : 1);
 	while (c->msg[m]->first_child != OPEN_NONE) {
 		uint32_t child = c->msg[m]->first_child;
 		struct open_msg *o = c->msg[child];
 		c->msg[m]->first_child = o->next_child;
 		o->maybe_parent = o->next_child = OPEN_NONE;
+		o->forward |= is_local(o) && left-- > 0;
 		if (o->removed)
 			open_set_due(c, child, OPEN_DUE_LINGER);
 		else if (o->dirty)

@@ -49,14 +49,24 @@ static enum record_kind verdict(struct sv why)
 	return RECORD_DISCONNECT;
 }
 
-/* "proxy(ann): started proxying to 192.0.2.5:143: user=<ann>, …", "proxy(ann): disconnecting 198.51.100.7 (…): user=<…" */
+/* "proxy(ann): started proxying to 192.0.2.5:143: user=<ann>, …", "proxy(ann): disconnecting 198.51.100.7 (…): user=<…", since 2.3.14
+ * "proxy(ann,192.0.2.5:143): Started proxying to <192.0.2.5> (0.020 secs): user=<ann>, …", "proxy(ann,192.0.2.5:143): Disconnected by client (…): …" */
 static bool proxy(struct sv s, struct record *r)
 {
-	bool started = sv_find(s, SV("): started proxying to ")) >= 0;
+	static const struct sv starts[] = { SCAN_S("): started proxying to "), SCAN_S("): Started proxying to ") };
+	static const struct sv ends[] = { SCAN_S("): Disconnected"), SCAN_S("): disconnecting ") };
 	if (!tail(s, r))
 		return false;
-	r->kind = started ? RECORD_AUTH_OK : sv_find(s, SV("): Login failed")) >= 0 ? RECORD_AUTH_FAIL : RECORD_DISCONNECT;
+	r->kind = RECORD_WARNING; /* "): Login failed": what follows, "Disconnected (proxy dest auth failed)", counts */
+	for (size_t i = 0; i < 2; i++) {
+		if (sv_find(s, starts[i]) >= 0)
+			r->kind = RECORD_AUTH_OK;
+		else if (sv_find(s, ends[i]) >= 0)
+			r->kind = RECORD_DISCONNECT;
+	}
 	r->session_end = r->kind == RECORD_DISCONNECT;
+	if (r->kind == RECORD_WARNING)
+		r->reason = s;
 	return true;
 }
 

@@ -17,7 +17,8 @@ static struct sv action_status(struct sv action)
 	return action;
 }
 
-/* "Q: action=greylist, reason=new, client_name=h, client_address=192.0.2.1/32, sender=a, recipient=b". Addresses come last. */
+/* "Q: action=greylist, reason=new, client_name=h, client_address=192.0.2.1/32, sender=a, recipient=b". Addresses come last; an empty sender is
+ * left out. */
 void filter_postgrey(struct sv s, struct record *r)
 {
 	filter_queue_id(&s, r);
@@ -35,6 +36,8 @@ void filter_postgrey(struct sv s, struct record *r)
 		filter_set(&r->recipient, sv_skip(t, (size_t)to + 12));
 	if (scan_lit(&t, SV(", sender=")))
 		r->sender = filter_unbracket(to >= 9 ? sv_take(t, (size_t)to - 9) : t);
+	else if (!to)
+		r->sender = SV("");
 }
 
 /* "grey: new: 192.0.2.1(192.0.2.1), a@b.example -> c@d.example", "grey: reconnect ok: …, a -> c (00:05:12)" */
@@ -61,6 +64,8 @@ void filter_sqlgrey(struct sv s, struct record *r)
 	if (arrow < 0)
 		return;
 	filter_set(&r->sender, sv_take(t, (size_t)arrow));
+	if (sv_eq(r->sender, SV("-undef-@-undef-"))) /* how it writes an empty one */
+		r->sender = SV("");
 	t = sv_skip(t, (size_t)arrow + 4);
 	r->recipient = scan_word(&t);
 }
@@ -128,6 +133,8 @@ void filter_postfwd(struct sv s, struct record *r)
 	r->status = action_status(action);
 	if (sv_eq(r->status, action))
 		r->status = SV("other");
+	if (action.n > 4 && (action.p[0] == '4' || action.p[0] == '5'))
+		scan_set_reply(r, action);
 	filter_client(scan_word(&t), r);
 	if (scan_lit(&t, SV(", sender=")) && scan_angle(&t, &r->sender) && scan_lit(&t, SV(", recipient=")) && scan_angle(&t, &r->recipient) &&
 	    scan_lit(&t, SV(", helo=")))

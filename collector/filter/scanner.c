@@ -74,38 +74,82 @@ void filter_amavis(struct sv s, struct record *r)
 	amavis_parties(amavis_path(s), r);
 }
 
-/* "Message <id> from <a> to <b> with subject 's' message-id '<m>' date 'd' infected by Eicar", "Clean message from <a> to <b>" */
-void filter_clamav(struct sv s, struct record *r)
+/* What Full says of the message: " with subject 's' message-id '<m>' date 'd'". It writes a space for each ' of the sender's, so these
+ * words are found from the right. Returns what stands before. */
+static struct sv clamav_headers(struct sv s, struct record *r)
 {
-	filter_queue_id(&s, r);
-	bool clean = filter_has(sv_take(s, 24), SV("lean message")), message = sv_starts(s, SV("Message "));
-	if (!clean && !message && !filter_has(s, SV(" Intercepted virus from ")) && !filter_has(s, SV("infected by ")))
-		return;
-	r->status = clean ? SV("pass") : SV("infected");
-	struct sv t = s, skipped, id = message ? filter_value(s, SV("Message "), SV(" from <")) : (struct sv){ 0 };
-	if (id.n >= 5 && id.n <= 24 && sv_chr(id, ' ') < 0)
-		r->queue_id = id;
-	if (!scan_before(&t, SV(" from <"), &skipped) || !scan_until(&t, '>', &r->sender) || !scan_lit(&t, SV(" to <")))
-		return;
-	(void)scan_until(&t, '>', &r->recipient);
-	id = filter_value(t, SV(" message-id '<"), SV(">'"));
-	if (id.n)
-		r->message_id = id;
+	ptrdiff_t subject = scan_rfind(s, SV(" with subject '")), id = scan_rfind(s, SV("' message-id '"));
+	if (subject < 0 || id < subject + 15)
+		return s;
+	r->subject = sv_make(s.p + subject + 15, (size_t)(id - subject) - 15);
+	struct sv v = filter_value(sv_skip(s, (size_t)id), SV("' message-id '"), SV("' date '"));
+	if (!sv_eq(v, SV("UNKNOWN")))
+		filter_set(&r->message_id, v);
+	if (sv_eq(r->subject, SV("UNKNOWN")))
+		r->subject = (struct sv){ 0 };
+	return sv_take(s, (size_t)subject);
 }
 
-/* "100001: from=a@b.example, to=c@d.example, status=VIRUS:Eicar" */
+/* With LogInfected and LogClean Full "Message Q from <a> to <b> with subject … infected by Eicar", "Clean message Q from <a> to …", with
+ * Basic "Message from <a> to <b> infected by Eicar", "Clean message from <a> to <b>". A line per recipient with SupportMultipleRecipients, the
+ * recipient then in two pairs of brackets. */
+void filter_clamav(struct sv s, struct record *r)
+{
+	ptrdiff_t by = scan_rfind(s, SV(" infected by "));
+	bool clean = scan_lit(&s, SV("Clean message "));
+	if (!clean && (by < 8 || !scan_lit(&s, SV("Message "))))
+		return;
+	r->status = clean ? SV("pass") : SV("infected");
+	s = clamav_headers(clean ? s : sv_take(s, (size_t)by - 8), r);
+	if (!sv_starts(s, SV("from <"))) {
+		struct sv id = scan_word(&s);
+		if (id.n >= 5 && id.n <= 24 && !sv_eq(id, SV("UNKNOWN")))
+			r->queue_id = id;
+		(void)scan_char(&s, ' ');
+	}
+	ptrdiff_t to;
+	if (!scan_lit(&s, SV("from <")) || !sv_ends(s, SV(">")) || (to = scan_rfind(s, SV("> to <"))) < 0)
+		return;
+	r->sender = sv_take(s, (size_t)to);
+	r->recipient = filter_unbracket(sv_make(s.p + to + 6, s.n - (size_t)to - 7));
+}
+
+/* Takes what stands before the next ", to=" that is not in quotes. */
+static struct sv clamsmtpd_address(struct sv *s)
+{
+	bool quoted = false;
+	size_t i = 0;
+	for (; i < s->n && (quoted || !sv_starts(sv_skip(*s, i), SV(", to="))); i++) {
+		if (s->p[i] == '"')
+			quoted = !quoted;
+		else if (quoted && s->p[i] == '\\')
+			i++;
+	}
+	struct sv a = sv_take(*s, i);
+	*s = sv_skip(*s, i + 5);
+	return filter_unbracket(a);
+}
+
+/* "100001: from=a@b.example, to=c@d.example, to=e@d.example, status=VIRUS:Eicar" */
 void filter_clamsmtpd(struct sv s, struct record *r)
 {
+	struct sv skipped;
 	ptrdiff_t status = scan_rfind(s, SV(", status="));
 	if (status < 0)
 		return;
 	struct sv what = sv_skip(s, (size_t)status + 9);
 	r->status = sv_starts(what, SV("CLEAN")) ? SV("pass") : sv_starts(what, SV("VIRUS")) ? SV("infected") : SV("defer");
 	s = sv_take(s, (size_t)status);
-	ptrdiff_t to = scan_rfind(s, SV(", to="));
-	if (to >= 0)
-		filter_set(&r->recipient, sv_skip(s, (size_t)to + 5));
-	filter_set(&r->sender, filter_value(to >= 0 ? sv_take(s, (size_t)to) : s, SV("from="), SV(", client=")));
+	if (!scan_before(&s, SV(": from="), &skipped))
+		return;
+	r->sender = clamsmtpd_address(&s);
+	int64_t n = 0;
+	for (; s.n; n++) {
+		struct sv a = clamsmtpd_address(&s);
+		if (!n)
+			r->recipient = a;
+	}
+	r->nrcpt = n > 1 ? n : RECORD_UNSET;
 }
 
 /* "Message 4F1C22003D.A1234 from 192.0.2.1 (a@b.example) to d.example is spam, SpamAssassin (…)", "Infected message Q came from

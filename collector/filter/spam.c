@@ -14,20 +14,38 @@ static struct sv rspamd_status(struct sv action)
 	return SV("spam"); /* an action of the site's own: not nothing */
 }
 
-/* "<b,c>, …": the first, and how many. */
+/* Whether b is a, "ann+box@isp.example", without its tag. */
+static bool is_untagged(struct sv a, struct sv b)
+{
+	ptrdiff_t plus = sv_chr(a, '+'), at = sv_rchr(a, '@');
+	return plus > 0 && at > plus && b.n == a.n - (size_t)(at - plus) && sv_starts(a, sv_take(b, (size_t)plus)) && sv_ends(a, sv_skip(b, (size_t)plus));
+}
+
+/* "<b,c>, …": the first, and how many. Behind an address with a tag it writes the same without. */
 static void recipients(struct sv s, struct record *r)
 {
-	struct sv list, one;
+	struct sv list, one, last = { 0 };
 	if (!scan_char(&s, '<') || !scan_until(&s, '>', &list) || !list.n)
 		return;
-	int64_t n = 1;
-	for (struct sv t = list; scan_until(&t, ',', &one); n++)
-		if (n == 1)
+	int64_t n = 0;
+	for (bool more = true; more;) {
+		more = scan_until(&list, ',', &one);
+		one = more ? one : list;
+		if (!n)
 			r->recipient = one;
-	if (n == 1)
-		r->recipient = list;
-	else
-		r->nrcpt = n;
+		n += !is_untagged(last, one);
+		last = one;
+	}
+	r->nrcpt = n > 1 ? n : RECORD_UNSET;
+}
+
+/* What it greylists, it refuses for now: "soft reject" and "GREYLIST(0.00){greylisted;…}" among its symbols. When the server tries again
+ * is known by its sender, so an address that is not written as it was given is not said to be greylisted. */
+static bool is_greylisted(struct sv symbols, const struct record *r)
+{
+	struct sv skipped, t = symbols;
+	return scan_before(&t, SV("GREYLIST("), &skipped) && scan_before(&t, SV(")"), &skipped) && sv_starts(sv_skip(t, 1), SV("greylisted")) &&
+	       !filter_has(symbols, SV("TAGGED_FROM(")) && sv_chr(r->sender, ' ') < 0;
 }
 
 /* "<tag>; proxy; rspamd_task_write_log: id: <m>, qid: <Q>, ip: 192.0.2.1, user: u, from: <a>, (default: F (reject): [15.1/15.0]
@@ -63,13 +81,18 @@ void filter_rspamd(struct sv s, struct record *r)
 	}
 	if (!scan_char(&s, '(') || !scan_before(&s, SV(" ("), &skipped) || !scan_before(&s, SV("): ["), &action))
 		return;
-	r->status = rspamd_status(action);
 	ptrdiff_t len = scan_rfind(s, SV("]), len: ")), rcpts;
 	v = len < 0 ? s : sv_skip(s, (size_t)len + 9);
 	if (len >= 0)
 		(void)scan_int(&v, &r->size);
-	if ((rcpts = sv_find(v, SV(", rcpts: "))) >= 0)
+	if ((rcpts = sv_find(v, SV(", rcpts: "))) >= 0) {
 		recipients(sv_skip(v, (size_t)rcpts + 9), r);
+		if (!r->sender.p) /* an empty one is left out */
+			r->sender = SV("");
+	}
+	r->status = rspamd_status(action);
+	if (sv_eq(action, SV("soft reject")) && len >= 0 && is_greylisted(sv_take(s, (size_t)len), r))
+		r->status = SV("greylist");
 }
 
 /* "spamd: result: Y 15 - RULES scantime=1.2,size=4100,user=u,…,mid=<m>,autolearn=spam". The lines before it that say the same
@@ -90,7 +113,25 @@ void filter_spamd(struct sv s, struct record *r)
 	(void)scan_int(&t, &r->size);
 }
 
-/* "identified spam <m> (15.1/5.0) from <a> for <b> in 1s, 4100 bytes.", "clean message <m> (…) from <a> for <b> …" */
+/* "<b>,<c>", "<b> ORCPT=rfc822;b,<c> ORCPT=rfc822;c", and what follows. */
+static struct sv spampd_recipients(struct sv s, struct record *r)
+{
+	struct sv a;
+	int64_t n = 0;
+	while (scan_angle(&s, &a)) {
+		if (!n++)
+			r->recipient = a;
+		if (sv_starts(s, SV(" ORCPT=")))
+			while (s.n && !sv_starts(s, SV(",<")) && !sv_starts(s, SV(" in ")))
+				s = sv_skip(s, 1);
+		if (!scan_char(&s, ','))
+			break;
+	}
+	r->nrcpt = n > 1 ? n : RECORD_UNSET;
+	return s;
+}
+
+/* "identified spam <m> (15.1/5.0) from <a> for <b>,<c> in 1s, 4100 bytes.", "clean message (unknown) (…) from <a> for <b> …" */
 void filter_spampd(struct sv s, struct record *r)
 {
 	bool spam = scan_lit(&s, SV("identified spam "));
@@ -101,8 +142,9 @@ void filter_spampd(struct sv s, struct record *r)
 	ptrdiff_t from = scan_rfind(s, SV(" from <")), to = scan_rfind(s, SV(" for <"));
 	if (from < 0 || to < from)
 		return;
-	struct sv t = sv_skip(s, (size_t)from + 6);
+	struct sv t = sv_skip(s, (size_t)from + 6), skipped;
 	(void)scan_angle(&t, &r->sender);
-	t = sv_skip(s, (size_t)to + 5);
-	(void)scan_angle(&t, &r->recipient);
+	t = spampd_recipients(sv_skip(s, (size_t)to + 5), r);
+	if (scan_lit(&t, SV(" in ")) && scan_before(&t, SV("s, "), &skipped))
+		(void)scan_int(&t, &r->size);
 }

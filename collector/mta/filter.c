@@ -13,7 +13,7 @@ static const struct { struct sv name; parser parse; } programs[] = {
 	{ SCAN_S("postfix/postgrey"), filter_postgrey }, { SCAN_S("sqlgrey"), filter_sqlgrey }, { SCAN_S("milter-greylist"), filter_milter_greylist },
 	{ SCAN_S("policyd"), filter_policyd }, { SCAN_S("cbpolicyd"), filter_policyd }, { SCAN_S("postfwd"), filter_postfwd },
 	{ SCAN_S("postfwd1"), filter_postfwd }, { SCAN_S("postfwd2"), filter_postfwd }, { SCAN_S("postfwd3"), filter_postfwd },
-	{ SCAN_S("postfwd2/policy"), filter_postfwd }, { SCAN_S("postfwd3/policy"), filter_postfwd }, { SCAN_S("clamav-milter"), filter_clamav },
+	{ SCAN_S("clamav-milter"), filter_clamav },
 	{ SCAN_S("clamsmtpd"), filter_clamsmtpd }, { SCAN_S("MailScanner"), filter_mailscanner }, { SCAN_S("greylistd"), filter_generic },
 	{ SCAN_S("dccm"), filter_generic }, { SCAN_S("dccifd"), filter_generic },
 };
@@ -22,6 +22,8 @@ enum { RSPAMD = 3 };
 
 static int program(struct sv p)
 {
+	ptrdiff_t slash = sv_starts(p, SV("postfwd")) ? sv_chr(p, '/') : -1; /* "postfwd2/policy", "postfwd2/master" */
+	p = slash < 0 ? p : sv_take(p, (size_t)slash);
 	for (size_t i = 0; i < sizeof programs / sizeof *programs; i++)
 		if (sv_eq(p, programs[i].name))
 			return (int)i;

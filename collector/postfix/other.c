@@ -33,7 +33,8 @@ static void anvil_client(struct sv s, struct record *r)
 		r->client_ip = scan_ip(sv_skip(who, (size_t)colon + 1));
 }
 
-/* The Perl one: "Policy action=PREPEND Received-SPF: pass (…) client-ip=192.0.2.1; envelope-from=a@b; helo=h;" */
+/* The Perl one: "Policy action=PREPEND Received-SPF: pass (…) client-ip=192.0.2.1; envelope-from=a@b; helo=h;", "Policy action=550 Please see …",
+ * "Policy action=DEFER_IF_PERMIT …" */
 static bool spf(struct sv s, struct record *r)
 {
 	struct sv skipped, t = s, result;
@@ -44,6 +45,10 @@ static bool spf(struct sv s, struct record *r)
 	r->status = SV("none");
 	if (result.n && result.n < 24)
 		r->status = result.p[result.n - 1] == ':' ? sv_take(result, result.n - 1) : result;
+	if (sv_starts(s, SV("Policy action=5")))
+		r->status = SV("reject");
+	else if (sv_starts(s, SV("Policy action=DEFER")) || sv_starts(s, SV("Policy action=4")))
+		r->status = SV("defer");
 	t = s;
 	if (scan_before(&t, SV("client-ip="), &skipped) || scan_before(&t, SV("ip="), &skipped))
 		r->client_ip = scan_ip(scan_word(&t));
