@@ -339,7 +339,7 @@ static void grant_so_many(struct session *e, int64_t n)
 {
 	struct part *p = &e->part[PART_granted];
 	struct sv all = get(e, PART_granted);
-	for (size_t i = 0; i < all.n; i++)
+	for (size_t i = 0; all.p && i < all.n; i++)
 		n -= all.p[i] == '\n';
 	if (p->at != ABSENT && n < 0)
 		p->n = 0;
