@@ -322,12 +322,12 @@ static void exchange_message(struct sessions *s, struct session *e, struct recor
 static void grant(struct sessions *s, struct session *e, struct sv recipient)
 {
 	struct part *p = &e->part[PART_granted];
+	if (!e->text.p || get(e, PART_granted).n + recipient.n + 1 > GRANTED_MAX || sv_chr(recipient, '\n') >= 0)
+		return;
 	if (p->at != ABSENT && (size_t)p->at + p->n != e->text.n)
 		pack(s, e);
 	if (p->at == ABSENT)
 		*p = (struct part){ (uint16_t)e->text.n, 0 };
-	if (!e->text.p || p->n + recipient.n + 1 > GRANTED_MAX || sv_chr(recipient, '\n') >= 0)
-		return;
 	buf_addsv(&e->text, recipient);
 	buf_addc(&e->text, '\n');
 	p->n = (uint16_t)(p->n + recipient.n + 1);
@@ -337,12 +337,11 @@ static void grant(struct sessions *s, struct session *e, struct sv recipient)
 /* The server says how many there are. When it named others, too, nobody knows which they are. */
 static void grant_so_many(struct session *e, int64_t n)
 {
-	struct part *p = &e->part[PART_granted];
 	struct sv all = get(e, PART_granted);
 	for (size_t i = 0; all.p && i < all.n; i++)
 		n -= all.p[i] == '\n';
-	if (p->at != ABSENT && n < 0)
-		p->n = 0;
+	if (n < 0)
+		drop(e, PART_granted);
 }
 
 /* Which message is about to be queued. */
