@@ -183,11 +183,10 @@ static void envelope(struct correlate *c, const struct record *r)
 static void maybe_report(struct correlate *c, uint32_t m)
 {
 	struct open_msg *o = c->msg[m];
-	bool all = o->nrcpt >= 0 && (uint64_t)o->n_known + o->n_again >= (uint64_t)o->nrcpt && !o->n_waiting, deferred = false;
+	bool all = o->nrcpt >= 0 && (uint64_t)o->n_known + o->n_again >= (uint64_t)o->nrcpt && !o->n_waiting;
 	if (o->maybe_parent != OPEN_NONE || (c->final_only && !o->keeps_removed))
 		return;
-	for (uint32_t i = 0; all && !deferred && i < o->n_rcpt; i++)
-		deferred = o->rcpt[i].status == TXN_DEFERRED || o->rcpt[i].status == TXN_PENDING;
+	bool deferred = all && outcome_waits(o);
 	if (o->keeps_removed)
 		o->removed = all && !deferred;
 	bool now = all && (deferred || o->keeps_removed);
@@ -534,7 +533,7 @@ static void submitted(struct correlate *c, const struct record *r)
 	o->submission = true;
 	if (r->client_ip.p) {
 		open_set(c, o, &o->client_ip, r->client_ip);
-		open_set(c, o, &o->client_name, r->client_name);
+		open_set(c, o, &o->client_name, sv_take(r->client_name, NAME_MAX_BYTES));
 	}
 }
 

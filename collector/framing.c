@@ -161,18 +161,30 @@ bool framing_unwrap(struct buf scratch[2], struct sv host, struct sv *line)
 	return true;
 }
 
-/* Begins s with a time of its own, as a line of syslog or of a server's own log does? */
-static bool is_stamped(struct sv s)
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+bool framing_is_stamped(struct sv s)
 {
 	if (s.n < 16)
 		return false;
 	if (s.p[3] == ' ' && s.p[6] == ' ' && s.p[9] == ':' && s.p[12] == ':')
-		return true;
+		return is_digit(s.p[5]) && is_digit(s.p[8]);
 	if (s.p[4] == '-' && s.p[7] == '-' && (s.p[10] == 'T' || s.p[10] == ' '))
+		return is_digit(s.p[0]) && is_digit(s.p[3]) && is_digit(s.p[6]) && is_digit(s.p[9]); /* no host "mail-eu-01" */
+	if ((s.p[3] == ' ' && s.p[8] == '-' && s.p[11] == '-') || (s.p[10] == '.' && s.p[0] == '1' && is_digit(s.p[9]))) /* journalctl -o short-full, short-unix */
 		return true;
-	if ((s.p[3] == ' ' && s.p[8] == '-' && s.p[11] == '-') || (s.p[10] == '.' && s.p[0] == '1' && s.p[9] >= '0' && s.p[9] <= '9')) /* journalctl -o short-full, short-unix */
-		return true;
-	return (s.p[0] == '<' && s.p[1] >= '0' && s.p[1] <= '9') || (s.p[0] == '@' && s.p[1] == '4');
+	return (s.p[0] == '<' && is_digit(s.p[1])) || (s.p[0] == '@' && s.p[1] == '4');
+}
+
+struct sv framing_take_time(struct sv *s)
+{
+	ptrdiff_t sp = s->n > 34 && s->p[4] == '-' && s->p[10] == 'T' ? sv_chr(sv_take(*s, 40), ' ') : -1;
+	struct sv time = sv_take(*s, sp < 20 ? 0 : (size_t)sp);
+	*s = sv_skip(*s, time.n + (time.n > 0));
+	return time;
 }
 
 /* "[NOTICE] [": Haraka's own log, which has no stamps unless it is told to; nor does it name a host. */
@@ -205,7 +217,7 @@ bool framing_compose(const struct framing_parts *p, struct buf *out)
 		m.n--;
 	if (!m.p || !m.n)
 		return false;
-	if (!p->program.n && (is_stamped(m) || m.p[0] == '{')) {
+	if (!p->program.n && (framing_is_stamped(m) || m.p[0] == '{')) {
 		buf_addsv(out, m);
 		return true;
 	}

@@ -42,6 +42,10 @@ static inline bool framing_may_wrap(struct sv line)
 	return line.p[0] >= '_' || (line.p[0] == '[' && line.n > 1 && line.p[1] == 'p') || (line.n > 34 && line.p[10] == 'T' && line.p[4] == '-');
 }
 
+/* Begins s with a time of its own, as a line of syslog or of a server's own log does? */
+bool framing_is_stamped(struct sv s);
+/* Takes a container's time, "2026-11-24T10:00:00.123456789Z ", from the start of *s; empty: there is none. */
+struct sv framing_take_time(struct sv *s);
 /* What a wrapper says beside the message; all may be absent. */
 struct framing_parts {
 	struct sv time;     /* RFC 3339 as it stands */

@@ -29,35 +29,9 @@ static bool skip_name(struct sv *s)
 	return true;
 }
 
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-/* "Nov 24 10:", "2026-11-24", "<22>" */
-static bool is_stamped(struct sv s)
-{
-	if (s.n < 16)
-		return false;
-	if (s.p[3] == ' ' && s.p[6] == ' ' && s.p[9] == ':' && s.p[12] == ':')
-		return s.p[0] >= 'A' && s.p[0] <= 'S' && is_digit(s.p[5]) && is_digit(s.p[8]);
-	if (s.p[4] == '-' && s.p[7] == '-')
-		return is_digit(s.p[0]) && is_digit(s.p[3]) && is_digit(s.p[6]) && is_digit(s.p[9]);
-	return s.p[0] == '<' && is_digit(s.p[1]);
-}
-
-/* Past "2026-11-24T10:00:00.123456789Z ". */
-static struct sv take_time(struct sv *s)
-{
-	ptrdiff_t sp = s->n > 34 && s->p[4] == '-' && s->p[10] == 'T' ? sv_chr(sv_take(*s, 40), ' ') : -1;
-	struct sv time = sv_take(*s, sp < 20 ? 0 : (size_t)sp);
-	*s = sv_skip(*s, time.n + (time.n > 0));
-	return time;
-}
-
 static bool begins(struct sv s)
 {
-	return skip_name(&s) || (take_time(&s).n && is_stamped(s));
+	return skip_name(&s) || (framing_take_time(&s).n && framing_is_stamped(s));
 }
 
 static bool open(struct sv unit, struct sv host, struct buf *ret_line)
@@ -65,7 +39,7 @@ static bool open(struct sv unit, struct sv host, struct buf *ret_line)
 	struct framing_parts parts = { .time_us = INT64_MIN, .host = host };
 	(void)skip_name(&unit);
 	parts.message = unit;
-	if (take_time(&unit).n && is_stamped(unit))
+	if (framing_take_time(&unit).n && framing_is_stamped(unit))
 		parts.message = unit;
 	return framing_compose(&parts, ret_line);
 }

@@ -7,11 +7,10 @@ struct piece { struct sv time, stream, text; bool is_part; };
 /* One line. The tag may be followed by others, each after a colon. */
 static bool read_line(struct sv line, struct piece *ret)
 {
-	ptrdiff_t sp = line.n > 34 && line.p[4] == '-' && line.p[10] == 'T' ? sv_chr(sv_take(line, 40), ' ') : -1;
-	if (sp < 20)
+	struct sv t = line;
+	ret->time = framing_take_time(&t);
+	if (!ret->time.n)
 		return false;
-	ret->time = sv_take(line, (size_t)sp);
-	struct sv t = sv_skip(line, (size_t)sp + 1);
 	if (!sv_starts(t, SV("stdout ")) && !sv_starts(t, SV("stderr ")))
 		return false;
 	ret->stream = sv_take(t, 6);

@@ -313,14 +313,13 @@ static enum mta_result parse(int n, const struct logline *l, struct record *r)
 static bool refused_last(struct sv s, struct record *r)
 {
 	static const struct sv said = SCAN_S("550 I cannot deliver mail for ");
-	struct sv reply = value(s, SV("lr=")), t = reply, client_ip = r->client_ip;
+	struct sv reply = value(s, SV("lr=")), t = reply;
 	if (r->kind != RECORD_DISCONNECT || !scan_lit(&t, said) || !scan_angle(&t, &r->recipient))
 		return false;
 	r->kind = RECORD_REJECT;
 	r->session = (struct sv){ 0 };
 	r->session_end = r->has_counts = false;
 	r->bytes = RECORD_UNSET;
-	r->client_ip = client_ip;
 	r->reply = reply;
 	return true;
 }

@@ -119,6 +119,7 @@ def heads(line):
         "short-unix": b"%d.%06d " % divmod(micros(line), 1000000) + tag + message,
         "BusyBox": time + b" " + host + b" mail.info " + program + b"[" + pid + b"]: " + message,
         "no host": time + b" " + program + b"[" + pid + b"]: " + message,
+        "host like a date": time + b" mail-eu-01 " + program + b"[" + pid + b"]: " + message,
         "s6": b"mail.info: " + time + b" " + tag + message,
         "Solaris": time + b" " + tag + b"[ID 197553 mail.info] " + message,
     }
@@ -140,6 +141,7 @@ def check(name, raw):
         got = run(command, raw)
         if name in ("docker_bare", "cri_bare", "compose_bare", "no host"):  # nothing names the host
             got = got.replace(b'"host":"localhost"', b'"host":"mx"')
+        got = got.replace(b'"host":"mail-eu-01"', b'"host":"mx"')
         if got == want[command]:
             print("ok framing %s %s" % (name, command))
         else:

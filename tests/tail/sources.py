@@ -372,23 +372,24 @@ def archive():
     shutil.rmtree(folder)
 
 
+def append(path, a, b, pause=0):
+    with open(path, "ab", buffering=0) as f:
+        for i in range(a, b):
+            f.write(failure(i).encode() + b"\n")
+            time.sleep(pause)
+
+
 def told_late():
     """A writer that goes on in the renamed file for some seconds, until it is told."""
     r = Run('type = "file" path = "@/mail.log"')
     log = os.path.join(r.folder, "mail.log")
 
-    def write(path, a, b):
-        with open(path, "ab", buffering=0) as f:
-            for i in range(a, b):
-                f.write(failure(i).encode() + b"\n")
-                time.sleep(0.03)
-
-    write(log, 0, 50)
+    append(log, 0, 50, 0.03)
     r.wait(50)
     os.rename(log, log + ".1")
     open(log, "wb").close()
-    write(log + ".1", 50, 150)
-    write(log, 150, 200)
+    append(log + ".1", 50, 150, 0.03)
+    append(log, 150, 200, 0.03)
     check("file, whose writer is told late that it was renamed", r.wait(200), range(200))
     r.end()
 
@@ -424,28 +425,23 @@ def restarted_late():
         r = Run('type = "file" path = "@/mail.log"')
         log = os.path.join(r.folder, "mail.log")
 
-        def write(path, a, b):
-            with open(path, "ab", buffering=0) as f:
-                for i in range(a, b):
-                    f.write(failure(i).encode() + b"\n")
-
-        write(log, 0, 50)
+        append(log, 0, 50)
         r.wait(50)
         os.rename(log, log + ".1")
         if new:
             open(log, "wb").close()
         for k, how in enumerate((signal.SIGTERM, signal.SIGKILL)):
             r.stop(how)
-            write(log + ".1", 50 + 20 * k, 60 + 20 * k)
+            append(log + ".1", 50 + 20 * k, 60 + 20 * k)
             r.start()
             r.wait(60 + 20 * k)
             time.sleep(0.3)
-            write(log + ".1", 60 + 20 * k, 70 + 20 * k)
+            append(log + ".1", 60 + 20 * k, 70 + 20 * k)
             r.wait(70 + 20 * k)
-        write(log, 90, 100)
+        append(log, 90, 100)
         time.sleep(1.5)
         os.rename(log, log + ".2")
-        write(log, 100, 110)
+        append(log, 100, 110)
         check("file, a restart while the new one " + name, r.wait(110), range(110))
         r.end()
 
