@@ -187,9 +187,12 @@ struct sv framing_take_time(struct sv *s)
 	return time;
 }
 
-/* "[NOTICE] [": Haraka's own log, which has no stamps unless it is told to; nor does it name a host. */
+/* "[NOTICE] [" (or collector/framing/haraka.c): Haraka's own log, which has no stamps unless it is told to; nor does it name a host. */
 static bool is_bare_log(struct sv s)
 {
+	extern const struct framing framing_haraka;
+	if (framing_haraka.begins(s))
+		return true;
 	ptrdiff_t end = s.n > 12 && s.p[0] == '[' && s.p[1] >= 'A' && s.p[1] <= 'Z' ? sv_find(sv_take(s, 16), SV("] [")) : -1;
 	return end > 0;
 }
@@ -217,7 +220,8 @@ bool framing_compose(const struct framing_parts *p, struct buf *out)
 		m.n--;
 	if (!m.p || !m.n)
 		return false;
-	if (!p->program.n && (framing_is_stamped(m) || m.p[0] == '{')) {
+	bool is_bare = !p->program.n && !framing_is_stamped(m) && is_bare_log(m);
+	if (!p->program.n && !is_bare && (framing_is_stamped(m) || m.p[0] == '{')) {
 		buf_addsv(out, m);
 		return true;
 	}
@@ -228,7 +232,7 @@ bool framing_compose(const struct framing_parts *p, struct buf *out)
 	else
 		return false;
 	buf_addc(out, ' ');
-	if (!p->program.n && is_bare_log(m)) {
+	if (is_bare) {
 		buf_addsv(out, m);
 		return true;
 	}

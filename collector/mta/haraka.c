@@ -3,6 +3,7 @@
  * the message's number, as the whole is too long to be one. Of outbound lines only those about a recipient that was refused name one. So an accepted
  * recipient is remembered twice, with the connection (for who queues it) and with the message (for who delivers it): two records.
  * Shapes: recordings of Haraka 3.3.4; connection.js and outbound/hmail.js of 2.8 and 3. */
+#include "collector/framing.h"
 #include "collector/mta.h"
 #include "collector/scan.h"
 
@@ -23,6 +24,7 @@ static void ids(struct sv id, struct head *h)
 static bool read_head(struct sv *s, struct head *h)
 {
 	struct sv t = *s, id;
+	(void)framing_take_time(&t); /* behind a header of syslog */
 	if (!scan_char(&t, '[') || !scan_until(&t, ']', &h->level) || h->level.n > 9 || !scan_lit(&t, SV(" [")) || !scan_until(&t, ']', &id) ||
 	    id.n > 64 || !scan_lit(&t, SV(" [")) || !scan_until(&t, ']', &h->plugin) || h->plugin.n > 64)
 		return false;

@@ -131,6 +131,11 @@ if aw == "--seeds":
         for i in range(0, len(lines), 2):
             with open(os.path.join(data, framing, "%s-%d" % (how.__name__, i)), "wb") as f:
                 f.write(b"".join(how(l, j) for j, l in enumerate(lines[i:i + 1 + i % 5], i)))
+    for kind in ("json", "logfmt"):
+        os.makedirs(os.path.join(data, "haraka"), exist_ok=True)
+        for i, line in enumerate(open(os.path.join(top, "tests/mta/haraka/%s.log" % kind), "rb").read().splitlines(True)[::9]):
+            with open(os.path.join(data, "haraka", "%s-%d" % (kind, i)), "wb") as f:
+                f.write(line)
     sys.exit()
 
 want = {c: run(c, b"\n".join(lines) + b"\n") for c in ("parse", "messages")}
@@ -174,6 +179,27 @@ for name, junk in (("a count in a plain file", [b"99999 <22>1 x"]), ("an open br
                    ("a time beyond all clocks", [b'{"time":99999999999999999999,"message":""}', b'{"timestamp":9223372036854775807,"message":""}']),
                    ("a cursor in a plain file", [b"__CURSOR=x", b"MESSAGE"]), ("half an object", [b'{"log":"x', b'{"message":null}', b'{"message":{"a":1}}'])):
     print(("ok" if stray(junk) else "not ok") + " framing: %s swallows nothing" % name + ("" if stray(junk) else " - messages differ"))
+
+
+
+def haraka(name, how, lines, plain):
+    """Haraka's JSON and logfmt where its own time is absent, or comes after another head: the same messages."""
+    got = re.sub(rb'"host":"(mx|h)"', b'"host":"localhost"', run("messages", b"".join(how(*l.split(b" ", 1)) for l in lines)))
+    print(("ok" if got == plain and len(got) > 1000 else "not ok") + " framing: Haraka's %s" % name)
+
+
+for kind in ("json", "logfmt"):
+    own = open(os.path.join(top, "tests/mta/haraka/%s.log" % kind), "rb").read().splitlines()
+    plain = open(os.path.join(top, "tests/mta/haraka/%s.txns" % kind), "rb").read()
+    for name, how in (("docker", lambda t, l: dump({"log": text(l) + "\n", "stream": "stdout", "time": text(t)})), ("cri", lambda t, l: t + b" stdout F " + l + b"\n"),
+                      ("docker logs -t", lambda t, l: t + b" " + l + b"\n"), ("syslog", lambda t, l: t + b" mx haraka[7]: " + l + b"\n"),
+                      ("syslog, with its own time", lambda t, l: t + b" mx haraka: 2026-11-27T00:00:00.000Z " + l + b"\n"),
+                      ("the journal as JSON", lambda t, l: dump({"_HOSTNAME": "h", "SYSLOG_IDENTIFIER": "haraka", "_PID": "7", "time": text(t), "MESSAGE": text(l)}))):
+        haraka("%s, %s" % (kind, name), how, own, plain)
+said = [b'2026-11-27T05:03:52.000Z mx %s: warning: header Subject: %s' % (p, o.split(b" ", 1)[1]) for o in (own[5], own[20]) for p in (b"postfix/cleanup[1]", b"harakas[1]")]
+said.append(b'2026-11-27T05:03:52.000Z mx postfix/cleanup[1]: {"level":"NOTICE","uuid":"X","origin":"core","message":"connect","ip":"198.51.100.9"}')
+unread = subprocess.run([aw, "parse", "--unrecognised", "--timezone", "UTC", "-"], input=b"\n".join(said), capture_output=True).stdout
+print("not ok framing: what mail says is taken for Haraka's" if b"[NOTICE]" in unread or b"cleanup[1]: {" not in unread else "ok framing: what mail says is not Haraka's")
 
 folder = os.path.join(data, "lab", "postfix-journald")
 if os.path.isdir(folder):
