@@ -504,7 +504,12 @@ static void of_message(struct correlate *c, const struct record *r, struct sv li
 	case RECORD_ENVELOPE: envelope(c, r); break;
 	case RECORD_DELIVERY: delivery(c, r, line); break;
 	case RECORD_EXPIRE: expired(c, r, line); break;
-	case RECORD_REMOVE: removed(c, r); break;
+	case RECORD_REMOVE:
+		if (r->killed)
+			killed(c, r);
+		else
+			removed(c, r);
+		break;
 	case RECORD_REJECT: case RECORD_POLICY:
 		if (r->killed)
 			killed(c, r);

@@ -66,5 +66,5 @@ bool postfix_cleanup(struct sv s, struct record *r)
 		r->reason = s;
 		return sv_starts(s, SV("table ")) || sv_starts(s, SV("using backwards-compatible default setting "));
 	}
-	return message_id(s, r) || check_line(s, r) || postfix_action(s, r);
+	return message_id(s, r) || postfix_removed(s, r) || check_line(s, r) || postfix_action(s, r);
 }

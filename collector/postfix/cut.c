@@ -38,6 +38,7 @@ static enum postfix_daemon of_message(struct sv s)
 		{ SCAN_S("client="), POSTFIX_SMTPD }, { SCAN_S("message-id="), POSTFIX_CLEANUP }, { SCAN_S("resent-message-id="), POSTFIX_CLEANUP },
 		{ SCAN_S("uid="), POSTFIX_PICKUP }, { SCAN_S("from=<"), POSTFIX_QMGR }, { SCAN_S("removed"), POSTFIX_QMGR },
 		{ SCAN_S("skipped, "), POSTFIX_QMGR }, { SCAN_S("sender non-delivery "), POSTFIX_BOUNCE }, { SCAN_S("postmaster non-delivery "), POSTFIX_BOUNCE },
+		{ SCAN_S("lost connection after "), POSTFIX_SMTPD }, { SCAN_S("timeout after "), POSTFIX_SMTPD }, { SCAN_S("too many errors after "), POSTFIX_SMTPD },
 		{ SCAN_S("sender delay "), POSTFIX_BOUNCE }, { SCAN_S("postmaster delay "), POSTFIX_BOUNCE }, { SCAN_S("sender delivery status "), POSTFIX_BOUNCE },
 	};
 	struct sv action, t = s;

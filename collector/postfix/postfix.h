@@ -40,7 +40,7 @@ enum postfix_daemon postfix_cut(struct sv text);
  * "; from=<a> to=<b> proto=ESMTP helo=<c> sasl_username=<d>", each part may be absent, "," may stand between. */
 struct postfix_tail {
 	struct sv before; /* the text in front of it */
-	struct sv sender, recipient, proto, helo, account;
+	struct sv sender, recipient, proto, helo, account, method;
 	struct sv after;  /* cleanup: ": text" that follows */
 };
 /* False when the line has no such end: then before is the whole text. */
@@ -61,6 +61,7 @@ bool postfix_postscreen(struct sv text, struct record *r);
 bool postfix_delivery(struct sv text, struct record *r); /* "to=<…>, relay=…" after the queue id */
 bool postfix_client(struct sv text, struct record *r);   /* what smtp, lmtp and the like say besides deliveries */
 bool postfix_tls(struct sv text, struct record *r);      /* "Trusted TLS connection established from|to …" */
+bool postfix_removed(struct sv s, struct record *r);
 bool postfix_queue(enum postfix_daemon d, struct sv text, struct record *r); /* qmgr, bounce, pickup, postsuper */
 bool postfix_other(enum postfix_daemon d, struct sv text, struct record *r); /* master, anvil, scache, … */
 /* A line of "-v" or debug_peer_list? */

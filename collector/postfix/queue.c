@@ -47,6 +47,18 @@ static bool notice(struct sv s, struct record *r)
 	return r->child_queue_id.n > 0;
 }
 
+/* "removed", and of a message that never came to the queue "removed (canceled)", "removed (discarded)": cleanup's, since 3.10. */
+bool postfix_removed(struct sv s, struct record *r)
+{
+	if (!scan_lit(&s, SV("removed")) || (s.n && !scan_lit(&s, SV(" ("))))
+		return false;
+	r->kind = RECORD_REMOVE;
+	r->killed = s.n > 0;
+	if (s.n && !scan_until(&s, ')', &r->reason))
+		r->reason = s;
+	return true;
+}
+
 bool postfix_queue(enum postfix_daemon d, struct sv s, struct record *r)
 {
 	static const struct sv plain[] = {
@@ -54,7 +66,7 @@ bool postfix_queue(enum postfix_daemon d, struct sv s, struct record *r)
 		SCAN_S("hold"), SCAN_S("flush"), SCAN_S("moved to"), SCAN_S("message has been queued"), SCAN_S("content filter"),
 		SCAN_S("expired"), SCAN_S("renamed to"),
 	};
-	if (sv_eq(s, SV("removed")) || sv_starts(s, SV("requeued"))) {
+	if (postfix_removed(s, r) || sv_starts(s, SV("requeued"))) {
 		r->kind = RECORD_REMOVE;
 		if (d == POSTFIX_SUPER)
 			r->reason = s;

@@ -230,13 +230,14 @@ static bool warning_line(struct sv s, struct record *r)
 
 static bool with_id(struct sv s, struct record *r)
 {
+	static const struct sv ends[] = { SCAN_S("lost connection after "), SCAN_S("timeout after "), SCAN_S("too many errors after ") }; /* since 3.10 */
 	if (scan_lit(&s, SV("client=")))
 		return accept_line(s, r);
-	if (postfix_action(s, r))
+	if (postfix_action(s, r) || (SCAN_ANY(s, ends) && protocol_line(s, r)))
 		return true;
 	r->reason = s;
 	r->kind = RECORD_OTHER;
-	return sv_starts(s, SV("milter ")) || sv_starts(s, SV("sasl_")) || sv_starts(s, SV("bare "));
+	return sv_starts(s, SV("milter ")) || sv_starts(s, SV("sasl_")) || sv_starts(s, SV("bare ")) || sv_starts(s, SV("too much BDAT content "));
 }
 
 bool postfix_smtpd(struct sv s, struct record *r)

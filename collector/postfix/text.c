@@ -65,6 +65,23 @@ static bool part(struct sv *s, struct sv name, struct sv *ret, bool *any)
 	return true;
 }
 
+/* " sasl_method=M sasl_username=U sasl_sender=S", which smtpd of 3.10 ends a line with. Nothing quotes them: with brackets, quotes or a semicolon
+ * in them they are rather a part of an address that imitates them. */
+static bool sasl_at(struct sv s, struct postfix_tail *t)
+{
+	struct sv user;
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] == '<' || s.p[i] == '>' || s.p[i] == '"' || s.p[i] == ';')
+			return false;
+	if (!scan_lit(&s, SV(" sasl_method=")))
+		return false;
+	t->method = scan_word(&s);
+	if (scan_lit(&s, SV(" sasl_username=")))
+		t->account = scan_before(&s, SV(" sasl_sender="), &user) ? user : s;
+	t->after = sv_skip(s, s.n);
+	return t->method.n > 0;
+}
+
 static bool tail_at(struct sv s, struct postfix_tail *t)
 {
 	bool any = false;
@@ -72,6 +89,8 @@ static bool tail_at(struct sv s, struct postfix_tail *t)
 	    !part(&s, SV("proto="), &t->proto, &any) || !part(&s, SV("helo="), &t->helo, &any) ||
 	    !part(&s, SV("sasl_username="), &t->account, &any))
 		return false;
+	if (any && s.n && s.p[0] == ' ')
+		return sasl_at(s, t);
 	if (!any || (s.n && s.p[0] != ':'))
 		return false;
 	t->after = s;
@@ -90,6 +109,8 @@ bool postfix_tail(struct sv text, struct postfix_tail *ret)
 		struct postfix_tail t = { .before = sv_take(text, (size_t)semi) };
 		struct sv s = sv_skip(text, (size_t)semi + 1);
 		if (scan_char(&s, ' ') && tail_at(s, &t)) {
+			if (t.method.n && sv_find(t.before, SV(" sasl_username=")) >= 0) /* one of them is somebody's forgery */
+				t.account = t.method = (struct sv){ 0 };
 			*ret = t;
 			return true;
 		}
@@ -108,4 +129,6 @@ void postfix_set_tail(struct record *r, const struct postfix_tail *t)
 	r->helo = t->helo;
 	if (t->account.p)
 		r->account = t->account;
+	if (t->method.p)
+		r->auth_method = t->method;
 }
