@@ -27,6 +27,7 @@ static struct sv queued_as(struct sv reply)
  * queue id, as the server it goes to tells the message's story; here it is said who submitted it, which that server often does not know. */
 static bool relayed(struct sv s, struct record *r)
 {
+	(void)scan_lit(&s, SV("relay: ")); /* 2.4 */
 	bool ok = scan_lit(&s, SV("Successfully relayed message: from="));
 	if ((!ok && !scan_lit(&s, SV("Failed to relay message: from="))) || !scan_angle(&s, &r->sender))
 		return false;

@@ -251,21 +251,8 @@ opensmtpd() {
 	mailer=/usr/sbin/sendmail
 }
 
-dovecot() {
-	mount -t tmpfs tmpfs /srv
-	mkdir -p /etc/dovecot /srv/vmail
-	chown 998:998 /srv/vmail
-	printf 'alice@lab.example:{PLAIN}secret\nbob@lab.example:{PLAIN}hidden\n' >/etc/dovecot/users
-	mkdir -p /srv/sieve
-	chown 998:998 /srv/sieve
-	cat >/srv/sieve/bob.sieve <<-EOF
-		require ["fileinto", "mailbox", "reject"];
-		if header :contains "subject" "shop" { fileinto :create "Shops"; }
-		elsif header :contains "subject" "junk" { discard; }
-		elsif header :contains "subject" "forward" { redirect "friend@ext.example"; }
-		elsif header :contains "subject" "unwanted" { reject "no"; }
-	EOF
-	cat >/etc/dovecot/dovecot.conf <<-EOF
+dovecot_23() {
+	cat <<-EOF
 		protocols = imap pop3 submission lmtp
 		listen = $here
 		base_dir = /run/dovecot
@@ -310,6 +297,77 @@ dovecot() {
 		  sieve = /srv/sieve/%n.sieve
 		}
 	EOF
+}
+
+dovecot_24() {
+	cat <<-EOF
+		dovecot_config_version = 2.4.0
+		dovecot_storage_version = 2.4.0
+		protocols = imap pop3 submission lmtp
+		listen = $here
+		base_dir = /run/dovecot
+		state_dir = /run/dovecot-state
+		ssl = no
+		auth_allow_cleartext = yes
+		auth_mechanisms = plain login
+		auth_failure_delay = 0
+		auth_verbose = yes
+		mail_driver = maildir
+		mail_path = /srv/vmail/%{user}
+		mail_uid = 998
+		mail_gid = 998
+		first_valid_uid = 998
+		postmaster_address = postmaster@lab.example
+		submission_host = $sink:25
+		submission_relay_host = $sink
+		submission_relay_port = 25
+		submission_relay_ssl = no
+		passdb passwd-file {
+		  passwd_file_path = /etc/dovecot/users
+		}
+		userdb static {
+		  fields {
+		    uid = 998
+		    gid = 998
+		    home = /srv/vmail/%{user}
+		  }
+		}
+		service lmtp {
+		  inet_listener lmtp {
+		    port = 24
+		  }
+		}
+		service submission-login {
+		  inet_listener submission {
+		    port = 25
+		  }
+		}
+		sieve_script personal {
+		  path = /srv/sieve/%{user | username}.sieve
+		}
+		protocol lmtp {
+		  mail_plugins {
+		    sieve = yes
+		  }
+		}
+	EOF
+}
+
+dovecot() {
+	mount -t tmpfs tmpfs /srv
+	mkdir -p /etc/dovecot /srv/vmail
+	chown 998:998 /srv/vmail
+	printf 'alice@lab.example:{PLAIN}secret\nbob@lab.example:{PLAIN}hidden\n' >/etc/dovecot/users
+	mkdir -p /srv/sieve
+	chown 998:998 /srv/sieve
+	cat >/srv/sieve/bob.sieve <<-EOF
+		require ["fileinto", "mailbox", "reject"];
+		if header :contains "subject" "shop" { fileinto :create "Shops"; }
+		elsif header :contains "subject" "junk" { discard; }
+		elsif header :contains "subject" "forward" { redirect "friend@ext.example"; }
+		elsif header :contains "subject" "unwanted" { reject "no"; }
+	EOF
+	case $(/usr/sbin/dovecot --version) in 2.[0-3].*) dovecot_23 ;; *) dovecot_24 ;; esac >/etc/dovecot/dovecot.conf
 	/usr/sbin/dovecot -F -c /etc/dovecot/dovecot.conf &
 }
 
