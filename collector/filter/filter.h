@@ -11,6 +11,7 @@ void filter_amavis(struct sv s, struct record *r);
 void filter_clamav(struct sv s, struct record *r);
 void filter_clamsmtpd(struct sv s, struct record *r);
 void filter_mailscanner(struct sv s, struct record *r);
+void filter_mimedefang(struct sv s, struct record *r);
 void filter_rspamd(struct sv s, struct record *r);
 void filter_spamd(struct sv s, struct record *r);
 void filter_spampd(struct sv s, struct record *r);

@@ -1,4 +1,4 @@
-/* Content filters: amavis, clamav-milter, clamsmtpd, MailScanner. */
+/* Content filters: amavis, clamav-milter, clamsmtpd, MailScanner, MIMEDefang. */
 #include "collector/filter/filter.h"
 
 /* Where "[192.0.2.1]:25 … <a> -> <b>" begins in amavis's words: after "{Relayed…}, " and the names of policy banks. What was
@@ -183,4 +183,48 @@ void filter_mailscanner(struct sv s, struct record *r)
 	r->recipient = domain;
 	r->status = sv_starts(s, SV("spam")) ? SV("spam") : sv_starts(s, SV("not spam")) || sv_starts(s, SV("whitelisted")) ? SV("pass") :
 	            sv_starts(s, SV("too big")) ? SV("pass") : (struct sv){ 0 };
+}
+
+/* What a site's filter of MIMEDefang says of a message, in the words of its example: "event,value,address,<a@b.example>,<c@d.example>,subject". A comma
+ * in one of them is "%2C"; instead of the recipient there may be "rcpts=3". */
+static void mimedefang_said(struct sv s, struct record *r)
+{
+	static const struct { struct sv event, status; } known[] = {
+		{ SCAN_S("virus"), SCAN_S("infected") }, { SCAN_S("spam"), SCAN_S("spam") }, { SCAN_S("bad_filename"), SCAN_S("banned") },
+		{ SCAN_S("suspicious_chars"), SCAN_S("banned") }, { SCAN_S("message/partial"), SCAN_S("banned") }, /* "bounce": the filter says it */
+	};
+	struct sv event, value, address, to;
+	if (!scan_until(&s, ',', &event) || !scan_until(&s, ',', &value) || !scan_until(&s, ',', &address) || !scan_angle(&s, &r->sender) ||
+	    !scan_char(&s, ',') || !scan_until(&s, ',', &to))
+		return;
+	r->client_ip = scan_ip(address);
+	if (scan_lit(&to, SV("rcpts=")))
+		(void)scan_int(&to, &r->nrcpt);
+	else
+		filter_set(&r->recipient, to);
+	if (s.n && sv_chr(s, '%') < 0)
+		r->subject = s;
+	for (size_t i = 0; i < sizeof known / sizeof *known && !r->status.p; i++)
+		if (sv_eq(event, known[i].event))
+			r->status = known[i].status;
+}
+
+/* "Q: MDLOG,Q,virus,Eicar-Test,…", and what becomes of the message: "Q: filter:  discard=1 quarantine_entire_message=1". mimedefang itself says it again. */
+void filter_mimedefang(struct sv s, struct record *r)
+{
+	static const struct { struct sv action, status; } known[] = {
+		{ SCAN_S(" bounce=1"), SCAN_S("reject") }, { SCAN_S(" discard=1"), SCAN_S("discard") }, { SCAN_S(" tempfail=1"), SCAN_S("defer") },
+		{ SCAN_S(" quarantine_entire_message=1"), SCAN_S("banned") },
+	};
+	struct sv id;
+	filter_queue_id(&s, r);
+	if (scan_lit(&s, SV("MDLOG,")) && scan_until(&s, ',', &id)) {
+		if (!r->queue_id.p && !sv_eq(id, SV("NOQUEUE")))
+			r->queue_id = id;
+		mimedefang_said(s, r);
+	} else if (scan_lit(&s, SV("filter: "))) {
+		for (size_t i = 0; i < sizeof known / sizeof *known && !r->status.p; i++)
+			if (filter_has(s, known[i].action))
+				r->status = known[i].status;
+	}
 }

@@ -1,4 +1,4 @@
-/* Who may send for a domain: opendkim, openarc, opendmarc, policyd-spf. */
+/* Who may send for a domain: opendkim, openarc, opendmarc, policyd-spf, pyspf-milter. */
 #include "collector/filter/filter.h"
 
 #include <strings.h>
@@ -37,20 +37,44 @@ void filter_dmarc(struct sv s, struct record *r)
 		r->sender = sv_take(t, (size_t)sv_rchr(t, ' '));
 }
 
-/* "Pass (mailfrom) identity=mailfrom; client-ip=192.0.2.1; helo=h; envelope-from=a@b.example; receiver=r" */
-static void received_spf(struct sv t, struct record *r)
+/* "Pass", "softfail" */
+static void spf_result(struct sv result, struct record *r)
 {
 	static const struct sv results[] = {
 		SCAN_S("pass"), SCAN_S("fail"), SCAN_S("softfail"), SCAN_S("neutral"), SCAN_S("none"), SCAN_S("temperror"), SCAN_S("permerror"),
 	};
-	struct sv result = scan_word(&t);
 	for (size_t i = 0; i < sizeof results / sizeof *results; i++)
 		if (result.n == results[i].n && strncasecmp(result.p, results[i].p, result.n) == 0)
 			r->status = results[i];
+}
+
+/* "client-ip=192.0.2.1; helo=h; envelope-from=a@b.example; receiver=r" */
+static void spf_parties(struct sv t, struct record *r)
+{
 	r->client_ip = scan_ip(filter_value(t, SV("client-ip="), SV(";")));
-	filter_set(&r->helo, filter_value(t, SV("; helo="), SV(";")));
 	ptrdiff_t receiver = scan_rfind(t, SV("; receiver="));
 	filter_set(&r->sender, filter_value(receiver < 0 ? t : sv_take(t, (size_t)receiver), SV("; envelope-from="), SV("\n")));
+}
+
+/* "Pass (mailfrom) identity=mailfrom; client-ip=192.0.2.1; helo=h; envelope-from=a@b.example; receiver=r" */
+static void received_spf(struct sv t, struct record *r)
+{
+	spf_result(scan_word(&t), r);
+	spf_parties(t, r);
+	filter_set(&r->helo, filter_value(t, SV("; helo="), SV(";")));
+}
+
+/* "mx; spf=pass (sender SPF authorized) smtp.mailfrom=b.example (client-ip=192.0.2.1; helo=h; envelope-from=a@b.example; receiver=r)". What it calls
+ * helo is the client's name. */
+static void authentication_results(struct sv t, struct record *r)
+{
+	struct sv skipped;
+	ptrdiff_t parties = scan_rfind(t, SV(" (client-ip="));
+	if (parties < 0 || !scan_before(&t, SV("; spf="), &skipped))
+		return;
+	struct sv said = sv_skip(t, (size_t)parties - skipped.n - 6);
+	spf_result(scan_word(&t), r);
+	spf_parties(said, r);
 }
 
 /* "…;id=a@b.example;ip=192.0.2.1;r=c@d.example": since 2.9 the recipient's domain alone, or <UNKNOWN>. */
@@ -77,6 +101,10 @@ void filter_spf(struct sv s, struct record *r)
 	t = s;
 	if (scan_before(&t, SV("Received-SPF: "), &skipped)) {
 		received_spf(t, r);
+		return;
+	}
+	if (scan_lit(&t, SV("prepend Authentication-Results: "))) {
+		authentication_results(t, r);
 		return;
 	}
 	bool later = scan_lit(&s, SV("defer_if_permit "));
