@@ -114,7 +114,7 @@ bool postfix_client(struct sv s, struct record *r)
 		SCAN_S("passing <"), SCAN_S("using backwards-compatible default setting "),
 		SCAN_S("disabling TLS support"), SCAN_S("initializing the client-side TLS engine"),
 		SCAN_S("file has changed"), SCAN_S("retrying"), SCAN_S("smtp_connect_timeout"),
-		SCAN_S("TLSRPT: "), SCAN_S("MX name '"), SCAN_S("Could not report TLS "), /* 3.10 */
+		SCAN_S("TLSRPT: "), SCAN_S("MX name '"), SCAN_S("Could not report TLS "), SCAN_S("Sender requested REQUIRETLS, "), /* 3.10, 3.11 */
 	};
 	r->reason = s;
 	if (host_said(s, r) || lost(s, r) || connect_to(s, r)) {

@@ -129,7 +129,7 @@ static enum mta_hot delivery(int d, struct sv s, struct record *r)
 	if (LIT(&s, ", orig_to=") && !hot_angle(&s, &r->orig_recipient))
 		return HOT_NO;
 	if (!LIT(&s, ", relay=") || !relay(&s, r) || !LIT(&s, "delay=") || !hot_upto(&s, ',', &r->delay) || !LIT(&s, " delays=") || !hot_upto(&s, ',', &skipped) ||
-	    !LIT(&s, " dsn=") || !hot_upto(&s, ',', &r->dsn) || !LIT(&s, " status=") || !hot_upto(&s, ' ', &r->status))
+	    (LIT(&s, " tls=") && !hot_upto(&s, ',', &skipped)) || !LIT(&s, " dsn=") || !hot_upto(&s, ',', &r->dsn) || !LIT(&s, " status=") || !hot_upto(&s, ' ', &r->status))
 		return HOT_NO;
 	if (!LIT(&s, "(") || !s.n || s.p[s.n - 1] != ')' || !r->status.n || memchr(r->status.p, ',', r->status.n))
 		return HOT_NO;
