@@ -1,48 +1,13 @@
 /* pipeline: bytes of log files → records and messages, for the daemon, the commands and import alike.
- *   struct feed      one file's bytes: frame, stamp, repeated lines. Several files may feed one pipeline.
- *   struct pipeline  what a stream of lines becomes: format, record, correlator, counters.
+ * Several files (collector/feed.h) may feed one pipeline: what a stream of lines becomes, its formats, records, correlator and counters.
  * No clock, no input or output of its own; everything leaves through the sink. */
 #ifndef COLLECTOR_PIPELINE_H
 #define COLLECTOR_PIPELINE_H
 
 #include "collector/correlate.h"
-#include "collector/frame.h"
-#include "collector/mta.h"
+#include "collector/feed.h"
 #include "collector/session.h"
 #include "collector/shape.h"
-#include "collector/syslog.h"
-
-struct feed {
-	struct frame frame;
-	struct stamp stamp;
-	struct buf again;   /* the last line, for "last message repeated"; ... */
-	struct sv last;     /* ... or this one, while the block it lies in stands */
-	struct buf heading; /* of a server's own log, see struct native */
-	struct buf unwrapped[2]; /* the line at hand, taken out of JSON or the like */
-	struct sv host;     /* of lines that name none; borrowed from the owner */
-	const struct mta *mta, *native; /* the format that was said, if any; the one whose own log this seems to be */
-	/* The head of the line before, see pipeline.c: host with the space after it, and where it began; an ISO stamp's fraction and zone. */
-	char quick_host[64], quick_zone[8];
-	size_t quick_host_n, quick_at, quick_zone_n;
-	int32_t quick_offset_s;
-	/* The line before was one of a server's own log: its stamp with the space after it, and what a line of the same second has in common with it. */
-	char own_stamp[20];
-	bool own_alike;
-	struct logline own;
-	uint64_t bad_stamps;
-};
-
-/* mta: NULL, or the only format (filters apart) that lines may have. */
-void feed_init(struct feed *f, const struct mta *mta, const struct zone *z, int year, int64_t now_us);
-void feed_fini(struct feed *f);
-/* Reading goes on in the middle of a file that begins with head: takes from there what later lines need. */
-void feed_prime(struct feed *f, struct sv head);
-/* The next file begins. */
-void feed_next_file(struct feed *f);
-/* The block that lines were borrowed from goes away. */
-void feed_block_ends(struct feed *f);
-/* Reads a framed line's header. False: no stamp (counted). *ret_times: how many times the line is meant. */
-bool feed_line(struct feed *f, struct sv line, struct logline *ret_line, unsigned *ret_times);
 
 struct pipeline_sink {
 	void *ctx; /* any of the functions may be NULL */
