@@ -5,8 +5,10 @@ build="gcc make pkg-config libuv1-dev libconfuse-dev libjson-c-dev libsqlite3-de
  libsodium-dev libpsl-dev zlib1g-dev libzstd-dev liblzma-dev libbz2-dev libcurl4-openssl-dev libgmime-3.0-dev libgnutls28-dev libsystemd-dev libunbound-dev libpcap-dev
  libjs-dygraphs"
 case $(dpkg --print-architecture) in amd64 | arm64) build="$build libisal-dev" ;; esac # may be absent: zlib does it then
+clang_rt=libclang-rt-14-dev # what clang -fsanitize links
+[ "$(. /etc/os-release && echo "${VERSION_ID:-}")" = 12 ] || clang_rt=libclang-rt-dev
 demo="gzip procps python3"
-tests="clang libclang-rt-14-dev libcmocka-dev sqlite3 python3 curl jq postfix sasl2-bin libsasl2-modules libsasl2-modules-db chromium nodejs npm
+tests="clang $clang_rt libcmocka-dev sqlite3 python3 curl jq postfix sasl2-bin libsasl2-modules libsasl2-modules-db chromium nodejs npm
  libmaxmind-db-writer-perl rbldnsd bind9-dnsutils unbound iproute2 xz-utils zstd bzip2 bsdutils gnutls-bin openssl systemd-journal-remote"
 lint="clang-tidy cppcheck mandoc shellcheck universal-ctags jq"
 perf="python3 time adns-tools iproute2 iputils-ping pflogsumm logwatch mawk lnav mtail tshark" # what tests/perf/import.sh and pcap.sh compare with
