@@ -1,10 +1,8 @@
 /* abusewatch-analyzer: takes the collectors' streams, judges, and is the only writer of the store. Other programs ask it for
  * changes over the control socket. */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <malloc.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -426,31 +424,6 @@ static void on_stop(void *ctx)
 	uv_stop(&s->loop);
 }
 
-static void usage(FILE *f)
-{
-	fputs("usage: abusewatch-analyzer -c CONF [-d]\n"
-	      "  -c CONF   the config (abusewatch.conf(5))\n"
-	      "  -d        say more\n"
-	      "  --help    this text; --version\n"
-	      "Takes the collectors' streams, judges them, writes the store. Runs in the foreground; SIGHUP reloads, SIGTERM ends.\n", f);
-}
-
-static const char *options(int argc, char **argv)
-{
-	static const struct option longs[] = { { "help", 0, 0, 'h' }, { "version", 0, 0, 'V' }, { 0 } };
-	const char *conf = SYSCONFDIR "/abusewatch.conf";
-	int c;
-	while ((c = getopt_long(argc, argv, "c:dhV", longs, NULL)) != -1)
-		switch (c) {
-		case 'c': conf = optarg; break;
-		case 'd': msg_level(MSG_DEBUG); break;
-		case 'h': usage(stdout); exit(0);
-		case 'V': puts("abusewatch-analyzer " VERSION); exit(0);
-		default: usage(stderr); exit(2);
-		}
-	return conf;
-}
-
 static void start(struct server *s)
 {
 	struct err e;
@@ -488,7 +461,7 @@ int main(int argc, char **argv)
 	msg_init("abusewatch-analyzer");
 	proc_many_files();
 	(void)mallopt(M_TRIM_THRESHOLD, 64 << 20); /* every commit takes and gives the same memory: not from and to the kernel each time */
-	s.conf_path = options(argc, argv);
+	s.conf_path = proc_options("abusewatch-analyzer", "Takes the collectors' streams, judges them, writes the store. Runs in the foreground; SIGHUP reloads, SIGTERM ends.\n", argc, argv);
 	uv_loop_init(&s.loop);
 	start(&s);
 	proc_init(&s.proc, &s.loop, on_reload, on_stop, &s);

@@ -1,12 +1,41 @@
 #include "lib/proc.h"
 
+#include <getopt.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "lib/msg.h"
+
+static void usage(FILE *to, const char *name, const char *does)
+{
+	fprintf(to, "usage: %s [-d] [-c CONF]\n"
+	            "  -c CONF   the config [" SYSCONFDIR "/abusewatch.conf]\n"
+	            "  -d        log debugging messages\n"
+	            "  --help    this text; --version\n%s", name, does);
+}
+
+const char *proc_options(const char *name, const char *does, int argc, char **argv)
+{
+	static const struct option longs[] = { { "help", 0, 0, 'h' }, { "version", 0, 0, 'V' }, { 0 } };
+	const char *conf = SYSCONFDIR "/abusewatch.conf";
+	for (int opt; (opt = getopt_long(argc, argv, "c:dhV", longs, NULL)) != -1;)
+		switch (opt) {
+		case 'c': conf = optarg; break;
+		case 'd': msg_level(MSG_DEBUG); break;
+		case 'h': usage(stdout, name, does); exit(0);
+		case 'V': printf("%s " VERSION "\n", name); exit(0);
+		default: usage(stderr, name, does); exit(2);
+		}
+	if (optind < argc) {
+		usage(stderr, name, does);
+		exit(2);
+	}
+	return conf;
+}
 
 size_t proc_frame(enum proc_type type, struct sv payload, char *out, size_t cap)
 {

@@ -20,6 +20,10 @@ enum proc_type {
 	PROC_STOP,      /* supervisor → child: finish and exit 0 */
 };
 
+/* The options of programs that have no others: "-c CONF", "-d", "--help", "--version". Gives the config's path. After --help and --version, and when
+ * they are used wrongly, the program ends. does: what --help ends with, whole lines. */
+const char *proc_options(const char *name, const char *does, int argc, char **argv);
+
 struct proc {
 	uv_loop_t *loop;
 	uv_signal_t term, interrupt, hup;

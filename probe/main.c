@@ -1,7 +1,5 @@
 /* abusewatch-probe: asks DNS block lists. It looks our own addresses and domains up again and again, answers the look-ups of the dashboard and of the command line, and
  * tells the analyzer what it finds. */
-#include <getopt.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -179,31 +177,6 @@ static void fence(const struct program *p)
 	(void)sandbox_enter(&f);
 }
 
-static void usage(FILE *f)
-{
-	fputs("usage: abusewatch-probe -c CONF [-d]\n"
-	      "  -c CONF   the config (abusewatch.conf(5))\n"
-	      "  -d        say more\n"
-	      "  --help    this text; --version\n"
-	      "Asks DNS block lists (dnsbl.conf(5)). Runs in the foreground; SIGHUP reloads, SIGTERM ends.\n", f);
-}
-
-static const char *options(int argc, char **argv)
-{
-	static const struct option longs[] = { { "help", 0, 0, 'h' }, { "version", 0, 0, 'V' }, { 0 } };
-	const char *conf = SYSCONFDIR "/abusewatch.conf";
-	int c;
-	while ((c = getopt_long(argc, argv, "c:dhV", longs, NULL)) != -1)
-		switch (c) {
-		case 'c': conf = optarg; break;
-		case 'd': msg_level(MSG_DEBUG); break;
-		case 'h': usage(stdout); exit(0);
-		case 'V': puts("abusewatch-probe " VERSION); exit(0);
-		default: usage(stderr); exit(2);
-		}
-	return conf;
-}
-
 static void start(struct program *p)
 {
 	struct err e;
@@ -243,7 +216,7 @@ int main(int argc, char **argv)
 {
 	static struct program p;
 	msg_init("abusewatch-probe");
-	p.conf_path = options(argc, argv);
+	p.conf_path = proc_options("abusewatch-probe", "Asks DNS block lists (dnsbl.conf(5)). Runs in the foreground; SIGHUP reloads, SIGTERM ends.\n", argc, argv);
 	uv_loop_init(&p.loop);
 	start(&p);
 	uv_timer_init(&p.loop, &p.save);

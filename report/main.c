@@ -1,6 +1,4 @@
 /* abusewatch-mailer: sends the letters that are due, and tells the analyzer what became of them. */
-#include <getopt.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -87,30 +85,12 @@ static void on_stop(void *ctx)
 	uv_stop(&m->loop);
 }
 
-static void usage(FILE *f)
-{
-	fputs("usage: abusewatch-mailer -c CONF [-d]\n"
-	      "  -c CONF   the config (abusewatch.conf(5))\n"
-	      "  -d        say more\n"
-	      "  --help    this text; --version\n"
-	      "Sends the letters that are due. Runs in the foreground; SIGHUP reloads, SIGTERM ends.\n"
-	      "What would be sent now: abusewatch notify --dry-run\n", f);
-}
-
 int main(int argc, char **argv)
 {
-	static const struct option longs[] = { { "help", 0, 0, 'h' }, { "version", 0, 0, 'V' }, { 0 } };
-	static struct mailer m = { .conf_path = SYSCONFDIR "/abusewatch.conf" };
-	int c;
+	static struct mailer m;
 	msg_init("abusewatch-mailer");
-	while ((c = getopt_long(argc, argv, "c:dhV", longs, NULL)) != -1)
-		switch (c) {
-		case 'c': m.conf_path = optarg; break;
-		case 'd': msg_level(MSG_DEBUG); break;
-		case 'h': usage(stdout); return 0;
-		case 'V': puts("abusewatch-mailer " VERSION); return 0;
-		default: usage(stderr); return 2;
-		}
+	m.conf_path = proc_options("abusewatch-mailer", "Sends the letters that are due. Runs in the foreground; SIGHUP reloads, SIGTERM ends.\n"
+	                           "What would be sent now: abusewatch notify --dry-run\n", argc, argv);
 	m.conf = load(m.conf_path);
 	conf_log(m.conf);
 	bool enabled = m.conf->notify.enabled;

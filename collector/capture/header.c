@@ -42,19 +42,23 @@ static int hex_pair(struct sv t)
 	return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
-static void put_q(struct out *o, struct sv t, bool latin)
+static void put_byte(struct out *o, uint8_t ch, bool latin)
+{
+	if (latin)
+		put_latin(o, ch);
+	else
+		put(o, ch);
+}
+
+/* Bytes of which some are two digits behind mark. */
+static void put_coded(struct out *o, struct sv t, char mark, char space, bool latin)
 {
 	for (size_t i = 0; i < t.n; i++) {
-		uint8_t ch = t.p[i] == '_' ? ' ' : (uint8_t)t.p[i];
-		int coded = ch == '=' ? hex_pair(sv_skip(t, i + 1)) : -1;
-		if (coded >= 0) {
-			ch = (uint8_t)coded;
+		uint8_t ch = t.p[i] == space ? ' ' : (uint8_t)t.p[i];
+		int coded = t.p[i] == mark ? hex_pair(sv_skip(t, i + 1)) : -1;
+		if (coded >= 0)
 			i += 2;
-		}
-		if (latin)
-			put_latin(o, ch);
-		else
-			put(o, ch);
+		put_byte(o, coded >= 0 ? (uint8_t)coded : ch, latin);
 	}
 }
 
@@ -71,10 +75,7 @@ static void put_b(struct out *o, struct sv t, bool latin)
 		if (have < 8)
 			continue;
 		have -= 8;
-		if (latin)
-			put_latin(o, (uint8_t)(bits >> have));
-		else
-			put(o, bits >> have & 0xff);
+		put_byte(o, (uint8_t)(bits >> have), latin);
 	}
 }
 
@@ -102,7 +103,7 @@ static size_t encoded_word(struct sv t, struct out *o)
 	if (end < 0 || (how != 'q' && how != 'b') || (!latin && !is_named(charset, SV("utf-8")) && !is_named(charset, SV("us-ascii"))))
 		return 0;
 	if (how == 'q')
-		put_q(o, sv_take(rest, (size_t)end), latin);
+		put_coded(o, sv_take(rest, (size_t)end), '=', '_', latin);
 	else
 		put_b(o, sv_take(rest, (size_t)end), latin);
 	return (size_t)(rest.p + end + 2 - t.p);
@@ -183,18 +184,7 @@ static void put_value(struct out *o, struct sv v, bool encoded, bool first)
 	bool latin = a > 0 && strncasecmp(v.p, "iso-8859-1", 10) == 0 && a >= 10;
 	if (b >= 0)
 		v = sv_skip(v, (size_t)a + (size_t)b + 2);
-	for (size_t i = 0; i < v.n; i++) {
-		uint8_t ch = (uint8_t)v.p[i];
-		int coded = ch == '%' ? hex_pair(sv_skip(v, i + 1)) : -1;
-		if (coded >= 0) {
-			ch = (uint8_t)coded;
-			i += 2;
-		}
-		if (latin)
-			put_latin(o, ch);
-		else
-			put(o, ch);
-	}
+	put_coded(o, v, '%', ' ', latin);
 }
 
 static void names(struct capture *c, struct flow *f, struct body *b, struct sv value, const char *wanted)

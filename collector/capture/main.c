@@ -1,7 +1,5 @@
 /* abusewatch-capture: follows SMTP in the packets of the config's interfaces and sends finished sessions to the analyzer. It opens the interfaces as root,
  * or with CAP_NET_RAW, and then gives up everything: user, capabilities, files, and system calls that it does not need. */
-#include <getopt.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -26,32 +24,6 @@ struct program {
 	uv_timer_t look;
 	bool stopping;
 };
-
-static void usage(FILE *to)
-{
-	fputs("usage: abusewatch-capture [-d] [-c CONF]\n"
-	      "  -c CONF   the config [" SYSCONFDIR "/abusewatch.conf]: its sections capture \"NAME\"\n"
-	      "  -d        log debugging messages\n"
-	      "To look at a file or an interface by hand: abusewatch capture\n", to);
-}
-
-static void options(struct program *p, int argc, char **argv)
-{
-	static const struct option all[] = { { "help", 0, 0, 'h' }, { "version", 0, 0, 'V' }, { 0, 0, 0, 0 } };
-	p->conf_path = SYSCONFDIR "/abusewatch.conf";
-	for (int opt; (opt = getopt_long(argc, argv, "c:dhV", all, NULL)) != -1;)
-		switch (opt) {
-		case 'c': p->conf_path = optarg; break;
-		case 'd': msg_level(MSG_DEBUG); break;
-		case 'h': usage(stdout); exit(0);
-		case 'V': puts("abusewatch-capture " VERSION); exit(0);
-		default: usage(stderr); exit(2);
-		}
-	if (optind < argc) {
-		usage(stderr);
-		exit(2);
-	}
-}
 
 static void cannot_open(struct program *p, const struct conf_capture *c, const char *why)
 {
@@ -127,7 +99,8 @@ int main(int argc, char **argv)
 {
 	static struct program p;
 	msg_init("abusewatch-capture");
-	options(&p, argc, argv);
+	p.conf_path = proc_options("abusewatch-capture", "Listens where the config's sections capture \"NAME\" say. Runs in the foreground; SIGHUP reloads, SIGTERM ends.\n"
+	                           "To look at a file or an interface by hand: abusewatch capture\n", argc, argv);
 	p.conf = conf_load_or_die(p.conf_path, NULL, 0);
 	conf_log(p.conf);
 	if (!p.conf->n_capture)
