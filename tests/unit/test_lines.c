@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "collector/pipeline.h"
+#include "collector/syslog.h"
 #include "lib/times.h"
 
 static int64_t us(const char *t)
