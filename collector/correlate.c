@@ -250,7 +250,7 @@ static void expired(struct correlate *c, const struct record *r, struct sv line)
 	seen(c, m, k, r);
 	open_touch(c, m, OPEN_QUEUED);
 	struct open_msg *o = c->msg[m];
-	if (!o->sender_known && is_primary(c, m, k)) {
+	if (r->sender.p && !o->sender_known && is_primary(c, m, k)) {
 		o->sender_known = true;
 		open_set(c, o, &o->sender, sv_take(r->sender, ADDRESS_MAX));
 	}

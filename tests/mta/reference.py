@@ -113,8 +113,8 @@ def exim_arrival(qid, sender, rest):
             account = keys[b"A"].split(b":", 1)[1] if b":" in keys[b"A"] else None
             if account is not None and b":" in account:
                 account = account.rsplit(b":", 1)[0] if b"@" in account.rsplit(b":", 1)[1] else account
-    message_id = re.match(rb"\d+(?: (?:M8S|RT|DKIM|PRX|for)=[^\s\"]+)* id=([^\s\"<>]+)(?: |$)", after)
-    if b"id=" in after and not message_id:
+    message_id = re.match(rb"\d+(?: (?:M8S|RT|DKIM|PRX|for)=[^\s\"]+)* id\*?=([^\s\"<>]+)(?: |$)", after)
+    if (b"id=" in after or b"id*=" in after) and not message_id:
         return None
     return given(kind=b"accept", queue_id=qid, client_ip=host and ip(host[1]), account=account, sender=b"" if sender == b"<>" else sender,
                  message_id=message_id and message_id[1])
