@@ -137,6 +137,8 @@ def sendmail(text):
     if x := m(rb"(" + SID + rb"): ruleset=check_(rcpt|mail), arg1=" + SADDR + rb", relay=" + SPEER + rb", reject=(\d{3}) (\d\.\d+\.\d+) .*", text):
         return given(kind=b"reject", queue_id=x[1], client_ip=ip(x[4]), dsn=x[6], **{"recipient" if x[2] == b"rcpt" else "sender": x[3]})
     if x := m(rb"(" + SID + rb"): AUTH failure \(([\w-]+)\): (?:(?!, user=|, relay=).)*(?:, user=((?:(?!, relay=|, user=).)*))?, relay=" + SPEER, text):
+        if text[x.end(2):].startswith(b"): bad protocol / cancel"):  # no password was judged
+            return given(kind=b"warning", queue_id=x[1], client_ip=ip(x[4]))
         return given(kind=b"auth_fail", queue_id=x[1], account=x[3] or None, client_ip=ip(x[4]))
     return None
 
