@@ -112,11 +112,20 @@ static bool goes_on(struct sv s)
 	return !s.n || SCAN_ANY(s, after);
 }
 
+/* " KEY=value" or " WORD", also of an Exim that we do not know. */
+static bool like_field(struct sv s)
+{
+	size_t i = 1;
+	while (i < s.n && (isupper((unsigned char)s.p[i]) || isdigit((unsigned char)s.p[i])))
+		i++;
+	return i > 1 && (i == s.n || s.p[i] == '=' || s.p[i] == ' ');
+}
+
 struct sv exim_words(struct sv *s, struct sv value)
 {
 	for (size_t i = 0; i < s->n && i < 128; i++) {
 		struct sv rest = sv_skip(*s, i);
-		if (rest.p[0] != ' ' || !goes_on(rest))
+		if (rest.p[0] != ' ' || (!goes_on(rest) && !like_field(rest)))
 			continue;
 		value = sv_make(value.p, (size_t)(rest.p - value.p));
 		*s = rest;
@@ -286,7 +295,7 @@ static bool ident(struct sv *t, struct sv value, bool last, struct record *r)
 {
 	static const struct sv sender = SCAN_S(" F=<");
 	exim_set_user(r, value);
-	if (r->local_user.p)
+	if (r->local_user.p || !value.p)
 		return false;
 	struct sv s = sv_make(value.p, (size_t)(t->p + t->n - value.p));
 	ptrdiff_t at = sv_find(sv_take(s, IDENT_BYTES + sender.n), sender);
