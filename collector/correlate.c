@@ -194,6 +194,8 @@ static void maybe_report(struct correlate *c, uint32_t m)
 		report_now(c, m, 0);
 	if (o->keeps_removed && o->removed)
 		open_set_due(c, m, OPEN_DUE_LINGER);
+	else if (o->keeps_removed && o->due == OPEN_DUE_LINGER) /* one that an alias added must wait */
+		open_set_due(c, m, OPEN_DUE_NOT);
 	else if (!now && !o->due && !c->final_only)
 		open_set_due(c, m, OPEN_DUE_REPORT);
 }
@@ -223,6 +225,8 @@ static void delivery(struct correlate *c, const struct record *r, struct sv line
 		c->msg[m]->probe |= sv_ends(r->status, SV("deliverable"));
 		return;
 	}
+	if (r->untried && status == TXN_BOUNCED && c->msg[m]->sender_known && sv_eq(open_get(c->msg[m], c->msg[m]->sender), r->recipient))
+		return;
 	if (r->uid != RECORD_UNSET && c->msg[m]->uid < 0 && c->msg[m]->local_user.at != OPEN_NONE) /* Sendmail says it only here */
 		c->msg[m]->uid = r->uid;
 	struct outcome o = {
@@ -243,6 +247,20 @@ static void delivery(struct correlate *c, const struct record *r, struct sv line
 	maybe_report(c, m);
 }
 
+static void expire_waiting(struct open_msg *o, int64_t us)
+{
+	for (uint32_t i = 0; i < o->n_rcpt; i++) {
+		struct open_rcpt *p = &o->rcpt[i];
+		if (p->status != TXN_DEFERRED && p->status != TXN_PENDING)
+			continue;
+		p->status = TXN_EXPIRED;
+		p->time_us = us;
+		p->changed = o->dirty = true;
+		o->shown = false;
+	}
+	open_count(o);
+}
+
 /* "status=expired, returned to sender": for all that were still waiting. */
 static void expired(struct correlate *c, const struct record *r, struct sv line)
 {
@@ -250,20 +268,11 @@ static void expired(struct correlate *c, const struct record *r, struct sv line)
 	seen(c, m, k, r);
 	open_touch(c, m, OPEN_QUEUED);
 	struct open_msg *o = c->msg[m];
-	if (!o->sender_known && is_primary(c, m, k)) {
+	if (r->sender.p && !o->sender_known && is_primary(c, m, k)) {
 		o->sender_known = true;
 		open_set(c, o, &o->sender, sv_take(r->sender, ADDRESS_MAX));
 	}
-	for (uint32_t i = 0; i < o->n_rcpt; i++) {
-		struct open_rcpt *p = &o->rcpt[i];
-		if (p->status != TXN_DEFERRED && p->status != TXN_PENDING)
-			continue;
-		p->status = TXN_EXPIRED;
-		p->time_us = r->time_us;
-		p->changed = o->dirty = true;
-		o->shown = false;
-	}
-	open_count(o);
+	expire_waiting(o, r->time_us);
 	open_add_line(c, o, line, true);
 	maybe_report(c, m);
 }
@@ -295,6 +304,10 @@ static void notified(struct correlate *c, const struct record *r)
 	uint32_t k, parent = find(c, r, &k);
 	if (parent != OPEN_NONE)
 		seen(c, parent, k, r);
+	if (parent != OPEN_NONE && sv_eq(r->status, SV("expired"))) {
+		expire_waiting(c->msg[parent], r->time_us);
+		maybe_report(c, parent);
+	}
 	uint32_t m = child_of(c, r, r->child_queue_id, parent);
 	if (m == OPEN_NONE)
 		return;
@@ -482,6 +495,12 @@ static void tell_fact(struct correlate *c, const struct record *r, struct sv lin
 		return;
 	struct record told = *r;
 	told.account = account_of(c, r);
+	uint32_t k, m = r->killed && !r->client_ip.p && r->queue_id.n ? find(c, r, &k) : OPEN_NONE;
+	if (m != OPEN_NONE) { /* what is refused as a whole had named its client */
+		told.client_ip = open_get(c->msg[m], c->msg[m]->client_ip);
+		told.client_name = open_get(c->msg[m], c->msg[m]->client_name);
+		told.account = told.account.p ? told.account : open_get(c->msg[m], c->msg[m]->account);
+	}
 	if (r->kind == RECORD_AUTH_FAIL)
 		line = without_password(sv_take(line, sizeof room), room, sizeof room);
 	c->sink.fact(c->sink.ctx, c->seq, &told, line);

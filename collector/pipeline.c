@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "collector/framing.h"
+#include "collector/put_off.h"
 #include "lib/near.h"
 #include "lib/times.h"
 #include "collector/twins.h"
@@ -141,8 +142,15 @@ static void take_record(struct pipeline *p, const struct mta *mta, const struct 
 	}
 	if (p->sink.record)
 		p->sink.record(p->sink.ctx, r, l);
-	if (p->correlate)
-		correlate_record(p->correlate, r, l->raw, mta->keeps_removed);
+	if (!p->correlate)
+		return;
+	if (r->put_off && !r->client_ip.p && p->sessions) {
+		session_table_put_off(p->sessions, r);
+		return;
+	}
+	if (r->tells_client && p->sessions)
+		put_off_tell(p->sessions, p->correlate, r, l->raw, mta->keeps_removed);
+	correlate_record(p->correlate, r, l->raw, mta->keeps_removed);
 }
 
 static void head_of(const struct logline *l, const struct mta *mta, struct record *r)

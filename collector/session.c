@@ -447,6 +447,43 @@ void session_table_apply(struct sessions *s, struct record *r)
 		forget(s, (uint32_t)(e - s->v));
 }
 
+/* Those are kept as a session of their own, under the message's id. */
+static struct session *put_off(struct sessions *s, const struct record *r, bool make)
+{
+	struct sv key = make_key(s, r->host, "\r", r->queue_id);
+	uint64_t hash = hash_of(key);
+	uint32_t at = slot_of(s, hash, key)->session;
+	if (at)
+		return &s->v[at - 1];
+	if (!make)
+		return NULL;
+	make_way(s, r->time_us);
+	return begin(s, hash, key, r->time_us);
+}
+
+void session_table_put_off(struct sessions *s, const struct record *r)
+{
+	struct buf text = { 0 };
+	buf_addsv(&text, sv_take(r->recipient, TEXT_MAX));
+	buf_addc(&text, '\t');
+	buf_addsv(&text, sv_take(r->reply, TEXT_MAX));
+	grant(s, put_off(s, r, true), buf_sv(&text));
+	buf_fini(&text);
+}
+
+struct sv session_table_put_off_of(struct sessions *s, const struct record *r)
+{
+	const struct session *e = put_off(s, r, false);
+	return e ? get(e, PART_granted) : (struct sv){ 0 };
+}
+
+void session_table_told(struct sessions *s, const struct record *r)
+{
+	struct session *e = put_off(s, r, false);
+	if (e)
+		forget(s, (uint32_t)(e - s->v));
+}
+
 uint64_t session_table_forgotten(const struct sessions *s)
 {
 	return s ? s->forgotten : 0;

@@ -30,17 +30,24 @@ bool exim_logged_in(struct sv protocol)
 }
 
 /* What stands before S=: who the client is. */
-static void before_size(const struct exim_field *f, struct sv *protocol, struct record *r)
+static void before_size(const struct exim_field *f, struct sv *s, struct sv *protocol, struct record *r)
 {
-	if (sv_eq(f->key, SV("P"))) {
+	if (sv_eq(f->key, SV("U"))) {
+		exim_set_user(r, f->value);
+		struct sv ident = sv_make(f->value.p, (size_t)(s->p + s->n - f->value.p));
+		if (r->local_user.p)
+			return;
+		if (exim_past_ident(&ident))
+			*s = ident;
+		else
+			*protocol = SV("unknown");
+	} else if (sv_eq(f->key, SV("P"))) {
 		if (!protocol->p)
 			*protocol = f->value;
-	} else if (sv_eq(f->key, SV("U"))) {
-		exim_set_user(r, f->value);
 	} else if (sv_eq(f->key, SV("X"))) {
 		exim_set_tls(r, f->value);
 	} else if (sv_eq(f->key, SV("A")) && exim_logged_in(*protocol)) {
-		exim_set_auth(r, f->value);
+		exim_set_auth(r, exim_words(s, f->value));
 	} else if (sv_eq(f->key, SV("R"))) {
 		r->parent_queue_id = f->value;
 	} else if (sv_eq(f->key, SV("S"))) {
@@ -77,7 +84,7 @@ bool exim_arrival(struct sv s, struct record *r)
 		if (!f.value.p)
 			continue;
 		if (!sized)
-			before_size(&f, &protocol, r);
+			before_size(&f, &s, &protocol, r);
 		else if (sv_eq(f.key, SV("id")) && !r->message_id.p)
 			r->message_id = f.value;
 		else if (sv_eq(f.key, SV("T")) && !r->subject.p)

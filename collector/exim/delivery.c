@@ -1,11 +1,30 @@
 /* "=> a@b <c@d> R=router T=transport H=host [ip]:25 X=… C="250 …"", and the same with -> >> *> ** ==. */
 #include "collector/exim/exim.h"
 
+#include <ctype.h>
+
 #include "lib/near.h"
+
+/* The same after a command or a file, which may hold anything: behind the last "<a@b>" that stands before a field (P=<…> is one itself). */
+static size_t command_end(struct sv s)
+{
+	static const struct sv fields[] = { SCAN_S("> R="), SCAN_S("> F=<"), SCAN_S("> T=") };
+	for (size_t i = s.n; i-- > 0;) {
+		if (s.p[i] != '>' || !SCAN_ANY(sv_skip(s, i), fields))
+			continue;
+		ptrdiff_t lt = scan_rfind(sv_take(s, i), SV(" <"));
+		if (lt > 0 && sv_chr(sv_make(s.p + lt + 2, i - (size_t)lt - 2), ' ') < 0)
+			return i + 1;
+	}
+	return 0;
+}
 
 /* Where the addresses end: at the first field, or at the colon before an error. */
 static size_t addresses_end(struct sv s)
 {
+	size_t command = s.n && (s.p[0] == '|' || s.p[0] == '/') ? command_end(s) : 0;
+	if (command)
+		return command;
 	static const struct sv fields[] = { SCAN_S(" R="), SCAN_S(" T="), SCAN_S(" F=<"), SCAN_S(" P=<"), SCAN_S(" defer ("), SCAN_S(" routing defer"), SCAN_S(" H=") };
 	bool quoted = false, angle = false;
 	ptrdiff_t special = s.n && s.p[0] == ':' ? sv_chr(sv_skip(s, 1), ':') : -2; /* ":blackhole: <a@b>" */
@@ -87,10 +106,31 @@ static bool remote_error(struct sv s, struct record *r)
 	return true;
 }
 
+/* " DT=1.2s", "DT=1m3s: ": how long it took (+deliver_time) is no part of what was said. */
+static bool is_time(struct sv s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!isdigit((unsigned char)s.p[i]) && !strchr(".dhmsw", s.p[i]))
+			return false;
+	return s.n > 1 && s.p[s.n - 1] == 's';
+}
+
+static struct sv without_time(struct sv s)
+{
+	struct sv time, t = s;
+	ptrdiff_t last = scan_rfind(s, SV(" DT="));
+	if (last >= 0 && is_time(sv_skip(s, (size_t)last + 4)))
+		s.n = (size_t)last;
+	if (scan_lit(&t, SV("DT=")) && scan_before(&t, SV(": "), &time) && is_time(time))
+		s = sv_skip(s, (size_t)(t.p - s.p));
+	return s;
+}
+
 static void set_error(struct sv s, struct record *r)
 {
 	while (s.n && (s.p[0] == ' ' || s.p[0] == ':'))
 		s = sv_skip(s, 1);
+	s = without_time(s);
 	struct exim_host h;
 	struct sv t = s, skipped;
 	/* "Connection timed out H=host [ip]: SMTP timeout after …" */

@@ -13,6 +13,12 @@ bool exim_id(struct sv *s, struct sv *ret);
 struct exim_field { struct sv key, value; }; /* value absent: a word */
 bool exim_field(struct sv *s, struct exim_field *ret);
 
+/* A value that may hold spaces, and goes on to where Exim may write something else. */
+struct sv exim_words(struct sv *s, struct sv value);
+/* Of an arrival: past what a client's host says of itself (RFC 1413), which may look like any field, to Exim's own P=. False: there are two of
+ * them, and nobody can tell whose each is. */
+bool exim_past_ident(struct sv *s);
+
 /* "name (helo) [address]:port", each part but the address optional, as Exim names a host. */
 struct exim_host { struct sv name, helo, addr; int64_t port; bool any; };
 bool exim_host(struct sv *s, struct exim_host *ret);

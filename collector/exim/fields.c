@@ -107,9 +107,31 @@ static bool goes_on(struct sv s)
 		SCAN_S(" S="), SCAN_S(" DN="), SCAN_S(" SNI="), SCAN_S(" L"), SCAN_S(" D="), SCAN_S(" C="), SCAN_S(" rejected "), SCAN_S(" temporarily "),
 		SCAN_S(" sender verify "), SCAN_S(" Warning: "), SCAN_S(" dropped"), SCAN_S(" closed "), SCAN_S(" lost"), SCAN_S(" incomplete "), SCAN_S(" K "),
 		SCAN_S(" input="), SCAN_S(" ("), SCAN_S(":"), SCAN_S(")"), SCAN_S(" refused"), SCAN_S(" RCPT "), SCAN_S(" command "), SCAN_S(" PRX="),
-		SCAN_S(" authentication mechanism"), SCAN_S(" PROXY"), SCAN_S("*"),
+		SCAN_S(" authentication mechanism"), SCAN_S(" PROXY"), SCAN_S(" PRDR"), SCAN_S("*"),
 	};
 	return !s.n || SCAN_ANY(s, after);
+}
+
+/* " KEY=value" or " WORD", also of an Exim that we do not know. */
+static bool like_field(struct sv s)
+{
+	size_t i = 1;
+	while (i < s.n && (isupper((unsigned char)s.p[i]) || isdigit((unsigned char)s.p[i])))
+		i++;
+	return i > 1 && (i == s.n || s.p[i] == '=' || s.p[i] == ' ');
+}
+
+struct sv exim_words(struct sv *s, struct sv value)
+{
+	for (size_t i = 0; i < s->n && i < 128; i++) {
+		struct sv rest = sv_skip(*s, i);
+		if (rest.p[0] != ' ' || (!goes_on(rest) && !like_field(rest)))
+			continue;
+		value = sv_make(value.p, (size_t)(rest.p - value.p));
+		*s = rest;
+		break;
+	}
+	return value;
 }
 
 /* Where text may begin that a client chose, other than HELO. */
@@ -255,6 +277,35 @@ void exim_set_tls(struct record *r, struct sv v)
 	r->tls_cipher = bits > 0 ? sv_take(v, (size_t)bits) : v;
 }
 
+#define IDENT_BYTES 140u /* 127 at the most, and the number of a connection */
+
+bool exim_past_ident(struct sv *s)
+{
+	static const struct sv protocol = SCAN_S(" P=");
+	struct sv window = sv_take(*s, IDENT_BYTES + protocol.n);
+	ptrdiff_t at = sv_find(window, protocol);
+	if (at < 0 || sv_find(sv_skip(window, (size_t)at + 1), protocol) >= 0)
+		return false;
+	*s = sv_skip(*s, (size_t)at);
+	return true;
+}
+
+/* U=, with a login name of ours or, then true, what a client's host says of itself. */
+static bool ident(struct sv *t, struct sv value, bool last, struct record *r)
+{
+	static const struct sv sender = SCAN_S(" F=<");
+	exim_set_user(r, value);
+	if (r->local_user.p || !value.p)
+		return false;
+	struct sv s = sv_make(value.p, (size_t)(t->p + t->n - value.p));
+	ptrdiff_t at = sv_find(sv_take(s, IDENT_BYTES + sender.n), sender);
+	if (at >= 0)
+		*t = sv_skip(s, (size_t)at);
+	else if (!last)
+		(void)exim_words(t, value);
+	return true;
+}
+
 void exim_extras(struct sv *s, struct record *r)
 {
 	static const struct sv known[] = {
@@ -262,24 +313,24 @@ void exim_extras(struct sv *s, struct record *r)
 		SCAN_S("TFO"), SCAN_S("PRDR"), SCAN_S("K"), SCAN_S("D"), SCAN_S("C"), SCAN_S("S"), SCAN_S("QT"), SCAN_S("DT"),
 	};
 	struct exim_field f;
-	bool sni = false;
+	bool foreign = false; /* text of the client's came before: what follows may be its own */
 	for (struct sv t = *s; exim_field(&t, &f); *s = t) {
 		bool skip = false;
 		for (size_t i = 0; !skip && i < sizeof known / sizeof *known; i++)
 			skip = sv_eq(f.key, known[i]) && (f.value.p || f.key.p[0] == 'L' || f.key.n > 2 || f.key.p[0] == 'K');
 		bool last = f.value.n && f.value.p[f.value.n - 1] == ':' && t.n && t.p[0] == ' '; /* "…:25: what happened" */
 		f.value.n -= last;
-		sni |= sv_eq(f.key, SV("SNI"));
+		foreign |= sv_eq(f.key, SV("SNI")); /* before Exim 4.94 it may hold spaces */
 		if (skip)
 			;
 		else if (f.value.p && sv_eq(f.key, SV("U")))
-			exim_set_user(r, f.value);
+			foreign |= ident(&t, f.value, last, r);
 		else if (f.value.p && sv_eq(f.key, SV("F")) && !r->sender.p)
 			r->sender = f.value;
 		else if (f.value.p && sv_eq(f.key, SV("X")))
 			exim_set_tls(r, f.value);
-		else if (f.value.p && sv_eq(f.key, SV("A")) && !sni) /* before Exim 4.94 a client could write it into the SNI */
-			exim_set_auth(r, f.value);
+		else if (f.value.p && sv_eq(f.key, SV("A")) && !foreign)
+			exim_set_auth(r, last ? f.value : exim_words(&t, f.value));
 		else if (!f.value.p || !sv_eq(f.key, SV("A")))
 			return;
 		if (last) {

@@ -52,6 +52,8 @@ static bool arrival_client(struct sv *s, struct record *r)
 		if (!plain(s, &v))
 			return false;
 		exim_set_user(r, v);
+		if (!r->local_user.p) /* a client's host may say anything */
+			return false;
 	}
 	if (!LIT(s, " P=") || !plain(s, &protocol))
 		return false;
@@ -64,7 +66,7 @@ static bool arrival_client(struct sv *s, struct record *r)
 	if (LIT(s, " CV=") && !plain(s, &v))
 		return false;
 	if (LIT(s, " A=")) {
-		if (!plain(s, &v))
+		if (!plain(s, &v) || !sv_starts(*s, SV(" S="))) /* an account with a space */
 			return false;
 		if (r->submission)
 			exim_set_auth(r, v);

@@ -16,9 +16,11 @@ static bool arguments(struct sv s, struct record *r)
 		return false;
 	struct sv cwd;
 	int64_t n;
-	ptrdiff_t sp = -1;
-	struct sv t = s;
-	if (scan_before(&t, SV(" args: "), &cwd) && (sp = sv_rchr(cwd, ' ')) > 0) { /* a folder's name may hold spaces */
+	for (struct sv t = s; scan_before(&t, SV(" args: "), &cwd);) { /* a folder's name may hold spaces */
+		cwd = sv_make(s.p, (size_t)(cwd.p + cwd.n - s.p));
+		ptrdiff_t sp = sv_rchr(cwd, ' ');
+		if (sp <= 0)
+			continue;
 		struct sv count = sv_skip(cwd, (size_t)sp + 1);
 		if (scan_int(&count, &n) && !count.n) {
 			r->cwd = sv_take(cwd, (size_t)sp);

@@ -98,6 +98,35 @@ static bool verdict(struct sv s, struct record *r)
 	return SCAN_ANY(s, warned) && warning(RECORD_WARNING, s, r);
 }
 
+/* A message that the next server refused while the client waited (cutthrough_delivery): " a@b F=<sender> rejected after DATA: R=… H=… C="554 text"" */
+static bool cut_through(struct sv s, struct record *r)
+{
+	struct exim_host h;
+	struct exim_field f;
+	struct sv recipient;
+	if (!r->queue_id.p || !scan_char(&s, ' ') || !scan_before(&s, SV(" F=<"), &recipient) || sv_chr(recipient, '@') < 0)
+		return false;
+	s = sv_make(s.p - 1, s.n + 1);
+	r->sender = command_address(&s);
+	r->killed = scan_lit(&s, SV(" rejected after DATA:"));
+	if (!r->killed && !scan_lit(&s, SV(" tmp-reject from cutthrough after DATA:"))) /* it is kept, and tried again */
+		return false;
+	r->recipient = recipient;
+	(void)warning(r->killed ? RECORD_REJECT : RECORD_WARNING, SV("after DATA"), r);
+	for (struct sv t = s; s.n; s = t) {
+		if (scan_lit(&t, SV(" H=")) && exim_host(&t, &h)) {
+			exim_set_relay(r, &h);
+			continue;
+		}
+		t = s;
+		if (!exim_field(&t, &f))
+			break;
+		if (f.value.p && sv_eq(f.key, SV("C")))
+			scan_set_reply(r, f.value);
+	}
+	return true;
+}
+
 /* A server that we talked to: "H=host [ip] Connection refused", "H=host [ip]: Remote host closed connection …" */
 static bool outgoing(struct sv s, const struct exim_host *h, struct record *r)
 {
@@ -127,10 +156,25 @@ static bool with_host(struct sv s, struct record *r)
 	exim_set_client(r, &h);
 	struct sv after_host = t;
 	exim_extras(&t, r);
-	if (verdict(t, r))
+	if (verdict(t, r) || (remote && cut_through(t, r)))
 		return true;
 	*r = before;
 	return remote && outgoing(after_host, &h, r);
+}
+
+/* " U=…: 535 why": what the client's host says of itself may hold anything; Exim's answer is the last that begins where it may end. */
+static void past_ident(struct sv *s)
+{
+	struct sv t = *s, skipped;
+	if (!scan_before(&t, SV(" U="), &skipped) || skipped.n > 64)
+		return;
+	for (size_t i = t.n < 128 ? t.n : 128; i-- > 0;) {
+		struct sv code = sv_skip(t, i);
+		if (scan_lit(&code, SV(": ")) && code.n > 3 && (code.p[0] == '4' || code.p[0] == '5') && code.p[3] == ' ') {
+			*s = sv_skip(t, i);
+			return;
+		}
+	}
 }
 
 /* "plain authenticator failed for host (helo) [ip]: 535 text (set_id=who)" */
@@ -142,6 +186,7 @@ static bool login_failed(struct sv s, struct record *r)
 	(void)scan_lit(&s, SV("H="));
 	if (!exim_from(&s, r))
 		return false;
+	past_ident(&s);
 	exim_extras(&s, r);
 	r->account = r->auth_method = (struct sv){ 0 };
 	r->auth_method = name;
@@ -206,6 +251,20 @@ static bool unqualified(struct sv s, struct record *r)
 	return true;
 }
 
+/* "too many recipients: message rejected: sender=<a@b> H=host", "… excess temporarily rejected: …" */
+static bool too_many(struct sv s, struct record *r)
+{
+	struct exim_host h;
+	struct sv what;
+	if (!scan_lit(&s, SV("too many recipients: ")) || !scan_before(&s, SV(": sender="), &what) || what.n > 40 || !scan_angle(&s, &r->sender))
+		return false;
+	if (scan_lit(&s, SV(" H=")) && exim_host(&s, &h))
+		exim_set_client(r, &h);
+	if (sv_ends(what, SV("temporarily rejected")))
+		r->status = SV("temporary");
+	return warning(RECORD_REJECT, SV("too many recipients"), r);
+}
+
 /* "refused connection from host (why)", "Connection from [ip] refused: why" */
 static bool refused_connection(struct sv s, struct record *r)
 {
@@ -263,6 +322,10 @@ bool exim_refusal(struct sv s, struct record *r)
 		break;
 	case 'C':
 		if (refused_connection(s, r))
+			return true;
+		break;
+	case 't':
+		if (too_many(s, r))
 			return true;
 		break;
 	case 'S':

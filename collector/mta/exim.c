@@ -57,7 +57,7 @@ static bool is_ours(struct sv s)
 		SCAN_S("SMTP call from "), SCAN_S("SMTP protocol "), SCAN_S("SMTP syntax error in "), SCAN_S("no host name found for IP address "),
 		SCAN_S("no MAIL in SMTP connection from "), SCAN_S("no IP address found for host "), SCAN_S("unexpected disconnection while reading SMTP "),
 		SCAN_S("TLS error on connection from "), SCAN_S("refused connection from "), SCAN_S("rejected EHLO from "), SCAN_S("rejected HELO from "),
-		SCAN_S("rejected MAIL "), SCAN_S("rejected from "), SCAN_S("SMTP command timeout on "), SCAN_S("SMTP data timeout "), SCAN_S("LOG: "),
+		SCAN_S("rejected MAIL "), SCAN_S("too many recipients: "), SCAN_S("rejected from "), SCAN_S("SMTP command timeout on "), SCAN_S("SMTP data timeout "), SCAN_S("LOG: "),
 		SCAN_S("Warning: No server certificate defined; "), /* the first line after many a start */
 	};
 	struct sv id, t = s, version;
@@ -140,12 +140,15 @@ static bool of_message(struct sv s, struct record *r)
 	static const struct sv marks[] = { SCAN_S("=> "), SCAN_S("-> "), SCAN_S(">> "), SCAN_S("*> "), SCAN_S("** "), SCAN_S("== ") };
 	static const struct sv gone[] = { SCAN_S("removed by "), SCAN_S("Removed by ") };
 	struct sv t = s;
-	if (scan_lit(&t, SV("<= ")))
+	if (scan_lit(&t, SV("<= ")) || scan_lit(&t, SV("(= "))) /* the client was told that it is refused (control = fakereject) */
 		return exim_arrival(t, r);
 	if (SCAN_ANY(s, marks))
 		return exim_delivery(sv_take(s, 2), sv_skip(s, 3), r);
 	r->kind = RECORD_REMOVE;
 	if (sv_eq(s, SV("Completed")) || sv_starts(s, SV("Completed ")) || SCAN_ANY(s, gone))
+		return true;
+	r->kind = RECORD_EXPIRE;
+	if (sv_starts(s, SV("cancelled by "))) /* -Mg, timeout_frozen_after: no recipient is named */
 		return true;
 	const struct record clean = *r;
 	r->kind = RECORD_OTHER;

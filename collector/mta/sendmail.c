@@ -22,14 +22,31 @@ static bool notice(struct sv s, struct record *r)
 		r->kind = RECORD_BOUNCE;
 		r->child_queue_id = child;
 		r->nrcpt = 1;
+		if (sv_find(sv_take(s, 48), SV(": Cannot send message ")) >= 0) /* all that waited; no other line says so */
+			r->status = SV("expired");
+	} else if (sv_starts(s, SV("clone: "))) { /* a list with an owner: the same message, its recipients under another id */
+		r->kind = RECORD_ACCEPT;
+		r->orig_queue_id = r->queue_id;
+		r->queue_id = child;
 	}
+	return true;
+}
+
+/* An access map or a filter threw away what was taken; said once before, with the reason. */
+static bool discarded(struct sv s, struct record *r)
+{
+	if (!r->queue_id.p || !sv_eq(s, SV("discarded")))
+		return false;
+	r->kind = RECORD_POLICY;
+	r->reason = s;
+	r->killed = true;
 	return true;
 }
 
 static bool complaint(struct sv s, struct record *r)
 {
 	static const struct sv begins[] = {
-		SCAN_S("SYSERR"), SCAN_S("WARNING"), SCAN_S("Warning"), SCAN_S("collect: "), SCAN_S("rejecting connections"), SCAN_S("unable to qualify"), SCAN_S("My unqualified host name "), SCAN_S("Too many "), SCAN_S("too many "),
+		SCAN_S("SYSERR"), SCAN_S("WARNING"), SCAN_S("message size ("), SCAN_S("headers too large ("), SCAN_S("Warning"), SCAN_S("collect: "), SCAN_S("rejecting connections"), SCAN_S("unable to qualify"), SCAN_S("My unqualified host name "), SCAN_S("Too many "), SCAN_S("too many "),
 		SCAN_S("timeout "), SCAN_S("error "), SCAN_S("error: "), SCAN_S("ERROR"), SCAN_S("queueup: "), SCAN_S("Losing "), SCAN_S("losing "), SCAN_S("runqueue: "),
 		SCAN_S("makeconnection"), SCAN_S("deliver"), SCAN_S("putoutmsg"), SCAN_S("low on space"), SCAN_S("MX list"), SCAN_S("savemail"),
 		SCAN_S("Truncated "), SCAN_S("Fixed MIME "), SCAN_S("milter_read("), SCAN_S("milter_write("), SCAN_S("milter_sys_read("), SCAN_S("milter_negotiate("),
@@ -53,7 +70,7 @@ static bool other(struct sv s, struct record *r)
 		SCAN_S("Could not"), SCAN_S("could not"), SCAN_S("cannot "), SCAN_S("can't "), SCAN_S("getrequests"), SCAN_S("auth="), SCAN_S("control socket"), SCAN_S("ignoring"), SCAN_S("Discarding"),
 		SCAN_S("--- "), SCAN_S("<-- "), SCAN_S("--> "), SCAN_S("ioctl"), SCAN_S("db_"), SCAN_S("ldap"), SCAN_S("Null connection"), SCAN_S("SMTP "), SCAN_S("discarded"), SCAN_S("proxy"), SCAN_S("user open"),
 		SCAN_S("forward "), SCAN_S("truncated"), SCAN_S("queue "), SCAN_S("Queue "), SCAN_S("hash map"), SCAN_S("class hash"), SCAN_S("first open failed"),
-		SCAN_S("AUTH: available mech="), SCAN_S("engine=("),
+		SCAN_S("alias "), SCAN_S("Sending "), SCAN_S("dns "), SCAN_S("poststats: "), SCAN_S("AUTH: available mech="), SCAN_S("engine=("),
 	};
 	r->kind = RECORD_OTHER;
 	r->reason = s;
@@ -68,7 +85,7 @@ static bool line(struct sv s, struct record *r)
 		r->kind = RECORD_REMOVE;
 		return true;
 	}
-	return sendmail_arrival(s, r) || sendmail_delivery(s, r) || sendmail_refusal(s, r) || sendmail_client(s, r) || (r->queue_id.p && notice(s, r)) ||
+	return sendmail_arrival(s, r) || sendmail_delivery(s, r) || sendmail_refusal(s, r) || sendmail_client(s, r) || (r->queue_id.p && notice(s, r)) || discarded(s, r) ||
 	       complaint(s, r) || other(s, r);
 }
 

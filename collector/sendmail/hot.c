@@ -54,7 +54,7 @@ static inline void clear(struct record *r)
 	r->queue_id = r->client_ip = r->client_name = r->account = r->auth_method = r->sender = r->recipient = r->message_id = (struct sv){ 0 };
 	r->relay_host = r->relay_ip = r->status = r->dsn = r->reply = r->delay = r->reason = r->local_user = r->session = (struct sv){ 0 };
 	r->size = r->nrcpt = r->uid = RECORD_UNSET;
-	r->local = r->piped = r->logged_in = r->session_asks = false;
+	r->local = r->piped = r->logged_in = r->session_asks = r->tells_client = false;
 }
 
 static enum mta_hot without_id(const struct logline *l, struct record *r)

@@ -36,6 +36,7 @@ void sendmail_set_origin(struct sv relay, struct record *r)
 		sendmail_set_client(r, &p);
 		sendmail_session(r, true);
 		r->session_asks = true; /* every line of it names the client */
+		r->tells_client = r->client_ip.p && r->queue_id.p;
 		return;
 	}
 	struct sv user, host = relay;
@@ -152,7 +153,7 @@ void sendmail_set_relay(struct sv v, struct record *r)
 	if (sendmail_peer(&v, &p)) {
 		r->relay_host = p.name.n ? p.name : p.addr;
 		r->relay_ip = scan_ip(p.addr);
-	} else if (v.n) {
+	} else if (v.n && !r->local) { /* of a local address, what follows its "+" */
 		if (v.p[v.n - 1] == '.')
 			v.n--;
 		r->relay_host = v;
@@ -170,7 +171,7 @@ bool sendmail_set_status(struct sv stat, struct record *r)
 	static const struct sv passing[] = {
 		SCAN_S("Deferred"), SCAN_S("Please try again later"), SCAN_S("Name server: "), SCAN_S("I/O error"), SCAN_S("Remote host is down"), SCAN_S("Operating system error"),
 	};
-	if (stat_says(stat, SV("queued")))
+	if (stat_says(stat, SV("queued")) && !(r->dsn.n && r->dsn.p[0] == '4')) /* else a name server did not answer */
 		return false;
 	if (near_find(stat.p, stat.n < 40 ? stat.n : 40, "Cannot send message", 19) || stat_says(stat, SV("Cannot send within")))
 		r->status = SV("expired");
@@ -219,6 +220,24 @@ void sendmail_control_address(struct sv *s, struct record *r)
 	*s = t;
 }
 
+/* What came was not taken, and no other line with the message's id says so; or it was thrown away, and another line said why. */
+static void not_kept(struct sv stat, struct record *r)
+{
+	static const struct sv refusals[] = { SCAN_S("Message exceeds maximum "), SCAN_S("Headers too large ") };
+	if (sv_eq(stat, SV("discarded"))) {
+		r->kind = RECORD_POLICY;
+		r->killed = true;
+	}
+	if (!SCAN_ANY(stat, refusals))
+		return;
+	r->kind = RECORD_REJECT;
+	r->killed = true;
+	r->recipient = (struct sv){ 0 };
+	r->reason = SV("DATA");
+	r->reply = stat;
+	sendmail_session(r, false);
+}
+
 bool sendmail_delivery(struct sv s, struct record *r)
 {
 	struct sv key, value, stat = { 0 }, skipped;
@@ -230,7 +249,9 @@ bool sendmail_delivery(struct sv s, struct record *r)
 		if (!sendmail_address(&s, &skipped))
 			return false;
 	}
+	(void)scan_lit(&s, SV(", [more]")); /* a list that goes on in the next line */
 	sendmail_control_address(&s, r);
+	r->untried = true;
 	while (!stat.p && field(&s, &key, &value)) {
 		struct sv rest = sv_make(value.p, (size_t)(s.p + s.n - value.p));
 		if (sv_eq(key, SV("stat"))) {
@@ -241,6 +262,8 @@ bool sendmail_delivery(struct sv s, struct record *r)
 			stat = rest;
 		} else if (sv_eq(key, SV("delay"))) {
 			sendmail_set_delay(value, r);
+		} else if (sv_eq(key, SV("xdelay"))) {
+			r->untried = false;
 		} else if (sv_eq(key, SV("mailer"))) {
 			sendmail_set_mailer(value, r);
 			mailer = true;
@@ -257,6 +280,8 @@ bool sendmail_delivery(struct sv s, struct record *r)
 		return true;
 	r->kind = RECORD_OTHER; /* waits in the queue, or never was a message */
 	r->reason = stat;
+	if (!mailer)
+		not_kept(stat, r);
 	return true;
 }
 

@@ -55,6 +55,21 @@ static bool ruleset(struct sv s, struct record *r)
 	return true;
 }
 
+/* "connect: host=name, addr=192.0.2.1, rejecting commands": nothing else is said of what that client tries. */
+static bool milter_connect(struct sv s, struct record *r)
+{
+	struct sendmail_peer p = { 0 };
+	if (!scan_lit(&s, SV("connect: host=")) || !scan_before(&s, SV(", addr="), &p.name) || !scan_until(&s, ',', &p.addr))
+		return false;
+	(void)scan_lit(&p.addr, SV("IPv6:"));
+	if (p.name.n && p.name.p[0] == '[')
+		p.name.n = 0;
+	sendmail_set_client(r, &p);
+	r->kind = sv_starts(s, SV(" rejecting")) || sv_starts(s, SV(" reject")) || sv_starts(s, SV(" temp")) ? RECORD_REJECT : RECORD_OTHER;
+	r->reason = sv_skip(s, s.n > 0);
+	return true;
+}
+
 /* "Milter: from=<a>, reject=550 …", "Milter (name): data, discard", "milter=name, action=data, reject=550 …" */
 static bool milter(struct sv s, struct record *r)
 {
@@ -67,6 +82,8 @@ static bool milter(struct sv s, struct record *r)
 	if (!scan_lit(&t, SV(": ")) && (at = sv_find(sv_take(t, 80), s.p[0] == 'm' ? SV(", action=") : SV("): "))) >= 0)
 		t = sv_skip(t, (size_t)at + (s.p[0] == 'm' ? 9 : 3));
 	struct sv stage = t;
+	if (milter_connect(t, r))
+		return true;
 	if (scan_lit(&t, SV("from=")))
 		(void)sendmail_address(&t, &r->sender);
 	else if (scan_lit(&t, SV("to=")))
@@ -113,14 +130,15 @@ static struct sv cut_last(struct sv *s, struct sv key)
 	return (struct sv){ 0 };
 }
 
-/* "AUTH failure (LOGIN): why (-13) SASL(-13): …, user=who, relay=host [ip]" */
+/* "AUTH failure (LOGIN): why (-13) SASL(-13): …, user=who, relay=host [ip]", "AUTH decode64 error [1 for "…"], relay=host [ip]" */
 static bool login_failed(struct sv s, struct record *r)
 {
-	struct sv mech;
-	if (!scan_lit(&s, SV("AUTH failure (")) || !scan_until(&s, ')', &mech) || mech.n > 32)
+	struct sv mech = { 0 };
+	bool garbage = sv_starts(s, SV("AUTH decode64 error ["));
+	if (!garbage && (!scan_lit(&s, SV("AUTH failure (")) || !scan_until(&s, ')', &mech) || mech.n > 32))
 		return false;
 	(void)scan_lit(&s, SV(": "));
-	r->kind = RECORD_AUTH_FAIL;
+	r->kind = garbage ? RECORD_WARNING : RECORD_AUTH_FAIL;
 	r->auth_method = mech;
 	struct sv relay = cut_last(&s, SV(", relay="));
 	if (relay.p)
@@ -173,6 +191,7 @@ static bool unknown_user(struct sv s, struct record *r)
 	r->kind = RECORD_REJECT;
 	r->reason = SV("RCPT");
 	r->reply = t;
+	r->put_off = r->queue_id.p; /* "connect from" is only there from level 10 on; the from= line is nearly always */
 	sendmail_session(r, false);
 	return true;
 }

@@ -113,8 +113,8 @@ def exim_arrival(qid, sender, rest):
             account = keys[b"A"].split(b":", 1)[1] if b":" in keys[b"A"] else None
             if account is not None and b":" in account:
                 account = account.rsplit(b":", 1)[0] if b"@" in account.rsplit(b":", 1)[1] else account
-    message_id = re.match(rb"\d+(?: (?:M8S|RT|DKIM|PRX|for)=[^\s\"]+)* id=([^\s\"<>]+)(?: |$)", after)
-    if b"id=" in after and not message_id:
+    message_id = re.match(rb"\d+(?: (?:M8S|RT|DKIM|PRX|for)=[^\s\"]+)* id\*?=([^\s\"<>]+)(?: |$)", after)
+    if (b"id=" in after or b"id*=" in after) and not message_id:
         return None
     return given(kind=b"accept", queue_id=qid, client_ip=host and ip(host[1]), account=account, sender=b"" if sender == b"<>" else sender,
                  message_id=message_id and message_id[1])
@@ -137,6 +137,8 @@ def sendmail(text):
     if x := m(rb"(" + SID + rb"): ruleset=check_(rcpt|mail), arg1=" + SADDR + rb", relay=" + SPEER + rb", reject=(\d{3}) (\d\.\d+\.\d+) .*", text):
         return given(kind=b"reject", queue_id=x[1], client_ip=ip(x[4]), dsn=x[6], **{"recipient" if x[2] == b"rcpt" else "sender": x[3]})
     if x := m(rb"(" + SID + rb"): AUTH failure \(([\w-]+)\): (?:(?!, user=|, relay=).)*(?:, user=((?:(?!, relay=|, user=).)*))?, relay=" + SPEER, text):
+        if text[x.end(2):].startswith(b"): bad protocol / cancel"):  # no password was judged
+            return given(kind=b"warning", queue_id=x[1], client_ip=ip(x[4]))
         return given(kind=b"auth_fail", queue_id=x[1], account=x[3] or None, client_ip=ip(x[4]))
     return None
 

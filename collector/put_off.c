@@ -1,0 +1,32 @@
+#include "collector/put_off.h"
+
+#include "collector/scan.h"
+
+void put_off_tell(struct sessions *s, struct correlate *c, const struct record *r, struct sv line, bool keeps_removed)
+{
+	struct sv all = session_table_put_off_of(s, r), one;
+	if (!all.p)
+		return;
+	while (scan_until(&all, '\n', &one)) {
+		struct record told;
+		record_clear(&told);
+		told.time_us = r->time_us;
+		told.utc_offset_s = r->utc_offset_s;
+		told.pid = r->pid;
+		told.host = r->host;
+		told.program = r->program;
+		told.mta = r->mta;
+		told.kind = RECORD_REJECT;
+		told.queue_id = r->queue_id;
+		told.client_ip = r->client_ip;
+		told.client_name = r->client_name;
+		told.account = r->account;
+		told.auth_method = r->auth_method;
+		told.sender = r->sender;
+		told.reason = SV("RCPT");
+		if (scan_until(&one, '\t', &told.recipient))
+			told.reply = one;
+		correlate_record(c, &told, line, keeps_removed);
+	}
+	session_table_told(s, r);
+}

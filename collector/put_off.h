@@ -1,0 +1,11 @@
+/* put_off: refused recipients of which the log said only later whose they were (Sendmail's "<a@b>... User unknown" at the usual log level). */
+#ifndef COLLECTOR_PUT_OFF_H
+#define COLLECTOR_PUT_OFF_H
+
+#include "collector/correlate.h"
+#include "collector/session.h"
+
+/* Tells c, as refusals of r's client, those that were put off under r's queue id. line: the one that names the client. */
+void put_off_tell(struct sessions *s, struct correlate *c, const struct record *r, struct sv line, bool keeps_removed);
+
+#endif

@@ -1,0 +1,86 @@
+/* Sendmail names the client of a recipient it does not know only in the message's from= line, at the usual log level. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "collector/snapshot.h"
+#include "tests/unit/messages_run.h"
+
+static struct buf told;
+
+static void on_refusal(void *ctx, uint64_t seq, const struct record *r, struct sv line)
+{
+	(void)ctx;
+	(void)seq;
+	(void)line;
+	buf_printf(&told, "%.*s %.*s %.*s %.*s: %.*s\n", SVARG(r->client_ip), SVARG(r->account), SVARG(r->sender), SVARG(r->recipient), SVARG(r->reply));
+}
+
+static void begin(struct run *r)
+{
+	struct zone z = { .kind = ZONE_FIXED };
+	struct pipeline_options o = options(false, 0);
+	struct pipeline_sink s = { .fact = on_refusal };
+	r->p = pipeline_new(&o, &s);
+	feed_init(&r->f, NULL, &z, 2026, 0);
+}
+
+static void through_snapshot(struct run *r)
+{
+	struct snapshot s = { 0 }, t = { 0 };
+	struct buf blob = { 0 };
+	struct err e;
+	snapshot_save(&s, r->p, &blob);
+	stop(r);
+	begin(r);
+	assert_int_equal(snapshot_load(buf_sv(&blob), &t, r->p, &e), 0);
+	snapshot_fini(&t);
+	buf_fini(&blob);
+}
+
+#define AT "2026-11-27T05:17:59Z mx sm-mta[277]: "
+
+static void told_with_the_client(void **state)
+{
+	struct run r = { 0 };
+	(void)state;
+	begin(&r);
+	feed_text(&r, AT "6AR5HwxA000277: <\"un, known <x\"@isp.example>... User unknown\n" AT "6AR5HwxA000277: <nosuch@isp.example>... User unknown\n");
+	feed_text(&r, AT "6AR5HwxB000278: <other@isp.example>... User unknown\n");
+	assert_int_equal(told.n, 0);
+	through_snapshot(&r);
+	feed_text(&r, AT "6AR5HwxA000277: from=<ann@partner.example>, size=124, class=0, nrcpts=1, msgid=<x@partner.example>, proto=SMTP, daemon=MTA, relay=mail.partner.example [198.51.100.10]\n");
+	assert_string_equal(buf_cstr(&told), "198.51.100.10  ann@partner.example \"un, known <x\"@isp.example: User unknown\n"
+	                                    "198.51.100.10  ann@partner.example nosuch@isp.example: User unknown\n");
+	buf_clear(&told);
+	feed_text(&r, AT "6AR5HwxB000278: from=<ann@partner.example>, size=0, class=0, nrcpts=0, proto=SMTP, daemon=MTA, relay=[198.51.100.11]\n");
+	assert_string_equal(buf_cstr(&told), "198.51.100.11  ann@partner.example other@isp.example: User unknown\n");
+	buf_clear(&told);
+	feed_text(&r, AT "6AR5HwxA000277: from=<ann@partner.example>, size=124, class=0, nrcpts=1, msgid=<x@partner.example>, proto=SMTP, daemon=MTA, relay=mail.partner.example [198.51.100.10]\n");
+	assert_int_equal(told.n, 0); /* once */
+	stop(&r);
+}
+
+/* Where "connect from" named the client it is told at once. */
+static void told_at_once(void **state)
+{
+	struct run r = { 0 };
+	(void)state;
+	begin(&r);
+	feed_text(&r, AT "NOQUEUE: connect from [198.51.100.12]\n" AT "6AR5HwxC000277: <nosuch@isp.example>... User unknown\n");
+	assert_string_equal(buf_cstr(&told), "198.51.100.12   nosuch@isp.example: User unknown\n");
+	buf_clear(&told);
+	feed_text(&r, AT "6AR5HwxC000277: from=<ann@partner.example>, size=0, class=0, nrcpts=0, proto=SMTP, daemon=MTA, relay=[198.51.100.12]\n");
+	assert_int_equal(told.n, 0);
+	stop(&r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(told_with_the_client), cmocka_unit_test(told_at_once) };
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
