@@ -5,7 +5,7 @@
 #include "lib/times.h"
 
 enum {
-	END, QUEUE_ID, HOST, CLIENT_IP, CLIENT_NAME, ACCOUNT, AUTH_METHOD, SENDER, PARENT, LOCAL_USER, SUBJECT, CWD, MESSAGE_ID,
+	END, QUEUE_ID, HOST, CLIENT_IP, CLIENT_NAME, HELO, ACCOUNT, AUTH_METHOD, SENDER, PARENT, LOCAL_USER, SUBJECT, CWD, MESSAGE_ID,
 	RECIPIENT, ORIG, DSN, REPLY, RELAY_HOST, RELAY_IP, SENDER_DOMAIN, RECIPIENT_DOMAIN, MARKS,
 	/* "Nov  9 00:00:00", "2026-11-09T00:00:00", "2026-11-09 00:00:00", "2026-11-09T00:00:00.123456": then how many seconds after the message's first line */
 	STAMP_SHORT = MARKS, STAMP_ISO, STAMP_SPACE, STAMP_US,
@@ -26,7 +26,7 @@ struct brief {
 };
 
 /* Heads and recipients in the order in which they are told: each with its mark, and whether it is worth to look for others in it. */
-#define HEAD_TEXTS(T) T(client_ip, CLIENT_IP, false) T(client_name, CLIENT_NAME, false) T(account, ACCOUNT, false) T(auth_method, AUTH_METHOD, false) \
+#define HEAD_TEXTS(T) T(client_ip, CLIENT_IP, false) T(client_name, CLIENT_NAME, false) T(helo, HELO, false) T(account, ACCOUNT, false) T(auth_method, AUTH_METHOD, false) \
 	T(sender, SENDER, true) T(parent, PARENT, false) T(local_user, LOCAL_USER, false) T(subject, SUBJECT, false) T(cwd, CWD, false) T(message_id, MESSAGE_ID, true)
 #define RCPT_TEXTS_TOLD(T) T(recipient, RECIPIENT, false) T(orig, ORIG, true) T(relay_host, RELAY_HOST, true) T(relay_ip, RELAY_IP, true) T(dsn, DSN, true) T(reply, REPLY, true)
 #define HEAD_BITS(B) B(head) B(sender_known) B(submission) B(bounce) B(forward) B(probe) B(loopback) B(piped) B(stitched) B(removed) B(reported) B(dirty) B(shown) B(keeps_removed)

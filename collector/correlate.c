@@ -114,6 +114,7 @@ static void accepted(struct correlate *c, const struct record *r, struct sv line
 	seen(c, m, k, r);
 	open_set(c, o, &o->client_ip, r->client_ip);
 	open_set(c, o, &o->client_name, sv_take(r->client_name, NAME_MAX_BYTES));
+	open_set(c, o, &o->helo, sv_take(r->helo, NAME_MAX_BYTES));
 	open_set(c, o, &o->account, sv_take(r->account, NAME_MAX_BYTES));
 	open_set(c, o, &o->auth_method, sv_take(r->auth_method, 64));
 	open_set(c, o, &o->lines[0], sv_take(line, TXN_LINE_BYTES));
@@ -558,6 +559,7 @@ static void submitted(struct correlate *c, const struct record *r)
 	if (r->client_ip.p) {
 		open_set(c, o, &o->client_ip, r->client_ip);
 		open_set(c, o, &o->client_name, sv_take(r->client_name, NAME_MAX_BYTES));
+		open_set(c, o, &o->helo, sv_take(r->helo, NAME_MAX_BYTES));
 	}
 }
 

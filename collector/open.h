@@ -42,7 +42,7 @@ enum { OPEN_ONCE, OPEN_MORE, OPEN_FOLDS };
 enum open_due { OPEN_DUE_NOT, OPEN_DUE_REPORT, OPEN_DUE_LINGER, OPEN_DUES };
 
 /* T(name): every text of a message's head. */
-#define OPEN_TEXTS(T) T(message_id) T(client_ip) T(client_name) T(account) T(auth_method) T(sender) T(parent) T(local_user) T(subject) T(cwd)
+#define OPEN_TEXTS(T) T(message_id) T(client_ip) T(client_name) T(helo) T(account) T(auth_method) T(sender) T(parent) T(local_user) T(subject) T(cwd)
 
 struct open_msg {
 	uint32_t host, first_key, n_keys, keys_open; /* keys_open: other queue ids of it that are not removed yet */

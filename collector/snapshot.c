@@ -5,7 +5,7 @@
 #include "collector/open.h"
 #include "lib/wire.h"
 
-#define SNAPSHOT_VERSION 9u
+#define SNAPSHOT_VERSION 10u
 
 void snapshot_fini(struct snapshot *s)
 {
