@@ -420,6 +420,23 @@ void store_settle(struct store *s)
 	s->settles = true;
 }
 
+/* Closed cases, and the lines of others before: a case's lines never outlive it. */
+static int drop_cases(struct store *s, int64_t cases_us, int64_t lines_us, struct err *e)
+{
+	static const enum query of_cases[] = { Q_CASE_DETECTOR_DROP, Q_CASE_SCORE_DROP, Q_CASE_SOURCE_DROP, Q_CASE_DOMAIN_DROP,
+		                               Q_CASE_STEP_DROP,     Q_CASE_EVENT_DROP, Q_NOTIFICATION_DROP, Q_CASE_DROP };
+	int bad = db_run(&s->db, e, Q_CASE_EVIDENCE_DROP, "i", lines_us > cases_us ? lines_us : cases_us);
+	for (size_t i = 0; i < sizeof of_cases / sizeof *of_cases && !bad; i++)
+		bad = db_run(&s->db, e, of_cases[i], "i", cases_us);
+	return bad;
+}
+
+/* Of whom nothing was heard for as long as cases are kept. All rows are looked at: once a day. */
+static int drop_principals(struct store *s, int64_t cases_us, int64_t day, struct err *e)
+{
+	return s->principals_day == day ? 0 : db_run(&s->db, e, Q_PRINCIPAL_DROP, "i", cases_us);
+}
+
 int store_retention(struct store *s, const struct conf *conf, int64_t now_us, struct err *e)
 {
 	int64_t message_day = now_us / US_PER_DAY - conf->keep_messages_days;
@@ -433,10 +450,8 @@ int store_retention(struct store *s, const struct conf *conf, int64_t now_us, st
 		bad = db_run(&s->db, e, by_time[i], "i", message_day * US_PER_DAY);
 	if (!bad)
 		bad = db_run(&s->db, e, Q_PRINCIPAL_DAY_DROP, "i", message_day);
-	static const enum query of_cases[] = { Q_CASE_DETECTOR_DROP, Q_CASE_SCORE_DROP,  Q_CASE_EVIDENCE_DROP, Q_CASE_SOURCE_DROP,
-		                               Q_CASE_DOMAIN_DROP,   Q_CASE_STEP_DROP,    Q_CASE_EVENT_DROP, Q_NOTIFICATION_DROP,  Q_CASE_DROP };
-	for (size_t i = 0; i < sizeof of_cases / sizeof *of_cases && !bad; i++)
-		bad = db_run(&s->db, e, of_cases[i], "i", cases_us);
+	if (!bad)
+		bad = drop_cases(s, cases_us, now_us - conf->keep_lines_days * US_PER_DAY, e) || drop_principals(s, cases_us, now_us / US_PER_DAY, e);
 	static const enum query of_service[] = { Q_BACKUP_OUTAGE_DROP, Q_SERVICE_ALERT_DROP, Q_NOTIFICATION_ALERT_DROP, Q_LISTING_PAST_DROP, Q_LISTING_CHANGE_DROP,
 		                                   Q_NETWORK_EVENT_DROP };
 	for (size_t i = 0; i < sizeof of_service / sizeof *of_service && !bad; i++)
@@ -455,6 +470,7 @@ int store_retention(struct store *s, const struct conf *conf, int64_t now_us, st
 		return -1;
 	}
 	archive_retained(s->archive, true);
+	s->principals_day = now_us / US_PER_DAY;
 	return 0;
 }
 

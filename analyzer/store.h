@@ -37,6 +37,7 @@ struct store {
 	size_t late_bytes, late_bytes_new; /* in memory_late; with the commit at hand */
 	bool ahead;          /* the next commit's transaction has begun: see store_write_ahead() */
 	bool lost;           /* what was written ahead was rolled back */
+	int64_t principals_day; /* day of the last retention that looked at principals; 0: none yet */
 	struct archive *archive;
 	struct store_input **input;
 	size_t n_inputs;

@@ -97,6 +97,8 @@ INSERT INTO principal (kind, id, customer, score, first_us, last_us, messages, r
 VALUES (:kind, :id, :customer, :score, :first, :last, :messages, :recipients, :bounced, nullif(:case_id, 0), :state, :today)
 ON CONFLICT (kind, id) DO UPDATE SET customer = excluded.customer, score = excluded.score, last_us = excluded.last_us,
   messages = excluded.messages, recipients = excluded.recipients, bounced = excluded.bounced, case_id = excluded.case_id, state = excluded.state, today = excluded.today
+-- name: principal_drop
+DELETE FROM principal WHERE last_us < :before AND case_id IS NULL
 -- name: principal_late_add
 INSERT INTO principal_late (kind, id, customer, score, first_us, last_us, messages, recipients, bounced, case_id, state, today)
 VALUES (:kind, :id, :customer, :score, :first, :last, :messages, :recipients, :bounced, nullif(:case_id, 0), :state, :today)
