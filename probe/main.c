@@ -109,7 +109,7 @@ static struct engine *open_engine(struct program *p, const struct conf *conf, co
 /* What runs on the engine, with the present config. */
 static void open_users(struct program *p)
 {
-	p->watch = p->conf->rbl.watch ? watch_new(&p->loop, p->conf, p->engine, p->zones, p->feed, now_us) : NULL;
+	p->watch = p->conf->rbl.watch ? watch_new(&p->loop, p->conf, p->engine, p->zones, p->feed) : NULL;
 	p->clients = p->conf->rbl.client_check ? clients_new(p->conf, p->engine, p->zones, p->feed, now_us) : NULL;
 }
 

@@ -34,7 +34,7 @@ void feed_stop(struct feed *f);
 /* --- watch -------------------------------------------------------------------------------------------------------- */
 
 struct watch;
-struct watch *watch_new(uv_loop_t *loop, const struct conf *conf, struct engine *e, const struct dnsbl_zones *zones, struct feed *feed, int64_t (*now_us)(void));
+struct watch *watch_new(uv_loop_t *loop, const struct conf *conf, struct engine *e, const struct dnsbl_zones *zones, struct feed *feed);
 /* Everything is told again in the next round. */
 void watch_again(struct watch *w);
 void watch_stop(struct watch *w);

@@ -24,13 +24,14 @@ struct watch {
 	struct engine *engine;
 	const struct dnsbl_zones *zones;
 	struct feed *feed;
-	int64_t (*now_us)(void);
 	uv_timer_t tick;
 	struct target *target; size_t n_target, n_small; /* the small ones first; what lies behind is for files only */
 	uint64_t *seen;            /* hashes of the targets, by open addressing; in 64 bits no two of so few meet */
 	bool left_out;             /* some were, and that was told */
-	int64_t *due_us;           /* per zone */
+	int64_t *due_us;           /* per zone, by the loop's clock, which nobody puts back */
 	bool *soon;                /* per zone: something new is listed there */
+	bool *untold;              /* per zone: not of all targets was it told yet what it says of them: the analyzer may know older things */
+	bool *unsure;              /* per zone: of a target there was no answer in the round that runs */
 	const struct dnsbl_zone **turn; size_t n_turn; /* of the round that runs */
 	struct engine_run *run;
 	struct pair *known; size_t n_known; /* listed at the last look, sorted */
@@ -227,11 +228,15 @@ static void on_result(void *ctx, const struct engine_result *r)
 	bool listed = r->verdict == DNSBL_LISTED, clean = r->verdict == DNSBL_CLEAN;
 	/* How a list does as a whole is told by itself, not once more for each target. */
 	bool own = listed || clean || r->health == HEALTH_GOOD;
+	size_t z = (size_t)(r->zone - w->zones->v);
+	w->unsure[z] |= !listed && !clean;
 	if (listed && !known) {
 		remember(w, target, r->zone);
-		w->soon[r->zone - w->zones->v] |= dnsbl_is_bad(r->kind);
+		w->soon[z] |= dnsbl_is_bad(r->kind);
+		if (dnsbl_is_bad(r->kind))
+			engine_doubt(w->engine, r->zone);
 	}
-	if (!listed && !known && !(w->all_this_round && own))
+	if (!listed && !known && !(w->all_this_round && own) && !(clean && w->untold[z]))
 		return;
 	struct obs_listing l = { .time_us = r->asked_us, .target = r->target, .zone = sv_cstr(r->zone->name), .verdict = r->verdict, .kind = r->kind, .cause = OBS_LISTING_WATCHED,
 		.code = r->code, .points = r->points, .meaning = r->meaning.n || r->verdict == DNSBL_LISTED ? r->meaning : r->reason, .text = r->text };
@@ -240,16 +245,22 @@ static void on_result(void *ctx, const struct engine_result *r)
 		forget(w, known);
 }
 
+static int64_t clock_us(const struct watch *w)
+{
+	return (int64_t)uv_now(w->loop) * 1000;
+}
+
 static void on_done(void *ctx)
 {
 	struct watch *w = ctx;
-	int64_t now = w->now_us();
+	int64_t now = clock_us(w);
 	w->run = NULL;
 	for (size_t i = 0; i < w->n_turn; i++) {
 		size_t z = (size_t)(w->turn[i] - w->zones->v);
 		int64_t wait = interval_us(w, w->turn[i]);
 		w->due_us[z] = now + (w->soon[z] && wait > SECOND_LOOK_US ? SECOND_LOOK_US : wait);
-		w->soon[z] = false;
+		w->untold[z] &= w->unsure[z];
+		w->soon[z] = w->unsure[z] = false;
 	}
 }
 
@@ -265,7 +276,7 @@ static void begin(struct watch *w)
 static void on_tick(uv_timer_t *t)
 {
 	struct watch *w = t->data;
-	int64_t now = w->now_us();
+	int64_t now = clock_us(w);
 	engine_test_due(w->engine);
 	if (w->run || w->resolving || !w->n_target)
 		return;
@@ -273,6 +284,7 @@ static void on_tick(uv_timer_t *t)
 		w->tell_all = false;
 		w->all_this_round = true;
 		memset(w->due_us, 0, w->zones->n * sizeof *w->due_us);
+		memset(w->untold, true, w->zones->n * sizeof *w->untold);
 	}
 	w->n_turn = 0;
 	for (size_t i = 0; i < w->zones->n; i++) {
@@ -287,13 +299,15 @@ static void on_tick(uv_timer_t *t)
 		w->all_this_round = false;
 }
 
-struct watch *watch_new(uv_loop_t *loop, const struct conf *conf, struct engine *e, const struct dnsbl_zones *zones, struct feed *feed, int64_t (*now_us)(void))
+struct watch *watch_new(uv_loop_t *loop, const struct conf *conf, struct engine *e, const struct dnsbl_zones *zones, struct feed *feed)
 {
 	struct watch *w = xcalloc(1, sizeof *w);
-	*w = (struct watch){ .loop = loop, .conf = conf, .engine = e, .zones = zones, .feed = feed, .now_us = now_us, .tell_all = true };
+	*w = (struct watch){ .loop = loop, .conf = conf, .engine = e, .zones = zones, .feed = feed, .tell_all = true };
 	w->seen = xcalloc(SEEN_SLOTS, sizeof *w->seen);
 	w->due_us = xcalloc(zones->n + 1, sizeof *w->due_us);
 	w->soon = xcalloc(zones->n + 1, sizeof *w->soon);
+	w->untold = xcalloc(zones->n + 1, sizeof *w->untold);
+	w->unsure = xcalloc(zones->n + 1, sizeof *w->unsure);
 	w->turn = xcalloc(zones->n + 1, sizeof *w->turn);
 	add_prefixes(w, &conf->egress);
 	add_list(w, &conf->rbl.also);
@@ -323,6 +337,8 @@ static void on_closed(uv_handle_t *h)
 	free(w->seen);
 	free(w->due_us);
 	free(w->soon);
+	free(w->untold);
+	free(w->unsure);
 	free(w->turn);
 	w->closed = true;
 	end(w);

@@ -427,6 +427,7 @@ os.mkdir(work + "/live")
 with open(work + "/lab/copy.txt", "w") as f:
     f.write("127.0.0.2\n198.51.100.77\n")
 lab.extra = f'zone "copy.example" {{ targets = {{ "ip4" }} file = "ip4set:{work}/lab/copy.txt" }}\n'
+lab.extra += f'zone "turn.example" {{ targets = {{ "ip4" }} points = 2 server = "127.0.0.1@{lab.own_port}" }}\n'
 write_live(lab.conf("direct"))
 for name in ("analyzer", "probe", "web"):
     start(name)
@@ -634,6 +635,53 @@ def _():
     start("probe")
     until("it answers", lambda: verdicts("192.0.2.7", "--zone", "wild.example", conf=LIVE)[1]["192.0.2.7", "wild.example"]["verdict"] == "dead")
     want(lab.own.asked - before < 60, "everything was tested again")
+
+
+def health(zone, *change):
+    """Its line in the state of the stopped probe; change: so many seconds are added to its times."""
+    with open(work + "/live/dnsbl.state") as f:
+        lines = f.read().splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith(f"health {zone} 0 "))
+    words = lines[at].split()
+    if change:
+        words[5:] = [str(int(w) + change[0] * 1000000) for w in words[5:]]
+        lines[at] = " ".join(words)
+        with open(work + "/live/dnsbl.state", "w") as f:
+            f.write("\n".join(lines) + "\n")
+    return words
+
+
+def turn_says(column="verdict"):
+    return [r[0] for r in store(f"SELECT {column} FROM listing WHERE zone = 'turn.example' AND target = '192.0.2.7'")]
+
+
+@test("a list does not answer while the probe starts, and an entry ended meanwhile: that is told when it answers")
+def _():
+    until("the entry", lambda: turn_says() == ["listed"])
+    same(stop("probe"), 0, "exit status")
+    lab.own.turn = "deaf"
+    start("probe")
+    until("the first round", lambda: turn_says() == ["unknown"])
+    lab.own.turn = "clean"
+    until("the next round", lambda: turn_says() == ["clean"], 60)
+
+
+@test("something turns up on a list: it is tested again, as it may list everything by now")
+def _():
+    same(stop("probe"), 0, "exit status")
+    same(health("turn.example", -3600)[3], "good", "an hour ago")
+    lab.own.turn = "wild"
+    start("probe")
+    until("a test", lambda: zone_states()["turn.example"] == "wildcard", 30)
+
+
+@test("tested in a year to come, before the clock was put back: tested again")
+def _():
+    same(stop("probe"), 0, "exit status")
+    same(health("turn.example", 366 * 86400)[3], "wildcard", "in a year")
+    lab.own.turn = "clean"
+    start("probe")
+    until("a test", lambda: zone_states()["turn.example"] == "good", 30)
 
 
 @test("a list's day is not overdrawn")
