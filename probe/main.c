@@ -3,6 +3,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "lib/msg.h"
@@ -15,6 +16,7 @@
 
 #define CACHE_ENTRIES 131072
 #define SAVE_MS 60000
+#define INVENTORY_MS 5000 /* the customers' file is looked at so often */
 
 struct program {
 	uv_loop_t loop;
@@ -28,7 +30,8 @@ struct program {
 	struct feed *feed;
 	struct watch *watch;
 	struct clients *clients;
-	uv_timer_t save;
+	uv_timer_t save, inventory;
+	struct stat inventory_seen;
 };
 
 static int64_t now_us(void)
@@ -161,6 +164,18 @@ static void on_stop(void *ctx)
 	uv_stop(&p->loop);
 }
 
+static void not_told(void *ctx, const char *file, int line, const char *text)
+{
+	(void)ctx, (void)file, (void)line, (void)text; /* the analyzer does */
+}
+
+static void on_inventory(uv_timer_t *t)
+{
+	struct program *p = t->data;
+	if (conf_customers_follow(p->conf, &p->inventory_seen, not_told, NULL) > 0 && p->watch)
+		watch_renew(p->watch);
+}
+
 /* The network, its state, what it reads; no other files. */
 static void fence(const struct program *p)
 {
@@ -231,6 +246,7 @@ static void end(struct program *p)
 	feed_stop(p->feed);
 	engine_free(p->engine);
 	uv_close((uv_handle_t *)&p->save, NULL);
+	uv_close((uv_handle_t *)&p->inventory, NULL);
 	proc_fini(&p->proc);
 	uv_run(&p->loop, UV_RUN_DEFAULT);
 	(void)uv_loop_close(&p->loop);
@@ -249,6 +265,9 @@ int main(int argc, char **argv)
 	uv_timer_init(&p.loop, &p.save);
 	p.save.data = &p;
 	uv_timer_start(&p.save, on_save, SAVE_MS, SAVE_MS);
+	uv_timer_init(&p.loop, &p.inventory);
+	p.inventory.data = &p;
+	uv_timer_start(&p.inventory, on_inventory, INVENTORY_MS, INVENTORY_MS);
 	proc_init(&p.proc, &p.loop, on_reload, on_stop, &p);
 	proc_ready(&p.proc);
 	uv_run(&p.loop, UV_RUN_DEFAULT);

@@ -35,6 +35,8 @@ void feed_stop(struct feed *f);
 
 struct watch;
 struct watch *watch_new(uv_loop_t *loop, const struct conf *conf, struct engine *e, const struct dnsbl_zones *zones, struct feed *feed);
+/* The customers in its config are others. Who is new is looked up with each list's next round. */
+void watch_renew(struct watch *w);
 /* Everything is told again in the next round. */
 void watch_again(struct watch *w);
 void watch_stop(struct watch *w);

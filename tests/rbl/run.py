@@ -352,11 +352,14 @@ def write_live(table, **more):
 networks = {{ "192.0.2.0/24" }}
 egress = {{ "192.0.2.7", "198.51.100.9" }}
 local-domains = {{ "bad.example" }}
+backup-domains = {{ "second.example=mx.host.example" }}
+customers = "{work}/live/customers.csv"
 web {{ listen = "127.0.0.1:{web_port}" }}
 rbl {{
 	zones = "{table}"
 	keys = "{lab.keys()}"
 	watch = true
+	forward = {{ "127.0.0.1@{lab.own_port}" }}
 	every = 30s
 	timeout = 2s
 	public = true
@@ -424,6 +427,8 @@ def get(path, **headers):
 
 
 os.mkdir(work + "/live")
+with open(work + "/live/customers.csv", "w") as f:
+    f.write("customer,contact,language,kind,value\n")
 with open(work + "/lab/copy.txt", "w") as f:
     f.write("127.0.0.2\n198.51.100.77\n")
 lab.extra = f'zone "copy.example" {{ targets = {{ "ip4" }} file = "ip4set:{work}/lab/copy.txt" }}\n'
@@ -443,6 +448,16 @@ def _():
     want(all(s == "clear" for (t, z), s in got.items() if z in ("wild.example", "refuse.example", "quota.example", "lying.example", "empty.example", "halflie.example")),
          "a list that is not to be believed made a suspect: " + str({k: s for k, s in got.items() if s != "clear" and not k[1].startswith("plain")}))
     want(not any(t == "198.51.100.9" and s != "clear" for (t, z), s in got.items()), "the other address is listed")
+
+
+@test("a customer who is new in the inventory, and a mail server whose name could not be resolved at first, are watched, too")
+def _():
+    with open(work + "/live/customers.csv", "a") as f:
+        f.write("C1,desk@new.bad.example,en,domain,new.bad.example\n")
+    lab.own.found = True
+    rows = lambda: {(t, z) for t, z in store("SELECT target, zone FROM listing WHERE state IN ('suspect', 'listed')")}
+    until("the new customer's domain", lambda: ("new.bad.example", "domains.example") in rows(), 60)
+    until("the mail server's address", lambda: ("203.0.113.33", "plain33.example") in rows(), 60)
 
 
 @test("the command line asks through the running probe, with its cache")
