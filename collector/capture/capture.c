@@ -2,6 +2,7 @@
 
 #include "collector/capture/fragments.h"
 
+#define PUT_BACK_US 5000000 /* so far behind the packets the clock was put back; less is waited for */
 #define MOVE_US 1000000 /* a flow moves to the young end of its list at most so often: order to the second is enough */
 
 static bool port_wanted(const struct capture *c, uint16_t port)
@@ -132,6 +133,8 @@ void capture_tick(struct capture *c, int64_t now_us)
 	capture_sync(c);
 	if (now_us > c->now_us)
 		c->now_us = now_us;
+	else if (c->now_us - now_us > PUT_BACK_US)
+		flow_put_back(c, now_us);
 	flow_expire(c);
 }
 

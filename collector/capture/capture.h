@@ -45,7 +45,7 @@ void capture_free(struct capture *c);
 /* One frame. It is looked at with the ones around it: it must stay where it is until capture_sync(). */
 void capture_frame(struct capture *c, int link_type, int64_t at_us, uint8_t *frame, uint32_t captured, uint32_t length);
 void capture_sync(struct capture *c);
-/* Time goes on without a packet (live only). */
+/* Time goes on without a packet, or was put back (live only). */
 void capture_tick(struct capture *c, int64_t now_us);
 /* No more packets: every session ends. */
 void capture_end(struct capture *c);
