@@ -66,6 +66,8 @@ static bool in_body(const struct flow *f)
 
 static void process(struct capture *c, struct segment *s, uint32_t hash, bool swapped)
 {
+	if (c->o.until_us && s->at_us > c->o.until_us)
+		s->at_us = c->now_us ? c->now_us : c->o.until_us;
 	if (s->at_us > c->now_us)
 		c->now_us = s->at_us;
 	struct flow *f = flow_of(c, s, hash, swapped);

@@ -19,6 +19,7 @@ struct capture_options {
 	bool tunnels;              /* look into GRE, ERSPAN, VXLAN, IP in IP */
 	bool subjects;             /* keep subjects as text, not only their hash */
 	bool unanswered;           /* report SYNs that nobody answered, too */
+	int64_t until_us;          /* a packet that is dated later is damaged, or of a clock that was never set: it counts as of the newest time before. 0: all are believed */
 	uint32_t sample;           /* of 2^n new flows follow one; 0: all */
 	const char *const *programs; /* endings of names of attachments that are programs, as ".exe"; borrowed */
 	size_t n_programs;
