@@ -1,5 +1,6 @@
 #include "analyzer/store.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -131,7 +132,8 @@ static struct store *open_with(int (*open)(struct db *d, const char *path, struc
 	}
 	if (sodium_init() < 0)
 		panic("libsodium does not start");
-	if (open(&s->db, path, e) < 0) {
+	bool is_new = access(path, F_OK) < 0 && errno == ENOENT;
+	if ((is_new && archive_set_aside(path, e) < 0) || open(&s->db, path, e) < 0) {
 		close(s->lock);
 		free(s);
 		return NULL;
@@ -437,6 +439,21 @@ static int drop_principals(struct store *s, int64_t cases_us, int64_t day, struc
 	return s->principals_day == day ? 0 : db_run(&s->db, e, Q_PRINCIPAL_DROP, "i", cases_us);
 }
 
+int64_t store_retained_us(struct store *s)
+{
+	sqlite3_stmt *st = db_query(&s->db, Q_META_GET, "s", "retention");
+	int64_t us = db_row(&s->db, st) ? sqlite3_column_int64(st, 0) : 0;
+	sqlite3_reset(st);
+	return us;
+}
+
+static int note_retention(struct store *s, int64_t now_us, struct err *e)
+{
+	char text[24];
+	(void)snprintf(text, sizeof text, "%" PRId64, now_us);
+	return db_run(&s->db, e, Q_META_SET, "ss", "retention", text);
+}
+
 int store_retention(struct store *s, const struct conf *conf, int64_t now_us, struct err *e)
 {
 	int64_t message_day = now_us / US_PER_DAY - conf->keep_messages_days;
@@ -462,7 +479,7 @@ int store_retention(struct store *s, const struct conf *conf, int64_t now_us, st
 	if (!bad)
 		bad = db_run(&s->db, e, Q_INPUT_DROP, "i", now_us - GONE_SHOWN_US) || db_run(&s->db, e, Q_SHAPE_DROP_GONE, "");
 	if (!bad)
-		bad = db_run(&s->db, e, Q_BACKUP_RECIPIENT_DROP, "i", now_us - conf->keep_recipients_days * US_PER_DAY);
+		bad = db_run(&s->db, e, Q_BACKUP_RECIPIENT_DROP, "i", now_us - conf->keep_recipients_days * US_PER_DAY) || note_retention(s, now_us, e);
 	if (bad || db_exec(&s->db, "COMMIT", e) < 0) {
 		if (!sqlite3_get_autocommit(s->db.h))
 			(void)db_exec(&s->db, "ROLLBACK", NULL);

@@ -302,6 +302,16 @@ def test_retention(bin_dir, top, log):
     check("retention: old policy findings go, newer ones stay", findings[0] >= day - 1 and findings[1] > 0, str(findings))
     code = analyzer.stop()
     check("retention: clean end", code == 0, f"status {code}")
+    db = sqlite3.connect(f"{folder}/abusewatch.db") # as if the clock stood three days ahead now
+    with db:
+        db.execute("UPDATE meta SET value = value - 3 * 86400000000 WHERE key = 'retention'")
+        oldest = db.execute("SELECT min(closed_us) FROM acase WHERE closed_us > 0").fetchone()[0]
+        db.execute("UPDATE acase SET closed_us = 1 WHERE closed_us = ?", (oldest,))
+    analyzer = Program(bin_dir, "analyzer", conf, analyzer.log)
+    check("retention: a clock that leapt is told, and removes nothing at once", until(lambda: analyzer.said("3 days passed at once since the last retention"), 20)
+          and db.execute("SELECT count(*) FROM acase WHERE closed_us = 1").fetchone()[0], "not told, or removed")
+    db.close()
+    check("retention: clean end after that", analyzer.stop() == 0)
     with open(analyzer.log, encoding="utf-8") as f:
         print(f.read()[-3000:], file=sys.stderr)
 
