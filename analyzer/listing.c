@@ -396,8 +396,8 @@ void listing_answer(struct judge *j, const struct obs_listing *a)
 	struct listing_target *t = z ? target_for(j, a, entry) : NULL;
 	if (!t) {
 		if (!j->listing->dropped++)
-			msg_warn("block lists: what %.*s says of %.*s is not followed: there is no room for more than %u targets and %u lists", SVARG(a->zone), SVARG(a->target),
-			         LISTING_TARGETS, LISTING_ZONES);
+			msg_warn("block lists: what %.*s says of %.*s is not followed, nor of others: there is no room beside %u targets and %u lists", SVARG(a->zone), SVARG(a->target),
+			         j->listing->n_targets, j->listing->n_zones);
 		return;
 	}
 	heard(j->listing, a->time_us);

@@ -470,6 +470,7 @@ int store_retention(struct store *s, const struct conf *conf, int64_t now_us, st
 	if (!bad)
 		bad = drop_cases(s, cases_us, now_us - conf->keep_lines_days * US_PER_DAY, e) || drop_principals(s, cases_us, now_us / US_PER_DAY, e);
 	static const enum query of_service[] = { Q_BACKUP_OUTAGE_DROP, Q_SERVICE_ALERT_DROP, Q_NOTIFICATION_ALERT_DROP, Q_LISTING_PAST_DROP, Q_LISTING_CHANGE_DROP,
+		                                   Q_LISTING_DROP, Q_LISTING_TARGET_DROP,
 		                                   Q_NETWORK_EVENT_DROP };
 	for (size_t i = 0; i < sizeof of_service / sizeof *of_service && !bad; i++)
 		bad = db_run(&s->db, e, of_service[i], "i", cases_us);

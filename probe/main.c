@@ -91,6 +91,13 @@ static void on_again(void *ctx)
 		watch_again(p->watch);
 }
 
+static void on_room(void *ctx)
+{
+	struct program *p = ctx;
+	if (p->watch)
+		watch_go_on(p->watch);
+}
+
 static void on_ask(void *ctx, struct sv target)
 {
 	struct program *p = ctx;
@@ -234,7 +241,7 @@ static void start(struct program *p)
 	p->serve = serve_new(&p->loop, conf_probe_socket(p->conf).s, p->engine, p->zones, &e);
 	if (!p->serve)
 		fatal("%s", e.text);
-	p->feed = feed_new(&p->loop, conf_ingest_socket(p->conf).s, on_again, on_ask, p);
+	p->feed = feed_new(&p->loop, conf_ingest_socket(p->conf).s, on_again, on_room, on_ask, p);
 	open_users(p);
 	fence(p);
 }

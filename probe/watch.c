@@ -316,6 +316,8 @@ static void on_result(void *ctx, const struct engine_result *r)
 	feed_listing(w->feed, &l);
 	if (clean && known)
 		forget(w, known);
+	if (feed_is_full(w->feed)) /* whole networks may be listed */
+		engine_pause(w->run, true);
 }
 
 static void on_done(void *ctx)
@@ -396,6 +398,12 @@ void watch_renew(struct watch *w)
 	collect(w);
 	if (w->n_target != before)
 		msg_info("%zu targets are watched on block lists, %zu before", w->n_target, before);
+}
+
+void watch_go_on(struct watch *w)
+{
+	if (w->run)
+		engine_pause(w->run, false);
 }
 
 void watch_again(struct watch *w)

@@ -532,6 +532,10 @@ UPDATE listing_past SET until_us = :until, code = :code, points = :points, meani
 WHERE target = :target AND zone = :zone AND since_us = :since
 -- name: listing_past_drop
 DELETE FROM listing_past WHERE until_us < :before
+-- name: listing_drop
+DELETE FROM listing WHERE state = 'clear' AND heard_us < :before
+-- name: listing_target_drop
+DELETE FROM listing_target WHERE heard_us BETWEEN 1 AND :before AND risk = '' AND NOT EXISTS (SELECT 1 FROM listing l WHERE l.target = listing_target.target)
 -- name: listing_change_put
 INSERT OR REPLACE INTO listing_change (at_us, what, target, zone, kind, customer, entry, code, points, meaning, text, cause, since_us, before, after, tell)
 VALUES (:at, :what, :target, :zone, :kind, :customer, :entry, :code, :points, :meaning, :text, :cause, :since, :before, :after,

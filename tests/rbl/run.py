@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The DNSBL engine against real servers (lab.py): each verdict, on both resolvers; codes, bits, IPv6, domains, prefixes; a key that must never be seen;
 a list that dies in the middle and comes back; budgets; files; the running probe, its socket, and the pages. One line per test."""
-import csv, io, json, os, signal, socket, sqlite3, subprocess, sys, tempfile, threading, time, urllib.error, urllib.request
+import csv, io, json, os, re, signal, socket, sqlite3, subprocess, sys, tempfile, threading, time, urllib.error, urllib.request
 
 sys.path.insert(0, os.path.dirname(__file__))
 from lab import LISTED, OWN, PLAIN, SECRET, Lab, free_port
@@ -769,6 +769,22 @@ def _():
         s.close()
     start("web")
     until("the page is there again", lambda: get("/rbl")[0] == 200)
+
+
+@test("a network of 65,536 addresses that is listed as a whole, with a long text: all is told, and the analyzer keeps up")
+def _():
+    with open(work + "/lab/whole.txt", "w") as f:
+        f.write(f":127.0.0.2:{'x' * 220} $\n127.0.0.2\n198.18.0.0/16\n")
+    lab.extra += f'zone "whole.example" {{ targets = {{ "ip4" }} points = 2 file = "ip4set:{work}/lab/whole.txt" }}\n'
+    table = lab.conf("direct")
+    with open(LIVE) as f:
+        text = f.read()
+    with open(LIVE, "w") as f:
+        f.write(re.sub(r'zones = "[^"]*"', f'zones = "{table}"', text).replace("timeout = 50s", "timeout = 2s").replace("\twatch = true\n", '\twatch = true\n\talso = { "198.18.0.0/16" }\n'))
+    programs["probe"].send_signal(signal.SIGHUP)
+    until("the network", lambda: store("SELECT count(*) FROM listing WHERE zone = 'whole.example'")[0][0] > 38000, 60)
+    with open(work + "/probe.log") as f:
+        want("it does not read" not in f.read(), "the connection was given up")
 
 
 for name in list(programs):

@@ -94,6 +94,34 @@ static void who_is_heard_of_no_more_is_forgotten(void **state)
 	close_store(&o);
 }
 
+static void add_target(const char *name, int64_t heard_days_ago, const char *state)
+{
+	char text[900];
+	(void)snprintf(text, sizeof text,
+	               "INSERT INTO listing_target (target, kind, first_us, heard_us, points, lists, main_lists) VALUES ('%s', 'host', 1, %lld, 0, 0, 0);"
+	               "INSERT INTO listing (target, zone, state, verdict, entry, code, points, meaning, text, heard_us, since_us, listed_us, negative_us, negatives, named, named_us, named_from_us, fresh)"
+	               " SELECT target, 'bl.example', '%s', 'clean', 'block', 0, 0, '', '', heard_us, 0, 0, 0, 0, 0, 0, 0, 0 FROM listing_target WHERE target = '%s'",
+	               name, (long long)(heard_days_ago ? NOW - heard_days_ago * US_PER_DAY : 0), state, name);
+	sql(text);
+}
+
+/* Addresses of customers of former years take the room of those of today. */
+static void targets_that_nobody_looks_at_are_forgotten(void **state)
+{
+	(void)state;
+	empty();
+	conf.keep_messages_days = conf.keep_recipients_days = conf.keep_lines_days = 30;
+	conf.keep_cases_days = 365;
+	add_target("192.0.2.1", 366, "clear");
+	add_target("192.0.2.2", 364, "clear");
+	add_target("192.0.2.3", 366, "listed");
+	add_target("192.0.2.4", 0, "listed"); /* never an answer: one of ours, of which the risk is reckoned */
+	retain(NOW);
+	assert_int_equal(number("SELECT count(*) FROM listing_target"), 3);
+	assert_int_equal(number("SELECT count(*) FROM listing_target WHERE target = '192.0.2.1'"), 0);
+	assert_int_equal(number("SELECT count(*) FROM listing"), 3);
+}
+
 static bool exists(const char *end)
 {
 	char name[160];
@@ -132,6 +160,7 @@ static void messages_without_a_store_are_set_aside(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(lines_of_closed_cases_go_first), cmocka_unit_test(who_is_heard_of_no_more_is_forgotten),
+		cmocka_unit_test(targets_that_nobody_looks_at_are_forgotten),
 		cmocka_unit_test(messages_without_a_store_are_set_aside) };
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
