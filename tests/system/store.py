@@ -362,12 +362,13 @@ def test_chores(bin_dir, top):
     db.close()
 
 
-def from_manual(top, folder, backup):
+def from_manual(folder, backup):
     """The commands of the manual's section BACKUP, with our paths."""
     with open("man/abusewatch-analyzer.8", encoding="utf-8") as f:
         text = f.read().split(".Sh BACKUP")[1]
     lines = text.split("-offset indent\n")[1].split(".Ed")[0]
-    return lines.replace("/var/lib/abusewatch/", folder + "/").replace("/backup/", backup + "/")
+    paths = {"/var/lib/abusewatch/": folder + "/", "/backup/": backup + "/"}
+    return re.sub("|".join(paths), lambda m: paths[m[0]], lines)
 
 
 def test_backup(bin_dir, top):
@@ -383,7 +384,7 @@ def test_backup(bin_dir, top):
         with open(log, "ab") as f:
             f.write(many(today - 1, 3000, f"C{k:03X}"))
         if k == 6: # in the middle of it
-            status = subprocess.run(from_manual(top, folder, backup), shell=True, capture_output=True, text=True)
+            status = subprocess.run(from_manual(folder, backup), shell=True, capture_output=True, text=True)
         time.sleep(0.3)
     check("backup: the manual's commands work", status.returncode == 0 and not status.stderr, status.stderr)
     check("backup: all is there", until(lambda: written() == 36000, 60), f"{written()} messages")
