@@ -194,7 +194,7 @@ def test_full(bin_dir, top, data):
     conf = config(small, live)
     for path in (conf, conf_a):
         with open(path, "a", encoding="utf-8") as f:
-            f.write("\nretention { messages = 3650d }\n")
+            f.write("\nretention { messages = 3650d cases = 3650d lines = 3650d }\n")
     run(bin_dir, "import", "-c", conf_a, write(os.path.join(folder_a, "mail.log"), data))
     want, end = state(binary, folder_a, conf_a), applied(folder_a)
     cut = data.index(b"\n", len(data) // 4) + 1
