@@ -187,6 +187,38 @@ static bool look_up(struct archive *a, struct err *e)
 	return good;
 }
 
+static bool is_empty(const char *path)
+{
+	struct dirent *d;
+	DIR *dir = opendir(path);
+	bool empty = true;
+	while (dir && empty && (d = readdir(dir)))
+		empty = d->d_name[0] == '.';
+	if (dir)
+		closedir(dir);
+	return empty;
+}
+
+int archive_set_aside(const char *store_path, struct err *e)
+{
+	struct buf dir = { 0 }, to = { 0 };
+	int bad = 0;
+	buf_printf(&dir, "%s.d", store_path);
+	buf_printf(&to, "%s.d.before", store_path);
+	for (int i = 2; access(buf_cstr(&to), F_OK) == 0; i++) {
+		buf_clear(&to);
+		buf_printf(&to, "%s.d.before-%d", store_path, i);
+	}
+	bool any = !is_empty(buf_cstr(&dir));
+	if (any && rename(buf_cstr(&dir), buf_cstr(&to)) < 0)
+		bad = err_set(e, "%s: the messages of a store that is not there any more cannot be set aside: %m", buf_cstr(&dir));
+	else if (any)
+		msg_warn("%s: there was no store, but messages of one: they are kept in %s", store_path, buf_cstr(&to));
+	buf_fini(&dir);
+	buf_fini(&to);
+	return bad;
+}
+
 struct archive *archive_open(sqlite3 *db, const char *store_path, bool writable, struct err *e)
 {
 	struct buf dir = { 0 };

@@ -11,6 +11,9 @@
 
 struct archive;
 
+/* Before the store is made: where there is none, but a folder with messages of one, somebody moved the store away. They are no leftovers to be swept when the archive is opened:
+ * the folder gets another name, and that is told. 0, or -1 and e. */
+int archive_set_aside(const char *store_path, struct err *e);
 /* store_path: the SQLite file; segments live in "<store_path>.d". db must outlive the archive. */
 struct archive *archive_open(sqlite3 *db, const char *store_path, bool writable, struct err *e);
 void archive_free(struct archive *a);

@@ -142,7 +142,11 @@ static int on_gone(struct ingest *in, struct ingest_source *src, struct buf *rep
 /* An answer of tomorrow would make every answer until then an old one. */
 static bool is_of_the_future(const struct ingest *in, int64_t time_us)
 {
-	return in->wall_us && time_us > in->wall_us() + US_PER_HOUR;
+	if (!in->wall_us)
+		return false;
+	int64_t wall_us = in->wall_us();
+	listing_clock(in->judge, wall_us);
+	return time_us > wall_us + LISTING_AHEAD_US;
 }
 
 /* No seq: what was heard before changes nothing. */

@@ -4,6 +4,7 @@
 
 #include "analyzer/detector.h"
 #include "analyzer/judge_int.h"
+#include "lib/msg.h"
 
 extern const struct detector detector_list_risk;
 
@@ -54,19 +55,60 @@ static bool add_up(struct judge *j, struct listing_target *t)
 	return other;
 }
 
+static void heard(struct listing *l, int64_t at_us)
+{
+	l->newest_us = at_us > l->newest_us ? at_us : l->newest_us;
+}
+
 void listing_loaded(struct judge *j)
 {
 	for (struct listing_target *t = j->listing->targets; t; t = t->next) {
 		(void)add_up(j, t);
+		heard(j->listing, t->heard_us);
 		for (struct listing_zone *z = j->listing->zones; z; z = z->next)
 			z->targets += listing_has_seen(t, z);
 	}
+	for (struct listing_zone *z = j->listing->zones; z; z = z->next)
+		heard(j->listing, z->heard_us);
 	for (struct listing_pair *p = j->listing->pairs; p; p = p->next) {
+		heard(j->listing, p->heard_us);
 		p->zone->held += p->state == LISTING_HELD;
 		if (p->heard_us > j->listing->clock_us)
 			j->listing->clock_us = p->heard_us;
 	}
 	listing_committed(j->listing);
+}
+
+static void no_later(int64_t *at_us, int64_t now_us)
+{
+	*at_us = *at_us < now_us ? *at_us : now_us;
+}
+
+/* Since when somebody is listed stays as it was told. */
+void listing_clock(struct judge *j, int64_t wall_us)
+{
+	struct listing *l = j->listing;
+	if (l->newest_us <= wall_us + LISTING_AHEAD_US)
+		return;
+	for (struct listing_target *t = l->targets; t; t = t->next) {
+		no_later(&t->heard_us, wall_us);
+		listing_touch_target(j, t);
+	}
+	for (struct listing_zone *z = l->zones; z; z = z->next) {
+		no_later(&z->heard_us, wall_us);
+		no_later(&z->since_us, wall_us);
+		no_later(&z->suspended_us, wall_us);
+		z->dirty = true;
+	}
+	for (struct listing_pair *p = l->pairs; p; p = p->next) {
+		no_later(&p->heard_us, wall_us);
+		no_later(&p->negative_us, wall_us);
+		if (p->state != LISTING_LISTED)
+			no_later(&p->since_us, wall_us);
+		listing_touch(l, p);
+	}
+	no_later(&l->clock_us, wall_us);
+	l->newest_us = wall_us;
 }
 
 void listing_judge(struct judge *j, struct listing_target *t, struct sv line, int64_t at_us)
@@ -340,15 +382,25 @@ static bool see(struct judge *j, struct listing_target *t, struct listing_zone *
 	return first;
 }
 
+/* When there are many, who was never listed leaves room for those who are. */
+static struct listing_target *target_for(struct judge *j, const struct obs_listing *a, bool entry)
+{
+	bool full = !entry && j->listing->n_targets >= LISTING_TARGETS;
+	return full ? listing_target_named(j, a->target) : listing_target_made(j, a->target, a->time_us);
+}
+
 void listing_answer(struct judge *j, const struct obs_listing *a)
 {
 	bool entry = a->verdict == DNSBL_LISTED && dnsbl_is_bad(a->kind);
 	struct listing_zone *z = listing_zone_made(j, a->zone);
-	struct listing_target *t = z ? listing_target_made(j, a->target, a->time_us) : NULL;
+	struct listing_target *t = z ? target_for(j, a, entry) : NULL;
 	if (!t) {
-		j->listing->dropped++;
+		if (!j->listing->dropped++)
+			msg_warn("block lists: what %.*s says of %.*s is not followed, nor of others: there is no room beside %u targets and %u lists", SVARG(a->zone), SVARG(a->target),
+			         j->listing->n_targets, j->listing->n_zones);
 		return;
 	}
+	heard(j->listing, a->time_us);
 	/* Old news of a target that was looked at since: what a file says after the fact. */
 	bool old = a->time_us < t->heard_us - US_PER_HOUR && listing_has_seen(t, z) && !listing_find_pair(j->listing, t, z);
 	bool first = see(j, t, z, a);
@@ -388,6 +440,7 @@ void listing_zone_said(struct judge *j, const struct obs_zone *said)
 	if (z->verdict != said->verdict || !z->since_us)
 		z->since_us = said->time_us;
 	z->heard_us = said->time_us;
+	heard(j->listing, said->time_us);
 	z->verdict = said->verdict;
 	set_text(&z->reason, sv_take(said->reason, OBS_LISTING_TEXT));
 	z->dirty = true;

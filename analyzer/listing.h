@@ -16,6 +16,7 @@
 #define LISTING_PAIRS 65536u
 #define LISTING_ZONES 512u
 #define LISTING_TARGETS 32768u
+#define LISTING_TARGETS_MORE 8192u /* for our own and such as are listed */
 
 #define LISTING_STATE_LIST(S) S(CLEAR, "clear") S(SUSPECT, "suspect") S(LISTED, "listed") S(HELD, "held")
 #define LISTING_RISK_LIST(S) S(NONE, "") S(WATCH, "watch") S(LIKELY, "likely") S(IMMINENT, "imminent")
@@ -117,6 +118,7 @@ struct listing {
 	uint32_t n_pairs, n_zones, n_targets;
 	uint64_t dropped;        /* answers about what found no room */
 	int64_t clock_us;        /* the day of the answers */
+	int64_t newest_us;       /* of all answers; what zones said, too */
 	struct listing_change *change; size_t n_changes, cap_changes;
 	struct memory blame_memory, asked_memory;
 	struct buf asks;         /* frames for the probe; no state */
@@ -138,6 +140,10 @@ void listing_configure(struct judge *j);
 /* An answer about a watched target; the state of a list. */
 void listing_answer(struct judge *j, const struct obs_listing *a);
 void listing_zone_said(struct judge *j, const struct obs_zone *z);
+/* Where answers come as they are given: what was heard later than wall_us, and so much more, was heard before the clock was put back. It counts as heard now, or every answer
+ * until then would be an old one. */
+#define LISTING_AHEAD_US US_PER_HOUR
+void listing_clock(struct judge *j, int64_t wall_us);
 /* listing_reply.c. A message of ours: which refusals name a list that has the address it left through, and who is to blame for refusals. */
 void listing_message(struct judge *j, const struct principal *p, const struct message_view *m);
 /* listing_risk.c: event time came to another five minutes: how near the addresses of ours are to being listed. */

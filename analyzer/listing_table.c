@@ -150,7 +150,7 @@ struct listing_target *listing_target_made(struct judge *j, struct sv name, int6
 {
 	struct listing *l = j->listing;
 	struct listing_target *t = listing_target_named(j, name);
-	if (t || l->n_targets >= LISTING_TARGETS)
+	if (t || l->n_targets >= LISTING_TARGETS + LISTING_TARGETS_MORE)
 		return t;
 	if (((size_t)l->n_targets + 1) * 2 > l->n_by_name)
 		grow_names(l);

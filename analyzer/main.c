@@ -31,6 +31,7 @@
 #define RETRY_MS 2000
 #define SETTLE_MS 10000       /* after the last commit: nothing comes that would put principals in their places (analyzer/store_principal.c) */
 #define RETENTION_MS (3600 * 1000)
+#define LEAP_US (2 * US_PER_DAY)
 #define INVENTORY_MS 2000 /* the customers' file is looked at so often */
 #define CONTROL_MAX (64u << 10)
 
@@ -46,6 +47,7 @@ struct server {
 	bool joins;           /* the chore at hand: joining, or only filters */
 	uv_timer_t inventory;
 	struct stat inventory_seen;
+	int64_t looked_us, looked_ran_us; /* the last retention, by the clock and by one that only goes on; 0: none */
 	struct peer *peers;
 	bool stalled; /* the store cannot be written: nothing is read until it can */
 	int64_t credit_ns; /* see credit() */
@@ -238,11 +240,25 @@ static void on_chore(uv_timer_t *t)
 	s->joins &= done >= 0;
 }
 
+/* Of a clock that stands a year ahead until the network sets it right, nearly all would be too old. So when more time went by than this program saw, it takes another hour. */
+static bool leapt(struct server *s, int64_t now_us)
+{
+	int64_t ran_us = (int64_t)(uv_hrtime() / 1000), before_us = s->looked_us ? s->looked_us : store_retained_us(s->ingest.store);
+	int64_t leap_us = before_us ? now_us - before_us - (s->looked_us ? ran_us - s->looked_ran_us : 0) : 0;
+	s->looked_us = now_us;
+	s->looked_ran_us = ran_us;
+	if (leap_us < LEAP_US)
+		return false;
+	msg_warn("by the clock %lld days passed at once since the last retention: nothing is removed yet, in case it is wrong", (long long)(leap_us / US_PER_DAY));
+	return true;
+}
+
 static void on_retention(uv_timer_t *t)
 {
 	struct server *s = t->data;
 	struct err e;
-	if (store_retention(s->ingest.store, s->conf, wall_us(), &e) < 0)
+	int64_t now_us = wall_us();
+	if (!leapt(s, now_us) && store_retention(s->ingest.store, s->conf, now_us, &e) < 0)
 		msg_error("retention: %s", e.text);
 	s->joins = true;
 	uv_timer_start(&s->chore, on_chore, CHORE_MS, CHORE_MS);

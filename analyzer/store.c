@@ -1,5 +1,6 @@
 #include "analyzer/store.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -131,7 +132,8 @@ static struct store *open_with(int (*open)(struct db *d, const char *path, struc
 	}
 	if (sodium_init() < 0)
 		panic("libsodium does not start");
-	if (open(&s->db, path, e) < 0) {
+	bool is_new = access(path, F_OK) < 0 && errno == ENOENT;
+	if ((is_new && archive_set_aside(path, e) < 0) || open(&s->db, path, e) < 0) {
 		close(s->lock);
 		free(s);
 		return NULL;
@@ -420,6 +422,38 @@ void store_settle(struct store *s)
 	s->settles = true;
 }
 
+/* Closed cases, and the lines of others before: a case's lines never outlive it. */
+static int drop_cases(struct store *s, int64_t cases_us, int64_t lines_us, struct err *e)
+{
+	static const enum query of_cases[] = { Q_CASE_DETECTOR_DROP, Q_CASE_SCORE_DROP, Q_CASE_SOURCE_DROP, Q_CASE_DOMAIN_DROP,
+		                               Q_CASE_STEP_DROP,     Q_CASE_EVENT_DROP, Q_NOTIFICATION_DROP, Q_CASE_DROP };
+	int bad = db_run(&s->db, e, Q_CASE_EVIDENCE_DROP, "i", lines_us > cases_us ? lines_us : cases_us);
+	for (size_t i = 0; i < sizeof of_cases / sizeof *of_cases && !bad; i++)
+		bad = db_run(&s->db, e, of_cases[i], "i", cases_us);
+	return bad;
+}
+
+/* Of whom nothing was heard for as long as cases are kept. All rows are looked at: once a day. */
+static int drop_principals(struct store *s, int64_t cases_us, int64_t day, struct err *e)
+{
+	return s->principals_day == day ? 0 : db_run(&s->db, e, Q_PRINCIPAL_DROP, "i", cases_us);
+}
+
+int64_t store_retained_us(struct store *s)
+{
+	sqlite3_stmt *st = db_query(&s->db, Q_META_GET, "s", "retention");
+	int64_t us = db_row(&s->db, st) ? sqlite3_column_int64(st, 0) : 0;
+	sqlite3_reset(st);
+	return us;
+}
+
+static int note_retention(struct store *s, int64_t now_us, struct err *e)
+{
+	char text[24];
+	(void)snprintf(text, sizeof text, "%" PRId64, now_us);
+	return db_run(&s->db, e, Q_META_SET, "ss", "retention", text);
+}
+
 int store_retention(struct store *s, const struct conf *conf, int64_t now_us, struct err *e)
 {
 	int64_t message_day = now_us / US_PER_DAY - conf->keep_messages_days;
@@ -433,11 +467,10 @@ int store_retention(struct store *s, const struct conf *conf, int64_t now_us, st
 		bad = db_run(&s->db, e, by_time[i], "i", message_day * US_PER_DAY);
 	if (!bad)
 		bad = db_run(&s->db, e, Q_PRINCIPAL_DAY_DROP, "i", message_day);
-	static const enum query of_cases[] = { Q_CASE_DETECTOR_DROP, Q_CASE_SCORE_DROP,  Q_CASE_EVIDENCE_DROP, Q_CASE_SOURCE_DROP,
-		                               Q_CASE_DOMAIN_DROP,   Q_CASE_STEP_DROP,    Q_CASE_EVENT_DROP, Q_NOTIFICATION_DROP,  Q_CASE_DROP };
-	for (size_t i = 0; i < sizeof of_cases / sizeof *of_cases && !bad; i++)
-		bad = db_run(&s->db, e, of_cases[i], "i", cases_us);
+	if (!bad)
+		bad = drop_cases(s, cases_us, now_us - conf->keep_lines_days * US_PER_DAY, e) || drop_principals(s, cases_us, now_us / US_PER_DAY, e);
 	static const enum query of_service[] = { Q_BACKUP_OUTAGE_DROP, Q_SERVICE_ALERT_DROP, Q_NOTIFICATION_ALERT_DROP, Q_LISTING_PAST_DROP, Q_LISTING_CHANGE_DROP,
+		                                   Q_LISTING_DROP, Q_LISTING_TARGET_DROP,
 		                                   Q_NETWORK_EVENT_DROP };
 	for (size_t i = 0; i < sizeof of_service / sizeof *of_service && !bad; i++)
 		bad = db_run(&s->db, e, of_service[i], "i", cases_us);
@@ -447,7 +480,7 @@ int store_retention(struct store *s, const struct conf *conf, int64_t now_us, st
 	if (!bad)
 		bad = db_run(&s->db, e, Q_INPUT_DROP, "i", now_us - GONE_SHOWN_US) || db_run(&s->db, e, Q_SHAPE_DROP_GONE, "");
 	if (!bad)
-		bad = db_run(&s->db, e, Q_BACKUP_RECIPIENT_DROP, "i", now_us - conf->keep_recipients_days * US_PER_DAY);
+		bad = db_run(&s->db, e, Q_BACKUP_RECIPIENT_DROP, "i", now_us - conf->keep_recipients_days * US_PER_DAY) || note_retention(s, now_us, e);
 	if (bad || db_exec(&s->db, "COMMIT", e) < 0) {
 		if (!sqlite3_get_autocommit(s->db.h))
 			(void)db_exec(&s->db, "ROLLBACK", NULL);
@@ -455,6 +488,7 @@ int store_retention(struct store *s, const struct conf *conf, int64_t now_us, st
 		return -1;
 	}
 	archive_retained(s->archive, true);
+	s->principals_day = now_us / US_PER_DAY;
 	return 0;
 }
 

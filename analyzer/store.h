@@ -37,6 +37,7 @@ struct store {
 	size_t late_bytes, late_bytes_new; /* in memory_late; with the commit at hand */
 	bool ahead;          /* the next commit's transaction has begun: see store_write_ahead() */
 	bool lost;           /* what was written ahead was rolled back */
+	int64_t principals_day; /* day of the last retention that looked at principals; 0: none yet */
 	struct archive *archive;
 	struct store_input **input;
 	size_t n_inputs;
@@ -70,6 +71,8 @@ void store_defer(struct store *s, struct judge *j);
 void store_settle(struct store *s);
 /* Drops what is older than the config keeps, counted from now_us. Part of the next commit's work: call between commits. */
 int store_retention(struct store *s, const struct conf *conf, int64_t now_us, struct err *e);
+/* now_us of the last one; 0: there was none. */
+int64_t store_retained_us(struct store *s);
 /* Joins small segments of days that are over, or makes a filter of many: 1 when it did, 0 when there is nothing left to do, -1 and e. Call between commits. */
 int store_compact(struct store *s, int64_t now_us, struct err *e);
 /* Makes a filter: 1 when it did, 0 when there are too few segments for one, -1 and e. Call between commits. */

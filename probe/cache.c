@@ -7,6 +7,7 @@
 #include "lib/times.h"
 
 #define WAYS 4
+#define CLOCK_US (60 * US_PER_S) /* what was asked so far ahead was asked before the clock was put back: it would be valid too long */
 
 struct cache { struct hash_key hash; size_t sets; struct cached *v; };
 
@@ -39,7 +40,7 @@ const struct cached *cache_get(const struct cache *c, uint64_t key, int64_t now_
 	const struct cached *set = &c->v[key % c->sets * WAYS];
 	for (int i = 0; i < WAYS; i++)
 		if (set[i].key == key)
-			return set[i].until_us > now_us ? &set[i] : NULL;
+			return set[i].until_us > now_us && set[i].asked_us < now_us + CLOCK_US ? &set[i] : NULL;
 	return NULL;
 }
 

@@ -7,6 +7,7 @@
 
 #define TICK_MS 10             /* for zones that are paced, and for what could not go out at once */
 #define AT_ONCE 50000          /* verdicts without a question (cache, file, suspended) between two looks at the loop */
+#define DOUBT_US (5 * 60 * US_PER_S) /* a test that was passed so long ago says nothing of now */
 #define HELD_MOST 16           /* look-ups of a zone while it is tested */
 
 /* An answer that has all that is wanted of it. */
@@ -437,6 +438,14 @@ void engine_test_due(struct engine *e)
 			if (e->zone[i].z->enabled && (e->zone[i].ready || e->zone[i].file) && e->zone[i].z->targets & 1u << k && zone_due(e, &e->zone[i], k))
 				zone_test(e, &e->zone[i], k);
 	flush(e);
+}
+
+void engine_doubt(struct engine *e, const struct dnsbl_zone *z)
+{
+	struct state_health *s = e->zone[z - e->c.zones->v].state->kind;
+	for (unsigned k = 0; k < ENGINE_KINDS; k++)
+		if (s[k].health == HEALTH_GOOD && e->now_us - s[k].tested_us >= DOUBT_US)
+			s[k].next_us = e->now_us;
 }
 
 static const struct zone_rt *rt_of(const struct engine *e, const struct dnsbl_zone *z)

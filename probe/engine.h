@@ -67,6 +67,9 @@ void engine_progress(const struct engine_run *run, uint64_t *ret_done, uint64_t 
 int engine_resolve(struct engine *e, struct sv host, void (*cb)(void *ctx, const uint32_t *address, unsigned n), void *ctx);
 /* Tests whatever zone is due; for a program that stays. */
 void engine_test_due(struct engine *e);
+/* Something turned up there that was not listed at the last look: a list that just began to list everything would say the same. Its next test is due at once, unless one was
+ * passed some minutes ago. */
+void engine_doubt(struct engine *e, const struct dnsbl_zone *z);
 /* The worst health of a zone over the kinds of targets that it has. */
 const struct state_health *engine_health(const struct engine *e, const struct dnsbl_zone *z, unsigned kind);
 /* What was asked of it today. */

@@ -9,6 +9,7 @@
 #define EMPTY_US (2 * US_PER_DAY) /* … over so long is empty */
 #define BURST_S 2             /* what may be saved up: a look-up of a few targets is not held up */
 #define BURST_LEAST 10
+#define CLOCK_US (60 * US_PER_S) /* so far behind a time that was seen the clock was put back, not set right a little */
 #define WATCH_SHARE 2         /* the watch takes at most 1/2 of a day */
 
 static const int64_t again_s[] = { 15, 60, 300, 1800, 6 * 3600 };
@@ -57,7 +58,8 @@ static void set_health(struct engine *e, struct zone_rt *z, unsigned kind, uint8
 bool zone_due(const struct engine *e, const struct zone_rt *z, unsigned kind)
 {
 	const struct state_health *s = &z->state->kind[kind];
-	return !z->test[kind].running && (s->health == HEALTH_UNTESTED || e->now_us >= s->next_us);
+	bool put_back = e->now_us < s->tested_us - CLOCK_US; /* the clock was: a test of next year makes none due until then */
+	return !z->test[kind].running && (s->health == HEALTH_UNTESTED || e->now_us >= s->next_us || put_back);
 }
 
 enum gate zone_gate(struct engine *e, struct zone_rt *z, unsigned kind)

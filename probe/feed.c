@@ -6,7 +6,9 @@
 #define RETRY_FIRST_MS 200
 #define RETRY_MOST_MS 5000
 #define STEADY_MS 5000      /* a connection that held so long: the next loss is a first one */
-#define OUT_MOST (8u << 20) /* bytes on their way; beyond that the connection is given up and all is told again */
+#define OUT_HIGH (2u << 20) /* bytes on their way: who tells much waits */
+#define OUT_LOW (512u << 10)
+#define OUT_MOST (8u << 20) /* beyond that the connection is given up and all is told again */
 
 struct feed {
 	uv_loop_t *loop;
@@ -18,7 +20,9 @@ struct feed {
 	uint64_t retry_ms, greeted_ms;
 	size_t in_flight;
 	bool open, greeted, pipe_used, stopping, timer_closed;
+	bool full;                  /* somebody was told to wait */
 	void (*again)(void *ctx);
+	void (*room)(void *ctx);
 	void (*ask)(void *ctx, struct sv target);
 	void *ctx;
 };
@@ -53,6 +57,14 @@ static void on_gone(uv_handle_t *h)
 	f->retry_ms = f->retry_ms * 2 < RETRY_MOST_MS ? f->retry_ms * 2 : RETRY_MOST_MS;
 }
 
+static void has_room(struct feed *f)
+{
+	bool was_full = f->full;
+	f->full = false;
+	if (was_full && !f->stopping)
+		f->room(f->ctx);
+}
+
 static void lost(struct feed *f, const char *why)
 {
 	if (f->greeted && uv_now(f->loop) - f->greeted_ms >= STEADY_MS)
@@ -62,6 +74,7 @@ static void lost(struct feed *f, const char *why)
 	f->open = f->greeted = false;
 	if (f->pipe_used && !uv_is_closing((uv_handle_t *)&f->pipe))
 		uv_close((uv_handle_t *)&f->pipe, on_gone);
+	has_room(f); /* what is told now goes nowhere */
 }
 
 struct sending { uv_write_t req; struct feed *f; size_t n; char bytes[]; };
@@ -74,6 +87,8 @@ static void on_sent(uv_write_t *req, int status)
 	free(w);
 	if (status < 0 && status != UV_ECANCELED)
 		lost(f, uv_strerror(status));
+	else if (f->in_flight < OUT_LOW)
+		has_room(f);
 }
 
 static void send_out(struct feed *f)
@@ -166,12 +181,13 @@ static void connect_now(struct feed *f)
 	uv_pipe_connect(&f->connect, &f->pipe, f->path, on_connect);
 }
 
-struct feed *feed_new(uv_loop_t *loop, const char *path, void (*again)(void *ctx), void (*ask)(void *ctx, struct sv target), void *ctx)
+struct feed *feed_new(uv_loop_t *loop, const char *path, void (*again)(void *ctx), void (*room)(void *ctx), void (*ask)(void *ctx, struct sv target), void *ctx)
 {
 	struct feed *f = xcalloc(1, sizeof *f);
 	f->loop = loop;
 	f->path = xstrdup(path);
 	f->again = again;
+	f->room = room;
 	f->ask = ask;
 	f->ctx = ctx;
 	f->retry_ms = RETRY_FIRST_MS;
@@ -187,6 +203,12 @@ void feed_listing(struct feed *f, const struct obs_listing *l)
 		return;
 	obs_put_listing(&f->out, l);
 	send_out(f);
+}
+
+bool feed_is_full(struct feed *f)
+{
+	f->full = f->full || f->in_flight > OUT_HIGH;
+	return f->full;
 }
 
 void feed_zone(struct feed *f, const struct obs_zone *z)

@@ -1,6 +1,7 @@
 /* abusewatch-probe: asks DNS block lists. It looks our own addresses and domains up again and again, answers the look-ups of the dashboard and of the command line, and
  * tells the analyzer what it finds. */
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "lib/msg.h"
@@ -13,6 +14,7 @@
 
 #define CACHE_ENTRIES 131072
 #define SAVE_MS 60000
+#define INVENTORY_MS 5000 /* the customers' file is looked at so often */
 
 struct program {
 	uv_loop_t loop;
@@ -26,7 +28,8 @@ struct program {
 	struct feed *feed;
 	struct watch *watch;
 	struct clients *clients;
-	uv_timer_t save;
+	uv_timer_t save, inventory;
+	struct stat inventory_seen;
 };
 
 static int64_t now_us(void)
@@ -86,6 +89,13 @@ static void on_again(void *ctx)
 		watch_again(p->watch);
 }
 
+static void on_room(void *ctx)
+{
+	struct program *p = ctx;
+	if (p->watch)
+		watch_go_on(p->watch);
+}
+
 static void on_ask(void *ctx, struct sv target)
 {
 	struct program *p = ctx;
@@ -107,7 +117,7 @@ static struct engine *open_engine(struct program *p, const struct conf *conf, co
 /* What runs on the engine, with the present config. */
 static void open_users(struct program *p)
 {
-	p->watch = p->conf->rbl.watch ? watch_new(&p->loop, p->conf, p->engine, p->zones, p->feed, now_us) : NULL;
+	p->watch = p->conf->rbl.watch ? watch_new(&p->loop, p->conf, p->engine, p->zones, p->feed) : NULL;
 	p->clients = p->conf->rbl.client_check ? clients_new(p->conf, p->engine, p->zones, p->feed, now_us) : NULL;
 }
 
@@ -159,6 +169,18 @@ static void on_stop(void *ctx)
 	uv_stop(&p->loop);
 }
 
+static void not_told(void *ctx, const char *file, int line, const char *text)
+{
+	(void)ctx, (void)file, (void)line, (void)text; /* the analyzer does */
+}
+
+static void on_inventory(uv_timer_t *t)
+{
+	struct program *p = t->data;
+	if (conf_customers_follow(p->conf, &p->inventory_seen, not_told, NULL) > 0 && p->watch)
+		watch_renew(p->watch);
+}
+
 /* The network, its state, what it reads; no other files. */
 static void fence(const struct program *p)
 {
@@ -192,7 +214,7 @@ static void start(struct program *p)
 	p->serve = serve_new(&p->loop, conf_probe_socket(p->conf).s, p->engine, p->zones, &e);
 	if (!p->serve)
 		fatal("%s", e.text);
-	p->feed = feed_new(&p->loop, conf_ingest_socket(p->conf).s, on_again, on_ask, p);
+	p->feed = feed_new(&p->loop, conf_ingest_socket(p->conf).s, on_again, on_room, on_ask, p);
 	open_users(p);
 	fence(p);
 }
@@ -204,6 +226,7 @@ static void end(struct program *p)
 	feed_stop(p->feed);
 	engine_free(p->engine);
 	uv_close((uv_handle_t *)&p->save, NULL);
+	uv_close((uv_handle_t *)&p->inventory, NULL);
 	proc_fini(&p->proc);
 	uv_run(&p->loop, UV_RUN_DEFAULT);
 	(void)uv_loop_close(&p->loop);
@@ -222,6 +245,9 @@ int main(int argc, char **argv)
 	uv_timer_init(&p.loop, &p.save);
 	p.save.data = &p;
 	uv_timer_start(&p.save, on_save, SAVE_MS, SAVE_MS);
+	uv_timer_init(&p.loop, &p.inventory);
+	p.inventory.data = &p;
+	uv_timer_start(&p.inventory, on_inventory, INVENTORY_MS, INVENTORY_MS);
 	proc_init(&p.proc, &p.loop, on_reload, on_stop, &p);
 	proc_ready(&p.proc);
 	uv_run(&p.loop, UV_RUN_DEFAULT);

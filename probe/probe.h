@@ -24,8 +24,10 @@ void serve_stop(struct serve *s);
 /* --- feed --------------------------------------------------------------------------------------------------------- */
 
 struct feed;
-/* again: the connection is new, so what was sent before may be lost. ask: the analyzer wants to know about a client's address. */
-struct feed *feed_new(uv_loop_t *loop, const char *path, void (*again)(void *ctx), void (*ask)(void *ctx, struct sv target), void *ctx);
+/* again: the connection is new, so what was sent before may be lost. room: it is not full any more. ask: the analyzer wants to know about a client's address. */
+struct feed *feed_new(uv_loop_t *loop, const char *path, void (*again)(void *ctx), void (*room)(void *ctx), void (*ask)(void *ctx, struct sv target), void *ctx);
+/* More was told than the analyzer reads: who has much to tell waits for room. */
+bool feed_is_full(struct feed *f);
 /* What cannot be sent now is dropped: after the next connection all is told again. */
 void feed_listing(struct feed *f, const struct obs_listing *l);
 void feed_zone(struct feed *f, const struct obs_zone *z);
@@ -34,9 +36,13 @@ void feed_stop(struct feed *f);
 /* --- watch -------------------------------------------------------------------------------------------------------- */
 
 struct watch;
-struct watch *watch_new(uv_loop_t *loop, const struct conf *conf, struct engine *e, const struct dnsbl_zones *zones, struct feed *feed, int64_t (*now_us)(void));
+struct watch *watch_new(uv_loop_t *loop, const struct conf *conf, struct engine *e, const struct dnsbl_zones *zones, struct feed *feed);
+/* The customers in its config are others. Who is new is looked up with each list's next round. */
+void watch_renew(struct watch *w);
 /* Everything is told again in the next round. */
 void watch_again(struct watch *w);
+/* What waited for the feed goes on. */
+void watch_go_on(struct watch *w);
 void watch_stop(struct watch *w);
 
 /* --- clients (item "client-check") ------------------------------------------------------------------------------- */

@@ -73,7 +73,7 @@ int64_t state_seen(struct state *s, uint64_t key, int64_t now_us)
 		put_in(s, (struct seen){ key, now_us, now_us });
 		return now_us;
 	}
-	if (now_us - at->last_us > STATE_SEEN_DAYS * US_PER_DAY)
+	if (now_us - at->last_us > STATE_SEEN_DAYS * US_PER_DAY || at->first_us > now_us) /* the latter: the clock was put back */
 		at->first_us = now_us;
 	at->last_us = now_us;
 	return at->first_us;

@@ -14,8 +14,12 @@
 #define TARGETS_MOST 20000
 #define SEEN_SLOTS 65536     /* a power of two; a third of them is used at most */
 #define KNOWN_MOST 65536
+#define PRIMARY_ADDRESSES 8
+#define RESOLVE_AGAIN_US (15 * US_PER_S) /* the first time; then twice as long each time, up to an hour */
 #define SECOND_LOOK_US (11 * 60 * US_PER_S) /* a new entry counts when it is there ten minutes later, too */
 
+/* Whose name is given, and what it stands for. */
+struct primary { struct watch *watch; const char *name; uint32_t address[PRIMARY_ADDRESSES]; unsigned n; bool is_address, unknown; };
 struct pair { char *target; const struct dnsbl_zone *zone; bool fresh; };
 
 struct watch {
@@ -24,17 +28,20 @@ struct watch {
 	struct engine *engine;
 	const struct dnsbl_zones *zones;
 	struct feed *feed;
-	int64_t (*now_us)(void);
 	uv_timer_t tick;
 	struct target *target; size_t n_target, n_small; /* the small ones first; what lies behind is for files only */
 	uint64_t *seen;            /* hashes of the targets, by open addressing; in 64 bits no two of so few meet */
 	bool left_out;             /* some were, and that was told */
-	int64_t *due_us;           /* per zone */
+	int64_t *due_us;           /* per zone, by the loop's clock, which nobody puts back */
 	bool *soon;                /* per zone: something new is listed there */
+	bool *untold;              /* per zone: not of all targets was it told yet what it says of them: the analyzer may know older things */
+	bool *unsure;              /* per zone: of a target there was no answer in the round that runs */
 	const struct dnsbl_zone **turn; size_t n_turn; /* of the round that runs */
 	struct engine_run *run;
 	struct pair *known; size_t n_known; /* listed at the last look, sorted */
 	bool tell_all, stopping, all_this_round;
+	struct primary *primary; size_t n_primary;
+	int64_t resolve_us, again_us; /* when primaries are asked about next; how long after that, without an answer */
 	unsigned resolving;
 	bool closed;
 };
@@ -42,8 +49,10 @@ struct watch {
 /* When nothing comes any more. */
 static void end(struct watch *w)
 {
-	if (w->closed && !w->resolving)
-		free(w);
+	if (!w->closed || w->resolving)
+		return;
+	free(w->primary);
+	free(w);
 }
 
 /* --- whom ---------------------------------------------------------------------------------------------------------- */
@@ -122,31 +131,12 @@ static void sort(struct watch *w)
 		w->n_small++;
 }
 
-/* The primary of a domain that we are the second MX of is a customer's mail server. */
-static void on_address(void *ctx, const uint32_t *address, unsigned n)
+static void add_address(struct watch *w, uint32_t address)
 {
-	struct watch *w = ctx;
-	w->resolving--;
-	if (w->stopping) {
-		end(w);
-		return;
-	}
-	for (unsigned i = 0; i < n; i++) {
-		struct target t = { .count = 1, .kind = DNSBL_IP4, .first.b = { [10] = 0xff, [11] = 0xff } };
-		for (unsigned k = 0; k < 4; k++)
-			t.first.b[12 + k] = (uint8_t)(address[i] >> (24 - 8 * k));
-		add(w, &t);
-	}
-	sort(w);
-}
-
-static void add_primary(struct watch *w, const char *primary)
-{
-	struct ipaddr a;
-	if (ipaddr_parse(sv_cstr(primary), &a) == 0)
-		add_text(w, primary);
-	else if (engine_resolve(w->engine, sv_cstr(primary), on_address, w) == 0)
-		w->resolving++;
+	struct target t = { .count = 1, .kind = DNSBL_IP4, .first.b = { [10] = 0xff, [11] = 0xff } };
+	for (unsigned k = 0; k < 4; k++)
+		t.first.b[12 + k] = (uint8_t)(address >> (24 - 8 * k));
+	add(w, &t);
 }
 
 static void add_customers(struct watch *w)
@@ -156,10 +146,94 @@ static void add_customers(struct watch *w)
 		if (c->kind == CUSTOMER_PREFIX || c->kind == CUSTOMER_DOMAIN)
 			add_text(w, c->value);
 	}
-	for (size_t i = 0; i < w->conf->n_backup; i++) {
+	for (size_t i = 0; i < w->conf->n_backup; i++)
 		add_text(w, w->conf->backup[i].domain);
-		add_primary(w, w->conf->backup[i].primary);
+	for (size_t i = 0; i < w->n_primary; i++) {
+		const struct primary *p = &w->primary[i];
+		if (p->is_address)
+			add_text(w, p->name);
+		for (unsigned k = 0; k < p->n; k++)
+			add_address(w, p->address[k]);
 	}
+}
+
+/* All that is to be watched by now, by config, inventory, and what the primaries' names are known to stand for. */
+static void collect(struct watch *w)
+{
+	w->n_target = 0;
+	memset(w->seen, 0, SEEN_SLOTS * sizeof *w->seen);
+	add_prefixes(w, &w->conf->egress);
+	add_list(w, &w->conf->rbl.also);
+	add_list(w, &w->conf->local_domains);
+	add_list(w, &w->conf->relay_domains);
+	add_customers(w);
+	sort(w);
+}
+
+static int64_t clock_us(const struct watch *w)
+{
+	return (int64_t)uv_now(w->loop) * 1000;
+}
+
+/* --- primaries ---------------------------------------------------------------------------------------------------- */
+
+/* The primary of a domain that we are the second MX of is a customer's mail server. Without an answer what was known of it stays, and it is asked again soon: the network may be
+ * later than we. */
+static void on_address(void *ctx, const uint32_t *address, unsigned n)
+{
+	struct primary *p = ctx;
+	struct watch *w = p->watch;
+	w->resolving--;
+	if (w->stopping) {
+		end(w);
+		return;
+	}
+	p->unknown = n == 0;
+	p->n = n ? n < PRIMARY_ADDRESSES ? n : PRIMARY_ADDRESSES : p->n;
+	if (n)
+		memcpy(p->address, address, p->n * sizeof *address);
+	collect(w);
+	if (w->resolving)
+		return;
+	bool all = true;
+	for (size_t i = 0; i < w->n_primary; i++)
+		all = all && !w->primary[i].unknown;
+	w->resolve_us = clock_us(w) + (all ? US_PER_DAY : w->again_us);
+	w->again_us = all ? RESOLVE_AGAIN_US : w->again_us * 2 < US_PER_HOUR ? w->again_us * 2 : US_PER_HOUR;
+}
+
+/* Those without an answer; when all have one, all. */
+static void resolve(struct watch *w)
+{
+	bool any = false;
+	for (size_t i = 0; i < w->n_primary; i++)
+		any = any || w->primary[i].unknown;
+	w->resolve_us = INT64_MAX;
+	for (size_t i = 0; i < w->n_primary; i++) {
+		struct primary *p = &w->primary[i];
+		if (p->is_address || (any && !p->unknown))
+			continue;
+		if (engine_resolve(w->engine, sv_cstr(p->name), on_address, p) == 0)
+			w->resolving++;
+		else
+			p->unknown = false; /* no such name can be */
+	}
+}
+
+static void list_primaries(struct watch *w)
+{
+	struct ipaddr a;
+	w->primary = xcalloc(w->conf->n_backup + 1, sizeof *w->primary);
+	for (size_t i = 0; i < w->conf->n_backup; i++) {
+		const char *name = w->conf->backup[i].primary;
+		size_t k = 0;
+		while (k < w->n_primary && strcmp(w->primary[k].name, name) != 0)
+			k++;
+		if (k == w->n_primary)
+			w->primary[w->n_primary++] = (struct primary){ .watch = w, .name = name, .is_address = ipaddr_parse(sv_cstr(name), &a) == 0 };
+	}
+	for (size_t i = 0; i < w->n_primary; i++)
+		w->primary[i].unknown = !w->primary[i].is_address;
 }
 
 /* --- rounds ------------------------------------------------------------------------------------------------------- */
@@ -227,29 +301,36 @@ static void on_result(void *ctx, const struct engine_result *r)
 	bool listed = r->verdict == DNSBL_LISTED, clean = r->verdict == DNSBL_CLEAN;
 	/* How a list does as a whole is told by itself, not once more for each target. */
 	bool own = listed || clean || r->health == HEALTH_GOOD;
+	size_t z = (size_t)(r->zone - w->zones->v);
+	w->unsure[z] |= !listed && !clean;
 	if (listed && !known) {
 		remember(w, target, r->zone);
-		w->soon[r->zone - w->zones->v] |= dnsbl_is_bad(r->kind);
+		w->soon[z] |= dnsbl_is_bad(r->kind);
+		if (dnsbl_is_bad(r->kind))
+			engine_doubt(w->engine, r->zone);
 	}
-	if (!listed && !known && !(w->all_this_round && own))
+	if (!listed && !known && !(w->all_this_round && own) && !(clean && w->untold[z]))
 		return;
 	struct obs_listing l = { .time_us = r->asked_us, .target = r->target, .zone = sv_cstr(r->zone->name), .verdict = r->verdict, .kind = r->kind, .cause = OBS_LISTING_WATCHED,
 		.code = r->code, .points = r->points, .meaning = r->meaning.n || r->verdict == DNSBL_LISTED ? r->meaning : r->reason, .text = r->text };
 	feed_listing(w->feed, &l);
 	if (clean && known)
 		forget(w, known);
+	if (feed_is_full(w->feed)) /* whole networks may be listed */
+		engine_pause(w->run, true);
 }
 
 static void on_done(void *ctx)
 {
 	struct watch *w = ctx;
-	int64_t now = w->now_us();
+	int64_t now = clock_us(w);
 	w->run = NULL;
 	for (size_t i = 0; i < w->n_turn; i++) {
 		size_t z = (size_t)(w->turn[i] - w->zones->v);
 		int64_t wait = interval_us(w, w->turn[i]);
 		w->due_us[z] = now + (w->soon[z] && wait > SECOND_LOOK_US ? SECOND_LOOK_US : wait);
-		w->soon[z] = false;
+		w->untold[z] &= w->unsure[z];
+		w->soon[z] = w->unsure[z] = false;
 	}
 }
 
@@ -265,14 +346,17 @@ static void begin(struct watch *w)
 static void on_tick(uv_timer_t *t)
 {
 	struct watch *w = t->data;
-	int64_t now = w->now_us();
+	int64_t now = clock_us(w);
 	engine_test_due(w->engine);
+	if (!w->resolving && now >= w->resolve_us)
+		resolve(w);
 	if (w->run || w->resolving || !w->n_target)
 		return;
 	if (w->tell_all) {
 		w->tell_all = false;
 		w->all_this_round = true;
 		memset(w->due_us, 0, w->zones->n * sizeof *w->due_us);
+		memset(w->untold, true, w->zones->n * sizeof *w->untold);
 	}
 	w->n_turn = 0;
 	for (size_t i = 0; i < w->zones->n; i++) {
@@ -287,25 +371,39 @@ static void on_tick(uv_timer_t *t)
 		w->all_this_round = false;
 }
 
-struct watch *watch_new(uv_loop_t *loop, const struct conf *conf, struct engine *e, const struct dnsbl_zones *zones, struct feed *feed, int64_t (*now_us)(void))
+struct watch *watch_new(uv_loop_t *loop, const struct conf *conf, struct engine *e, const struct dnsbl_zones *zones, struct feed *feed)
 {
 	struct watch *w = xcalloc(1, sizeof *w);
-	*w = (struct watch){ .loop = loop, .conf = conf, .engine = e, .zones = zones, .feed = feed, .now_us = now_us, .tell_all = true };
+	*w = (struct watch){ .loop = loop, .conf = conf, .engine = e, .zones = zones, .feed = feed, .tell_all = true };
 	w->seen = xcalloc(SEEN_SLOTS, sizeof *w->seen);
 	w->due_us = xcalloc(zones->n + 1, sizeof *w->due_us);
 	w->soon = xcalloc(zones->n + 1, sizeof *w->soon);
+	w->untold = xcalloc(zones->n + 1, sizeof *w->untold);
+	w->unsure = xcalloc(zones->n + 1, sizeof *w->unsure);
 	w->turn = xcalloc(zones->n + 1, sizeof *w->turn);
-	add_prefixes(w, &conf->egress);
-	add_list(w, &conf->rbl.also);
-	add_list(w, &conf->local_domains);
-	add_list(w, &conf->relay_domains);
-	add_customers(w);
-	sort(w);
+	w->again_us = RESOLVE_AGAIN_US;
+	list_primaries(w);
+	collect(w);
+	resolve(w);
 	uv_timer_init(loop, &w->tick);
 	w->tick.data = w;
 	uv_timer_start(&w->tick, on_tick, START_MS, TICK_MS);
 	msg_info("%zu targets are watched on block lists", w->n_target);
 	return w;
+}
+
+void watch_renew(struct watch *w)
+{
+	size_t before = w->n_target;
+	collect(w);
+	if (w->n_target != before)
+		msg_info("%zu targets are watched on block lists, %zu before", w->n_target, before);
+}
+
+void watch_go_on(struct watch *w)
+{
+	if (w->run)
+		engine_pause(w->run, false);
 }
 
 void watch_again(struct watch *w)
@@ -323,6 +421,8 @@ static void on_closed(uv_handle_t *h)
 	free(w->seen);
 	free(w->due_us);
 	free(w->soon);
+	free(w->untold);
+	free(w->unsure);
 	free(w->turn);
 	w->closed = true;
 	end(w);

@@ -97,6 +97,8 @@ INSERT INTO principal (kind, id, customer, score, first_us, last_us, messages, r
 VALUES (:kind, :id, :customer, :score, :first, :last, :messages, :recipients, :bounced, nullif(:case_id, 0), :state, :today)
 ON CONFLICT (kind, id) DO UPDATE SET customer = excluded.customer, score = excluded.score, last_us = excluded.last_us,
   messages = excluded.messages, recipients = excluded.recipients, bounced = excluded.bounced, case_id = excluded.case_id, state = excluded.state, today = excluded.today
+-- name: principal_drop
+DELETE FROM principal WHERE last_us < :before AND case_id IS NULL
 -- name: principal_late_add
 INSERT INTO principal_late (kind, id, customer, score, first_us, last_us, messages, recipients, bounced, case_id, state, today)
 VALUES (:kind, :id, :customer, :score, :first, :last, :messages, :recipients, :bounced, nullif(:case_id, 0), :state, :today)
@@ -530,6 +532,10 @@ UPDATE listing_past SET until_us = :until, code = :code, points = :points, meani
 WHERE target = :target AND zone = :zone AND since_us = :since
 -- name: listing_past_drop
 DELETE FROM listing_past WHERE until_us < :before
+-- name: listing_drop
+DELETE FROM listing WHERE state = 'clear' AND heard_us < :before
+-- name: listing_target_drop
+DELETE FROM listing_target WHERE heard_us BETWEEN 1 AND :before AND risk = '' AND NOT EXISTS (SELECT 1 FROM listing l WHERE l.target = listing_target.target)
 -- name: listing_change_put
 INSERT OR REPLACE INTO listing_change (at_us, what, target, zone, kind, customer, entry, code, points, meaning, text, cause, since_us, before, after, tell)
 VALUES (:at, :what, :target, :zone, :kind, :customer, :entry, :code, :points, :meaning, :text, :cause, :since, :before, :after,

@@ -2,6 +2,7 @@
 
 #include "collector/capture/fragments.h"
 
+#define PUT_BACK_US 5000000 /* so far behind the packets the clock was put back; less is waited for */
 #define MOVE_US 1000000 /* a flow moves to the young end of its list at most so often: order to the second is enough */
 
 static bool port_wanted(const struct capture *c, uint16_t port)
@@ -65,6 +66,8 @@ static bool in_body(const struct flow *f)
 
 static void process(struct capture *c, struct segment *s, uint32_t hash, bool swapped)
 {
+	if (c->o.until_us && s->at_us > c->o.until_us)
+		s->at_us = c->now_us ? c->now_us : c->o.until_us;
 	if (s->at_us > c->now_us)
 		c->now_us = s->at_us;
 	struct flow *f = flow_of(c, s, hash, swapped);
@@ -132,6 +135,8 @@ void capture_tick(struct capture *c, int64_t now_us)
 	capture_sync(c);
 	if (now_us > c->now_us)
 		c->now_us = now_us;
+	else if (c->now_us - now_us > PUT_BACK_US)
+		flow_put_back(c, now_us);
 	flow_expire(c);
 }
 

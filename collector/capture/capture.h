@@ -19,6 +19,7 @@ struct capture_options {
 	bool tunnels;              /* look into GRE, ERSPAN, VXLAN, IP in IP */
 	bool subjects;             /* keep subjects as text, not only their hash */
 	bool unanswered;           /* report SYNs that nobody answered, too */
+	int64_t until_us;          /* a packet that is dated later is damaged, or of a clock that was never set: it counts as of the newest time before. 0: all are believed */
 	uint32_t sample;           /* of 2^n new flows follow one; 0: all */
 	const char *const *programs; /* endings of names of attachments that are programs, as ".exe"; borrowed */
 	size_t n_programs;
@@ -45,7 +46,7 @@ void capture_free(struct capture *c);
 /* One frame. It is looked at with the ones around it: it must stay where it is until capture_sync(). */
 void capture_frame(struct capture *c, int link_type, int64_t at_us, uint8_t *frame, uint32_t captured, uint32_t length);
 void capture_sync(struct capture *c);
-/* Time goes on without a packet (live only). */
+/* Time goes on without a packet, or was put back (live only). */
 void capture_tick(struct capture *c, int64_t now_us);
 /* No more packets: every session ends. */
 void capture_end(struct capture *c);

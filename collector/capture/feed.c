@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "collector/archive_reader.h"
 #include "collector/capture/file.h"
+#include "collector/stamp.h"
 #include "lib/buf.h"
 #include "lib/obs.h"
 
@@ -164,6 +166,7 @@ int capture_import(const struct conf *c, const char *path, int fd, struct blocks
 	char name[64];
 	struct feed f = { .fd = fd, .blocks = blocks };
 	struct capture_options o = capture_options_of(c->n_capture ? &c->capture[0] : NULL);
+	o.until_us = (int64_t)time(NULL) * 1000000 + STAMP_FUTURE_US; /* a session of next year would make all before it old */
 	fingerprint(path, name, sizeof name);
 	if (greet(&f, name, e) < 0)
 		return -1;

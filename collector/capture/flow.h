@@ -152,6 +152,8 @@ uint32_t flow_block(struct capture *c, const struct flow *keep);
 /* Reports the session and forgets the flow. */
 void flow_end(struct capture *c, struct flow *f, enum smtp_end end);
 void flow_expire(struct capture *c);
+/* It is now_us, and not as late as the packets said: the clock was put back. What is waited for is waited for as long as before. */
+void flow_put_back(struct capture *c, int64_t now_us);
 
 /* tcp.c */
 void tcp_segment(struct capture *c, struct flow *f, struct segment *s, int dir);

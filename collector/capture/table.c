@@ -245,6 +245,23 @@ void flow_expire(struct capture *c)
 		}
 }
 
+void flow_put_back(struct capture *c, int64_t now_us)
+{
+	int64_t by = c->now_us - now_us;
+	for (unsigned i = 0; i < LISTS; i++)
+		for (uint32_t at = c->list[i].head; at;) {
+			struct flow *f = flow_at(c, at);
+			at = f->after;
+			f->last_us -= by;
+			f->moved_us -= by;
+			f->closed_us -= f->closed_us ? by : 0;
+			f->stall_us -= f->stall_us ? by : 0;
+			if (f->first_us > f->last_us)
+				f->first_us = f->last_us;
+		}
+	c->now_us = now_us;
+}
+
 void capture_end(struct capture *c)
 {
 	capture_sync(c);

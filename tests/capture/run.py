@@ -4,6 +4,7 @@ file format, in another order, repeated, and with packets missing: then the sess
 import json
 import os
 import random
+import shutil
 import sqlite3
 import struct
 import subprocess
@@ -238,6 +239,15 @@ def store():
             data = open(os.path.join(d, name), "rb").read()
             faults += [f"{n} in {name}" for n in needles if n in data and name != "mail.pcap"]
     result("no password in the store", faults)
+    os.unlink(os.path.join(folder, "t.db"))
+    shutil.rmtree(os.path.join(folder, "t.db.d"))
+    with open(path, "wb") as f:  # one damaged packet of 2106
+        f.write(pcap([with_time(p, 4294967000) if i == 12 else p for i, p in enumerate(packets)]))
+    run("import", path)
+    db = sqlite3.connect(os.path.join(folder, "t.db"))
+    got = db.execute("SELECT count(*), count(DISTINCT at_us), max(at_us) / 1000000 FROM dialogue").fetchone()
+    db.close()
+    result("a packet of the next century moves no session there", [] if got[0] > 5 and got[1] > 5 and got[2] < time.time() else [got])
 
 
 def failing(name, data, want, *options):

@@ -73,6 +73,8 @@ class Own(threading.Thread):
         self.tcp = socket.create_server(("127.0.0.1", port))
         self.blink = set()
         self.asked, self.names, self.questions = 0, set(), set()
+        self.turn = "usual"  # what turn.example does: "usual", "deaf", "clean" (lists its test entry alone), "wild" (lists everything)
+        self.found = False  # names in host.example have an address
         self.awake = False  # wake.example lists nothing, not even its test entry, until then
 
     @staticmethod
@@ -110,6 +112,12 @@ class Own(threading.Thread):
         if kind not in (1, 16) or not head:
             return self.reply(q, question)
         listed = listed or (zone == "all.example" and not test)
+        if zone == "host.example":  # no list: where a customer's mail server is
+            return self.reply(q, question, a="203.0.113.33") if self.found else self.reply(q, question, 2)
+        if zone == "turn.example":
+            if self.turn == "deaf":
+                return None
+            listed = self.turn == "wild" or (listed and (test or self.turn != "clean"))
         if zone == "null.example" and listed and not test:  # what a filtering resolver says
             return self.reply(q, question, a="0.0.0.0")
         if zone == "wake.example" and not self.awake:

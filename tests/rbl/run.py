@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The DNSBL engine against real servers (lab.py): each verdict, on both resolvers; codes, bits, IPv6, domains, prefixes; a key that must never be seen;
 a list that dies in the middle and comes back; budgets; files; the running probe, its socket, and the pages. One line per test."""
-import csv, io, json, os, signal, socket, sqlite3, subprocess, sys, tempfile, threading, time, urllib.error, urllib.request
+import csv, io, json, os, re, signal, socket, sqlite3, subprocess, sys, tempfile, threading, time, urllib.error, urllib.request
 
 sys.path.insert(0, os.path.dirname(__file__))
 from lab import LISTED, OWN, PLAIN, SECRET, Lab, free_port
@@ -352,11 +352,14 @@ def write_live(table, **more):
 networks = {{ "192.0.2.0/24" }}
 egress = {{ "192.0.2.7", "198.51.100.9" }}
 local-domains = {{ "bad.example" }}
+backup-domains = {{ "second.example=mx.host.example" }}
+customers = "{work}/live/customers.csv"
 web {{ listen = "127.0.0.1:{web_port}" }}
 rbl {{
 	zones = "{table}"
 	keys = "{lab.keys()}"
 	watch = true
+	forward = {{ "127.0.0.1@{lab.own_port}" }}
 	every = 30s
 	timeout = 2s
 	public = true
@@ -424,9 +427,12 @@ def get(path, **headers):
 
 
 os.mkdir(work + "/live")
+with open(work + "/live/customers.csv", "w") as f:
+    f.write("customer,contact,language,kind,value\n")
 with open(work + "/lab/copy.txt", "w") as f:
     f.write("127.0.0.2\n198.51.100.77\n")
 lab.extra = f'zone "copy.example" {{ targets = {{ "ip4" }} file = "ip4set:{work}/lab/copy.txt" }}\n'
+lab.extra += f'zone "turn.example" {{ targets = {{ "ip4" }} points = 2 server = "127.0.0.1@{lab.own_port}" }}\n'
 write_live(lab.conf("direct"))
 for name in ("analyzer", "probe", "web"):
     start(name)
@@ -442,6 +448,16 @@ def _():
     want(all(s == "clear" for (t, z), s in got.items() if z in ("wild.example", "refuse.example", "quota.example", "lying.example", "empty.example", "halflie.example")),
          "a list that is not to be believed made a suspect: " + str({k: s for k, s in got.items() if s != "clear" and not k[1].startswith("plain")}))
     want(not any(t == "198.51.100.9" and s != "clear" for (t, z), s in got.items()), "the other address is listed")
+
+
+@test("a customer who is new in the inventory, and a mail server whose name could not be resolved at first, are watched, too")
+def _():
+    with open(work + "/live/customers.csv", "a") as f:
+        f.write("C1,desk@new.bad.example,en,domain,new.bad.example\n")
+    lab.own.found = True
+    rows = lambda: {(t, z) for t, z in store("SELECT target, zone FROM listing WHERE state IN ('suspect', 'listed')")}
+    until("the new customer's domain", lambda: ("new.bad.example", "domains.example") in rows(), 60)
+    until("the mail server's address", lambda: ("203.0.113.33", "plain33.example") in rows(), 60)
 
 
 @test("the command line asks through the running probe, with its cache")
@@ -636,6 +652,53 @@ def _():
     want(lab.own.asked - before < 60, "everything was tested again")
 
 
+def health(zone, *change):
+    """Its line in the state of the stopped probe; change: so many seconds are added to its times."""
+    with open(work + "/live/dnsbl.state") as f:
+        lines = f.read().splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith(f"health {zone} 0 "))
+    words = lines[at].split()
+    if change:
+        words[5:] = [str(int(w) + change[0] * 1000000) for w in words[5:]]
+        lines[at] = " ".join(words)
+        with open(work + "/live/dnsbl.state", "w") as f:
+            f.write("\n".join(lines) + "\n")
+    return words
+
+
+def turn_says(column="verdict"):
+    return [r[0] for r in store(f"SELECT {column} FROM listing WHERE zone = 'turn.example' AND target = '192.0.2.7'")]
+
+
+@test("a list does not answer while the probe starts, and an entry ended meanwhile: that is told when it answers")
+def _():
+    until("the entry", lambda: turn_says() == ["listed"])
+    same(stop("probe"), 0, "exit status")
+    lab.own.turn = "deaf"
+    start("probe")
+    until("the first round", lambda: turn_says() == ["unknown"])
+    lab.own.turn = "clean"
+    until("the next round", lambda: turn_says() == ["clean"], 60)
+
+
+@test("something turns up on a list: it is tested again, as it may list everything by now")
+def _():
+    same(stop("probe"), 0, "exit status")
+    same(health("turn.example", -3600)[3], "good", "an hour ago")
+    lab.own.turn = "wild"
+    start("probe")
+    until("a test", lambda: zone_states()["turn.example"] == "wildcard", 30)
+
+
+@test("tested in a year to come, before the clock was put back: tested again")
+def _():
+    same(stop("probe"), 0, "exit status")
+    same(health("turn.example", 366 * 86400)[3], "wildcard", "in a year")
+    lab.own.turn = "clean"
+    start("probe")
+    until("a test", lambda: zone_states()["turn.example"] == "good", 30)
+
+
 @test("a list's day is not overdrawn")
 def _():
     table = work + "/budget.conf"
@@ -706,6 +769,22 @@ def _():
         s.close()
     start("web")
     until("the page is there again", lambda: get("/rbl")[0] == 200)
+
+
+@test("a network of 65,536 addresses that is listed as a whole, with a long text: all is told, and the analyzer keeps up")
+def _():
+    with open(work + "/lab/whole.txt", "w") as f:
+        f.write(f":127.0.0.2:{'x' * 220} $\n127.0.0.2\n198.18.0.0/16\n")
+    lab.extra += f'zone "whole.example" {{ targets = {{ "ip4" }} points = 2 file = "ip4set:{work}/lab/whole.txt" }}\n'
+    table = lab.conf("direct")
+    with open(LIVE) as f:
+        text = f.read()
+    with open(LIVE, "w") as f:
+        f.write(re.sub(r'zones = "[^"]*"', f'zones = "{table}"', text).replace("timeout = 50s", "timeout = 2s").replace("\twatch = true\n", '\twatch = true\n\talso = { "198.18.0.0/16" }\n'))
+    programs["probe"].send_signal(signal.SIGHUP)
+    until("the network", lambda: store("SELECT count(*) FROM listing WHERE zone = 'whole.example'")[0][0] > 38000, 60)
+    with open(work + "/probe.log") as f:
+        want("it does not read" not in f.read(), "the connection was given up")
 
 
 for name in list(programs):

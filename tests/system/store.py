@@ -4,6 +4,7 @@
   same        the same log gives the same cases and messages, byte for byte: in one piece, in two, packed, and twice
   disk full   nothing is lost, one clear error, it goes on by itself (needs root and a mount namespace: unshare -m)
   retention   old days go, newer ones and open cases stay
+  backup      a copy as the manual says, of a store that is being written, is whole; put back, it catches up with the log
   chores      the analyzer joins small segments and makes filters of them by itself, past one that is damaged
   memory      principals that do not fit into memory come back from the store as they were
   inventory   a changed customers' file is noticed; a broken config is refused and said"""
@@ -193,7 +194,7 @@ def test_full(bin_dir, top, data):
     conf = config(small, live)
     for path in (conf, conf_a):
         with open(path, "a", encoding="utf-8") as f:
-            f.write("\nretention { messages = 3650d }\n")
+            f.write("\nretention { messages = 3650d cases = 3650d lines = 3650d }\n")
     run(bin_dir, "import", "-c", conf_a, write(os.path.join(folder_a, "mail.log"), data))
     want, end = state(binary, folder_a, conf_a), applied(folder_a)
     cut = data.index(b"\n", len(data) // 4) + 1
@@ -301,6 +302,16 @@ def test_retention(bin_dir, top, log):
     check("retention: old policy findings go, newer ones stay", findings[0] >= day - 1 and findings[1] > 0, str(findings))
     code = analyzer.stop()
     check("retention: clean end", code == 0, f"status {code}")
+    db = sqlite3.connect(f"{folder}/abusewatch.db") # as if the clock stood three days ahead now
+    with db:
+        db.execute("UPDATE meta SET value = value - 3 * 86400000000 WHERE key = 'retention'")
+        oldest = db.execute("SELECT min(closed_us) FROM acase WHERE closed_us > 0").fetchone()[0]
+        db.execute("UPDATE acase SET closed_us = 1 WHERE closed_us = ?", (oldest,))
+    analyzer = Program(bin_dir, "analyzer", conf, analyzer.log)
+    check("retention: a clock that leapt is told, and removes nothing at once", until(lambda: analyzer.said("3 days passed at once since the last retention"), 20)
+          and db.execute("SELECT count(*) FROM acase WHERE closed_us = 1").fetchone()[0], "not told, or removed")
+    db.close()
+    check("retention: clean end after that", analyzer.stop() == 0)
     with open(analyzer.log, encoding="utf-8") as f:
         print(f.read()[-3000:], file=sys.stderr)
 
@@ -351,17 +362,64 @@ def test_chores(bin_dir, top):
     db.close()
 
 
+def from_manual(folder, backup):
+    """The commands of the manual's section BACKUP, with our paths."""
+    with open("man/abusewatch-analyzer.8", encoding="utf-8") as f:
+        text = f.read().split(".Sh BACKUP")[1]
+    lines = text.split("-offset indent\n")[1].split(".Ed")[0]
+    paths = {"/var/lib/abusewatch/": folder + "/", "/backup/": backup + "/"}
+    return re.sub("|".join(paths), lambda m: paths[m[0]], lines)
+
+
+def test_backup(bin_dir, top):
+    folder, log, backup = top, os.path.join(top, "mail.log"), os.path.join(top, "backup")
+    conf, today = config(folder, log), int(time.time() // 86400)
+    os.mkdir(backup)
+    write(log, b"")
+    start = lambda: [Program(bin_dir, name, conf, os.path.join(folder, name + ".log")) for name in ("analyzer", "collector")]
+    written = lambda: len({json.loads(m)["queue_id"] for m in messages(bin_dir, conf)})
+    programs = start()
+    status = None
+    for k in range(12):
+        with open(log, "ab") as f:
+            f.write(many(today - 1, 3000, f"C{k:03X}"))
+        if k == 6: # in the middle of it
+            status = subprocess.run(from_manual(folder, backup), shell=True, capture_output=True, text=True)
+        time.sleep(0.3)
+    check("backup: the manual's commands work", status.returncode == 0 and not status.stderr, status.stderr)
+    check("backup: all is there", until(lambda: written() == 36000, 60), f"{written()} messages")
+    for p in programs:
+        p.p.kill()
+        p.p.wait()
+    copy = sqlite3.connect(f"file:{backup}/abusewatch.db?mode=ro", uri=True)
+    held = copy.execute("SELECT (SELECT coalesce(sum(messages), 0) FROM segment) + (SELECT count(*) FROM hot_message)").fetchone()[0]
+    missing = [f for (f,) in copy.execute("SELECT file FROM segment") if not os.path.exists(f"{backup}/abusewatch.db.d/{f}")]
+    whole = copy.execute("PRAGMA integrity_check").fetchone()[0]
+    copy.close()
+    check("backup: the copy is whole", whole == "ok" and not missing and 0 < held < 36000, f"{whole}, {held} messages, without {missing[:3]}")
+    shutil.rmtree(f"{folder}/abusewatch.db.d")
+    for end in ("", "-wal", "-shm", "-journal"):
+        if os.path.exists(f"{folder}/abusewatch.db{end}"):
+            os.unlink(f"{folder}/abusewatch.db{end}")
+    shutil.copy(f"{backup}/abusewatch.db", folder)
+    shutil.copytree(f"{backup}/abusewatch.db.d", f"{folder}/abusewatch.db.d")
+    programs = start()
+    check("backup: put back, it reads the rest of the log", until(lambda: written() == 36000, 60) and len(messages(bin_dir, conf)) == 36000, f"{written()}, {len(messages(bin_dir, conf))}")
+    check("backup: clean end", [p.stop() for p in reversed(programs)] == [0, 0])
+
+
 def main():
     bin_dir, log = os.path.abspath(sys.argv[1]), sys.argv[2]
     with lzma.open(log, "rb") as f:
         data = f.read()
     with tempfile.TemporaryDirectory(prefix="aw-store-", dir="/var/tmp") as top:
-        for name in ("same", "full", "old", "little", "chores"):
+        for name in ("same", "full", "old", "little", "chores", "backup"):
             os.mkdir(os.path.join(top, name))
         test_same(bin_dir, os.path.join(top, "same"), data)
         test_little_memory(bin_dir, os.path.join(top, "little"), data)
         test_retention(bin_dir, os.path.join(top, "old"), log)
         test_chores(bin_dir, os.path.join(top, "chores"))
+        test_backup(bin_dir, os.path.join(top, "backup"))
         if os.environ.get("STORE_NAMESPACE"):
             test_full(bin_dir, os.path.join(top, "full"), data)
         else:

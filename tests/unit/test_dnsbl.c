@@ -240,6 +240,7 @@ static void test_cache(void **state)
 	assert_non_null(cache_get(c, k, 1059 * US_PER_S));
 	assert_int_equal(cache_get(c, k, 1059 * US_PER_S)->code[0], code);
 	assert_null(cache_get(c, k, 1060 * US_PER_S));
+	assert_null(cache_get(c, k, 900 * US_PER_S)); /* the clock was put back */
 	cache_put(c, k, 2000 * US_PER_S, 0, &code, 1, SV("")); /* not to be kept */
 	assert_null(cache_get(c, k, 2000 * US_PER_S));
 	static const uint32_t nothing = 0, many[5] = { 0x7f000002, 0x7f000003, 0x7f000004, 0x7f000005, 0x7fffffff };
@@ -284,6 +285,8 @@ static void test_state(void **state)
 	assert_int_equal(state_seen(s, 17, 300 + (STATE_SEEN_DAYS + 1) * US_PER_DAY), 300 + (STATE_SEEN_DAYS + 1) * US_PER_DAY);
 	state_gone(s, 17);
 	assert_int_equal(state_seen(s, 17, 900), 900);
+	assert_int_equal(state_seen(s, 17, 800), 800); /* the clock was put back */
+	assert_int_equal(state_seen(s, 17, 900), 800);
 	unsigned kept = 0;
 	for (int i = 0; i < 3 * STATE_SEEN_MOST; i++) /* bounded: the newest is known, most of the old ones are not */
 		assert_int_equal(state_seen(s, state_pair(1, (uint64_t)i), 1000 + i), 1000 + i);

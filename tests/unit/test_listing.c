@@ -362,6 +362,32 @@ static void many_targets_find_room(void **state)
 	}
 	assert_int_equal(f->j->listing->n_targets, LISTING_TARGETS);
 	assert_int_equal(f->j->listing->dropped, 35000 - LISTING_TARGETS);
+	says(f, "198.19.200.1", ZONE, DNSBL_LISTED, 8, NOW + 4 * HOUR); /* one of whom there was no room to say that it is not listed */
+	says(f, "198.19.200.1", ZONE, DNSBL_LISTED, 8, NOW + 5 * HOUR);
+	assert_non_null(pair(f, "198.19.200.1", ZONE));
+	assert_int_equal(pair(f, "198.19.200.1", ZONE)->state, LISTING_LISTED);
+}
+
+/* The clock stood a year ahead for an hour. Without more the answers of a year would be old ones. */
+static void a_clock_that_was_put_back(void **state)
+{
+	struct fixture *f = *state;
+	const int64_t ahead = NOW + 366 * US_PER_DAY;
+	says(f, OURS, ZONE, DNSBL_LISTED, 8, ahead);
+	says(f, OURS, "other.example", DNSBL_CLEAN, 0, ahead);
+	listing_zone_said(f->j, &(struct obs_zone){ .time_us = ahead, .zone = SV(ZONE), .verdict = DNSBL_UNKNOWN, .reason = SV("why") });
+	listing_clock(f->j, ahead - LISTING_AHEAD_US); /* a little ahead is none */
+	assert_true(pair(f, OURS, ZONE)->heard_us == ahead);
+	listing_clock(f->j, NOW);
+	assert_true(pair(f, OURS, ZONE)->heard_us == NOW && pair(f, OURS, ZONE)->since_us == NOW && pair(f, OURS, ZONE)->dirty);
+	says(f, OURS, ZONE, DNSBL_LISTED, 8, NOW + 20 * MINUTE);
+	says(f, OURS, "other.example", DNSBL_LISTED, 8, NOW + 20 * MINUTE);
+	listing_zone_said(f->j, &(struct obs_zone){ .time_us = NOW + 20 * MINUTE, .zone = SV(ZONE), .verdict = DNSBL_CLEAN, .reason = SV("") });
+	assert_int_equal(pair(f, OURS, ZONE)->state, LISTING_LISTED);
+	assert_int_equal(pair(f, OURS, "other.example")->state, LISTING_SUSPECT);
+	assert_int_equal(pair(f, OURS, ZONE)->zone->verdict, DNSBL_CLEAN);
+	listing_clock(f->j, NOW + HOUR);
+	assert_true(pair(f, OURS, ZONE)->heard_us == NOW + 20 * MINUTE);
 }
 
 /* --- blame -------------------------------------------------------------------------------------------------------- */
@@ -555,7 +581,7 @@ int main(void)
 		TEST(two_entries_apart_make_a_listing), TEST(repeats_change_nothing), TEST(three_answers_over_six_hours_end_it), TEST(errors_say_nothing),
 		TEST(what_is_no_abuse_weighs_nothing), TEST(a_list_that_has_everything_is_held), TEST(few_are_believed), TEST(old_entries_stand),
 		TEST(a_receiver_that_names_the_list_is_a_second_look), TEST(unwatched_entries_go), TEST(neighbours_add_up), TEST(what_was_listed_in_the_flood_is_withdrawn), TEST(another_config_moves_it),
-		TEST(many_targets_find_room), TEST(blame_is_by_share_and_fades),
+		TEST(many_targets_find_room), TEST(a_clock_that_was_put_back), TEST(blame_is_by_share_and_fades),
 		TEST(clients_are_asked_about_once_a_day), TEST(asking_has_a_budget),
 		TEST(the_store_gives_it_back), TEST(a_former_store_opens),
 	};
