@@ -133,6 +133,8 @@ exim() {
 }
 
 sendmail() {
+	blocklist=blocklist_recipients
+	[ -e /usr/share/sendmail/cf/feature/$blocklist.m4 ] || blocklist=blacklist_recipients # before 8.16
 	mkdir -p /etc/mail/sasl /var/spool/mqueue /var/spool/mqueue-client /run/sendmail/mta /var/lib/sendmail
 	chown root:root /var/spool/mqueue
 	chmod 700 /var/spool/mqueue
@@ -161,7 +163,7 @@ sendmail() {
 		FEATURE(\`nocanonify')dnl
 		FEATURE(\`accept_unresolvable_domains')dnl
 		FEATURE(\`access_db', \`hash -T<TMPF> /etc/mail/access')dnl
-		FEATURE(\`blocklist_recipients')dnl
+		FEATURE(\`$blocklist')dnl
 		DAEMON_OPTIONS(\`Family=inet, Name=MTA, Port=25, Addr=$here')dnl
 		DAEMON_OPTIONS(\`Family=inet, Name=MTA-local, Port=25, Addr=127.0.0.1')dnl
 		LOCAL_CONFIG
