@@ -2,7 +2,7 @@
  * is a UUID, a message the UUID and a number, what it is delivered as to one domain another number; the queue id is the UUID's last twelve digits and
  * the message's number, as the whole is too long to be one. Of outbound lines only those about a recipient that was refused name one. So an accepted
  * recipient is remembered twice, with the connection (for who queues it) and with the message (for who delivers it): two records.
- * Shapes: recordings of Haraka 3.3.4; connection.js and outbound/hmail.js of 2.8 and 3. */
+ * Shapes: recordings of Haraka 2.8.28 and 3.3.4. */
 #include "collector/framing.h"
 #include "collector/mta.h"
 #include "collector/scan.h"
