@@ -1,4 +1,4 @@
-/* archive_int: what the writing half (archive.c, archive_compact.c), the searching half (archive_search.c) and the filters (archive_filter.c) of
+/* archive_int: what the writing half (archive.c, archive_write.c, archive_compact.c), the searching half (archive_search.c) and the filters (archive_filter.c) of
  * the archive share. */
 #ifndef ANALYZER_ARCHIVE_INT_H
 #define ANALYZER_ARCHIVE_INT_H
