@@ -11,15 +11,16 @@ packages() {
 	esac
 }
 
+# The file of package $p; since Debian 13 the names of some libraries end with t64.
+deb_of() { find "${work:?}/debs" \( -name "${p}_*.deb" -o -name "${p}t64_*.deb" \) | head -n 1; }
+
 # fetch NAME: the server's packages, unpacked in ${work:?}/NAME/root. Downloaded once, kept beside.
 fetch() {
 	mkdir -p "${work:?}/debs" "${work:?}/$1/root"
 	for p in $(packages "$1"); do
-		deb=$(find "${work:?}/debs" -name "${p}_*.deb" | head -n 1)
-		if [ -z "$deb" ]; then
-			(cd "${work:?}/debs" && apt-get -o APT::Sandbox::User=root download "$p") >&2 || return 1
-			deb=$(find "${work:?}/debs" -name "${p}_*.deb" | head -n 1)
+		if [ -z "$(deb_of)" ]; then
+			(cd "${work:?}/debs" && for n in "$p" "${p}t64"; do apt-get -o APT::Sandbox::User=root download "$n" && break; done) >&2 || return 1
 		fi
-		dpkg-deb -x "$deb" "${work:?}/$1/root" || return 1
+		dpkg-deb -x "$(deb_of)" "${work:?}/$1/root" || return 1
 	done
 }
