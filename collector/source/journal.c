@@ -2,6 +2,7 @@
  * format (collector/framing/export.c) with the fields that a line needs. */
 #include "collector/source.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -13,6 +14,7 @@
 
 #define BATCH_BYTES (128u << 10)
 #define POLL_MS 1000 /* journals of other machines are not announced */
+#define ENTRY_TRIES 5u /* to read an entry, one each time that the journal is looked at */
 
 struct source_run {
 	struct source_events ev;
@@ -24,25 +26,26 @@ struct source_run {
 	struct buf batch;
 	bool paused, closed, polled, working;
 	bool found; /* the journal stands at an entry that is to be given yet */
-	unsigned handles;
+	unsigned handles, tries;
 	char before[POSITION_CURSOR_BYTES], after[POSITION_CURSOR_BYTES]; /* the place before and after the batch */
 	uint64_t given;
 };
 
-static void add_field(struct source_run *s, const char *name)
+static int add_field(struct source_run *s, const char *name)
 {
 	const void *p;
 	size_t n;
-	if (sd_journal_get_data(s->journal, name, &p, &n) < 0)
-		return;
+	int bad = sd_journal_get_data(s->journal, name, &p, &n);
+	if (bad < 0)
+		return bad == -ENOENT ? 0 : bad;
 	size_t key = strlen(name) + 1;
 	if (n < key)
-		return;
+		return 0;
 	struct sv value = sv_make((const char *)p + key, n - key);
 	if (sv_chr(value, '\n') < 0) {
 		buf_add(&s->batch, p, n);
 		buf_addc(&s->batch, '\n');
-		return;
+		return 0;
 	}
 	buf_puts(&s->batch, name);
 	buf_addc(&s->batch, '\n');
@@ -50,26 +53,44 @@ static void add_field(struct source_run *s, const char *name)
 		buf_addc(&s->batch, (char)((uint64_t)value.n >> (8 * i)));
 	buf_addsv(&s->batch, value);
 	buf_addc(&s->batch, '\n');
+	return 0;
 }
 
-/* False: its cursor cannot be had. */
-static bool add_entry(struct source_run *s)
+/* last: there is no other try, a field that cannot be read is left out. */
+static int add_entry(struct source_run *s, bool last)
 {
 	static const char *const fields[] = { "_SOURCE_REALTIME_TIMESTAMP", "_HOSTNAME", "SYSLOG_IDENTIFIER", "_COMM", "SYSLOG_PID", "_PID", "MESSAGE" };
 	char *cursor;
 	uint64_t us;
-	if (sd_journal_get_cursor(s->journal, &cursor) < 0)
-		return false;
-	if (strlen(cursor) < sizeof s->after)
-		memcpy(s->after, cursor, strlen(cursor) + 1);
+	int bad = sd_journal_get_cursor(s->journal, &cursor);
+	if (bad < 0)
+		return bad;
 	buf_printf(&s->batch, "__CURSOR=%s\n", cursor);
-	free(cursor);
 	if (sd_journal_get_realtime_usec(s->journal, &us) == 0)
 		buf_printf(&s->batch, "__REALTIME_TIMESTAMP=%llu\n", (unsigned long long)us);
-	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-		add_field(s, fields[i]);
+	for (size_t i = 0; i < sizeof fields / sizeof *fields && (bad >= 0 || last); i++)
+		bad = add_field(s, fields[i]);
+	if ((bad >= 0 || last) && strlen(cursor) < sizeof s->after)
+		memcpy(s->after, cursor, strlen(cursor) + 1);
+	free(cursor);
 	buf_addc(&s->batch, '\n');
-	return true;
+	return last ? 0 : bad;
+}
+
+/* False: it cannot be read now, perhaps as it is being written; it is tried again. */
+static bool take_entry(struct source_run *s)
+{
+	size_t begin = s->batch.n;
+	bool last = ++s->tries >= ENTRY_TRIES;
+	int bad = add_entry(s, last);
+	if (bad < 0)
+		s->batch.n = begin;
+	s->found = bad < 0 && !last;
+	if (bad < 0 && last)
+		msg_warn("%s: an entry cannot be read and is left out: %s", s->path, strerror(-bad));
+	if (!s->found)
+		s->tries = 0;
+	return !s->found;
 }
 
 static int next_entry(struct source_run *s)
@@ -86,7 +107,10 @@ static bool give_batch(struct source_run *s)
 	buf_clear(&s->batch);
 	memcpy(s->before, s->after, sizeof s->before);
 	while (s->batch.n < BATCH_BYTES && (more = next_entry(s)) > 0)
-		(void)add_entry(s);
+		if (!take_entry(s)) {
+			more = 0;
+			break;
+		}
 	if (more < 0)
 		msg_warn("%s: cannot be read: %s", s->path, strerror(-more));
 	if (s->batch.n) {

@@ -347,6 +347,48 @@ def journal_waits():
     shutil.rmtree(folder)
 
 
+FAILING = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <string.h>
+static int cursors, messages;
+int sd_journal_get_cursor(void *j, char **ret)
+{
+	int (*real)(void *, char **) = (int (*)(void *, char **))dlsym(RTLD_NEXT, "sd_journal_get_cursor");
+	cursors++;
+	return cursors == 5 || cursors == 6 ? -EBADMSG : real(j, ret);
+}
+int sd_journal_get_data(void *j, const char *name, const void **ret, size_t *n)
+{
+	int (*real)(void *, const char *, const void **, size_t *) = (int (*)(void *, const char *, const void **, size_t *))dlsym(RTLD_NEXT, "sd_journal_get_data");
+	return !strcmp(name, "MESSAGE") && ++messages == 9 ? -EIO : real(j, name, ret, n);
+}
+"""
+
+
+def journal_fails():
+    """An entry that cannot be read at once is no lost line."""
+    if not os.path.exists(JOURNAL_REMOTE):
+        return
+    folder = tempfile.mkdtemp(prefix="aw-journal.")
+    with open(os.path.join(folder, "fail.c"), "w") as f:
+        f.write(FAILING)
+    library = os.path.join(folder, "fail.so")
+    subprocess.run(["cc", "-shared", "-fPIC", "-w", "-o", library, os.path.join(folder, "fail.c")], check=True, timeout=60)
+    if subprocess.run([JOURNAL_REMOTE, "-o", os.path.join(folder, "a.journal"), "-"], input=entries(0, 20), capture_output=True, timeout=60).returncode:
+        return
+    os.environ["LD_PRELOAD"] = library
+    os.environ["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+    try:
+        r = Run('type = "journal" path = "%s"' % folder)
+    finally:
+        del os.environ["LD_PRELOAD"]
+    check("journal, entries that cannot be read at once", r.wait(20), range(20))
+    r.end()
+    shutil.rmtree(folder)
+
+
 def archive():
     folder = tempfile.mkdtemp(prefix="aw-archive.")
     packs = [("mail.log.3.gz", 0, 100), ("mail.log.2.xz", 100, 200), ("mail.log.1", 200, 250), ("mail.zst", 250, LINES)]
@@ -627,7 +669,7 @@ def archive_many():
     shutil.rmtree(folder)
 
 
-for test in (syslog_udp, syslog_tcp, syslog_crowd, syslog_hoards, syslog_tls, command, standard_input, journal, journal_waits, told_late, unreadable_sibling, restarted_late, daily_names, not_there, full, many_files, behind_links, many_folders, archive, archive_many):
+for test in (syslog_udp, syslog_tcp, syslog_crowd, syslog_hoards, syslog_tls, command, standard_input, journal, journal_waits, journal_fails, told_late, unreadable_sibling, restarted_late, daily_names, not_there, full, many_files, behind_links, many_folders, archive, archive_many):
     try:
         test()
     except Exception as e:  # one kind must not hide the others
