@@ -2,7 +2,6 @@
  * mail data itself. */
 #include <errno.h>
 #include <getopt.h>
-#include <grp.h>
 #include <libgen.h>
 #include <limits.h>
 #include <pwd.h>
@@ -80,32 +79,32 @@ static void options(struct supervisor *s, int argc, char **argv)
  * to that program alone. */
 static void drop_root(const struct conf *conf)
 {
-	static const char *const log_groups[] = { "adm", "systemd-journal" };
-	gid_t groups[3];
-	int n = 0;
+	struct err e;
 	if (geteuid() != 0 || !conf->user || !*conf->user)
 		return;
 	struct passwd *pw = getpwnam(conf->user);
 	if (!pw)
 		fatal("%s: there is no user \"%s\"; make it (adduser --system --group %s) or set another one", conf->path, conf->user, conf->user);
-	uid_t uid = pw->pw_uid;
-	gid_t gid = pw->pw_gid;
-	groups[n++] = gid;
-	for (size_t i = 0; i < sizeof log_groups / sizeof *log_groups; i++) {
-		struct group *g = getgrnam(log_groups[i]);
-		if (g)
-			groups[n++] = g->gr_gid;
-	}
-	struct err e;
 	if (conf->n_capture && privileges_keep_raw(&e) < 0)
 		fatal("%s", e.text);
-	if (chown(conf->state_dir, uid, gid) < 0)
+	if (chown(conf->state_dir, pw->pw_uid, pw->pw_gid) < 0)
 		msg_warn("%s: cannot give it to %s: %m", conf->state_dir, conf->user);
-	handover(conf, uid, gid);
-	if (setgroups((size_t)n, groups) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
-		fatal("cannot become %s: %m", conf->user);
+	handover(conf, pw->pw_uid, pw->pw_gid);
+	if (privileges_become_reader(conf->user, &e) < 0)
+		fatal("%s", e.text);
 	if (conf->n_capture && privileges_kept(&e) < 0)
 		msg_warn("%s; interfaces cannot be captured", e.text);
+}
+
+/* What root could read the programs have to read as the user that they are. */
+static void check_readable(const char *path)
+{
+	size_t n;
+	const struct opt_table *const *tables = detector_option_tables(&n);
+	struct conf *conf = conf_load(path, tables, n, NULL, NULL);
+	if (!conf)
+		fatal("%s: the user of the programs has to read it and the files that it names, too, and cannot", path);
+	conf_free(conf);
 }
 
 /* What was done with rights that are given up, or is open. */
@@ -176,6 +175,8 @@ static void prepare(struct supervisor *s)
 	}
 	drop_root(conf);
 	s->has_raw = geteuid() == 0; /* nobody was to become */
+	if (!s->has_raw)
+		check_readable(s->conf_path);
 	s->conf = conf;
 }
 

@@ -134,3 +134,19 @@ if wait_for 5 with_web && said 'store is another one.*takes a restart'; then ok 
 kill -TERM "$daemon"
 if wait "$daemon" && none_left; then ok "ends after reloads"; else not_ok "ends after reloads" "some are left"; fi
 daemon=
+
+# The usual first mistake: files that root may read, and the user may not.
+if [ -n "$as" ]; then
+	config two false
+	chmod 600 "$dir/t.conf"
+	: >"$dir/log"
+	if "$bin/abusewatchd" -c "$dir/t.conf" 2>>"$dir/log"; then not_ok "a config that the user may not read" "no complaint"
+	elif said 'user of the programs has to read it' && ! said 'started again'; then ok "a config that the user may not read"
+	else not_ok "a config that the user may not read" "$(tail -n 2 "$dir/log")"; fi
+	chmod 600 "$dir/mail.log"
+	"$aw" check-config -c "$dir/t.conf" 2>"$dir/log"
+	if [ $? = 1 ] && said 't.conf: as user .nobody.*Permission denied' && said 't.conf:6: as user.*source mx1: may not read .*mail.log'; then ok "check-config says so"
+	else not_ok "check-config says so" "$(cat "$dir/log")"; fi
+	chmod 644 "$dir/t.conf" "$dir/mail.log"
+	if "$aw" check-config -c "$dir/t.conf" 2>"$dir/log"; then ok "check-config when he may"; else not_ok "check-config when he may" "$(cat "$dir/log")"; fi
+fi
