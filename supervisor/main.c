@@ -76,8 +76,8 @@ static void options(struct supervisor *s, int argc, char **argv)
 }
 
 /* As root: become the configured user, keeping the groups that may read logs, and the right to raw packets when there is something to capture: it is lent
- * to that program alone. */
-static void drop_root(const struct conf *conf)
+ * to that program alone. made: a folder that is to be the user's, too, or NULL. */
+static void drop_root(const struct conf *conf, const char *made)
 {
 	struct err e;
 	if (geteuid() != 0 || !conf->user || !*conf->user)
@@ -89,11 +89,38 @@ static void drop_root(const struct conf *conf)
 		fatal("%s", e.text);
 	if (chown(conf->state_dir, pw->pw_uid, pw->pw_gid) < 0)
 		msg_warn("%s: cannot give it to %s: %m", conf->state_dir, conf->user);
+	if (made && chown(made, pw->pw_uid, pw->pw_gid) < 0)
+		msg_warn("%s: cannot give it to %s: %m", made, conf->user);
 	handover(conf, pw->pw_uid, pw->pw_gid);
 	if (privileges_become_reader(conf->user, &e) < 0)
 		fatal("%s", e.text);
 	if (conf->n_capture && privileges_kept(&e) < 0)
 		msg_warn("%s; interfaces cannot be captured", e.text);
+}
+
+static void make_folder(const char *path)
+{
+	if (mkdir(path, 0750) < 0 && errno != EEXIST)
+		fatal("%s: cannot make this folder: %m", path);
+}
+
+/* Makes the folders and gives up root. A store's folder that was there is not ours to give away. */
+static void settle(struct supervisor *s, const struct conf *conf)
+{
+	char *folder = conf_store_folder(conf);
+	make_folder(conf->state_dir);
+	bool was_there = access(folder, F_OK) == 0;
+	make_folder(folder);
+	if (s->background) {
+		msg_to(MSG_SYSLOG);
+		if (daemon(0, 0) < 0)
+			fatal("cannot go to the background: %m");
+	}
+	drop_root(conf, was_there ? NULL : folder);
+	s->has_raw = geteuid() == 0; /* nobody was to become */
+	if (access(folder, W_OK | X_OK) < 0)
+		fatal("%s: the store's folder: %m; it has to be the user's who runs the programs (chown %s %s)", folder, *conf->user ? conf->user : "USER", folder);
+	free(folder);
 }
 
 /* What root could read the programs have to read as the user that they are. */
@@ -166,15 +193,7 @@ static void prepare(struct supervisor *s)
 		conf_free(conf);
 		conf = conf_load_or_die(absolute, tables, n);
 	}
-	if (mkdir(conf->state_dir, 0750) < 0 && errno != EEXIST)
-		fatal("%s: cannot make this folder: %m", conf->state_dir);
-	if (s->background) {
-		msg_to(MSG_SYSLOG);
-		if (daemon(0, 0) < 0)
-			fatal("cannot go to the background: %m");
-	}
-	drop_root(conf);
-	s->has_raw = geteuid() == 0; /* nobody was to become */
+	settle(s, conf);
 	if (!s->has_raw)
 		check_readable(s->conf_path);
 	s->conf = conf;

@@ -143,7 +143,22 @@ if [ -n "$as" ]; then
 	if "$bin/abusewatchd" -c "$dir/t.conf" 2>>"$dir/log"; then not_ok "a config that the user may not read" "no complaint"
 	elif said 'user of the programs has to read it' && ! said 'started again'; then ok "a config that the user may not read"
 	else not_ok "a config that the user may not read" "$(tail -n 2 "$dir/log")"; fi
-	chmod 600 "$dir/mail.log"
+	chmod 644 "$dir/t.conf"
+	mkdir "$dir/roots"
+	sed -i "s|^store = .*|store = \"roots/t.db\"\nstate-dir = \"state\"|" "$dir/t.conf"
+	: >"$dir/log"
+	if "$bin/abusewatchd" -c "$dir/t.conf" 2>>"$dir/log"; then not_ok "a store in a folder of root's" "no complaint"
+	elif said 'chown nobody' && ! said 'started again'; then ok "a store in a folder of root's"
+	else not_ok "a store in a folder of root's" "$(tail -n 2 "$dir/log")"; fi
+	rmdir "$dir/roots"
+	"$bin/abusewatchd" -c "$dir/t.conf" 2>>"$dir/log" &
+	daemon=$!
+	if wait_for 10 said 'analyzer.* ready; the store is .*roots/t.db'; then ok "and one in a folder that is not there"; else not_ok "and one in a folder that is not there" "$(tail -n 2 "$dir/log")"; fi
+	kill -TERM "$daemon"
+	wait "$daemon"
+	daemon=
+	config two false
+	chmod 600 "$dir/mail.log" "$dir/t.conf"
 	"$aw" check-config -c "$dir/t.conf" 2>"$dir/log"
 	if [ $? = 1 ] && said 't.conf: as user .nobody.*Permission denied' && said 't.conf:6: as user.*source mx1: may not read .*mail.log'; then ok "check-config says so"
 	else not_ok "check-config says so" "$(cat "$dir/log")"; fi
