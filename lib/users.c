@@ -84,6 +84,7 @@ bool users_mark(const char *path, const char *name, unsigned char ret_mark[16])
 int users_list(const char *path, struct buf *out, struct err *e)
 {
 	char line[512];
+	int n = 0;
 	FILE *f = fopen(path, "re");
 	if (!f && errno != ENOENT)
 		return err_set(e, "cannot read %s: %s", path, strerror(errno));
@@ -93,10 +94,11 @@ int users_list(const char *path, struct buf *out, struct err *e)
 			continue;
 		*colon = 0;
 		buf_printf(out, "%s\n", line);
+		n++;
 	}
 	if (f)
 		fclose(f);
-	return 0;
+	return n;
 }
 
 static int write_all(int fd, struct sv s)
