@@ -134,6 +134,7 @@ uninstall:
 	rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%) $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/sbin/%) $(UNITDIR)/abusewatch.service
 	rm -rf $(DESTDIR)$(PREFIX)/share/abusewatch
 	for m in man/*.[158]; do rm -f $(MANDIR)/man$${m##*.}/$${m##*/}; done
+	@echo "Left: $(DESTDIR)$(SYSCONFDIR)/abusewatch.conf, the store (as a rule /var/lib/abusewatch) and, when it was enabled, a link: systemctl disable abusewatch"
 dist:
 	git archive --format=tar.gz --prefix=abusewatch-$(VERSION)/ -o abusewatch-$(VERSION).tar.gz HEAD
 lint: all
