@@ -12,6 +12,7 @@
 
 #include "analyzer/detector.h"
 #include "lib/buf.h"
+#include "lib/lock.h"
 #include "lib/msg.h"
 #include "lib/privileges.h"
 #include "lib/proc.h"
@@ -73,6 +74,10 @@ static void options(struct supervisor *s, int argc, char **argv)
 		case 'V': puts("abusewatchd " VERSION); exit(0);
 		default: usage(stderr); exit(2);
 		}
+	if (optind < argc) {
+		fprintf(stderr, "abusewatchd: \"%s\" is not expected here; name the config with -c\n", argv[optind]);
+		exit(2);
+	}
 }
 
 /* As root: become the configured user, keeping the groups that may read logs, and the right to raw packets when there is something to capture: it is lent
@@ -104,6 +109,17 @@ static void make_folder(const char *path)
 		fatal("%s: cannot make this folder: %m", path);
 }
 
+/* Held for as long as this program lives. Taken as the user: the folder is his, and may hold links. */
+static void be_the_only_one(const char *state_dir)
+{
+	struct buf path = { 0 };
+	struct err e;
+	buf_printf(&path, "%s/abusewatchd", state_dir);
+	if (lock_take(buf_cstr(&path), "another abusewatchd runs (systemctl status abusewatch; pgrep -a abusewatchd); there can be one for a state folder", &e) < 0)
+		fatal("%s", e.text);
+	buf_fini(&path);
+}
+
 /* Makes the folders and gives up root. A store's folder that was there is not ours to give away. */
 static void settle(struct supervisor *s, const struct conf *conf)
 {
@@ -111,15 +127,11 @@ static void settle(struct supervisor *s, const struct conf *conf)
 	make_folder(conf->state_dir);
 	bool was_there = access(folder, F_OK) == 0;
 	make_folder(folder);
-	if (s->background) {
-		msg_to(MSG_SYSLOG);
-		if (daemon(0, 0) < 0)
-			fatal("cannot go to the background: %m");
-	}
 	drop_root(conf, was_there ? NULL : folder);
 	s->has_raw = geteuid() == 0; /* nobody was to become */
 	if (access(folder, W_OK | X_OK) < 0)
 		fatal("%s: the store's folder: %m; it has to be the user's who runs the programs (chown %s %s)", folder, *conf->user ? conf->user : "USER", folder);
+	be_the_only_one(conf->state_dir);
 	free(folder);
 }
 
@@ -196,6 +208,11 @@ static void prepare(struct supervisor *s)
 	settle(s, conf);
 	if (!s->has_raw)
 		check_readable(s->conf_path);
+	if (s->background) {
+		msg_to(MSG_SYSLOG);
+		if (daemon(0, 0) < 0)
+			fatal("cannot go to the background: %m");
+	}
 	s->conf = conf;
 }
 

@@ -154,6 +154,10 @@ if [ -n "$as" ]; then
 	"$bin/abusewatchd" -c "$dir/t.conf" 2>>"$dir/log" &
 	daemon=$!
 	if wait_for 10 said 'analyzer.* ready; the store is .*roots/t.db'; then ok "and one in a folder that is not there"; else not_ok "and one in a folder that is not there" "$(tail -n 2 "$dir/log")"; fi
+	timeout 10 "$bin/abusewatchd" -c "$dir/t.conf" 2>"$dir/log"
+	if [ $? = 1 ] && said 'another abusewatchd runs' && ! said 'ready'; then ok "a second one does not start"; else not_ok "a second one does not start" "it did"; fi
+	timeout 10 "$bin/abusewatchd" -c "$dir/t.conf" start 2>"$dir/log"
+	if [ $? = 2 ] && said '"start" is not expected here'; then ok "a word too many"; else not_ok "a word too many" "$(tail -n 2 "$dir/log")"; fi
 	kill -TERM "$daemon"
 	wait "$daemon"
 	daemon=
