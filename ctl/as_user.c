@@ -69,7 +69,7 @@ static void hear(FILE *in, conf_mistake_cb *cb, void *ctx)
 		if (!rest)
 			continue;
 		rest[strcspn(rest, "\n")] = 0;
-		cb(ctx, file, atoi(number), rest);
+		cb(ctx, file, (int)strtol(number, NULL, 10), rest);
 	}
 	free(line);
 }
