@@ -117,17 +117,24 @@ check:
 	@sh tests/check.sh
 
 MANDIR = $(DESTDIR)$(PREFIX)/share/man
+UNITDIR = $(DESTDIR)$(PREFIX)/lib/systemd/system
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(SYSCONFDIR) $(MANDIR)/man1 $(MANDIR)/man5 $(MANDIR)/man8
 	install -m 755 $(B)/bin/abusewatch $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 $(filter-out %/abusewatch,$(BIN)) $(DESTDIR)$(PREFIX)/sbin/
-	[ -e $(DESTDIR)$(SYSCONFDIR)/abusewatch.conf ] || install -m 640 etc/abusewatch.conf $(DESTDIR)$(SYSCONFDIR)/
+	[ -e $(DESTDIR)$(SYSCONFDIR)/abusewatch.conf ] || { install -m 640 etc/abusewatch.conf $(DESTDIR)$(SYSCONFDIR)/ && \
+		chgrp abusewatch $(DESTDIR)$(SYSCONFDIR)/abusewatch.conf 2>/dev/null || :; } # the programs read it as that user, where he is
+	install -d $(UNITDIR)
+	sed 's|@SBINDIR@|$(PREFIX)/sbin|; s|@SYSCONFDIR@|$(SYSCONFDIR)|' etc/abusewatch.service.in >$(UNITDIR)/abusewatch.service
+	chmod 644 $(UNITDIR)/abusewatch.service
 	install -d $(DESTDIR)$(PREFIX)/share/abusewatch
 	install -m 644 etc/dnsbl.conf $(DESTDIR)$(PREFIX)/share/abusewatch/
 	for m in man/*.[158]; do install -m 644 $$m $(MANDIR)/man$${m##*.}/; done
 uninstall:
-	rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%) $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/sbin/%)
+	rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%) $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/sbin/%) $(UNITDIR)/abusewatch.service
+	rm -rf $(DESTDIR)$(PREFIX)/share/abusewatch
 	for m in man/*.[158]; do rm -f $(MANDIR)/man$${m##*.}/$${m##*/}; done
+	@echo "Left: $(DESTDIR)$(SYSCONFDIR)/abusewatch.conf, the store (as a rule /var/lib/abusewatch) and, when it was enabled, a link: systemctl disable abusewatch"
 dist:
 	git archive --format=tar.gz --prefix=abusewatch-$(VERSION)/ -o abusewatch-$(VERSION).tar.gz HEAD
 lint: all

@@ -104,6 +104,8 @@ static int resume(struct import *im, struct err *e)
 		got = type != OBS_RESUME ? err_set(e, "an unexpected frame of type %d", (int)type) : obs_get_resume(payload, &r, e);
 	if (got >= 0)
 		got = snapshot_load(r.snapshot, &im->saved, im->pipeline, e);
+	if (got > 0)
+		pipeline_skip_to(im->pipeline, r.applied_seq);
 	if (got >= 0)
 		im->blocks->free += (uint32_t)(in.n - used); /* the block that held HELLO came back, too */
 	im->base = im->saved.totals;

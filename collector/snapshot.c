@@ -6,6 +6,7 @@
 #include "lib/wire.h"
 
 #define SNAPSHOT_VERSION 10u
+#define SNAPSHOT_HEAD_SINCE 9u /* the first version with today's layout before the pipeline: positions, totals, again, heading */
 
 void snapshot_fini(struct snapshot *s)
 {
@@ -31,8 +32,11 @@ int snapshot_load(struct sv blob, struct snapshot *s, struct pipeline *p, struct
 	if (!blob.n)
 		return 0;
 	struct wire w = wire_of(blob);
-	if (wire_get_u(&w) != SNAPSHOT_VERSION)
-		return err_set(e, "the saved state of a source was written by another version");
+	uint64_t version = wire_get_u(&w);
+	if (version > SNAPSHOT_VERSION)
+		return err_set(e, "the saved state of the source was written by a newer version; install that one again");
+	if (version < SNAPSHOT_HEAD_SINCE)
+		return err_set(e, "the saved state of the source was written by a version too old to follow on from; move the store away and import the logs anew");
 	(void)positions_load(&s->positions, &w);
 #define C(name) s->totals.name = wire_get_u(&w);
 	OBS_COUNTERS_LIST(C)
@@ -42,6 +46,8 @@ int snapshot_load(struct sv blob, struct snapshot *s, struct pipeline *p, struct
 		buf_addsv(&s->again, again);
 		buf_addsv(&s->heading, heading);
 	}
+	if (!w.bad && version != SNAPSHOT_VERSION)
+		return 1;
 	if (w.bad || pipeline_load(p, &w) < 0 || w.p != w.end)
 		return err_set(e, "the saved state of a source does not decode (%zu bytes)", blob.n);
 	return 0;

@@ -14,8 +14,9 @@ struct snapshot {
 
 void snapshot_fini(struct snapshot *s);
 void snapshot_save(const struct snapshot *s, const struct pipeline *p, struct buf *out);
-/* Into an empty snapshot and a fresh pipeline. An empty blob is the state at the beginning. -1 and e when the bytes
- * are none of this version's: then both must be thrown away. */
+/* Into an empty snapshot and a fresh pipeline. An empty blob is the state at the beginning. 0, or 1 when an older version wrote it: only the snapshot was
+ * read, and the messages that were open then are given up (pipeline_skip_to() what was applied). -1 and e when the bytes mean nothing to this
+ * version: then both must be thrown away. */
 int snapshot_load(struct sv blob, struct snapshot *s, struct pipeline *p, struct err *e);
 
 #endif

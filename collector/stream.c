@@ -264,10 +264,13 @@ static int begin(struct stream *s, struct sv blob, uint64_t applied_seq, struct 
 	if (!s->socket)
 		sink = (struct pipeline_sink){ .ctx = s, .txn = print_txn };
 	s->pipeline = pipeline_new(&o, &sink);
-	if (snapshot_load(blob, &s->saved, s->pipeline, e) < 0)
+	int got = snapshot_load(blob, &s->saved, s->pipeline, e);
+	if (got < 0)
 		return -1;
+	if (got > 0)
+		msg_warn("source %s: an older version read it up to here: reading goes on; messages that were still on their way then appear with what follows of them", s->name);
 	restore_feed(s);
-	if (s->kind->passing)
+	if (s->kind->passing || got > 0)
 		pipeline_skip_to(s->pipeline, applied_seq);
 	struct source_events ev = { s, on_bytes, on_boundary, on_idle };
 	s->run = s->kind->open(s->loop, s->path, &s->saved.positions, &ev, e);

@@ -37,7 +37,10 @@ void common_close(struct conf *conf, struct db *db)
 
 void common_make_state(const struct conf *conf)
 {
+	char *folder = conf_store_folder(conf);
 	(void)mkdir(conf->state_dir, 0750); /* whoever writes there says why it cannot */
+	(void)mkdir(folder, 0750);
+	free(folder);
 }
 
 int common_time(const char *text, int64_t *ret_us)

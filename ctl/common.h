@@ -11,7 +11,7 @@ const char *common_default_conf(void);
 /* Reads the config (exits 1 on mistakes) and opens its store read-only. 0, or -1 after saying why. */
 int common_open(const char *conf_path, struct conf **ret_conf, struct db *ret_db);
 void common_close(struct conf *conf, struct db *db);
-/* Makes the state folder, in which the store lies as a rule, where nobody did yet: these commands come before the first start. */
+/* Makes the state folder and that of the store where nobody did yet: these commands come before the first start. */
 void common_make_state(const struct conf *conf);
 /* A whole number, 0 or more, and nothing else. 0 or -1. */
 int common_count(const char *text, int64_t *ret);

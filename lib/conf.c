@@ -1,6 +1,7 @@
 #include "lib/conf.h"
 
 #include <confuse.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -85,7 +86,7 @@ static cfg_t *parse(struct reader *r)
 	cfg_set_error_function(cfg, on_error);
 	int result = cfg_parse(cfg, r->c->path);
 	if (result == CFG_FILE_ERROR)
-		conf_mistake(&r->scan, r->c->path, 0, "cannot read the configuration (%m)");
+		conf_mistake(&r->scan, r->c->path, 0, "cannot read the configuration (%m)%s", errno == EACCES ? "; its group may as a rule: chgrp abusewatch FILE, chmod 640 FILE; or try as root" : "");
 	return cfg;
 }
 
@@ -431,6 +432,12 @@ struct conf *conf_load(const char *path, const struct opt_table *const *tables, 
 		return NULL;
 	}
 	return r.c;
+}
+
+char *conf_store_folder(const struct conf *c)
+{
+	const char *slash = strrchr(c->store, '/');
+	return slash ? xsvdup(sv_make(c->store, slash == c->store ? 1 : (size_t)(slash - c->store))) : xstrdup(".");
 }
 
 static void to_stderr(void *ctx, const char *file, int line, const char *text)

@@ -125,6 +125,8 @@ void conf_free(struct conf *c);
 void conf_set_detector(struct conf *c, const char *name, const char *option, const char *text);
 /* The program's own log as `log { level dest }` says; -d, given before, stays. */
 void conf_log(const struct conf *c);
+/* The folder in which the store lies; to be freed. */
+char *conf_store_folder(const struct conf *c);
 
 /* "account" "domain" "prefix" "uid" */
 const char *customer_kind_name(enum customer_kind k);

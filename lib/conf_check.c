@@ -205,7 +205,7 @@ static int check_user(const char *text, struct err *e)
 {
 	if (!*text || sandbox_entered() || getpwnam(text)) /* it was looked up when the program started, and cannot be any more */
 		return 0;
-	return err_set(e, "there is no account \"%s\" on this machine; create it (adduser --system %s) or remove the setting", text, text);
+	return err_set(e, "there is no account \"%s\" on this machine; create it (adduser --system --group %s) or remove the setting", text, text);
 }
 
 static int check_duration(const struct conf_key *k, const char *text, struct err *e)

@@ -1,5 +1,6 @@
 /* Reads the shape of abusewatch.conf without giving up at the first mistake, which libconfuse does. */
 #include <ctype.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -343,7 +344,7 @@ static void scan_text(struct conf_scan *s, const char *path, const char *from, i
 	else if (depth)
 		conf_mistake(s, from, line, "cannot read the included file %s (%m)", path);
 	else
-		conf_mistake(s, path, 0, "cannot read the configuration (%m)");
+		conf_mistake(s, path, 0, "cannot read the configuration (%m)%s", errno == EACCES ? "; its group may as a rule: chgrp abusewatch FILE, chmod 640 FILE; or try as root" : "");
 	buf_fini(&text);
 }
 

@@ -47,14 +47,50 @@ void privileges_lend_raw(bool lend)
 		(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 }
 
+static const struct passwd *find_user(const char *user, struct err *e)
+{
+	const struct passwd *pw = getpwnam(user);
+	if (!pw)
+		(void)err_set(e, "there is no user \"%s\"; make it (adduser --system --group %s) or set another one", user, user);
+	return pw;
+}
+
 static int become(const char *user, struct err *e)
 {
-	struct passwd *pw = getpwnam(user);
+	const struct passwd *pw = find_user(user, e);
 	if (!pw)
-		return err_set(e, "there is no user \"%s\"; make it (adduser --system --group %s) or set another one", user, user);
+		return -1;
 	uid_t uid = pw->pw_uid;
 	gid_t gid = pw->pw_gid;
 	if (setgroups(1, &gid) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
+		return err_set(e, "cannot become %s: %s", user, strerror(errno));
+	return 0;
+}
+
+#define GROUPS_MOST 64
+
+static size_t reader_groups(const char *user, gid_t gid, gid_t *out)
+{
+	static const char *const of_logs[] = { "adm", "systemd-journal" };
+	int n = GROUPS_MOST - (int)(sizeof of_logs / sizeof *of_logs);
+	if (getgrouplist(user, gid, out, &n) < 0) /* he is in more: as many as there is room for */
+		n = GROUPS_MOST - (int)(sizeof of_logs / sizeof *of_logs);
+	for (size_t i = 0; i < sizeof of_logs / sizeof *of_logs; i++) {
+		struct group *g = getgrnam(of_logs[i]);
+		if (g)
+			out[n++] = g->gr_gid;
+	}
+	return (size_t)n;
+}
+
+int privileges_become_reader(const char *user, struct err *e)
+{
+	const struct passwd *pw = find_user(user, e);
+	if (!pw)
+		return -1;
+	uid_t uid = pw->pw_uid;
+	gid_t gid = pw->pw_gid, groups[GROUPS_MOST];
+	if (setgroups(reader_groups(user, gid, groups), groups) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
 		return err_set(e, "cannot become %s: %s", user, strerror(errno));
 	return 0;
 }

@@ -12,6 +12,8 @@ int privileges_kept(struct err *e);
 /* Whether programs that this one starts from now on get CAP_NET_RAW. */
 void privileges_lend_raw(bool lend);
 
+/* As root: becomes that user, with the groups that he is in and those that may read logs (adm, systemd-journal). 0, or -1 and e. */
+int privileges_become_reader(const char *user, struct err *e);
 /* As root: becomes that user, with his own group alone. Then, whoever we are: no capability is left, and none can come back; the process leaves no
  * core and cannot be looked into. user NULL or "": stays who it is. 0, or -1 and e. */
 int privileges_drop(const char *user, struct err *e);

@@ -106,7 +106,8 @@ static bool enter(const struct sandbox *s)
 	}
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 	if (abi < 1) {
-		msg_info("this kernel has no Landlock (%s): files are not fenced off", strerror(errno));
+		msg_info(errno == ENOSYS || errno == EOPNOTSUPP ? "this kernel has no Landlock (%s): files are not fenced off"
+		                                                : "Landlock is not allowed here, as in some containers (%s): files are not fenced off", strerror(errno));
 		return false;
 	}
 	struct landlock_ruleset_attr attr = { .handled_access_fs = RIGHTS_READ | RIGHTS_WRITE | RIGHTS_NEVER | (abi >= 2 ? FS_REFER : 0) | (abi >= 3 ? FS_TRUNCATE : 0) };

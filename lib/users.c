@@ -81,11 +81,13 @@ bool users_mark(const char *path, const char *name, unsigned char ret_mark[16])
 	return true;
 }
 
-size_t users_list(const char *path, struct buf *out)
+int users_list(const char *path, struct buf *out, struct err *e)
 {
 	char line[512];
-	size_t n = 0;
+	int n = 0;
 	FILE *f = fopen(path, "re");
+	if (!f && errno != ENOENT)
+		return err_set(e, "cannot read %s: %s", path, strerror(errno));
 	while (f && fgets(line, sizeof line, f)) {
 		char *colon = strchr(line, ':');
 		if (!colon)

@@ -22,8 +22,8 @@ bool users_mark(const char *path, const char *name, unsigned char ret_mark[16]);
 int users_set(const char *path, const char *name, const char *password, struct err *e);
 /* Removes the user; -1 and e when there is none. */
 int users_delete(const char *path, const char *name, struct err *e);
-/* Appends the names, one a line. Returns how many. */
-size_t users_list(const char *path, struct buf *out);
+/* Appends the names, one a line. Returns how many (none where there is no file), or -1 and e when it cannot be read. */
+int users_list(const char *path, struct buf *out, struct err *e);
 
 struct login_token { char s[64]; };
 /* Makes a token for user, valid until now_s + valid_s. -1 and e. */

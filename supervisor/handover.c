@@ -51,7 +51,7 @@ static void give_folder(const char *path, const char *suffix, const struct owner
 
 void handover(const struct conf *conf, uid_t uid, gid_t gid)
 {
-	static const char *const of_store[] = { "", "-wal", "-shm", "-journal", ".lock" }, *const of_state[] = { "/dnsbl.state", "/probe.sock.lock" };
+	static const char *const of_store[] = { "", "-wal", "-shm", "-journal", ".lock" }, *const of_state[] = { "/dnsbl.state", "/probe.sock.lock", "/abusewatchd.lock" };
 	const struct owner to = { uid, gid };
 	for (size_t i = 0; i < sizeof of_store / sizeof *of_store; i++)
 		give_beside(conf->store, of_store[i], &to);

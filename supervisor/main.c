@@ -2,7 +2,6 @@
  * mail data itself. */
 #include <errno.h>
 #include <getopt.h>
-#include <grp.h>
 #include <libgen.h>
 #include <limits.h>
 #include <pwd.h>
@@ -13,6 +12,7 @@
 
 #include "analyzer/detector.h"
 #include "lib/buf.h"
+#include "lib/lock.h"
 #include "lib/msg.h"
 #include "lib/privileges.h"
 #include "lib/proc.h"
@@ -74,38 +74,76 @@ static void options(struct supervisor *s, int argc, char **argv)
 		case 'V': puts("abusewatchd " VERSION); exit(0);
 		default: usage(stderr); exit(2);
 		}
+	if (optind < argc) {
+		fprintf(stderr, "abusewatchd: \"%s\" is not expected here; name the config with -c\n", argv[optind]);
+		exit(2);
+	}
 }
 
 /* As root: become the configured user, keeping the groups that may read logs, and the right to raw packets when there is something to capture: it is lent
- * to that program alone. */
-static void drop_root(const struct conf *conf)
+ * to that program alone. made: a folder that is to be the user's, too, or NULL. */
+static void drop_root(const struct conf *conf, const char *made)
 {
-	static const char *const log_groups[] = { "adm", "systemd-journal" };
-	gid_t groups[3];
-	int n = 0;
+	struct err e;
 	if (geteuid() != 0 || !conf->user || !*conf->user)
 		return;
 	struct passwd *pw = getpwnam(conf->user);
 	if (!pw)
 		fatal("%s: there is no user \"%s\"; make it (adduser --system --group %s) or set another one", conf->path, conf->user, conf->user);
-	uid_t uid = pw->pw_uid;
-	gid_t gid = pw->pw_gid;
-	groups[n++] = gid;
-	for (size_t i = 0; i < sizeof log_groups / sizeof *log_groups; i++) {
-		struct group *g = getgrnam(log_groups[i]);
-		if (g)
-			groups[n++] = g->gr_gid;
-	}
-	struct err e;
 	if (conf->n_capture && privileges_keep_raw(&e) < 0)
 		fatal("%s", e.text);
-	if (chown(conf->state_dir, uid, gid) < 0)
+	if (chown(conf->state_dir, pw->pw_uid, pw->pw_gid) < 0)
 		msg_warn("%s: cannot give it to %s: %m", conf->state_dir, conf->user);
-	handover(conf, uid, gid);
-	if (setgroups((size_t)n, groups) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
-		fatal("cannot become %s: %m", conf->user);
+	if (made && chown(made, pw->pw_uid, pw->pw_gid) < 0)
+		msg_warn("%s: cannot give it to %s: %m", made, conf->user);
+	handover(conf, pw->pw_uid, pw->pw_gid);
+	if (privileges_become_reader(conf->user, &e) < 0)
+		fatal("%s", e.text);
 	if (conf->n_capture && privileges_kept(&e) < 0)
 		msg_warn("%s; interfaces cannot be captured", e.text);
+}
+
+static void make_folder(const char *path)
+{
+	if (mkdir(path, 0750) < 0 && errno != EEXIST)
+		fatal("%s: cannot make this folder: %m", path);
+}
+
+/* Held for as long as this program lives. Taken as the user: the folder is his, and may hold links. */
+static void be_the_only_one(const char *state_dir)
+{
+	struct buf path = { 0 };
+	struct err e;
+	buf_printf(&path, "%s/abusewatchd", state_dir);
+	if (lock_take(buf_cstr(&path), "another abusewatchd runs (systemctl status abusewatch; pgrep -a abusewatchd); there can be one for a state folder", &e) < 0)
+		fatal("%s", e.text);
+	buf_fini(&path);
+}
+
+/* Makes the folders and gives up root. A store's folder that was there is not ours to give away. */
+static void settle(struct supervisor *s, const struct conf *conf)
+{
+	char *folder = conf_store_folder(conf);
+	make_folder(conf->state_dir);
+	bool was_there = access(folder, F_OK) == 0;
+	make_folder(folder);
+	drop_root(conf, was_there ? NULL : folder);
+	s->has_raw = geteuid() == 0; /* nobody was to become */
+	if (access(folder, W_OK | X_OK) < 0)
+		fatal("%s: the store's folder: %m; it has to be the user's who runs the programs (chown %s %s)", folder, *conf->user ? conf->user : "USER", folder);
+	be_the_only_one(conf->state_dir);
+	free(folder);
+}
+
+/* What root could read the programs have to read as the user that they are. */
+static void check_readable(const char *path)
+{
+	size_t n;
+	const struct opt_table *const *tables = detector_option_tables(&n);
+	struct conf *conf = conf_load(path, tables, n, NULL, NULL);
+	if (!conf)
+		fatal("%s: the user of the programs has to read it and the files that it names, too, and cannot", path);
+	conf_free(conf);
 }
 
 /* What was done with rights that are given up, or is open. */
@@ -167,15 +205,14 @@ static void prepare(struct supervisor *s)
 		conf_free(conf);
 		conf = conf_load_or_die(absolute, tables, n);
 	}
-	if (mkdir(conf->state_dir, 0750) < 0 && errno != EEXIST)
-		fatal("%s: cannot make this folder: %m", conf->state_dir);
+	settle(s, conf);
+	if (!s->has_raw)
+		check_readable(s->conf_path);
 	if (s->background) {
 		msg_to(MSG_SYSLOG);
 		if (daemon(0, 0) < 0)
 			fatal("cannot go to the background: %m");
 	}
-	drop_root(conf);
-	s->has_raw = geteuid() == 0; /* nobody was to become */
 	s->conf = conf;
 }
 

@@ -112,7 +112,8 @@ static bool not_open(struct source_run *s, int why)
 {
 	look_missing(s, why == ENOENT);
 	if (s->told != why)
-		msg_warn("%s: cannot be followed: %s; trying again", s->path, why ? strerror(why) : "is no file");
+		msg_warn("%s: cannot be followed: %s%s; trying again", s->path, why ? strerror(why) : "is no file",
+			why == EACCES ? " (what may read it is a matter of its group, as a rule adm, also in what rotates it)" : "");
 	s->told = why;
 	return false;
 }

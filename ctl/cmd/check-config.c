@@ -7,6 +7,7 @@
 #include "analyzer/enrich.h"
 #include "collector/mta.h"
 #include "collector/source.h"
+#include "ctl/as_user.h"
 #include "ctl/common.h"
 #include "lib/buf.h"
 #include "lib/dnsbl_zones.h"
@@ -25,7 +26,8 @@ static void help(FILE *f)
 	      "       abusewatch check-config --options\n"
 	      "  -c CONF      the config to check (abusewatch.conf(5))\n"
 	      "  --options    list the detectors and policy rules with their options, limits, defaults and reasons\n"
-	      "Every mistake goes to standard error as FILE:LINE: what, and what to do. Exit status 1 when there is one.\n", f);
+	      "Every mistake goes to standard error as FILE:LINE: what, and what to do. Exit status 1 when there is one.\n"
+	      "As root also what the user in the config may not read, as the programs become that user.\n", f);
 }
 
 /* Names that are known words in the config, besides the detectors' option tables. */
@@ -148,6 +150,8 @@ static int check(const char *path)
 		(void)enrich_check_geo(c, tell_geo, &t);
 	if (c)
 		check_lists(c, &t);
+	if (c)
+		as_user_check(c, w->all, w->n_all, tell, &t);
 	if (c && !t.n)
 		printf("%s: no mistakes; %zu source%s, %zu rows of customers\n", path, c->n_source, c->n_source == 1 ? "" : "s", c->n_customer);
 	else

@@ -57,10 +57,11 @@ static int set_password(const char *file, const char *name)
 static int list(const char *file)
 {
 	struct buf b = { 0 };
-	(void)users_list(file, &b);
+	struct err e;
+	int r = users_list(file, &b, &e) < 0 ? command_fail("%s", e.text) : COMMAND_DONE;
 	fwrite(b.p, 1, b.n, stdout);
 	buf_fini(&b);
-	return COMMAND_DONE;
+	return r;
 }
 
 static int delete(const struct conf *conf, const char *name)

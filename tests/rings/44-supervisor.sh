@@ -134,3 +134,38 @@ if wait_for 5 with_web && said 'store is another one.*takes a restart'; then ok 
 kill -TERM "$daemon"
 if wait "$daemon" && none_left; then ok "ends after reloads"; else not_ok "ends after reloads" "some are left"; fi
 daemon=
+
+# The usual first mistake: files that root may read, and the user may not.
+if [ -n "$as" ]; then
+	config two false
+	chmod 600 "$dir/t.conf"
+	: >"$dir/log"
+	if "$bin/abusewatchd" -c "$dir/t.conf" 2>>"$dir/log"; then not_ok "a config that the user may not read" "no complaint"
+	elif said 'user of the programs has to read it' && ! said 'started again'; then ok "a config that the user may not read"
+	else not_ok "a config that the user may not read" "$(tail -n 2 "$dir/log")"; fi
+	chmod 644 "$dir/t.conf"
+	mkdir "$dir/roots"
+	sed -i "s|^store = .*|store = \"roots/t.db\"\nstate-dir = \"state\"|" "$dir/t.conf"
+	: >"$dir/log"
+	if "$bin/abusewatchd" -c "$dir/t.conf" 2>>"$dir/log"; then not_ok "a store in a folder of root's" "no complaint"
+	elif said 'chown nobody' && ! said 'started again'; then ok "a store in a folder of root's"
+	else not_ok "a store in a folder of root's" "$(tail -n 2 "$dir/log")"; fi
+	rmdir "$dir/roots"
+	"$bin/abusewatchd" -c "$dir/t.conf" 2>>"$dir/log" &
+	daemon=$!
+	if wait_for 10 said 'analyzer.* ready; the store is .*roots/t.db'; then ok "and one in a folder that is not there"; else not_ok "and one in a folder that is not there" "$(tail -n 2 "$dir/log")"; fi
+	timeout 10 "$bin/abusewatchd" -c "$dir/t.conf" 2>"$dir/log"
+	if [ $? = 1 ] && said 'another abusewatchd runs' && ! said 'ready'; then ok "a second one does not start"; else not_ok "a second one does not start" "it did"; fi
+	timeout 10 "$bin/abusewatchd" -c "$dir/t.conf" start 2>"$dir/log"
+	if [ $? = 2 ] && said '"start" is not expected here'; then ok "a word too many"; else not_ok "a word too many" "$(tail -n 2 "$dir/log")"; fi
+	kill -TERM "$daemon"
+	wait "$daemon"
+	daemon=
+	config two false
+	chmod 600 "$dir/mail.log" "$dir/t.conf"
+	"$aw" check-config -c "$dir/t.conf" 2>"$dir/log"
+	if [ $? = 1 ] && said 't.conf: as user .nobody.*Permission denied' && said 't.conf:6: as user.*source mx1: may not read .*mail.log'; then ok "check-config says so"
+	else not_ok "check-config says so" "$(cat "$dir/log")"; fi
+	chmod 644 "$dir/t.conf" "$dir/mail.log"
+	if "$aw" check-config -c "$dir/t.conf" 2>"$dir/log"; then ok "check-config when he may"; else not_ok "check-config when he may" "$(cat "$dir/log")"; fi
+fi

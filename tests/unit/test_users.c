@@ -36,7 +36,7 @@ static void test_users(void **state)
 	assert_false(users_mark(file, "nobody", after));
 	assert_false(users_check(file, "ann", "correct horse"));
 	assert_true(users_check(file, "ann", "another one"));
-	assert_int_equal(users_list(file, &b), 2);
+	assert_int_equal(users_list(file, &b, NULL), 2);
 	assert_string_equal(buf_cstr(&b), "bob\nann\n");
 	assert_int_equal(users_delete(file, "bob", &e), 0);
 	assert_int_equal(users_delete(file, "bob", &e), -1);
@@ -56,6 +56,12 @@ static void test_unreadable(void **state)
 	assert_int_equal(users_set(other, "ann", "correct horse", &e), -1);
 	assert_non_null(strstr(e.text, "cannot read"));
 	assert_int_equal(rmdir(other), 0);
+	struct buf b = { 0 };
+	assert_int_equal(users_list(other, &b, &e), 0); /* nobody yet */
+	(void)snprintf(other, sizeof other, "%s/below", file);
+	assert_int_equal(users_list(other, &b, &e), -1);
+	assert_non_null(strstr(e.text, "cannot read"));
+	buf_fini(&b);
 }
 
 /* Eight programs that each add a user at the same time, and four that take one away. */
@@ -74,7 +80,7 @@ static void test_at_once(void **state)
 		}
 	for (int i = 0, status; i < 8; i++)
 		assert_true(wait(&status) > 0 && status == 0);
-	assert_int_equal(users_list(other, &b), 8);
+	assert_int_equal(users_list(other, &b, NULL), 8);
 	for (int i = 0; i < 4; i++)
 		if (fork() == 0) {
 			char name[8];
@@ -84,7 +90,7 @@ static void test_at_once(void **state)
 	for (int i = 0, status; i < 4; i++)
 		assert_true(wait(&status) > 0 && status == 0);
 	buf_clear(&b);
-	assert_int_equal(users_list(other, &b), 4);
+	assert_int_equal(users_list(other, &b, NULL), 4);
 	buf_fini(&b);
 	unlink(other);
 }
