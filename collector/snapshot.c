@@ -5,7 +5,8 @@
 #include "collector/open.h"
 #include "lib/wire.h"
 
-#define SNAPSHOT_VERSION 10u
+#define SNAPSHOT_VERSION 11u
+#define SNAPSHOT_BEFORE 10u /* without the clock */
 
 void snapshot_fini(struct snapshot *s)
 {
@@ -17,6 +18,7 @@ void snapshot_fini(struct snapshot *s)
 void snapshot_save(const struct snapshot *s, const struct pipeline *p, struct buf *out)
 {
 	wire_put_u(out, SNAPSHOT_VERSION);
+	wire_put_i(out, s->wall_us);
 	positions_save(&s->positions, out);
 #define C(name) wire_put_u(out, s->totals.name);
 	OBS_COUNTERS_LIST(C)
@@ -31,8 +33,10 @@ int snapshot_load(struct sv blob, struct snapshot *s, struct pipeline *p, struct
 	if (!blob.n)
 		return 0;
 	struct wire w = wire_of(blob);
-	if (wire_get_u(&w) != SNAPSHOT_VERSION)
+	uint64_t version = wire_get_u(&w);
+	if (version != SNAPSHOT_VERSION && version != SNAPSHOT_BEFORE)
 		return err_set(e, "the saved state of a source was written by another version");
+	s->wall_us = version == SNAPSHOT_BEFORE ? 0 : wire_get_i(&w);
 	(void)positions_load(&s->positions, &w);
 #define C(name) s->totals.name = wire_get_u(&w);
 	OBS_COUNTERS_LIST(C)
