@@ -433,6 +433,7 @@ static void put_back(unsigned fold_after_s, bool by_snapshot)
 	feed_init(&f, NULL, &z, 0, PUT_BACK + 366 * US_PER_DAY);
 	put_message(p, &f, "2026-11-24T09:59:00+00:00", "AB12CD30EF", "4.2.0, status=deferred");
 	put_message(p, &f, "2027-11-24T10:00:00+00:00", "AB12CD31EF", "4.2.0, status=deferred");
+	put_message(p, &f, "2027-11-24T10:00:01+00:00", "AB12CD35EF", "4.2.0, status=deferred");
 	put_message(p, &f, "2027-11-24T10:20:00+00:00", "AB12CD32EF", "4.2.0, status=deferred"); /* by now the ones before are folded */
 	put_message(p, &f, "2027-11-24T10:20:01+00:00", "AB12CD33EF", "2.0.0, status=sent");
 	if (by_snapshot) {
