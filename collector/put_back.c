@@ -1,17 +1,13 @@
 /* A clock that stood far ahead was put back. */
 #include "collector/open.h"
-
-static void no_later(int64_t *at_us, int64_t now_us)
-{
-	*at_us = *at_us < now_us ? *at_us : now_us;
-}
+#include "lib/times.h"
 
 static void put_back(struct open_msg *m, int64_t now_us)
 {
-	no_later(&m->first_us, now_us);
-	no_later(&m->last_us, now_us);
+	times_no_later(&m->first_us, now_us);
+	times_no_later(&m->last_us, now_us);
 	for (uint32_t i = 0; i < m->n_rcpt; i++)
-		no_later(&m->rcpt[i].time_us, now_us);
+		times_no_later(&m->rcpt[i].time_us, now_us);
 }
 
 /* All lists keep their order: what lay behind now lies at now. */
@@ -25,7 +21,7 @@ void correlate_put_back(struct correlate *c, int64_t us)
 			put_back(c->msg[m], us);
 	for (unsigned d = 0; d < OPEN_DUES; d++)
 		for (uint32_t m = c->due[d].first; m != OPEN_NONE; m = c->msg[m]->due_next)
-			no_later(&c->msg[m]->due_us, us + (d == OPEN_DUE_REPORT ? CORRELATE_REPORT_US : CORRELATE_LINGER_US));
+			times_no_later(&c->msg[m]->due_us, us + (d == OPEN_DUE_REPORT ? CORRELATE_REPORT_US : CORRELATE_LINGER_US));
 	cwd_put_back(&c->cwd, us);
 	c->now_us = us;
 }

@@ -26,6 +26,10 @@ int times_parse(struct sv text, int64_t *ret_us);
 int times_parse_local(struct sv text, int64_t *ret_us);
 /* The same for the end of a stretch of time: of a date alone its last microsecond. */
 int times_parse_local_end(struct sv text, int64_t *ret_us);
+static inline void times_no_later(int64_t *us, int64_t than_us)
+{
+	*us = *us < than_us ? *us : than_us;
+}
 /* When clocks here show what UTC's show at shown_us. */
 int64_t times_local_us(int64_t shown_us);
 

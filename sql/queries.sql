@@ -58,6 +58,10 @@ SELECT applied_seq, snapshot, counters, path, last_event_us FROM input LEFT JOIN
 INSERT INTO input (source, applied_seq, counters, path, last_event_us, heard_us) VALUES (:source, :seq, :counters, :path, :last, :heard)
 ON CONFLICT (source) DO UPDATE SET applied_seq = excluded.applied_seq, counters = excluded.counters, path = excluded.path,
   last_event_us = excluded.last_event_us, heard_us = excluded.heard_us
+-- name: input_heard
+SELECT coalesce(max(heard_us), 0) FROM input
+-- name: input_put_back
+UPDATE input SET heard_us = min(heard_us, :now), last_event_us = min(last_event_us, :now)
 -- name: input_snapshot_put
 INSERT INTO input_snapshot (source, snapshot) VALUES (:source, :snapshot) ON CONFLICT (source) DO UPDATE SET snapshot = excluded.snapshot
 -- name: input_snapshot_drop
