@@ -187,6 +187,7 @@ static void who_comes_later(void **state)
 	sends(&w, "ann@isp.example", false, NOW + HOUR);
 	assert_true(number(&w, "SELECT max(last_us) FROM principal WHERE id = 'eve@isp.example'") > AHEAD);
 	sends(&w, "eve@isp.example", false, NOW + HOUR);
+	assert_true(who(&w, "eve@isp.example")->score < NAT); /* she was not away until that day */
 	assert_true(who(&w, "eve@isp.example")->first_us == NOW + HOUR && who(&w, "eve@isp.example")->last_us == NOW + HOUR);
 	close_world(&w);
 }
