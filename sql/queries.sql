@@ -99,7 +99,7 @@ SELECT 1 FROM principal LIMIT 1
 -- name: principal_put
 INSERT INTO principal (kind, id, customer, score, first_us, last_us, messages, recipients, bounced, case_id, state, today)
 VALUES (:kind, :id, :customer, :score, :first, :last, :messages, :recipients, :bounced, nullif(:case_id, 0), :state, :today)
-ON CONFLICT (kind, id) DO UPDATE SET customer = excluded.customer, score = excluded.score, last_us = excluded.last_us,
+ON CONFLICT (kind, id) DO UPDATE SET customer = excluded.customer, score = excluded.score, first_us = min(first_us, excluded.first_us), last_us = excluded.last_us,
   messages = excluded.messages, recipients = excluded.recipients, bounced = excluded.bounced, case_id = excluded.case_id, state = excluded.state, today = excluded.today
 -- name: principal_drop
 DELETE FROM principal WHERE last_us < :before AND case_id IS NULL
@@ -109,7 +109,7 @@ VALUES (:kind, :id, :customer, :score, :first, :last, :messages, :recipients, :b
 -- name: principal_late_take
 INSERT INTO principal (kind, id, customer, score, first_us, last_us, messages, recipients, bounced, case_id, state, today)
 SELECT kind, id, customer, score, first_us, last_us, messages, recipients, bounced, case_id, state, today FROM principal_late WHERE true ORDER BY rowid
-ON CONFLICT (kind, id) DO UPDATE SET customer = excluded.customer, score = excluded.score, last_us = excluded.last_us,
+ON CONFLICT (kind, id) DO UPDATE SET customer = excluded.customer, score = excluded.score, first_us = min(first_us, excluded.first_us), last_us = excluded.last_us,
   messages = excluded.messages, recipients = excluded.recipients, bounced = excluded.bounced, case_id = excluded.case_id, state = excluded.state, today = excluded.today
 -- name: principal_late_any
 SELECT 1 FROM principal_late LIMIT 1
@@ -155,7 +155,7 @@ VALUES (:id, :kind, :runner_up, :principal_kind, :principal_id, :customer, :stat
   :first_seen, :opened, :updated, nullif(:closed, 0), :reopened, :messages, :recipients, :offset, :positive, :below, :lines, :parent, '')
 ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, runner_up = excluded.runner_up, customer = excluded.customer, state = excluded.state,
   level = excluded.level, severity = excluded.severity, score = excluded.score, peak_score = excluded.peak_score, threshold = excluded.threshold,
-  first_seen_us = excluded.first_seen_us, updated_us = excluded.updated_us, closed_us = excluded.closed_us, reopened = excluded.reopened,
+  first_seen_us = excluded.first_seen_us, opened_us = excluded.opened_us, updated_us = excluded.updated_us, closed_us = excluded.closed_us, reopened = excluded.reopened,
   messages = excluded.messages, recipients = excluded.recipients, utc_offset_s = excluded.utc_offset_s,
   positive_us = excluded.positive_us, below_us = excluded.below_us, lines = excluded.lines, parent = excluded.parent
 -- name: case_text

@@ -137,6 +137,8 @@ static void from_now_on(struct world *w)
 	assert_true(w->in.judge->site->now_us == NOW + HOUR);
 	assert_int_equal(ingest_commit(&w->in, &e), 0);
 	assert_true(number(w, "SELECT max(max(heard_us), max(last_event_us)) FROM input") == NOW + HOUR);
+	assert_true(number(w, "SELECT max(max(first_us), max(last_us)) FROM principal") <= NOW + HOUR);
+	assert_true(number(w, "SELECT max(max(first_seen_us), max(opened_us), max(updated_us)) FROM acase") <= NOW + HOUR);
 	int32_t score = bob->score;
 	wall = NOW + 2 * HOUR;
 	sends(w, "bob@isp.example", false, wall);
