@@ -39,13 +39,17 @@ static void follow_clock(struct ingest *in)
 	int64_t wall_us = in->heard_us = in->wall_us ? in->wall_us() : 0;
 	if (!wall_us)
 		return;
-	if (s->heard_us > wall_us + US_PER_DAY) {
+	if (s->heard_us > wall_us + CLOCK_BACK_US) {
+		in->behind_from_us = in->behind_from_us ? in->behind_from_us : wall_us;
+		if (wall_us - in->behind_from_us < CLOCK_WAIT_US || wall_us < in->judge->site->first_us)
+			return;
 		msg_warn("the clock was put back by %lld days: what was heard of later than now counts as of now", (long long)((s->heard_us - wall_us) / US_PER_DAY));
 		judge_put_back(in->judge, wall_us);
 		store_put_back(s, wall_us);
 		in->put_back = true;
 		in->pending++;
 	}
+	in->behind_from_us = 0;
 	s->heard_us = wall_us;
 }
 
@@ -215,7 +219,7 @@ static int take_frame(struct ingest *in, struct ingest_source *src, enum obs_typ
 		return err_set(e, "a collector must say its source first");
 	in->pending += payload.n + OBS_HEADER_BYTES;
 	src->input->dirty = true;
-	src->input->heard_us = in->heard_us;
+	src->input->heard_us = in->behind_from_us ? in->store->heard_us : in->heard_us;
 	switch (type) {
 	case OBS_TXN: return on_txn(in, src->input, txn, e);
 	case OBS_RECORD: return on_record(in, src->input, payload, e);

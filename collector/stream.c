@@ -7,6 +7,7 @@
 #include "collector/emit.h"
 #include "collector/source.h"
 #include "lib/msg.h"
+#include "lib/times.h"
 
 #define OUT_HIGH (4u << 20)  /* bytes on their way to the analyzer: stop reading */
 #define OUT_LOW (1u << 20)   /* go on */
@@ -43,6 +44,7 @@ struct stream {
 	uint64_t since_snapshot; /* bytes read */
 	uint32_t told_head_n;    /* how much of the file's beginning the analyzer knows */
 	size_t in_flight;
+	int64_t behind_from_us;  /* the machine's clock is far behind what it was, since then; 0: it is not */
 };
 
 static void lost(struct stream *s, const char *why);
@@ -162,11 +164,15 @@ static bool file_is_news(struct stream *s, size_t unused, struct position *at)
 static void follow_clock(struct stream *s, size_t unused)
 {
 	int64_t wall_us = (int64_t)time(NULL) * 1000000;
-	bool back = wall_us < s->saved.wall_us - STAMP_FUTURE_US;
+	bool back = wall_us < s->saved.wall_us - CLOCK_BACK_US;
 	s->feed.stamp.until_us = wall_us + STAMP_FUTURE_US;
+	s->behind_from_us = !back ? 0 : s->behind_from_us ? s->behind_from_us : wall_us;
+	if (back && wall_us - s->behind_from_us < CLOCK_WAIT_US)
+		return;
 	s->saved.wall_us = wall_us;
 	if (!back)
 		return;
+	s->behind_from_us = 0;
 	msg_warn("%s: the clock was put back: what was heard of later than now counts as heard now", s->name);
 	pipeline_put_back(s->pipeline, &s->feed, wall_us);
 	for (size_t i = 0; i < s->saved.positions.n; i++)

@@ -7,6 +7,10 @@
 #define US_PER_S 1000000LL
 #define US_PER_HOUR (3600LL * US_PER_S)
 #define US_PER_DAY (86400LL * US_PER_S)
+/* A machine's clock that is a day and more behind what it was: it stood ahead before, or stands behind until it is set right, as machines without a battery begin. Who would follow it
+ * waits for so long. */
+#define CLOCK_BACK_US US_PER_DAY
+#define CLOCK_WAIT_US (600 * US_PER_S)
 
 struct buf;
 

@@ -123,6 +123,9 @@ static void until_then(struct world *w)
 static void from_now_on(struct world *w)
 {
 	struct err e;
+	wall = NOW + HOUR - CLOCK_WAIT_US;
+	sends(w, "ann@isp.example", false, wall);
+	assert_true(w->in.judge->site->now_us == AHEAD + 199 * US_PER_S); /* not yet */
 	wall = NOW + HOUR;
 	sends(w, "ann@isp.example", false, NOW + HOUR);
 	struct principal *bob = who(w, "bob@isp.example");
@@ -185,6 +188,8 @@ static void who_comes_later(void **state)
 	sends(&w, "eve@isp.example", false, AHEAD + HOUR);
 	close_world(&w);
 	open_world(&w);
+	wall = NOW + HOUR - CLOCK_WAIT_US;
+	sends(&w, "ann@isp.example", false, wall);
 	wall = NOW + HOUR;
 	sends(&w, "ann@isp.example", false, NOW + HOUR);
 	assert_true(number(&w, "SELECT max(last_us) FROM principal WHERE id = 'eve@isp.example'") > AHEAD);
@@ -210,6 +215,34 @@ static void a_log_that_is_ahead(void **state)
 	sends(&w, "ann@isp.example", false, AHEAD + 2 * HOUR);
 	assert_true(w.in.judge->site->now_us == AHEAD + 2 * HOUR && !w.in.put_back);
 	close_world(&w);
+}
+
+/* Machines without a battery begin in the past, too; the next clock that is right finds all as it was. */
+static void a_clock_that_begins_behind(void **state)
+{
+	static const int64_t begins[] = { HOUR, NOW - 300 * US_PER_DAY };
+	struct world w;
+	(void)state;
+	for (size_t k = 0; k < 2; k++) {
+		wall = k ? begins[k] - HOUR : NOW;
+		begin_world(&w);
+		sends(&w, "ann@isp.example", false, wall); /* the first event: a clock before it is none */
+		wall = NOW;
+		sends(&w, "ann@isp.example", false, NOW);
+		for (int reopened = 0; reopened < 2; reopened++) {
+			for (int64_t at_us = 0; at_us < (k ? CLOCK_WAIT_US : HOUR); at_us += 60 * US_PER_S) {
+				wall = begins[k] + at_us;
+				sends(&w, "ann@isp.example", false, wall);
+			}
+			assert_true(w.in.judge->site->now_us == NOW);
+			close_world(&w);
+			open_world(&w);
+		}
+		wall = NOW + HOUR;
+		sends(&w, "ann@isp.example", false, wall);
+		assert_true(w.in.judge->site->now_us == wall && !w.in.put_back && w.in.store->heard_us == wall);
+		close_world(&w);
+	}
 }
 
 static void walks_fade(void **state)
@@ -259,7 +292,7 @@ static int end(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(while_it_runs), cmocka_unit_test(while_nobody_runs), cmocka_unit_test(who_comes_later), cmocka_unit_test(a_log_that_is_ahead),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(while_it_runs), cmocka_unit_test(while_nobody_runs), cmocka_unit_test(who_comes_later), cmocka_unit_test(a_log_that_is_ahead), cmocka_unit_test(a_clock_that_begins_behind),
 		cmocka_unit_test(walks_fade), cmocka_unit_test(a_domain_that_waits) };
 	return cmocka_run_group_tests(tests, begin, end);
 }
