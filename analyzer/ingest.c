@@ -41,7 +41,7 @@ static void follow_clock(struct ingest *in)
 		return;
 	if (s->heard_us > wall_us + CLOCK_BACK_US) {
 		in->behind_from_us = in->behind_from_us ? in->behind_from_us : wall_us;
-		if (wall_us - in->behind_from_us < CLOCK_WAIT_US || wall_us < in->judge->site->first_us)
+		if (wall_us - in->behind_from_us < CLOCK_WAIT_US || wall_us < CLOCK_LEAST_US)
 			return;
 		msg_warn("the clock was put back by %lld days: what was heard of later than now counts as of now", (long long)((s->heard_us - wall_us) / US_PER_DAY));
 		judge_put_back(in->judge, wall_us);

@@ -167,7 +167,7 @@ static void follow_clock(struct stream *s, size_t unused)
 	bool back = wall_us < s->saved.wall_us - CLOCK_BACK_US;
 	s->feed.stamp.until_us = wall_us + STAMP_FUTURE_US;
 	s->behind_from_us = !back ? 0 : s->behind_from_us ? s->behind_from_us : wall_us;
-	if (back && wall_us - s->behind_from_us < CLOCK_WAIT_US)
+	if (back && (wall_us - s->behind_from_us < CLOCK_WAIT_US || wall_us < CLOCK_LEAST_US))
 		return;
 	s->saved.wall_us = wall_us;
 	if (!back)

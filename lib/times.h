@@ -11,6 +11,7 @@
  * waits for so long. */
 #define CLOCK_BACK_US US_PER_DAY
 #define CLOCK_WAIT_US (600 * US_PER_S)
+#define CLOCK_LEAST_US (20454 * US_PER_DAY) /* 2026-01-01: a clock that shows less is not set yet, however long */
 
 struct buf;
 
