@@ -339,6 +339,18 @@ def _():
     want(ticks < 100, f"{ticks / 100} s of processor time")
 
 
+def until(what, condition, seconds=30):
+    end = time.time() + seconds
+    while time.time() < end:
+        try:
+            if condition():
+                return
+        except (sqlite3.Error, OSError):
+            pass
+        time.sleep(0.1)
+    raise AssertionError("not within %d s: %s" % (seconds, what))
+
+
 def rounds_beside(how):
     """When quick.example was asked in half a minute, by a probe that watches 192.0.2.7 and a network; how: "server" has its lists on servers of their own, "forward" behind one resolver.
     paced.example takes a question a second, mute.example answers only its test."""
@@ -441,18 +453,6 @@ def stop(name, how=signal.SIGTERM):
 def store(query, *args):
     with sqlite3.connect(f"file:{work}/live/aw.db?mode=ro", uri=True) as db:
         return db.execute(query, args).fetchall()
-
-
-def until(what, condition, seconds=30):
-    end = time.time() + seconds
-    while time.time() < end:
-        try:
-            if condition():
-                return
-        except (sqlite3.Error, OSError):
-            pass
-        time.sleep(0.1)
-    raise AssertionError("not within %d s: %s" % (seconds, what))
 
 
 def zone_states():
