@@ -137,6 +137,16 @@ void asked_answer(struct judge *j, const struct obs_listing *l)
 	buf_fini(&line);
 }
 
+void asked_put_back(struct judge *j, int64_t now_us)
+{
+	struct table *t = table_of(j);
+	for (size_t i = 0; i < ASKED_SLOTS; i++) {
+		times_no_later(&t->place[i].asked_us, now_us);
+		times_no_later(&t->place[i].answered_us, now_us);
+	}
+	memory_touch_all(memory_of(j));
+}
+
 void asked_frames(struct judge *j, bool again, struct buf *out)
 {
 	const struct table *t = table_of(j);

@@ -22,6 +22,8 @@ void asked_init(struct memory *m);
 /* Somebody of ours wrote from there. What is known of the address, or NULL; when it is time to ask, it is put among what waits to be asked. */
 const struct asked *asked_place(struct judge *j, const struct principal *p, const struct place *at);
 const struct asked *asked_find(const struct judge *j, const struct ipaddr *ip);
+/* Event time was put back (judge_put_back()). */
+void asked_put_back(struct judge *j, int64_t now_us);
 /* An answer of the probe. */
 void asked_answer(struct judge *j, const struct obs_listing *a);
 /* Frames (OBS_ASK) for the probe about what is to be asked since the last call; again: also what no answer came to within the last hours. */

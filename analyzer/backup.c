@@ -398,6 +398,14 @@ void backup_record(struct judge *j, const struct record *r)
 	d->dirty = true;
 }
 
+void backup_put_back(struct judge *j, int64_t now_us)
+{
+	for (size_t i = 0; i < j->backup->n_domains; i++) {
+		backup_health_put_back(&j->backup->domain[i]->health, now_us);
+		j->backup->domain[i]->dirty = true;
+	}
+}
+
 void backup_hour(struct judge *j, int64_t now_us)
 {
 	backup_queue_sweep(j, now_us);

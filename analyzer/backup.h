@@ -58,6 +58,8 @@ struct backup_domain *backup_find(const struct judge *j, struct sv domain);
 void backup_txn(struct judge *j, const struct txn *t, bool from_us);
 /* A recipient that was refused before there was a message. */
 void backup_record(struct judge *j, const struct record *r);
+/* Event time was put back (judge_put_back()). */
+void backup_put_back(struct judge *j, int64_t now_us);
 /* Event time came to another hour. */
 void backup_hour(struct judge *j, int64_t now_us);
 /* After a commit. */

@@ -106,6 +106,26 @@ struct backup_availability backup_available(const struct backup_health *h, int64
 	return a;
 }
 
+/* --- time --------------------------------------------------------------------------------------------------------- */
+
+void backup_health_put_back(struct backup_health *h, int64_t now_us)
+{
+	int64_t *const at[] = { &h->first_us, &h->last_us, &h->answered_us, &h->accepted_us, &h->failed_us, &h->good_us, &h->later_us, &h->streak_us, &h->outage_us, &h->over_us };
+	uint32_t slice = slice_of(now_us), today = (uint32_t)(now_us / US_PER_DAY);
+	for (size_t i = 0; i < sizeof at / sizeof *at; i++)
+		times_no_later(at[i], now_us);
+	for (size_t i = 0; i < BACKUP_ALERTS; i++)
+		times_no_later(&h->told_us[i], now_us);
+	for (size_t i = 0; i < BACKUP_DAYS; i++)
+		if (h->day[i].day > today)
+			h->day[i] = (struct backup_day){ .day = 0 };
+	for (uint32_t s = slice + 1; s <= h->slice && s - slice < BACKUP_SLICES; s++)
+		slice_set(h, s, BACKUP_UNKNOWN);
+	h->slice = h->slice < slice ? h->slice : slice;
+	if (h->now[0].slice > slice || h->now[1].slice > slice)
+		memset(h->now, 0, sizeof h->now);
+}
+
 /* --- queue -------------------------------------------------------------------------------------------------------- */
 
 /* The hours that may have queued mail, oldest first. */

@@ -84,6 +84,10 @@ struct backup_availability backup_available(const struct backup_health *h, int64
 /* Wilson's interval for yes of all, z = 1.96, in 1/100 %. */
 void backup_wilson(uint32_t yes, uint32_t all, int32_t *ret_low, int32_t *ret_high);
 
+/* --- time --- */
+/* Event time was put back (judge_put_back()): what was noted of later goes, days and slices, or counts as of now. */
+void backup_health_put_back(struct backup_health *h, int64_t now_us);
+
 /* --- queue --- */
 struct backup_projection {
 	uint32_t queued, within_24h, within_48h, overdue; /* overdue: older than the lifetime, and still heard of */

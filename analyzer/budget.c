@@ -71,8 +71,7 @@ static int32_t within(const struct budget *b, enum principal_kind kind, int64_t 
 
 static void age(struct budget *b, int64_t now_us)
 {
-	if (b->aged_us == 0)
-		b->aged_us = now_us;
+	b->aged_us = b->aged_us ? fixed_then(b->aged_us, now_us) : now_us;
 	if (now_us - b->aged_us < 30 * US_PER_DAY)
 		return;
 	b->aged_us = now_us;

@@ -44,6 +44,7 @@ static const uint32_t halves_q16[64] = {
 void fixed_decay(int32_t *score, int64_t *at_us, int64_t now_us, int64_t half_life_s)
 {
 	int64_t step_us = half_life_s * US_PER_S / 64;
+	*at_us = fixed_then(*at_us, now_us);
 	if (now_us - *at_us < step_us)
 		return;
 	int64_t steps = (now_us - *at_us) / step_us;
@@ -86,8 +87,10 @@ int32_t fixed_cusum(int32_t score, bool x, int32_t t0, int32_t t1)
 
 void walk_decay(struct walk *w, int64_t now_us, int64_t half_life_s)
 {
-	if (w->s)
+	if (w->s) {
+		w->since_us = fixed_then(w->since_us, now_us);
 		fixed_decay(&w->s, &w->at_us, now_us, half_life_s);
+	}
 	if (w->s == 0) /* all zero: nothing to keep in the store */
 		w->since_us = w->at_us = 0;
 }

@@ -28,6 +28,12 @@ struct walk {
 	int32_t s, pad;
 	int64_t at_us, since_us;
 };
+/* Of a time that is kept and compared with event time: one of more than a day later is of before the machine's clock was put back (judge_put_back()), and counts as now. Less is
+ * told of sources that are behind each other. */
+static inline int64_t fixed_then(int64_t then_us, int64_t now_us)
+{
+	return then_us > now_us + INT64_C(86400000000) ? now_us : then_us;
+}
 void walk_decay(struct walk *w, int64_t now_us, int64_t half_life_s);
 /* Decays; whether nothing is left of it: what is counted since it began begins anew with the next trial. To be asked before that, as afterwards it has
  * begun already. */

@@ -6,6 +6,7 @@
 #include "analyzer/asked.h"
 #include "analyzer/listing.h"
 #include "lib/jsonw.h"
+#include "lib/msg.h"
 
 void ingest_source_end(struct ingest_source *src)
 {
@@ -31,10 +32,38 @@ static int on_hello(struct ingest *in, struct ingest_source *src, struct sv payl
 	return 0;
 }
 
+/* When the machine's clock stood far ahead as something was last heard, and was set right since, lines were believed for being near the clock of then. */
+static void follow_clock(struct ingest *in)
+{
+	struct store *s = in->store;
+	int64_t wall_us = in->heard_us = in->wall_us ? in->wall_us() : 0;
+	if (!wall_us)
+		return;
+	if (s->heard_us > wall_us + CLOCK_BACK_US) {
+		in->behind_from_us = in->behind_from_us ? in->behind_from_us : wall_us;
+		if (wall_us - in->behind_from_us < CLOCK_WAIT_US || wall_us < CLOCK_LEAST_US)
+			return;
+		msg_warn("the clock was put back by %lld days: what was heard of later than now counts as of now", (long long)((s->heard_us - wall_us) / US_PER_DAY));
+		judge_put_back(in->judge, wall_us);
+		store_put_back(s, wall_us);
+		in->put_back = true;
+		in->pending++;
+	}
+	in->behind_from_us = 0;
+	s->heard_us = wall_us;
+}
+
+/* The time of an event: reports of before the clock was put back may still be under way. */
+static int64_t time_of(const struct ingest *in, int64_t at_us)
+{
+	return in->put_back && at_us > in->heard_us + US_PER_DAY ? in->heard_us : at_us;
+}
+
 static int on_txn(struct ingest *in, struct store_input *input, struct txn *t, struct err *e)
 {
 	if (t->seq && t->seq <= input->applied_seq)
 		return 0; /* applied before the collector was restarted */
+	t->at_us = time_of(in, t->at_us);
 	if (in->before)
 		in->before(in, t->at_us);
 	judge_txn(in->judge, t);
@@ -52,6 +81,7 @@ static int on_record(struct ingest *in, struct store_input *input, struct sv pay
 		return -1;
 	if (r.seq <= input->applied_seq)
 		return 0;
+	r.record.time_us = time_of(in, r.record.time_us);
 	if (in->before)
 		in->before(in, r.record.time_us);
 	judge_record(in->judge, &r.record, r.line);
@@ -69,6 +99,7 @@ static int on_session(struct ingest *in, struct store_input *input, struct sv pa
 		return -1;
 	if (s.seq <= input->applied_seq)
 		return 0;
+	s.last_us = time_of(in, s.last_us);
 	judge_session(in->judge, &s);
 	input->applied_seq = s.seq;
 	if (s.last_us > input->last_event_us)
@@ -188,7 +219,7 @@ static int take_frame(struct ingest *in, struct ingest_source *src, enum obs_typ
 		return err_set(e, "a collector must say its source first");
 	in->pending += payload.n + OBS_HEADER_BYTES;
 	src->input->dirty = true;
-	src->input->heard_us = in->heard_us;
+	src->input->heard_us = in->behind_from_us ? in->store->heard_us : in->heard_us;
 	switch (type) {
 	case OBS_TXN: return on_txn(in, src->input, txn, e);
 	case OBS_RECORD: return on_record(in, src->input, payload, e);
@@ -239,7 +270,7 @@ int ingest_bytes(struct ingest *in, struct ingest_source *src, struct sv bytes, 
 	size_t used;
 	int n;
 	*ret_used = 0;
-	in->heard_us = in->wall_us ? in->wall_us() : 0;
+	follow_clock(in);
 	while ((n = look_ahead(in, sv_skip(bytes, *ret_used), w, &used, e)) > 0) {
 		for (int i = 0; i < n; i++)
 			if (w[i].type == OBS_TXN)

@@ -9,8 +9,10 @@ struct ingest {
 	struct judge *judge;
 	struct arena arena, ahead; /* of the frame at hand; of messages that wait for their turn */
 	uint64_t pending;        /* bytes of frames applied since the last commit */
-	int64_t (*wall_us)(void); /* only for "last heard" on the health page */
+	int64_t (*wall_us)(void); /* for "last heard" on the health page, and for finding that the clock was put back */
 	int64_t heard_us;        /* when the frames at hand came */
+	int64_t behind_from_us;  /* the clock is far behind what it was, since then; 0: it is not */
+	bool put_back;           /* the clock was: what comes dated far ahead is of before */
 	bool retention;          /* drop old days by event time (import) */
 	bool judge_only;         /* the messages themselves are not kept */
 	void (*before)(struct ingest *in, int64_t at_us); /* called before an event of that time is judged (import); may be NULL */

@@ -220,6 +220,9 @@ void judge_reconfigure(struct judge *j, const struct conf *conf, struct enrich *
 /* Reads the options of a new judge and lays out the detectors' slabs (judge_options.c). */
 void judge_load_options(struct judge *j);
 
+/* The machine's clock stood far ahead, and was put back to now_us: event time goes back, and what was noted of then counts as of now. Cases, evidence and its lines stay. Principals
+ * that are not in memory follow when they are, walks when they decay. No event: the caller, who knows the clock, says so. */
+void judge_put_back(struct judge *j, int64_t now_us);
 /* One message report. Fills in t's reply classes. Provisional ones only get their reply classes. */
 void judge_txn(struct judge *j, struct txn *t);
 /* One fact outside messages. */

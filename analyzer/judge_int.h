@@ -21,6 +21,8 @@ static inline uint64_t judge_key_of(enum principal_kind kind, uint64_t hash)
 	return hash_mix(hash, (uint64_t)kind + 1);
 }
 void principal_free(struct principal *p);
+/* put_back.c: nothing of it is of later than now. */
+void principal_put_back(struct principal *p, int64_t now_us);
 /* NULL: not in memory. */
 const struct principal *principal_in_memory(const struct judge *j, uint64_t key);
 

@@ -79,11 +79,6 @@ void listing_loaded(struct judge *j)
 	listing_committed(j->listing);
 }
 
-static void no_later(int64_t *at_us, int64_t now_us)
-{
-	*at_us = *at_us < now_us ? *at_us : now_us;
-}
-
 /* Since when somebody is listed stays as it was told. */
 void listing_clock(struct judge *j, int64_t wall_us)
 {
@@ -91,24 +86,37 @@ void listing_clock(struct judge *j, int64_t wall_us)
 	if (l->newest_us <= wall_us + LISTING_AHEAD_US)
 		return;
 	for (struct listing_target *t = l->targets; t; t = t->next) {
-		no_later(&t->heard_us, wall_us);
+		times_no_later(&t->heard_us, wall_us);
 		listing_touch_target(j, t);
 	}
 	for (struct listing_zone *z = l->zones; z; z = z->next) {
-		no_later(&z->heard_us, wall_us);
-		no_later(&z->since_us, wall_us);
-		no_later(&z->suspended_us, wall_us);
+		times_no_later(&z->heard_us, wall_us);
+		times_no_later(&z->since_us, wall_us);
+		times_no_later(&z->suspended_us, wall_us);
 		z->dirty = true;
 	}
 	for (struct listing_pair *p = l->pairs; p; p = p->next) {
-		no_later(&p->heard_us, wall_us);
-		no_later(&p->negative_us, wall_us);
+		times_no_later(&p->heard_us, wall_us);
+		times_no_later(&p->negative_us, wall_us);
 		if (p->state != LISTING_LISTED)
-			no_later(&p->since_us, wall_us);
+			times_no_later(&p->since_us, wall_us);
 		listing_touch(l, p);
 	}
-	no_later(&l->clock_us, wall_us);
+	times_no_later(&l->clock_us, wall_us);
 	l->newest_us = wall_us;
+}
+
+void listing_put_back(struct judge *j, int64_t now_us)
+{
+	for (struct listing_pair *p = j->listing->pairs; p; p = p->next) {
+		times_no_later(&p->named_us, now_us);
+		times_no_later(&p->named_from_us, now_us);
+		listing_touch(j->listing, p);
+	}
+	for (struct listing_target *t = j->listing->targets; t; t = t->next) {
+		times_no_later(&t->risk_us, now_us);
+		listing_touch_target(j, t);
+	}
 }
 
 void listing_judge(struct judge *j, struct listing_target *t, struct sv line, int64_t at_us)

@@ -144,6 +144,8 @@ void listing_zone_said(struct judge *j, const struct obs_zone *z);
  * until then would be an old one. */
 #define LISTING_AHEAD_US US_PER_HOUR
 void listing_clock(struct judge *j, int64_t wall_us);
+/* Event time was put back (judge_put_back()): what replies and refusals say is dated by it. */
+void listing_put_back(struct judge *j, int64_t now_us);
 /* listing_reply.c. A message of ours: which refusals name a list that has the address it left through, and who is to blame for refusals. */
 void listing_message(struct judge *j, const struct principal *p, const struct message_view *m);
 /* listing_risk.c: event time came to another five minutes: how near the addresses of ours are to being listed. */

@@ -87,6 +87,8 @@ struct principal *judge_principal_hashed(struct judge *j, enum principal_kind ki
 	j->table[at] = (struct judge_seat){ key, p };
 	j->n_principals++;
 	if (resting_take(j->resting, j, p) || (j->store.load_principal && j->store.load_principal(j->store.ctx, j, p))) {
+		if (p->last_us > j->site->now_us + US_PER_DAY) /* the clock was put back since */
+			principal_put_back(p, j->site->now_us);
 		judge_weigh(j, p);
 		return p;
 	}

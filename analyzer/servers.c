@@ -255,6 +255,21 @@ static bool greeted(const struct smtp_session *s)
 	return s->banner.n && s->server_port == 25 && !(s->flags & NOT_SEEN) && s->replies[2] && !(s->refusal.n && sv_starts(s->refusal, sv_take(s->banner, 40)));
 }
 
+void servers_put_back(struct servers *x, int64_t now_us)
+{
+	for (size_t i = 0; i < x->n; i++) {
+		struct server *v = x->v[i];
+		times_no_later(&v->first_us, now_us);
+		times_no_later(&v->last_us, now_us);
+		times_no_later(&v->changed_us, now_us);
+		for (size_t k = 0; k < SERVER_FACES; k++) {
+			times_no_later(&v->face[k].first_us, now_us);
+			times_no_later(&v->face[k].last_us, now_us);
+		}
+		v->dirty = true;
+	}
+}
+
 void servers_session(struct judge *j, const struct smtp_session *s)
 {
 	char host[BANNER_HOST], software[BANNER_SOFTWARE];

@@ -66,6 +66,8 @@ struct servers *servers_new(void);
 void servers_free(struct servers *x);
 /* One captured session, whoever it is between. */
 void servers_session(struct judge *j, const struct smtp_session *s);
+/* Event time was put back (judge_put_back()). */
+void servers_put_back(struct servers *x, int64_t now_us);
 /* NULL: it never answered. */
 const struct server *servers_find(const struct judge *j, const struct ipaddr *ip);
 /* "" while it is not settled. */

@@ -121,6 +121,14 @@ static void check_tags(void)
 				panic("the names of the detectors %s and %s make the same tag: rename one", detector_registry[d]->name, detector_registry[k]->name);
 }
 
+static int64_t newest_heard(struct store *s)
+{
+	sqlite3_stmt *st = db_query(&s->db, Q_INPUT_HEARD, "");
+	int64_t us = db_row(&s->db, st) ? sqlite3_column_int64(st, 0) : 0;
+	sqlite3_reset(st);
+	return us;
+}
+
 static struct store *open_with(int (*open)(struct db *d, const char *path, struct err *e), const char *path, struct judge *j, struct err *e)
 {
 	struct store *s = xcalloc(1, sizeof *s);
@@ -153,6 +161,7 @@ static struct store *open_with(int (*open)(struct db *d, const char *path, struc
 		store_close(s, j);
 		return NULL;
 	}
+	s->heard_us = newest_heard(s);
 	listing_configure(j); /* the config may be another one than last time */
 	return s;
 }
@@ -225,9 +234,21 @@ struct store_input *store_input(struct store *s, struct sv name)
 		buf_addsv(&in->counters, db_text(st, 2));
 		in->path = xsvdup(db_text(st, 3));
 		in->last_event_us = sqlite3_column_int64(st, 4);
+		if (s->put_back_us)
+			times_no_later(&in->last_event_us, s->put_back_us);
 	}
 	sqlite3_reset(st);
 	return in;
+}
+
+void store_put_back(struct store *s, int64_t now_us)
+{
+	s->put_back_us = now_us;
+	times_no_later(&s->settled_us, now_us);
+	for (size_t i = 0; i < s->n_inputs; i++) {
+		times_no_later(&s->input[i]->heard_us, now_us);
+		times_no_later(&s->input[i]->last_event_us, now_us);
+	}
 }
 
 void store_input_gone(struct store_input *in)
@@ -292,6 +313,8 @@ static int write_all(struct store *s, struct judge *j, struct err *e)
 		if (j->cases[i]->dirty)
 			bad = store_case_write(s, j, j->cases[i], e);
 	bad = bad || store_memory_write(s, j, e);
+	if (s->put_back_us && !bad)
+		bad = db_run(&s->db, e, Q_INPUT_PUT_BACK, "i", s->put_back_us);
 	for (size_t i = 0; i < s->n_inputs && !bad; i++)
 		if (s->input[i]->dirty)
 			bad = write_input(s, s->input[i], e);
@@ -353,6 +376,7 @@ static void inputs_committed(struct store *s)
 		s->input[kept++] = in;
 	}
 	s->n_inputs = kept;
+	s->put_back_us = 0;
 }
 
 static void all_clean(struct store *s, struct judge *j)

@@ -32,6 +32,8 @@ struct store {
 	bool had_principals; /* when it was opened, or since some were let go; before, all are in memory */
 	bool defers;         /* see store_defer() */
 	bool settles;        /* with this commit all that is late is written in its place */
+	int64_t heard_us;    /* the machine's clock when anything was last heard; 0: never */
+	int64_t put_back_us; /* it was put back to then, and the rows of inputs do not know it yet; 0: it was not */
 	int64_t settled_us;  /* when they were last, by event time */
 	size_t late_rows, late_new; /* in principal_late; with the commit at hand */
 	size_t late_bytes, late_bytes_new; /* in memory_late; with the commit at hand */
@@ -51,6 +53,8 @@ void store_close(struct store *s, struct judge *j);
 
 /* The input of that source, from the store or new. Lives as long as the store, or until a commit after store_input_gone() when it has no users. */
 struct store_input *store_input(struct store *s, struct sv name);
+/* The machine's clock was put back to now_us: of no input anything was heard later. */
+void store_put_back(struct store *s, int64_t now_us);
 /* With the next commit it is forgotten where its log stood; its totals stay for some days. */
 void store_input_gone(struct store_input *in);
 void store_input_shape(struct store_input *in, const struct obs_shape *shape);

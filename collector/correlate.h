@@ -47,6 +47,9 @@ void correlate_fold_after(struct correlate *c, int64_t us);
 void correlate_record(struct correlate *c, const struct record *r, struct sv line, bool keeps_removed);
 /* Event time has come to us though nothing was said. */
 void correlate_advance(struct correlate *c, int64_t us);
+/* The machine's clock was put back to us from far ahead: so does event time, and what was heard of then counts as heard now, or its timers stood until then. What was reported stays as
+ * it was. */
+void correlate_put_back(struct correlate *c, int64_t us);
 /* The log pauses or ends. Live: provisional reports (seq 0) of what was not reported yet. final_only: everything that is
  * still open, as TXN_TAIL_MISSING. */
 void correlate_idle(struct correlate *c);

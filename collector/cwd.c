@@ -112,6 +112,14 @@ struct sv cwd_of(struct cwd_table *t, uint32_t host, const struct record *r)
 	return certain ? cwd : (struct sv){ 0 };
 }
 
+void cwd_put_back(struct cwd_table *t, int64_t now_us)
+{
+	for (size_t i = 0; i < CWD_SLOTS; i++)
+		for (unsigned k = 0; k < t->call[i].n_waiting; k++)
+			if (t->call[i].called_us[k] > now_us)
+				t->call[i].called_us[k] = now_us;
+}
+
 void cwd_save(const struct cwd_table *t, struct buf *out)
 {
 	uint64_t n = 0;

@@ -32,6 +32,8 @@ struct cwd_table { struct cwd_call call[CWD_SLOTS]; };
 void cwd_called(struct cwd_table *t, uint32_t host, const struct record *r);
 /* A local message came: the folder it was called in, absent when that is not certain. Valid until the next call. */
 struct sv cwd_of(struct cwd_table *t, uint32_t host, const struct record *r);
+/* The clock was put back: nothing was called later. */
+void cwd_put_back(struct cwd_table *t, int64_t now_us);
 /* To and from a snapshot; w->bad when it does not decode. */
 void cwd_save(const struct cwd_table *t, struct buf *out);
 void cwd_load(struct cwd_table *t, struct wire *w, uint32_t hosts);

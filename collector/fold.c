@@ -516,6 +516,24 @@ bool fold_older(struct correlate *c, unsigned table, int64_t us)
 	return (from_us != INT64_MIN && from_us <= us - SECOND_US) || fold_first_us(c, table) < us;
 }
 
+void fold_put_back(struct correlate *c, int64_t now_us)
+{
+	struct fold *f = c->fold;
+	struct head h;
+	uint32_t n = 0, *later = xmalloc((c->folded.n + 1) * sizeof *later), node;
+	for (unsigned t = 0; f && t < OPEN_FOLDS; t++)
+		for (uint32_t at = cold_first(&f->table[t].cold); at != COLD_NONE; at = cold_next(&f->table[t].cold, at)) {
+			(void)read_head(cold_get(&f->table[t].cold, at, &node), &h);
+			if (h.second == NO_SECOND || h.second >= second_of(now_us))
+				later[n++] = node;
+		}
+	for (uint32_t i = 0; i < n; i++)
+		open_touch(c, fold_open(c, later[i]), OPEN_QUEUED);
+	free(later);
+	if (f && f->next_us > now_us)
+		f->next_us = now_us;
+}
+
 /* -- snapshots -- */
 
 void fold_free(struct correlate *c)

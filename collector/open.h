@@ -261,6 +261,8 @@ uint32_t fold_find(struct correlate *c, struct open_place *at);
 bool fold_older(struct correlate *c, unsigned table, int64_t us);
 uint32_t fold_first(const struct correlate *c, unsigned table);
 int64_t fold_first_us(struct correlate *c, unsigned table); /* INT64_MAX: there is none */
+/* The clock was put back: those that were heard of later are folded no more. */
+void fold_put_back(struct correlate *c, int64_t now_us);
 void fold_free(struct correlate *c);
 /* For snapshots: what packs and unpacks, and all folded messages of a table. */
 void fold_save_dictionary(const struct correlate *c, struct buf *out);

@@ -421,6 +421,14 @@ int64_t pipeline_now(const struct pipeline *p)
 	return p->correlate ? correlate_now(p->correlate) : 0;
 }
 
+void pipeline_put_back(struct pipeline *p, struct feed *f, int64_t now_us)
+{
+	stamp_put_back(&f->stamp, now_us);
+	session_table_put_back(p->sessions, now_us);
+	if (p->correlate)
+		correlate_put_back(p->correlate, now_us);
+}
+
 uint64_t pipeline_seq(const struct pipeline *p)
 {
 	return p->correlate ? correlate_seq(p->correlate) : 0;

@@ -31,6 +31,8 @@ struct pipeline *pipeline_new(const struct pipeline_options *o, const struct pip
 void pipeline_free(struct pipeline *p);
 /* One line, `times` times. */
 void pipeline_take(struct pipeline *p, const struct logline *l, unsigned times);
+/* The machine's clock was put back to now_us from far ahead. */
+void pipeline_put_back(struct pipeline *p, struct feed *f, int64_t now_us);
 /* One framed line, header and all. False: it is later than until_us and was only read, into *ret_line. */
 bool pipeline_line(struct pipeline *p, struct feed *f, struct sv line, int64_t until_us, struct logline *ret_line, unsigned *ret_times);
 /* All whole lines of in; what is left waits in f. */

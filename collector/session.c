@@ -484,6 +484,13 @@ void session_table_told(struct sessions *s, const struct record *r)
 		forget(s, (uint32_t)(e - s->v));
 }
 
+void session_table_put_back(struct sessions *s, int64_t now_us)
+{
+	for (uint32_t i = s ? s->oldest : NONE; i != NONE; i = s->v[i].newer)
+		if (s->v[i].begun_us > now_us)
+			s->v[i].begun_us = now_us;
+}
+
 uint64_t session_table_forgotten(const struct sessions *s)
 {
 	return s ? s->forgotten : 0;

@@ -26,6 +26,8 @@ struct buf;
 
 struct sessions *session_table_new(void);
 void session_table_free(struct sessions *s);
+/* The clock was put back: none began later. s may be NULL. */
+void session_table_put_back(struct sessions *s, int64_t now_us);
 /* Fills r, which has a session, and remembers what it adds. Filled text is borrowed from s until the next call. */
 void session_table_apply(struct sessions *s, struct record *r);
 /* For r with logged_in. auth_ok: remembers who logged in from that address. Else fills in the account that logged in from there last, not

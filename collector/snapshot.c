@@ -5,7 +5,9 @@
 #include "collector/open.h"
 #include "lib/wire.h"
 
-#define SNAPSHOT_VERSION 10u
+#define SNAPSHOT_VERSION 11u
+#define SNAPSHOT_CLOCK_SINCE 11u
+#define SNAPSHOT_PIPELINE_SINCE 10u /* the first version with today's layout of the pipeline */
 #define SNAPSHOT_HEAD_SINCE 9u /* the first version with today's layout before the pipeline: positions, totals, again, heading */
 
 void snapshot_fini(struct snapshot *s)
@@ -18,6 +20,7 @@ void snapshot_fini(struct snapshot *s)
 void snapshot_save(const struct snapshot *s, const struct pipeline *p, struct buf *out)
 {
 	wire_put_u(out, SNAPSHOT_VERSION);
+	wire_put_i(out, s->wall_us);
 	positions_save(&s->positions, out);
 #define C(name) wire_put_u(out, s->totals.name);
 	OBS_COUNTERS_LIST(C)
@@ -37,6 +40,7 @@ int snapshot_load(struct sv blob, struct snapshot *s, struct pipeline *p, struct
 		return err_set(e, "the saved state of the source was written by a newer version; install that one again");
 	if (version < SNAPSHOT_HEAD_SINCE)
 		return err_set(e, "the saved state of the source was written by a version too old to follow on from; move the store away and import the logs anew");
+	s->wall_us = version < SNAPSHOT_CLOCK_SINCE ? 0 : wire_get_i(&w);
 	(void)positions_load(&s->positions, &w);
 #define C(name) s->totals.name = wire_get_u(&w);
 	OBS_COUNTERS_LIST(C)
@@ -46,7 +50,7 @@ int snapshot_load(struct sv blob, struct snapshot *s, struct pipeline *p, struct
 		buf_addsv(&s->again, again);
 		buf_addsv(&s->heading, heading);
 	}
-	if (!w.bad && version != SNAPSHOT_VERSION)
+	if (!w.bad && version < SNAPSHOT_PIPELINE_SINCE)
 		return 1;
 	if (w.bad || pipeline_load(p, &w) < 0 || w.p != w.end)
 		return err_set(e, "the saved state of a source does not decode (%zu bytes)", blob.n);

@@ -10,6 +10,7 @@ struct snapshot {
 	struct positions positions;
 	struct obs_counters totals; /* of reading; the pipeline keeps its own */
 	struct buf again, heading;  /* see struct feed */
+	int64_t wall_us;            /* the machine's clock when something was last read; 0: not known */
 };
 
 void snapshot_fini(struct snapshot *s);

@@ -311,6 +311,19 @@ static bool believed(struct stamp *s, int64_t us)
 	return true;
 }
 
+void stamp_put_back(struct stamp *s, int64_t now_us)
+{
+	s->now_us = now_us;
+	if (s->heard_us > now_us)
+		s->heard_us = 0;
+	s->memo_n = s->in_a_row = 0;
+	if (s->last_us <= now_us + FUTURE_SLACK_US)
+		return;
+	s->year = 0;
+	s->year_given = false;
+	s->last_us = s->left_us = s->leapt_us = 0;
+}
+
 bool stamp_read(struct stamp *s, struct sv *text, int64_t *ret_us, int32_t *ret_offset_s)
 {
 	int year = s->year;

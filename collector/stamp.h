@@ -31,6 +31,8 @@ struct stamp {
 
 /* year 0: not given. */
 void stamp_init(struct stamp *s, const struct zone *z, int year, int64_t now_us);
+/* The machine's clock was put back to now_us: what was believed because it was near the time of then says no more what year it is and what is dated ahead. */
+void stamp_put_back(struct stamp *s, int64_t now_us);
 /* Reads the stamp at the start of *text, which moves past it and the space after it. False: there is none. */
 bool stamp_read(struct stamp *s, struct sv *text, int64_t *ret_us, int32_t *ret_offset_s);
 /* Does text begin with the n bytes that were the last stamp? */

@@ -7,6 +7,7 @@
 #include "collector/emit.h"
 #include "collector/source.h"
 #include "lib/msg.h"
+#include "lib/times.h"
 
 #define OUT_HIGH (4u << 20)  /* bytes on their way to the analyzer: stop reading */
 #define OUT_LOW (1u << 20)   /* go on */
@@ -43,6 +44,7 @@ struct stream {
 	uint64_t since_snapshot; /* bytes read */
 	uint32_t told_head_n;    /* how much of the file's beginning the analyzer knows */
 	size_t in_flight;
+	int64_t behind_from_us;  /* the machine's clock is far behind what it was, since then; 0: it is not */
 };
 
 static void lost(struct stream *s, const char *why);
@@ -61,10 +63,11 @@ static void totals(struct stream *s)
 		s->saved.totals.dropped += s->kind->dropped(s->run);
 }
 
-static void take_position(struct stream *s, bool done)
+/* unused: of what was read, bytes that no line was made of yet, beside the begun line. */
+static void take_position(struct stream *s, bool done, size_t unused)
 {
 	struct position at;
-	if (!s->run || !s->kind->position(s->run, s->feed.frame.rest_bytes, &at))
+	if (!s->run || !s->kind->position(s->run, s->feed.frame.rest_bytes + unused, &at))
 		return;
 	at.done = done;
 	at.year = s->feed.stamp.year;
@@ -91,7 +94,7 @@ static void snapshot_state(struct stream *s)
 
 static void snapshot(struct stream *s)
 {
-	take_position(s, false);
+	take_position(s, false, 0);
 	snapshot_state(s);
 }
 
@@ -156,6 +159,29 @@ static bool file_is_news(struct stream *s, size_t unused, struct position *at)
 	return !s->saved.positions.n || (at->head.n == POSITION_HEAD_BYTES && s->told_head_n);
 }
 
+/* The machine's clock stood far ahead when something was last read, and was set right since. The analyzer is told before a line is read by the other clock, so that what is
+ * repeated after a crash begins here. */
+static void follow_clock(struct stream *s, size_t unused)
+{
+	int64_t wall_us = (int64_t)time(NULL) * 1000000;
+	bool back = wall_us < s->saved.wall_us - CLOCK_BACK_US;
+	s->feed.stamp.until_us = wall_us + STAMP_FUTURE_US;
+	s->behind_from_us = !back ? 0 : s->behind_from_us ? s->behind_from_us : wall_us;
+	if (back && (wall_us - s->behind_from_us < CLOCK_WAIT_US || wall_us < CLOCK_LEAST_US))
+		return;
+	s->saved.wall_us = wall_us;
+	if (!back)
+		return;
+	s->behind_from_us = 0;
+	msg_warn("%s: the clock was put back: what was heard of later than now counts as heard now", s->name);
+	pipeline_put_back(s->pipeline, &s->feed, wall_us);
+	for (size_t i = 0; i < s->saved.positions.n; i++)
+		if (s->saved.positions.v[i].stamp_us > wall_us + STAMP_FUTURE_US)
+			s->saved.positions.v[i].stamp_us = s->saved.positions.v[i].year = 0;
+	take_position(s, false, unused);
+	snapshot_state(s);
+}
+
 static void on_bytes(void *ctx, struct sv bytes)
 {
 	struct stream *s = ctx;
@@ -165,7 +191,7 @@ static void on_bytes(void *ctx, struct sv bytes)
 		positions_set(&s->saved.positions, &at);
 		snapshot_state(s);
 	}
-	s->feed.stamp.until_us = (int64_t)time(NULL) * 1000000 + STAMP_FUTURE_US;
+	follow_clock(s, bytes.n);
 	pipeline_bytes(s->pipeline, &s->feed, bytes);
 	s->since_snapshot += bytes.n;
 	if (s->since_snapshot >= EMIT_SNAPSHOT_BYTES)
@@ -183,7 +209,7 @@ static void on_boundary(void *ctx, enum source_boundary b)
 		s->saved.totals.rotations++;
 	else
 		s->saved.totals.truncations++;
-	take_position(s, true);
+	take_position(s, true, 0);
 	s->told_head_n = 1; /* the next file follows from this one, but not for long */
 	snapshot_state(s);
 }

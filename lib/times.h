@@ -7,6 +7,11 @@
 #define US_PER_S 1000000LL
 #define US_PER_HOUR (3600LL * US_PER_S)
 #define US_PER_DAY (86400LL * US_PER_S)
+/* A machine's clock that is a day and more behind what it was: it stood ahead before, or stands behind until it is set right, as machines without a battery begin. Who would follow it
+ * waits for so long. */
+#define CLOCK_BACK_US US_PER_DAY
+#define CLOCK_WAIT_US (600 * US_PER_S)
+#define CLOCK_LEAST_US (20454 * US_PER_DAY) /* 2026-01-01: a clock that shows less is not set yet, however long */
 
 struct buf;
 
@@ -26,6 +31,10 @@ int times_parse(struct sv text, int64_t *ret_us);
 int times_parse_local(struct sv text, int64_t *ret_us);
 /* The same for the end of a stretch of time: of a date alone its last microsecond. */
 int times_parse_local_end(struct sv text, int64_t *ret_us);
+static inline void times_no_later(int64_t *us, int64_t than_us)
+{
+	*us = *us < than_us ? *us : than_us;
+}
 /* When clocks here show what UTC's show at shown_us. */
 int64_t times_local_us(int64_t shown_us);
 

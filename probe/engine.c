@@ -224,7 +224,7 @@ static enum started ask_for(struct engine_run *run, struct zone_rt *z, const str
 	if (!named) {
 		engine_tell_without(run, z, t, nth, no_name);
 	} else if (held || !from_cache(run, z, t, nth, kind, q->cache_key)) {
-		int room = z->via->outstanding < z->via->window ? zone_take(e, z, run->r.watch) : 0;
+		int room = zone_has_room(z, run->r.watch) ? zone_take(e, z, run->r.watch) : 0;
 		q->run = run;
 		q->zone = z;
 		q->target = t;
@@ -254,7 +254,7 @@ static enum started start(struct engine_run *run, size_t slot)
 		return STARTED_BLOCKED;
 	const struct target *t = &run->target[c->target];
 	unsigned kind = kind_of(t);
-	if (!z->file && z->via->outstanding >= z->via->window && z->state->kind[kind].health == HEALTH_GOOD)
+	if (!z->file && !zone_has_room(z, run->r.watch) && z->state->kind[kind].health == HEALTH_GOOD)
 		return STARTED_BLOCKED; /* the usual case of a large scan, before anything is worked out */
 	static const struct verdict no_key = { DNSBL_UNKNOWN, DNSBL_INFO, 0, 0, "the list needs a key, and none is given" };
 	enum started result = STARTED_TOLD;
@@ -298,7 +298,7 @@ static bool finished(const struct engine_run *run)
 
 static void run_free(struct engine_run *run)
 {
-	free(run->target);
+	target_set_drop(run->set);
 	free(run->zone);
 	free(run->cursor);
 	free(run);
@@ -385,10 +385,11 @@ struct engine_run *engine_look_up(struct engine *e, const struct engine_request 
 	struct engine_run *run = xcalloc(1, sizeof *run);
 	run->e = e;
 	run->r = *r;
-	run->target = xmalloc((r->n_target + 1) * sizeof *run->target);
-	memcpy(run->target, r->target, r->n_target * sizeof *run->target);
-	run->zone = xcalloc(e->n_zone + 1, sizeof(struct zone_rt *));
-	run->cursor = xcalloc(e->n_zone + 1, sizeof *run->cursor);
+	run->set = r->target ? target_set_new(r->target, r->n_target) : target_set_keep(r->set);
+	run->target = run->set->v;
+	size_t n_zone = r->zone && r->n_zone < e->n_zone ? r->n_zone : e->n_zone;
+	run->zone = xcalloc(n_zone + 1, sizeof(struct zone_rt *));
+	run->cursor = xcalloc(n_zone + 1, sizeof *run->cursor);
 	for (size_t i = 0; i < e->n_zone; i++) {
 		bool want = !r->zone && e->zone[i].z->enabled && (e->zone[i].ready || e->zone[i].file);
 		for (size_t k = 0; k < r->n_zone && r->zone && !want; k++)

@@ -41,7 +41,8 @@ typedef void engine_done_cb(void *ctx);
 typedef void engine_health_cb(void *ctx, const struct dnsbl_zone *z, unsigned kind, const struct state_health *h);
 
 struct engine_request {
-	const struct target *target; size_t n_target; /* copied */
+	const struct target *target; size_t n_target; /* copied … */
+	struct target_set *set;             /* … or, when target is NULL, the first n_target of these, which the run keeps until it is gone */
 	const struct dnsbl_zone *const *zone; size_t n_zone; /* which zones; NULL: all that are enabled */
 	bool texts;                         /* ask for the lists' texts */
 	bool watch;                         /* scheduled: takes at most half of a zone's day */

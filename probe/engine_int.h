@@ -56,7 +56,7 @@ struct engine_run {
 	struct engine *e;
 	struct engine_run *next;
 	struct engine_request r;
-	struct target *target;
+	struct target_set *set; const struct target *target; /* target: the set's */
 	struct zone_rt **zone; struct cursor *cursor; size_t n_zone, at;
 	unsigned outstanding;      /* questions and held answers */
 	uint64_t done, all;
@@ -109,6 +109,9 @@ void engine_end_resolves(struct engine *e);
 /* May a question of that kind go out? GATE_GO, GATE_HOLD (a test runs: a few may, their answers wait), GATE_ANSWERED (its health is the answer). */
 enum gate { GATE_GO, GATE_HOLD, GATE_ANSWERED };
 enum gate zone_gate(struct engine *e, struct zone_rt *z, unsigned kind);
+/* Whether there is room for one more look-up on the zone's way. Of the watch each list has a little, and none nearly
+ * all: one that never answers would keep those up that go the same way. */
+bool zone_has_room(const struct zone_rt *z, bool watch);
 /* Takes one question out of the zone's pace and day: 1, 0: not now, -1: the day is used up. */
 int zone_take(struct engine *e, struct zone_rt *z, bool watch);
 /* Counts a question beside the look-ups; false: the day is used up, and it is not to be asked. anyway: it is asked none the less. */

@@ -11,6 +11,8 @@
 #define BURST_LEAST 10
 #define CLOCK_US (60 * US_PER_S) /* so far behind a time that was seen the clock was put back, not set right a little */
 #define WATCH_SHARE 2         /* the watch takes at most 1/2 of a day */
+#define WATCH_WINDOW 4        /* of one list it has at most 1/4 of the resolver's window under way … */
+#define WATCH_LEAST 2         /* … and always so many: what is lost on the way to one list closes the window of all */
 
 static const int64_t again_s[] = { 15, 60, 300, 1800, 6 * 3600 };
 
@@ -216,6 +218,12 @@ bool zone_count(struct engine *e, struct zone_rt *z, bool anyway)
 		return false;
 	z->state->asked++;
 	return true;
+}
+
+bool zone_has_room(const struct zone_rt *z, bool watch)
+{
+	const struct resolver *r = z->via;
+	return (watch && z->n_asked < WATCH_LEAST) || (r->outstanding < r->window && (!watch || z->n_asked < r->window / WATCH_WINDOW));
 }
 
 int zone_take(struct engine *e, struct zone_rt *z, bool watch)

@@ -2,6 +2,7 @@
 
 #include <libpsl.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "probe/dnsmsg.h"
 
@@ -45,6 +46,28 @@ int target_parse(struct sv text, struct target *ret, struct err *e)
 	ret->first = p.addr;
 	ret->count = UINT64_C(1) << (128 - p.bits);
 	return 0;
+}
+
+struct target_set *target_set_new(const struct target *t, size_t n)
+{
+	struct target_set *s = xmalloc(sizeof *s + n * sizeof *t);
+	s->owners = 1;
+	s->n = n;
+	if (n)
+		memcpy(s->v, t, n * sizeof *t);
+	return s;
+}
+
+struct target_set *target_set_keep(struct target_set *s)
+{
+	s->owners++;
+	return s;
+}
+
+void target_set_drop(struct target_set *s)
+{
+	if (s && --s->owners == 0)
+		free(s);
 }
 
 struct ipaddr target_address(const struct target *t, uint64_t nth)

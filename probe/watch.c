@@ -16,10 +16,25 @@
 #define KNOWN_MOST 65536
 #define PRIMARY_ADDRESSES 8
 #define RESOLVE_AGAIN_US (15 * US_PER_S) /* the first time; then twice as long each time, up to an hour */
+#define SETS_MOST 4          /* of targets that rounds under way go through: each goes on with those of when it began */
 #define SECOND_LOOK_US (11 * 60 * US_PER_S) /* a new entry counts when it is there ten minutes later, too */
 
 /* Whose name is given, and what it stands for. */
 struct primary { struct watch *watch; const char *name; uint32_t address[PRIMARY_ADDRESSES]; unsigned n; bool is_address, unknown; };
+/* A list and its rounds. How long one takes is the list's own affair: others do not wait for it. */
+struct round {
+	struct watch *watch;
+	const struct dnsbl_zone *zone;
+	struct engine_run *run;    /* NULL between rounds */
+	const struct target_set *set; /* of the run, which keeps it */
+	int64_t due_us;            /* by the loop's clock, which nobody puts back */
+	bool again;                /* all is to be told in the next round, which is due at once */
+	bool all;                  /* it is told in this one */
+	bool soon;                 /* something new is listed there */
+	bool untold;               /* not of all targets was it told yet what it says of them: the analyzer may know older things */
+	bool unsure;               /* of a target there was no answer in the round that runs */
+};
+
 struct pair { char *target; const struct dnsbl_zone *zone; bool fresh; };
 
 struct watch {
@@ -29,17 +44,14 @@ struct watch {
 	const struct dnsbl_zones *zones;
 	struct feed *feed;
 	uv_timer_t tick;
-	struct target *target; size_t n_target, n_small; /* the small ones first; what lies behind is for files only */
+	struct target_set *set; size_t n_small; /* the small ones first; what lies behind is for files only. All rounds that begin go through these */
+	struct target *target; size_t n_target; /* while they are collected */
+	bool others;               /* there may be others than those of the set by now */
 	uint64_t *seen;            /* hashes of the targets, by open addressing; in 64 bits no two of so few meet */
 	bool left_out;             /* some were, and that was told */
-	int64_t *due_us;           /* per zone, by the loop's clock, which nobody puts back */
-	bool *soon;                /* per zone: something new is listed there */
-	bool *untold;              /* per zone: not of all targets was it told yet what it says of them: the analyzer may know older things */
-	bool *unsure;              /* per zone: of a target there was no answer in the round that runs */
-	const struct dnsbl_zone **turn; size_t n_turn; /* of the round that runs */
-	struct engine_run *run;
+	struct round *round;       /* per zone */
 	struct pair *known; size_t n_known; /* listed at the last look, sorted */
-	bool tell_all, stopping, all_this_round;
+	bool tell_all, stopping;
 	struct primary *primary; size_t n_primary;
 	int64_t resolve_us, again_us; /* when primaries are asked about next; how long after that, without an answer */
 	unsigned resolving;
@@ -122,15 +134,6 @@ static int by_size(const void *a, const void *b)
 	return (x->count > PREFIX_MOST) - (y->count > PREFIX_MOST);
 }
 
-/* The small ones first. */
-static void sort(struct watch *w)
-{
-	if (w->n_target)
-		qsort(w->target, w->n_target, sizeof *w->target, by_size);
-	for (w->n_small = 0; w->n_small < w->n_target && w->target[w->n_small].count <= PREFIX_MOST;)
-		w->n_small++;
-}
-
 static void add_address(struct watch *w, uint32_t address)
 {
 	struct target t = { .count = 1, .kind = DNSBL_IP4, .first.b = { [10] = 0xff, [11] = 0xff } };
@@ -157,6 +160,48 @@ static void add_customers(struct watch *w)
 	}
 }
 
+static bool is_same(const struct watch *w)
+{
+	if (!w->set || w->set->n != w->n_target)
+		return false;
+	for (size_t i = 0; i < w->n_target; i++) {
+		const struct target *a = &w->set->v[i], *b = &w->target[i];
+		if (a->kind != b->kind || a->count != b->count || memcmp(&a->first, &b->first, sizeof a->first) != 0 || strcmp(a->domain, b->domain) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* How many sets rounds under way go through. */
+static size_t count_sets(const struct watch *w)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < w->zones->n; i++) {
+		const struct round *r = &w->round[i];
+		bool seen = !r->run;
+		for (size_t k = 0; k < i && !seen; k++)
+			seen = w->round[k].run && w->round[k].set == r->set;
+		n += !seen;
+	}
+	return n;
+}
+
+/* What was collected is what rounds to come go through. As long as very long rounds go through as many others as there may be, those who are new wait. */
+static void take_set(struct watch *w)
+{
+	w->others = false;
+	if (!is_same(w) && count_sets(w) >= SETS_MOST) {
+		w->others = true;
+	} else if (!is_same(w)) {
+		target_set_drop(w->set);
+		w->set = target_set_new(w->target, w->n_target);
+		for (w->n_small = 0; w->n_small < w->n_target && w->target[w->n_small].count <= PREFIX_MOST;)
+			w->n_small++;
+	}
+	free(w->target);
+	w->target = NULL;
+}
+
 /* All that is to be watched by now, by config, inventory, and what the primaries' names are known to stand for. */
 static void collect(struct watch *w)
 {
@@ -167,7 +212,9 @@ static void collect(struct watch *w)
 	add_list(w, &w->conf->local_domains);
 	add_list(w, &w->conf->relay_domains);
 	add_customers(w);
-	sort(w);
+	if (w->n_target)
+		qsort(w->target, w->n_target, sizeof *w->target, by_size);
+	take_set(w);
 }
 
 static int64_t clock_us(const struct watch *w)
@@ -238,12 +285,18 @@ static void list_primaries(struct watch *w)
 
 /* --- rounds ------------------------------------------------------------------------------------------------------- */
 
+/* Large prefixes are for files. */
+static size_t n_of(const struct watch *w, const struct dnsbl_zone *z)
+{
+	return *z->file ? w->set->n : w->n_small;
+}
+
 static int64_t looks_of(const struct watch *w, const struct dnsbl_zone *z)
 {
 	int64_t n = 0;
-	for (size_t i = 0; i < (*z->file ? w->n_target : w->n_small); i++)
-		if (w->target[i].kind & z->targets)
-			n += (int64_t)w->target[i].count;
+	for (size_t i = 0; i < n_of(w, z); i++)
+		if (w->set->v[i].kind & z->targets)
+			n += (int64_t)w->set->v[i].count;
 	return n;
 }
 
@@ -291,9 +344,17 @@ static void forget(struct watch *w, struct pair *p)
 	w->n_known--;
 }
 
+static void pause_all(struct watch *w, bool pause)
+{
+	for (size_t i = 0; i < w->zones->n; i++)
+		if (w->round[i].run)
+			engine_pause(w->round[i].run, pause);
+}
+
 static void on_result(void *ctx, const struct engine_result *r)
 {
-	struct watch *w = ctx;
+	struct round *round = ctx;
+	struct watch *w = round->watch;
 	char target[TARGET_TEXT];
 	memcpy(target, r->target.p, r->target.n);
 	target[r->target.n] = 0;
@@ -301,15 +362,14 @@ static void on_result(void *ctx, const struct engine_result *r)
 	bool listed = r->verdict == DNSBL_LISTED, clean = r->verdict == DNSBL_CLEAN;
 	/* How a list does as a whole is told by itself, not once more for each target. */
 	bool own = listed || clean || r->health == HEALTH_GOOD;
-	size_t z = (size_t)(r->zone - w->zones->v);
-	w->unsure[z] |= !listed && !clean;
+	round->unsure |= !listed && !clean;
 	if (listed && !known) {
 		remember(w, target, r->zone);
-		w->soon[z] |= dnsbl_is_bad(r->kind);
+		round->soon |= dnsbl_is_bad(r->kind);
 		if (dnsbl_is_bad(r->kind))
 			engine_doubt(w->engine, r->zone);
 	}
-	if (!listed && !known && !(w->all_this_round && own) && !(clean && w->untold[z]))
+	if (!listed && !known && !(round->all && own) && !(clean && round->untold))
 		return;
 	struct obs_listing l = { .time_us = r->asked_us, .target = r->target, .zone = sv_cstr(r->zone->name), .verdict = r->verdict, .kind = r->kind, .cause = OBS_LISTING_WATCHED,
 		.code = r->code, .points = r->points, .meaning = r->meaning.n || r->verdict == DNSBL_LISTED ? r->meaning : r->reason, .text = r->text };
@@ -317,30 +377,30 @@ static void on_result(void *ctx, const struct engine_result *r)
 	if (clean && known)
 		forget(w, known);
 	if (feed_is_full(w->feed)) /* whole networks may be listed */
-		engine_pause(w->run, true);
+		pause_all(w, true);
 }
 
 static void on_done(void *ctx)
 {
-	struct watch *w = ctx;
-	int64_t now = clock_us(w);
-	w->run = NULL;
-	for (size_t i = 0; i < w->n_turn; i++) {
-		size_t z = (size_t)(w->turn[i] - w->zones->v);
-		int64_t wait = interval_us(w, w->turn[i]);
-		w->due_us[z] = now + (w->soon[z] && wait > SECOND_LOOK_US ? SECOND_LOOK_US : wait);
-		w->untold[z] &= w->unsure[z];
-		w->soon[z] = w->unsure[z] = false;
-	}
+	struct round *r = ctx;
+	int64_t wait = interval_us(r->watch, r->zone);
+	r->run = NULL;
+	r->set = NULL;
+	r->due_us = clock_us(r->watch) + (r->soon && wait > SECOND_LOOK_US ? SECOND_LOOK_US : wait);
+	r->untold &= r->unsure;
+	r->all = r->soon = r->unsure = false;
 }
 
-static void begin(struct watch *w)
+static void begin(struct watch *w, struct round *r)
 {
-	/* Large prefixes are for files; a round is of one sort. */
-	bool files = w->n_turn && *w->turn[0]->file;
-	struct engine_request r = { .target = w->target, .n_target = files ? w->n_target : w->n_small, .zone = w->turn, .n_zone = w->n_turn, .texts = true, .watch = true,
-		.result = on_result, .done = on_done, .ctx = w };
-	w->run = engine_look_up(w->engine, &r);
+	const struct engine_request q = { .set = w->set, .n_target = n_of(w, r->zone), .zone = &r->zone, .n_zone = 1, .texts = true, .watch = true,
+		.result = on_result, .done = on_done, .ctx = r };
+	r->all = r->again;
+	r->untold |= r->again;
+	r->again = false;
+	r->set = w->set;
+	r->run = engine_look_up(w->engine, &q);
+	engine_pause(r->run, feed_is_full(w->feed));
 }
 
 static void on_tick(uv_timer_t *t)
@@ -350,25 +410,19 @@ static void on_tick(uv_timer_t *t)
 	engine_test_due(w->engine);
 	if (!w->resolving && now >= w->resolve_us)
 		resolve(w);
-	if (w->run || w->resolving || !w->n_target)
+	if (w->others && count_sets(w) < SETS_MOST)
+		watch_renew(w);
+	if (w->resolving || !w->set->n)
 		return;
-	if (w->tell_all) {
-		w->tell_all = false;
-		w->all_this_round = true;
-		memset(w->due_us, 0, w->zones->n * sizeof *w->due_us);
-		memset(w->untold, true, w->zones->n * sizeof *w->untold);
-	}
-	w->n_turn = 0;
 	for (size_t i = 0; i < w->zones->n; i++) {
-		const struct dnsbl_zone *z = &w->zones->v[i];
-		bool may = z->enabled && z->watch && (!*z->key_name || z->key || *z->file) && looks_of(w, z) > 0;
-		if (may && w->due_us[i] <= now && (!w->n_turn || !*w->turn[0]->file == !*z->file))
-			w->turn[w->n_turn++] = z;
+		struct round *r = &w->round[i];
+		const struct dnsbl_zone *z = r->zone;
+		r->again |= w->tell_all;
+		bool may = z->enabled && z->watch && (!*z->key_name || z->key || *z->file);
+		if (may && !r->run && (r->again || r->due_us <= now) && looks_of(w, z) > 0)
+			begin(w, r);
 	}
-	if (w->n_turn)
-		begin(w);
-	else
-		w->all_this_round = false;
+	w->tell_all = false;
 }
 
 struct watch *watch_new(uv_loop_t *loop, const struct conf *conf, struct engine *e, const struct dnsbl_zones *zones, struct feed *feed)
@@ -376,11 +430,9 @@ struct watch *watch_new(uv_loop_t *loop, const struct conf *conf, struct engine 
 	struct watch *w = xcalloc(1, sizeof *w);
 	*w = (struct watch){ .loop = loop, .conf = conf, .engine = e, .zones = zones, .feed = feed, .tell_all = true };
 	w->seen = xcalloc(SEEN_SLOTS, sizeof *w->seen);
-	w->due_us = xcalloc(zones->n + 1, sizeof *w->due_us);
-	w->soon = xcalloc(zones->n + 1, sizeof *w->soon);
-	w->untold = xcalloc(zones->n + 1, sizeof *w->untold);
-	w->unsure = xcalloc(zones->n + 1, sizeof *w->unsure);
-	w->turn = xcalloc(zones->n + 1, sizeof *w->turn);
+	w->round = xcalloc(zones->n + 1, sizeof *w->round);
+	for (size_t i = 0; i < zones->n; i++)
+		w->round[i] = (struct round){ .watch = w, .zone = &zones->v[i] };
 	w->again_us = RESOLVE_AGAIN_US;
 	list_primaries(w);
 	collect(w);
@@ -388,22 +440,21 @@ struct watch *watch_new(uv_loop_t *loop, const struct conf *conf, struct engine 
 	uv_timer_init(loop, &w->tick);
 	w->tick.data = w;
 	uv_timer_start(&w->tick, on_tick, START_MS, TICK_MS);
-	msg_info("%zu targets are watched on block lists", w->n_target);
+	msg_info("%zu targets are watched on block lists", w->set->n);
 	return w;
 }
 
 void watch_renew(struct watch *w)
 {
-	size_t before = w->n_target;
+	size_t before = w->set->n;
 	collect(w);
-	if (w->n_target != before)
-		msg_info("%zu targets are watched on block lists, %zu before", w->n_target, before);
+	if (w->set->n != before)
+		msg_info("%zu targets are watched on block lists, %zu before", w->set->n, before);
 }
 
 void watch_go_on(struct watch *w)
 {
-	if (w->run)
-		engine_pause(w->run, false);
+	pause_all(w, false);
 }
 
 void watch_again(struct watch *w)
@@ -417,13 +468,9 @@ static void on_closed(uv_handle_t *h)
 	for (size_t i = 0; i < w->n_known; i++)
 		free(w->known[i].target);
 	free(w->known);
-	free(w->target);
+	target_set_drop(w->set);
 	free(w->seen);
-	free(w->due_us);
-	free(w->soon);
-	free(w->untold);
-	free(w->unsure);
-	free(w->turn);
+	free(w->round);
 	w->closed = true;
 	end(w);
 }
@@ -431,8 +478,9 @@ static void on_closed(uv_handle_t *h)
 void watch_stop(struct watch *w)
 {
 	w->stopping = true;
-	if (w->run)
-		engine_cancel(w->run);
+	for (size_t i = 0; i < w->zones->n; i++)
+		if (w->round[i].run)
+			engine_cancel(w->round[i].run);
 	uv_timer_stop(&w->tick);
 	uv_close((uv_handle_t *)&w->tick, on_closed);
 }

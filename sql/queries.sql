@@ -58,6 +58,10 @@ SELECT applied_seq, snapshot, counters, path, last_event_us FROM input LEFT JOIN
 INSERT INTO input (source, applied_seq, counters, path, last_event_us, heard_us) VALUES (:source, :seq, :counters, :path, :last, :heard)
 ON CONFLICT (source) DO UPDATE SET applied_seq = excluded.applied_seq, counters = excluded.counters, path = excluded.path,
   last_event_us = excluded.last_event_us, heard_us = excluded.heard_us
+-- name: input_heard
+SELECT coalesce(max(heard_us), 0) FROM input
+-- name: input_put_back
+UPDATE input SET heard_us = min(heard_us, :now), last_event_us = min(last_event_us, :now)
 -- name: input_snapshot_put
 INSERT INTO input_snapshot (source, snapshot) VALUES (:source, :snapshot) ON CONFLICT (source) DO UPDATE SET snapshot = excluded.snapshot
 -- name: input_snapshot_drop
@@ -95,7 +99,7 @@ SELECT 1 FROM principal LIMIT 1
 -- name: principal_put
 INSERT INTO principal (kind, id, customer, score, first_us, last_us, messages, recipients, bounced, case_id, state, today)
 VALUES (:kind, :id, :customer, :score, :first, :last, :messages, :recipients, :bounced, nullif(:case_id, 0), :state, :today)
-ON CONFLICT (kind, id) DO UPDATE SET customer = excluded.customer, score = excluded.score, last_us = excluded.last_us,
+ON CONFLICT (kind, id) DO UPDATE SET customer = excluded.customer, score = excluded.score, first_us = min(first_us, excluded.first_us), last_us = excluded.last_us,
   messages = excluded.messages, recipients = excluded.recipients, bounced = excluded.bounced, case_id = excluded.case_id, state = excluded.state, today = excluded.today
 -- name: principal_drop
 DELETE FROM principal WHERE last_us < :before AND case_id IS NULL
@@ -105,7 +109,7 @@ VALUES (:kind, :id, :customer, :score, :first, :last, :messages, :recipients, :b
 -- name: principal_late_take
 INSERT INTO principal (kind, id, customer, score, first_us, last_us, messages, recipients, bounced, case_id, state, today)
 SELECT kind, id, customer, score, first_us, last_us, messages, recipients, bounced, case_id, state, today FROM principal_late WHERE true ORDER BY rowid
-ON CONFLICT (kind, id) DO UPDATE SET customer = excluded.customer, score = excluded.score, last_us = excluded.last_us,
+ON CONFLICT (kind, id) DO UPDATE SET customer = excluded.customer, score = excluded.score, first_us = min(first_us, excluded.first_us), last_us = excluded.last_us,
   messages = excluded.messages, recipients = excluded.recipients, bounced = excluded.bounced, case_id = excluded.case_id, state = excluded.state, today = excluded.today
 -- name: principal_late_any
 SELECT 1 FROM principal_late LIMIT 1
@@ -151,7 +155,7 @@ VALUES (:id, :kind, :runner_up, :principal_kind, :principal_id, :customer, :stat
   :first_seen, :opened, :updated, nullif(:closed, 0), :reopened, :messages, :recipients, :offset, :positive, :below, :lines, :parent, '')
 ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, runner_up = excluded.runner_up, customer = excluded.customer, state = excluded.state,
   level = excluded.level, severity = excluded.severity, score = excluded.score, peak_score = excluded.peak_score, threshold = excluded.threshold,
-  first_seen_us = excluded.first_seen_us, updated_us = excluded.updated_us, closed_us = excluded.closed_us, reopened = excluded.reopened,
+  first_seen_us = excluded.first_seen_us, opened_us = excluded.opened_us, updated_us = excluded.updated_us, closed_us = excluded.closed_us, reopened = excluded.reopened,
   messages = excluded.messages, recipients = excluded.recipients, utc_offset_s = excluded.utc_offset_s,
   positive_us = excluded.positive_us, below_us = excluded.below_us, lines = excluded.lines, parent = excluded.parent
 -- name: case_text

@@ -134,7 +134,7 @@ static void reason(struct state *s, const struct options *o, unsigned why, doubl
 
 static void success(struct judge *j, const struct principal *p, struct state *s, const struct options *o, const struct place *at, int64_t at_us)
 {
-	uint32_t day = (uint32_t)(at_us / US_PER_DAY), quiet = s->last_ok_day ? day - s->last_ok_day : 0, tries = 0;
+	uint32_t day = (uint32_t)(at_us / US_PER_DAY), quiet = s->last_ok_day && s->last_ok_day < day ? day - s->last_ok_day : 0, tries = 0;
 	s->last_ok_day = day; /* by webmail, too: that account is in use */
 	if (!at->has_ip || at->home || ipaddr_is_loopback(&at->ip) || at->egress)
 		return;
@@ -146,6 +146,7 @@ static void success(struct judge *j, const struct principal *p, struct state *s,
 		s->shown_accounts = others < tries ? others : tries; /* the counter estimates */
 		s->shown_tries = tries;
 	}
+	s->attacked_us = fixed_then(s->attacked_us, at_us);
 	if (s->attacked_us && at_us - s->attacked_us < US_PER_DAY)
 		reason(s, o, REASON_GUESSED, o->guessed, at, at_us);
 	if (quiet > o->dormant_days) {

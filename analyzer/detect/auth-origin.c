@@ -171,7 +171,8 @@ static void novelty(struct judge *j, struct principal *p, struct state *s, const
 static void interleave(struct state *s, const struct options *o, const struct message_view *m)
 {
 	uint16_t cc = country_code(&m->place.geo);
-	if (cc && s->last_country && cc != s->last_country && m->at_us - s->last_us < 30 * 60 * US_PER_S &&
+	s->interleaved_us = fixed_then(s->interleaved_us, m->at_us);
+	if (cc && s->last_country && cc != s->last_country && s->last_us == fixed_then(s->last_us, m->at_us) && m->at_us - s->last_us < 30 * 60 * US_PER_S &&
 	    m->at_us - s->interleaved_us > US_PER_HOUR) {
 		walk_reason("two countries within half an hour");
 		walk_add(&s->novelty, NATS(o->two_countries), m->at_us, o->half_life_s);

@@ -136,6 +136,9 @@ static void message(struct judge *j, struct principal *p, void *state, const voi
 	struct state *s = state;
 	const struct backup_domain *d = backup_find(j, sv_cstr(p->id));
 	uint32_t bad = 0, good = 0;
+	s->good_us = fixed_then(s->good_us, m->at_us);
+	s->turned_us = fixed_then(s->turned_us, m->at_us);
+	s->void_us = fixed_then(s->void_us, m->at_us);
 	if (walk_is_over(&s->unknown, m->at_us, ((const struct backup_options *)opt)->half_life_s))
 		s->bad = s->all = s->bounces = s->voided = 0;
 	if (m->txn->origin == TXN_BOUNCE) {

@@ -132,8 +132,7 @@ static void remember_name(struct state *s, const struct session_view *v)
 static void remember(struct state *s, const struct session_view *v)
 {
 	uint32_t day = (uint32_t)(v->at_us / US_PER_DAY);
-	if (!s->first_us)
-		s->first_us = v->at_us;
+	s->first_us = s->first_us ? fixed_then(s->first_us, v->at_us) : v->at_us;
 	if (delivered(v)) {
 		uint32_t gone = day - s->taken_day;
 		s->taken_days = gone >= DAYS ? 1 : s->taken_days << gone | 1;

@@ -157,6 +157,10 @@ static void end_signs(struct judge *j, struct shared *s, const struct options *o
 static void roll(struct judge *j, struct shared *s, const struct options *o)
 {
 	int64_t begin = j->site->now_us - j->site->now_us % (o->window_s * US_PER_S);
+	for (size_t k = 0; k < SIGNS; k++) {
+		s->sign[k].told_us = fixed_then(s->sign[k].told_us, j->site->now_us);
+		s->sign[k].since_us = fixed_then(s->sign[k].since_us, j->site->now_us);
+	}
 	if (s->window_us == begin)
 		return;
 	end_signs(j, s, o);

@@ -56,7 +56,9 @@ static void expire(struct state *s, const struct options *o, int64_t at_us)
 {
 	int64_t now_min = at_us / (60 * US_PER_S);
 	for (size_t i = 0; i < PENDING; i++)
-		if (s->pending[i].hash && now_min - (int64_t)s->pending[i].minute > o->retry_s / 60)
+		if (s->pending[i].minute > now_min + 24 * 60) /* of before the clock was put back: nobody knows when it should have come */
+			s->pending[i].hash = s->pending[i].minute = 0;
+		else if (s->pending[i].hash && now_min - (int64_t)s->pending[i].minute > o->retry_s / 60)
 			settle(s, o, i, false, at_us);
 }
 

@@ -98,6 +98,7 @@ static bool was_taken(const struct state *s, const struct options *o, uint32_t h
 
 static void note_relaying(struct state *s, int64_t at_us)
 {
+	s->relaying_us = fixed_then(s->relaying_us, at_us);
 	if (at_us - s->relayed_us >= GATEWAY_US)
 		s->relaying_us = at_us;
 	s->relayed_us = at_us;

@@ -127,8 +127,7 @@ static void roll(struct judge *j, struct principal *p, struct state *s, int64_t 
 		close_bucket(j, p, s, &s->day, POPULATION_DAY, (s->day.id + 1LL) * US_PER_DAY);
 		s->day.id = day;
 	}
-	if (s->aged_us == 0)
-		s->aged_us = now_us;
+	s->aged_us = s->aged_us ? fixed_then(s->aged_us, now_us) : now_us;
 	for (; now_us - s->aged_us >= 30 * US_PER_DAY; s->aged_us += 30 * US_PER_DAY) {
 		halve(&s->hour);
 		halve(&s->day);

@@ -73,6 +73,7 @@ class Own(threading.Thread):
         self.tcp = socket.create_server(("127.0.0.1", port))
         self.blink = set()
         self.asked, self.names, self.questions = 0, set(), set()
+        self.heard = []  # (when, name) of questions for names in quick.example, paced.example and mute.example
         self.turn = "usual"  # what turn.example does: "usual", "deaf", "clean" (lists its test entry alone), "wild" (lists everything)
         self.found = False  # names in host.example have an address
         self.awake = False  # wake.example lists nothing, not even its test entry, until then
@@ -96,8 +97,8 @@ class Own(threading.Thread):
         soa = b""
         if not rr and rcode in (0, 3):
             name = b"\x05" + b"local" + b"\0"
-            data = name + name + struct.pack(">IIIII", 1, 60, 60, 60, 60)
-            soa = b"\x07example\0" + struct.pack(">HHIH", 6, 1, 60, len(data)) + data
+            data = name + name + struct.pack(">IIIII", 1, 60, 60, 60, ttl)
+            soa = b"\x07example\0" + struct.pack(">HHIH", 6, 1, ttl, len(data)) + data
         return q[:2] + struct.pack(">HHHHH", flags | rcode, 1, 1 if rr else 0, 1 if soa else 0, 0) + question + rr + soa
 
     def answer(self, q, tcp):
@@ -114,6 +115,11 @@ class Own(threading.Thread):
         listed = listed or (zone == "all.example" and not test)
         if zone == "host.example":  # no list: where a customer's mail server is
             return self.reply(q, question, a="203.0.113.33") if self.found else self.reply(q, question, 2)
+        if zone in ("quick.example", "paced.example", "mute.example"):  # answers hold for no time: each round asks
+            self.heard.append((time.time(), name))
+            if zone == "mute.example" and not test:
+                return None
+            return self.reply(q, question, a="127.0.0.2", ttl=0) if head == "2.0.0.127" or head.startswith("test.") else self.reply(q, question, 3, ttl=0)
         if zone == "turn.example":
             if self.turn == "deaf":
                 return None

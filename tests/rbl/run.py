@@ -339,6 +339,74 @@ def _():
     want(ticks < 100, f"{ticks / 100} s of processor time")
 
 
+def until(what, condition, seconds=30):
+    end = time.time() + seconds
+    while time.time() < end:
+        try:
+            if condition():
+                return
+        except (sqlite3.Error, OSError):
+            pass
+        time.sleep(0.1)
+    raise AssertionError("not within %d s: %s" % (seconds, what))
+
+
+def rounds_beside(how):
+    """When quick.example was asked in half a minute, by a probe that watches 192.0.2.7 and a network; how: "server" has its lists on servers of their own, "forward" behind one resolver.
+    paced.example takes a question a second, mute.example answers only its test."""
+    folder = f"{work}/rounds-{how}"
+    os.mkdir(folder)
+    lab.own.heard.clear()
+    server = f'server = "127.0.0.1@{lab.own_port}"' if how == "server" else ""
+    with open(folder + "/table", "w") as f:
+        for zone, pace in (("mute", 0), ("quick", 0), ("paced", 1)):
+            f.write(f'zone "{zone}.example" {{ targets = {{ "ip4" }} per-second = {pace} per-day = 0 {server} }}\n')
+    with open(folder + "/conf", "w") as f:
+        f.write(f'store = "{folder}/aw.db"\negress = {{ "192.0.2.7", "198.51.100.0/25" }}\n'
+                f'rbl {{\n\tzones = "{folder}/table"\n\twatch = true\n\tevery = 5s\n\ttimeout = 20s\n\tforward = {{ "127.0.0.1@{lab.own_port}" }}\n}}\n')
+    with open(folder + "/log", "wb") as log:
+        p = subprocess.Popen([BIN + "abusewatch-probe", "-c", folder + "/conf"], stdout=log, stderr=log)
+    began = time.time()
+    time.sleep(34)
+    p.terminate()
+    p.wait(20)
+    heard = [(t - began, name) for t, name in lab.own.heard]
+    want(len({name for _, name in heard if name.endswith("mute.example")}) > 16, "the list that does not answer was not asked")
+    paced = [t for t, name in heard if name.endswith("paced.example")]
+    want(20 < len(paced) < 34 + 10 + 5 and len(set(name for _, name in heard if name.endswith("paced.example"))) >= len(paced) - 2, f"{len(paced)} questions at one a second")
+    return [t for t, name in heard if name == "7.2.0.192.quick.example"]
+
+
+for how in ("server", "forward"):
+    @test(f"a list that does not answer and one that is paced do not keep another one's rounds up ({how})")
+    def _():
+        times = rounds_beside(how)
+        gaps = [b - a for a, b in zip(times, times[1:])]
+        want(len(times) >= 4 and times[0] < 10 and max(gaps) < 12, f"asked at {[round(t) for t in times]}")
+
+
+@test("rounds of many lists go through very many targets: there is one copy of them")
+def _():
+    folder = work + "/shared"
+    os.mkdir(folder)
+    with open(folder + "/table", "w") as f:
+        for i in range(40):
+            f.write(f'zone "d{i}.paced.example" {{ targets = {{ "domain" }} per-second = 1 per-day = 0 server = "127.0.0.1@{lab.own_port}" }}\n')
+    with open(folder + "/conf", "w") as f:
+        f.write(f'store = "{folder}/aw.db"\nlocal-domains = {{ {", ".join(f"n{i}.example" for i in range(20000))} }}\nrbl {{ watch = true zones = "{folder}/table" timeout = 20s }}\n')
+    lab.own.heard.clear()
+    with open(folder + "/log", "wb") as log:
+        p = subprocess.Popen([BIN + "abusewatch-probe", "-c", folder + "/conf"], stdout=log, stderr=log)
+    try:
+        until("all lists' rounds", lambda: len({name.split(".")[-3] for _, name in list(lab.own.heard) if name.startswith("n")}) == 40)
+        with open(f"/proc/{p.pid}/status") as f:
+            kb = int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
+    finally:
+        p.terminate()
+        p.wait(20)
+    want(kb < 90000, f"{kb} kB")
+
+
 # --- the running probe -------------------------------------------------------------------------------------------------
 
 web_port = free_port()
@@ -385,18 +453,6 @@ def stop(name, how=signal.SIGTERM):
 def store(query, *args):
     with sqlite3.connect(f"file:{work}/live/aw.db?mode=ro", uri=True) as db:
         return db.execute(query, args).fetchall()
-
-
-def until(what, condition, seconds=30):
-    end = time.time() + seconds
-    while time.time() < end:
-        try:
-            if condition():
-                return
-        except (sqlite3.Error, OSError):
-            pass
-        time.sleep(0.1)
-    raise AssertionError("not within %d s: %s" % (seconds, what))
 
 
 def zone_states():

@@ -5,7 +5,7 @@ set -u
 cd "$TOP" || exit 1
 export CONFIG_MK="$OUT/asan.mk" BUILD_DIR="$OUT/asan"
 ./configure --with-sanitizers >&2 || { echo "not ok sanitize - configure failed"; exit 0; }
-units="test_smtp_session test_backlog test_room test_near test_newlines test_archive test_segment test_filter test_filters test_archive_reader test_enrich test_ingest test_lines test_wire test_messages test_fold test_cold test_brief test_hot test_session test_put_off test_store_memory test_store_bulk"
+units="test_smtp_session test_backlog test_room test_near test_newlines test_archive test_segment test_filter test_filters test_archive_reader test_enrich test_ingest test_lines test_wire test_messages test_fold test_cold test_brief test_hot test_session test_put_off test_store_memory test_store_bulk test_put_back"
 # shellcheck disable=SC2046 # names without spaces
 make -s -j"$(nproc)" CONFIG="$CONFIG_MK" "$BUILD_DIR/bin/abusewatch" $(for u in $units; do echo "$BUILD_DIR/tests/unit/$u"; done) >&2 ||
 	{ echo "not ok sanitize - does not build, see the log"; exit 0; }

@@ -300,6 +300,23 @@ static void no_stamps(void **state)
 	assert_int_equal(stamp(&s, "Nov 22 10:00:01 x"), us("2026-11-22T10:00:01Z")); /* what is no stamp says nothing about the year */
 }
 
+/* The clock stood years ahead, and so did what was believed. */
+static void a_clock_that_was_put_back(void **state)
+{
+	struct stamp s = stamp_in("UTC", 0, "2028-11-24");
+	(void)state;
+	s.until_us = us("2028-11-25T00:00:00Z");
+	assert_int_equal(stamp(&s, "Nov 23 10:00:00 x"), us("2028-11-23T10:00:00Z"));
+	s.until_us = us("2026-11-25T00:00:00Z");
+	stamp_put_back(&s, us("2026-11-24T00:00:00Z"));
+	assert_int_equal(stamp(&s, "Nov 23 23:59:59 x"), us("2026-11-23T23:59:59Z"));
+	assert_int_equal(stamp(&s, "2028-11-23T10:00:00Z x"), us("2026-11-23T23:59:59Z")); /* written while it was ahead, and read now */
+	assert_int_equal(s.future, 1);
+	assert_int_equal(stamp(&s, "Nov 24 00:00:00 x"), us("2026-11-24T00:00:00Z"));
+	stamp_put_back(&s, us("2026-11-24T00:00:00Z")); /* of what is not ahead the year stands */
+	assert_int_equal(s.year, 2026);
+}
+
 /* -- header -- */
 
 static void headers(void **state)
@@ -476,7 +493,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lines_of_blocks), cmocka_unit_test(lines_of_two_blocks), cmocka_unit_test(long_lines_are_cut), cmocka_unit_test(odd_bytes_are_counted),
 		cmocka_unit_test(units_of_two_blocks), cmocka_unit_test(stamps_with_everything), cmocka_unit_test(years_that_are_not_said), cmocka_unit_test(named_zones), cmocka_unit_test(later_seconds),
-		cmocka_unit_test(no_stamps), cmocka_unit_test(headers), cmocka_unit_test(repeats), cmocka_unit_test(own_log),
+		cmocka_unit_test(no_stamps), cmocka_unit_test(a_clock_that_was_put_back), cmocka_unit_test(headers), cmocka_unit_test(repeats), cmocka_unit_test(own_log),
 		cmocka_unit_test(tried_passwords_are_not_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -399,13 +399,92 @@ static void resuming_keeps_many_copies(void **state)
 	same_when_resumed(&whole, &log);
 }
 
+/* -- a clock that stood a year ahead, and was set right -- */
+
+#define PUT_BACK INT64_C(1795514400000000) /* 2026-11-24 10:00 */
+
+struct heard { unsigned n, later; int64_t last_us; bool tail_missing; };
+
+static void on_heard(void *ctx, const struct txn *t)
+{
+	struct heard *h = ctx;
+	h->n++;
+	h->later += t->at_us > PUT_BACK + 30 * US_PER_DAY;
+	h->last_us = t->at_us;
+	h->tail_missing |= (t->flags & TXN_TAIL_MISSING) != 0;
+}
+
+static void put_message(struct pipeline *p, struct feed *f, const char *stamp, const char *id, const char *end)
+{
+	char text[600];
+	(void)snprintf(text, sizeof text, "%s mx postfix/smtpd[1]: %s: client=a.example[192.0.2.1]\n%s mx postfix/qmgr[1]: %s: from=<a@a.example>, size=9, nrcpt=1 (queue active)\n"
+	               "%s mx postfix/smtp[3]: %s: to=<x@b.example>, relay=m[203.0.113.1]:25, delay=1, delays=0/0/0/1, dsn=%s (x)\n", stamp, id, stamp, id, stamp, id, end);
+	pipeline_bytes(p, f, sv_cstr(text));
+}
+
+static void put_back(unsigned fold_after_s, bool by_snapshot)
+{
+	struct heard h = { 0 };
+	struct zone z = { .kind = ZONE_FIXED };
+	struct pipeline_options o = { .correlate = true, .fold_after_us = fold_after_s * US_PER_S };
+	struct pipeline_sink sink = { .ctx = &h, .txn = on_heard };
+	struct pipeline *p = pipeline_new(&o, &sink);
+	struct feed f;
+	feed_init(&f, NULL, &z, 0, PUT_BACK + 366 * US_PER_DAY);
+	put_message(p, &f, "2026-11-24T09:59:00+00:00", "AB12CD30EF", "4.2.0, status=deferred");
+	put_message(p, &f, "2027-11-24T10:00:00+00:00", "AB12CD31EF", "4.2.0, status=deferred");
+	put_message(p, &f, "2027-11-24T10:00:01+00:00", "AB12CD35EF", "4.2.0, status=deferred");
+	put_message(p, &f, "2027-11-24T10:20:00+00:00", "AB12CD32EF", "4.2.0, status=deferred"); /* by now the ones before are folded */
+	put_message(p, &f, "2027-11-24T10:20:01+00:00", "AB12CD33EF", "2.0.0, status=sent");
+	if (by_snapshot) {
+		struct snapshot s = { .wall_us = 7 }, t = { 0 };
+		struct buf blob = { 0 };
+		struct err e;
+		snapshot_save(&s, p, &blob);
+		pipeline_free(p);
+		p = pipeline_new(&o, &sink);
+		assert_int_equal(snapshot_load(buf_sv(&blob), &t, p, &e), 0);
+		assert_true(t.wall_us == 7);
+		snapshot_fini(&s);
+		snapshot_fini(&t);
+		buf_fini(&blob);
+	}
+	unsigned before = h.n;
+	h.later = 0;
+	pipeline_put_back(p, &f, PUT_BACK);
+	assert_true(pipeline_now(p) == PUT_BACK);
+	put_message(p, &f, "2026-11-24T10:00:10+00:00", "AB12CD34EF", "2.0.0, status=sent");
+	pipeline_bytes(p, &f, SV("2026-11-24T10:00:11+00:00 mx postfix/qmgr[1]: AB12CD34EF: removed\n"
+	                         "2026-11-24T10:05:00+00:00 mx postfix/smtpd[9]: connect from x.example[192.0.2.77]\n"));
+	assert_int_equal(h.n, before + 2); /* both that were sent, one of which is not removed yet */
+	pipeline_bytes(p, &f, SV("2026-11-24T11:00:00+00:00 mx postfix/smtp[3]: AB12CD31EF: to=<x@b.example>, relay=m[203.0.113.1]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (x)\n"
+	                         "2026-11-24T11:00:00+00:00 mx postfix/qmgr[1]: AB12CD31EF: removed\n2026-11-24T11:05:00+00:00 mx postfix/smtpd[9]: connect from x.example[192.0.2.77]\n"));
+	assert_int_equal(h.n, before + 3);
+	assert_false(h.tail_missing);
+	pipeline_bytes(p, &f, SV("2026-12-01T11:00:00+00:00 mx postfix/smtpd[9]: connect from x.example[192.0.2.77]\n"));
+	struct obs_counters c = { 0 };
+	pipeline_counters(p, &c);
+	assert_int_equal(c.open_messages, 0); /* nothing was heard of the others for six days */
+	assert_int_equal(h.later, 0);
+	feed_fini(&f);
+	pipeline_free(p);
+}
+
+static void a_clock_that_was_put_back(void **state)
+{
+	(void)state;
+	put_back(0, false);
+	put_back(60, false);
+	put_back(60, true);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(interleaving_does_not_matter), cmocka_unit_test(resuming_changes_nothing), cmocka_unit_test(resuming_keeps_folders),
 		cmocka_unit_test(resuming_keeps_many_recipients), cmocka_unit_test(resuming_keeps_many_copies),
 		cmocka_unit_test(folding_changes_nothing), cmocka_unit_test(memory_is_bounded), cmocka_unit_test(reports_when_it_should),
-		cmocka_unit_test(hostile_snapshots_are_refused),
+		cmocka_unit_test(hostile_snapshots_are_refused), cmocka_unit_test(a_clock_that_was_put_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
