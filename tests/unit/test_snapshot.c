@@ -11,7 +11,8 @@
 #include "lib/sv.h"
 #include "messages_run.h"
 
-#define THIS_VERSION 10
+#define THIS_VERSION 11
+#define PIPELINE_SINCE 10
 
 /* A message on its way, the file read up to byte 700 in the snapshot that version wrote. */
 static struct buf saved_by(char version)
@@ -27,6 +28,10 @@ static struct buf saved_by(char version)
 	snapshot_save(&s, r.p, &blob);
 	assert_int_equal(blob.p[0], THIS_VERSION);
 	blob.p[0] = version;
+	if (version < 11) { /* without the clock, which is 0 here: a byte */
+		memmove(blob.p + 1, blob.p + 2, blob.n - 2);
+		blob.n--;
+	}
 	snapshot_fini(&s);
 	stop(&r);
 	buf_fini(&r.out);
@@ -53,10 +58,10 @@ static void test_older(void **state)
 {
 	struct err e;
 	(void)state;
-	for (char version = THIS_VERSION - 1; version <= THIS_VERSION; version++) {
+	for (char version = PIPELINE_SINCE - 1; version <= THIS_VERSION; version++) {
 		struct snapshot s = { 0 };
 		struct run r = { 0 };
-		assert_int_equal(load(version, &s, &r, &e), version == THIS_VERSION ? 0 : 1);
+		assert_int_equal(load(version, &s, &r, &e), version < PIPELINE_SINCE);
 		assert_int_equal(s.positions.n, 1);
 		assert_int_equal(s.positions.v[0].offset, 700);
 		assert_int_equal(s.totals.lines, 9);
@@ -67,7 +72,7 @@ static void test_older(void **state)
 		pipeline_idle(r.p);
 		assert_int_equal(r.txns, 1);
 		assert_true(strncmp(buf_cstr(&r.out), "42 ", 3) == 0); /* behind what was applied */
-		assert_true(!strstr(buf_cstr(&r.out), "ann") == (version != THIS_VERSION)); /* its beginning is given up */
+		assert_true(!strstr(buf_cstr(&r.out), "ann") == (version < PIPELINE_SINCE)); /* its beginning is given up */
 		end(&s, &r);
 	}
 }
