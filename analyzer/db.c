@@ -116,6 +116,7 @@ static int open_file(struct db *d, const char *path, bool bulk, struct err *e)
 	int on = 1;
 	*d = (struct db){ .path = xstrdup(path) };
 	make_private(path);
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* before the first: a lock at each allocation, for numbers nobody asks for */
 	if (sqlite3_open_v2(path, &d->h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
 		(void)err_set(e, "%s: cannot open the store: %s", path, d->h ? sqlite3_errmsg(d->h) : "out of memory");
 		db_close(d);

@@ -42,9 +42,18 @@ static inline bool memory_bit(const uint64_t *bits, size_t page)
 {
 	return bits[page / 64] >> (page % 64) & 1;
 }
-static inline bool memory_page_touched(const struct memory *m, size_t page)
+/* The first touched page from this one on; the number of pages when there is none. */
+static inline size_t memory_next_touched(const struct memory *m, size_t page)
 {
-	return memory_bit(m->touched, page);
+	size_t n = m->any ? m->n / MEMORY_PAGE_BYTES : 0;
+	for (; page < n; page = (page | 63) + 1) {
+		uint64_t left = m->touched[page / 64] >> (page % 64);
+		if (left) {
+			page += (size_t)__builtin_ctzll(left);
+			break;
+		}
+	}
+	return page < n ? page : m->n / MEMORY_PAGE_BYTES;
 }
 void memory_touch_all(struct memory *m);
 /* After a commit, by whoever keeps it (analyzer/store_memory.c): nobody else knows what was written of it. */

@@ -40,6 +40,8 @@ bool sparse_is(const unsigned char *p, size_t n)
 static uint64_t others_of(const unsigned char *p, size_t n)
 {
 	uint64_t mask = 0, w;
+	if (sparse_zeros(p, n) == n) /* as most of what changed in a page is */
+		return 0;
 	for (size_t at = 0; at < n; at += sizeof w) {
 		w = 0;
 		memcpy(&w, p + at, n - at < sizeof w ? n - at : sizeof w);

@@ -153,8 +153,9 @@ static void put_delta(const struct memory *m, size_t page, struct buf *packed, s
 
 static void put_deltas(const struct store *s, const struct memory *m, struct buf *packed, struct buf *out)
 {
-	for (size_t page = 0; m->any && page < m->n / MEMORY_PAGE_BYTES; page++)
-		if (memory_page_touched(m, page) && goes_late(s, m, page))
+	size_t pages = m->n / MEMORY_PAGE_BYTES;
+	for (size_t page = 0; (page = memory_next_touched(m, page)) < pages; page++)
+		if (goes_late(s, m, page))
 			put_delta(m, page, packed, out);
 }
 
@@ -182,13 +183,13 @@ static void bind_page(struct db_binder *b, const void *ctx, size_t i)
 
 static int write_pages(struct store *s, const struct memory *m, struct err *e)
 {
-	size_t n = 0;
+	size_t n = 0, pages = m->n / MEMORY_PAGE_BYTES;
 	struct buf packed[DB_ROWS] = { { 0 } };
 	if (!m->any)
 		return 0;
-	struct pages p = { m, xcalloc(m->n / MEMORY_PAGE_BYTES, sizeof(size_t)), packed };
-	for (size_t page = 0; page < m->n / MEMORY_PAGE_BYTES; page++)
-		if (memory_page_touched(m, page) && !goes_late(s, m, page))
+	struct pages p = { m, xcalloc(pages, sizeof(size_t)), packed };
+	for (size_t page = 0; (page = memory_next_touched(m, page)) < pages; page++)
+		if (!goes_late(s, m, page))
 			p.page[n++] = page;
 	int bad = db_run_rows(&s->db, e, Q_MEMORY_PUT, n, bind_page, &p);
 	for (size_t i = 0; i < DB_ROWS; i++)
@@ -242,9 +243,9 @@ int store_memory_write(struct store *s, struct judge *j, struct err *e)
 /* What of m the store now has, and how. */
 static void note_stored(const struct store *s, struct memory *m)
 {
-	for (size_t page = 0, at = 0; m->any && page < m->n / MEMORY_PAGE_BYTES; page++, at += MEMORY_PAGE_BYTES) {
-		if (!memory_page_touched(m, page))
-			continue;
+	size_t pages = m->n / MEMORY_PAGE_BYTES;
+	for (size_t page = 0; (page = memory_next_touched(m, page)) < pages; page++) {
+		size_t at = page * MEMORY_PAGE_BYTES;
 		set_bit(m->late, page, goes_late(s, m, page));
 		set_bit(m->kept, page, true);
 		if (m->stored)

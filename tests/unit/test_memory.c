@@ -42,13 +42,20 @@ static void only_touched_pages_are_written(void **state)
 {
 	struct memory m;
 	(void)state;
-	memory_init(&m, "m", 10 * MEMORY_PAGE_BYTES);
+	memory_init(&m, "m", 200 * MEMORY_PAGE_BYTES);
 	assert_false(m.any);
+	assert_int_equal(memory_next_touched(&m, 0), 200);
 	memory_touch(&m, 3 * MEMORY_PAGE_BYTES + 5);
-	assert_true(m.any && memory_page_touched(&m, 3));
-	assert_false(memory_page_touched(&m, 2) || memory_page_touched(&m, 4));
+	memory_touch_item(&m, m.p + 64 * MEMORY_PAGE_BYTES - 2, 4); /* across two pages, and two words of bits */
+	memory_touch(&m, 200 * MEMORY_PAGE_BYTES - 1);
+	const size_t touched[] = { 3, 63, 64, 199 };
+	size_t page = 0;
+	for (size_t i = 0; i < sizeof touched / sizeof *touched; i++, page++)
+		assert_int_equal(page = memory_next_touched(&m, page), touched[i]);
+	assert_int_equal(memory_next_touched(&m, page), 200);
 	memory_clean(&m);
-	assert_false(m.any || memory_page_touched(&m, 3));
+	assert_false(m.any);
+	assert_int_equal(memory_next_touched(&m, 0), 200);
 	memory_fini(&m);
 }
 
