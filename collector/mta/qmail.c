@@ -284,7 +284,8 @@ static bool vchkpw(struct sv s, struct record *r)
 		r->auth_method = method, what = t;
 	r->reason = what;
 	r->kind = sv_starts(what, SV("login success")) ? RECORD_AUTH_OK : sv_starts(what, SV("password fail")) || sv_find(what, SV("not found")) >= 0 ||
-	          sv_starts(what, SV("null password")) || sv_starts(what, SV("invalid user/domain")) || sv_find(what, SV("no auth")) >= 0 ? RECORD_AUTH_FAIL : RECORD_OTHER;
+	          sv_starts(what, SV("null password")) ||
+	          sv_starts(what, SV("invalid user/domain")) || sv_find(what, SV("no auth")) >= 0 ? RECORD_AUTH_FAIL : RECORD_OTHER;
 	if (sv_starts(what, SV("invalid user/domain"))) /* what was typed has spaces in it, perhaps */
 		r->account = (struct sv){ 0 };
 	if (r->kind == RECORD_AUTH_FAIL && sv_find(what, SV("(pass:")) > 0) /* what was typed is nobody's business */

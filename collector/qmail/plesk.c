@@ -23,8 +23,8 @@ static struct sv mailbox(struct sv path)
 {
 	static _Thread_local char name[512];
 	struct sv skipped, domain;
-	if (!scan_before(&path, SV("/mailnames/"), &skipped) || !scan_until(&path, '/', &domain) || !domain.n || !path.n || domain.n + path.n + 1 > sizeof name ||
-	    sv_chr(path, '/') >= 0)
+	if (!scan_before(&path, SV("/mailnames/"), &skipped) || !scan_until(&path, '/', &domain) || !domain.n || !path.n ||
+	    domain.n + path.n + 1 > sizeof name || sv_chr(path, '/') >= 0)
 		return (struct sv){ 0 };
 	memcpy(name, path.p, path.n);
 	name[path.n] = '@';
