@@ -93,31 +93,64 @@ void filter_milter_greylist(struct sv s, struct record *r)
 		filter_client(scan_word(&t), r);
 }
 
-/* cbpolicyd: "module=Quotas, mode=update, host=192.0.2.1, helo=h, from=a, to=b, reason=quota_match, …", "module=AccessControl,
+static bool once(struct sv s, struct sv what)
+{
+	ptrdiff_t at = sv_find(s, what);
+	return at >= 0 && at == scan_rfind(s, what);
+}
+
+/* What stands before the client's address is the service's own; behind it are the HELO and both addresses, which may look like any field. */
+static struct sv policyd_status(struct sv own)
+{
+	struct sv action = filter_value(own, SV(", action="), SV(",")), grey = filter_value(own, SV("greylist="), SV(",")),
+	          throttle = filter_value(own, SV("throttle="), SV("(")), type = filter_value(own, SV("type="), SV(","));
+	if (action.n)
+		return action_status(action);
+	if (grey.n)
+		return sv_eq(grey, SV("new")) || sv_eq(grey, SV("abuse")) ? SV("greylist") : sv_eq(grey, SV("abl")) ? SV("reject") : SV("pass");
+	if (throttle.n)
+		return sv_starts(throttle, SV("abuse")) ? SV("defer") : SV("pass");
+	if (type.n)
+		return sv_starts(type, SV("whitelist")) ? SV("pass") : SV("reject");
+	return filter_has(own, SV(", mode=")) ? SV("pass") : (struct sv){ 0 }; /* a quota is counted: quota_create, quota_update */
+}
+
+/* "192.0.2.1, helo=h, from=a, to=b, reason=…", "192.0.2.1 (h), from=a, to=b, size=1" */
+static void policyd_parties(struct sv s, struct record *r)
+{
+	struct sv client = s, skipped, from;
+	filter_client(scan_word(&client), r);
+	if (!once(s, SV(", from=")) || !once(s, SV(", to=")))
+		return;
+	if (once(s, SV(", helo=")))
+		filter_set(&r->helo, filter_value(s, SV(", helo="), SV(", from=")));
+	if (!scan_before(&s, SV(", from="), &skipped) || !scan_before(&s, SV(", to="), &from))
+		return;
+	r->sender = filter_unbracket(from);
+	ptrdiff_t end = scan_rfind(s, SV(", reason="));
+	if (end < 0 || end != sv_find(s, SV(", reason=")))
+		end = end < 0 ? sv_find(s, SV(", size=")) : sv_find(s, SV(", "));
+	filter_set(&r->recipient, end < 0 ? s : sv_take(s, (size_t)end));
+}
+
+/* cbpolicyd: "module=Quotas, mode=update, host=192.0.2.1, helo=h, from=a, to=b, reason=quota_update, …", "module=AccessControl,
  * action=reject, …"; policyd: "rcpt=1, greylist=new, host=192.0.2.1 (h), from=a, to=b, size=1" */
 void filter_policyd(struct sv s, struct record *r)
 {
-	static const struct { struct sv text, status; } reasons[] = {
-		{ SCAN_S("quota_exceeded"), SCAN_S("defer") }, { SCAN_S("quota_match"), SCAN_S("pass") }, { SCAN_S("quota_update"), SCAN_S("pass") },
+	static const struct sv openings[] = {
+		SCAN_S("module="), SCAN_S("rcpt="), SCAN_S("greylist="), SCAN_S("throttle="), SCAN_S("type="),
 	};
-	struct sv t = s, skipped;
-	if (scan_before(&t, SV("[CBPOLICYD] "), &skipped))
+	struct sv own, t = s;
+	if (sv_starts(t, SV("[")) && scan_before(&t, SV("] "), &own)) /* "[CBPOLICYD] " */
 		s = t;
-	ptrdiff_t begin = sv_find(s, SV("module="));
-	bool module = begin >= 0;
-	if (!module && !sv_starts(s, SV("rcpt=")))
+	if (!SCAN_ANY(s, openings))
 		return;
-	s = module ? sv_skip(s, (size_t)begin) : s;
-	struct sv action = filter_value(s, SV(", action="), SV(",")), grey = filter_value(s, SV(", greylist="), SV(","));
-	struct sv host = filter_value(s, SV(", host="), SV(",")), reason = filter_value(s, SV(", reason="), SV(","));
-	r->status = action.n ? action_status(action) : sv_eq(grey, SV("new")) || sv_eq(grey, SV("abuse")) ? SV("greylist") : grey.n ? SV("pass") : (struct sv){ 0 };
-	for (size_t i = 0; !r->status.p && i < sizeof reasons / sizeof *reasons; i++)
-		if (sv_eq(reason, reasons[i].text))
-			r->status = reasons[i].status;
-	filter_client(scan_word(&host), r);
-	filter_set(&r->helo, filter_value(s, SV(", helo="), SV(", ")));
-	filter_set(&r->sender, filter_value(s, SV(", from="), SV(", to=")));
-	filter_set(&r->recipient, filter_value(s, SV(", to="), module ? SV(", reason=") : SV(", size=")));
+	if (scan_before(&s, SV(", host="), &own)) {
+		policyd_parties(s, r);
+		r->status = policyd_status(own);
+	} else { /* a site that leaves the parties out */
+		r->status = policyd_status(sv_take(s, sv_find(s, SV(", reason=")) < 0 ? s.n : (size_t)sv_find(s, SV(", reason="))));
+	}
 }
 
 /* "[RULES] rule=12, id=RBL, client=h[192.0.2.1], sender=<a>, recipient=<b>, helo=<h>, …, action=REJECT …" */

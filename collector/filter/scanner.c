@@ -180,7 +180,8 @@ void filter_mailscanner(struct sv s, struct record *r)
 	s = sv_skip(s, (size_t)to + 3);
 	if (!scan_before(&s, SV(" is "), &domain))
 		return;
-	r->recipient = domain;
+	struct sv first;
+	r->recipient = scan_until(&domain, ',', &first) ? first : domain; /* the domains of all recipients */
 	r->status = sv_starts(s, SV("spam")) ? SV("spam") : sv_starts(s, SV("not spam")) || sv_starts(s, SV("whitelisted")) ? SV("pass") :
 	            sv_starts(s, SV("too big")) ? SV("pass") : (struct sv){ 0 };
 }

@@ -10,6 +10,7 @@ void filter_dkim(struct sv s, struct record *r)
 		{ SCAN_S("DKIM-Signature field added"), SCAN_S("signed") }, { SCAN_S("DKIM-Signature header added"), SCAN_S("signed") },
 		{ SCAN_S("DKIM verification successful"), SCAN_S("pass") }, { SCAN_S("bad signature data"), SCAN_S("fail") },
 		{ SCAN_S("signature verification failed"), SCAN_S("fail") }, { SCAN_S("DKIM verification failed"), SCAN_S("fail") },
+		{ SCAN_S("DKIM signature added"), SCAN_S("signed") }, { SCAN_S("DKIM signature verified"), SCAN_S("pass") }, /* dkimpy-milter */
 		{ SCAN_S("ARC-Seal field added"), SCAN_S("signed") }, { SCAN_S("ARC chain pass"), SCAN_S("pass") }, { SCAN_S("ARC chain fail"), SCAN_S("fail") },
 	};
 	filter_queue_id(&s, r);

@@ -8,6 +8,7 @@ static const struct { struct sv name; parser parse; } programs[] = {
 	{ SCAN_S("amavis"), filter_amavis }, { SCAN_S("amavisd"), filter_amavis }, { SCAN_S("amavisd-new"), filter_amavis },
 	{ SCAN_S("rspamd"), filter_rspamd }, { SCAN_S("rspamd_proxy"), filter_rspamd }, { SCAN_S("spamd"), filter_spamd },
 	{ SCAN_S("spampd"), filter_spampd }, { SCAN_S("opendkim"), filter_dkim }, { SCAN_S("openarc"), filter_dkim },
+	{ SCAN_S("dkimpy-milter"), filter_dkim },
 	{ SCAN_S("opendmarc"), filter_dmarc }, { SCAN_S("policyd-spf"), filter_spf }, { SCAN_S("postgrey"), filter_postgrey },
 	{ SCAN_S("postfix/policyd-spf"), filter_spf }, { SCAN_S("spamdyke"), filter_spamdyke },
 	{ SCAN_S("postfix/postgrey"), filter_postgrey }, { SCAN_S("sqlgrey"), filter_sqlgrey }, { SCAN_S("milter-greylist"), filter_milter_greylist },

@@ -1,14 +1,17 @@
 /* The qmail format: qmail-send through splogger ("qmail: 1763978400.123456 new msg 77") or multilog ("@40000000…" and what tai64nlocal makes
  * of it), tcpserver, rblsmtpd, CHKUSER and vpopmail's vchkpw. A message is known by its number; an attempt to deliver by another, which says
  * the recipient only when it begins: the session "d<number>". */
-#include "collector/mta.h"
-#include "collector/scan.h"
+#include "collector/filter/filter.h"
+#include "collector/qmail/qmail.h"
 
-enum { SEND, TCPSERVER, RBLSMTPD, SMTPD, VPOPMAIL, NOT_KNOWN };
+enum { SEND, TCPSERVER, RBLSMTPD, SMTPD, VPOPMAIL, TCPSVD, SIMSCAN, SPAMDYKE, RELAYLOCK, SMTP_AUTH, HANDLERS };
 
 static const struct { struct sv name; int number; } programs[] = {
 	{ SCAN_S("qmail"), SEND }, { SCAN_S("qmail-send"), SEND }, { SCAN_S("tcpserver"), TCPSERVER }, { SCAN_S("rblsmtpd"), RBLSMTPD },
 	{ SCAN_S("qmail-smtpd"), SMTPD }, { SCAN_S("vpopmail"), VPOPMAIL }, { SCAN_S("vchkpw"), VPOPMAIL },
+	{ SCAN_S("sslserver"), TCPSERVER }, { SCAN_S("tcpsvd"), TCPSVD }, { SCAN_S("simscan"), SIMSCAN }, { SCAN_S("relaylock"), RELAYLOCK },
+	{ SCAN_S("smtp_auth"), SMTP_AUTH }, { SCAN_S("qmail-queue-handlers"), HANDLERS }, { SCAN_S("qmail-remote-handlers"), HANDLERS },
+	{ SCAN_S("qmail-local-handlers"), HANDLERS },
 };
 
 static int program(struct sv p)
@@ -54,16 +57,44 @@ static bool info(struct sv s, struct record *r)
 	return true;
 }
 
+/* " queue5", as IndiMail writes at the end of each line: its queues count their deliveries each for itself. Cut off. */
+static struct sv queue(struct sv *s)
+{
+	if (!s->n || s->p[s->n - 1] < '0' || s->p[s->n - 1] > '9')
+		return (struct sv){ 0 };
+	ptrdiff_t at = scan_rfind(*s, SV(" queue"));
+	if (at < 0 || (size_t)at + 6 == s->n || s->n - (size_t)at > 10)
+		return (struct sv){ 0 };
+	for (size_t i = (size_t)at + 6; i < s->n; i++)
+		if (s->p[i] < '0' || s->p[i] > '9')
+			return (struct sv){ 0 };
+	struct sv q = sv_skip(*s, (size_t)at);
+	*s = sv_take(*s, (size_t)at);
+	return q;
+}
+
+/* " 7": with the space before it, which no other session's name begins with; " 7 queue5". */
+static struct sv attempt(struct sv n, struct sv q)
+{
+	static _Thread_local char text[32];
+	struct sv a = sv_make(n.p - 1, n.n + 1);
+	if (!q.n || a.n + q.n > sizeof text)
+		return a;
+	memcpy(text, a.p, a.n);
+	memcpy(text + a.n, q.p, q.n);
+	return sv_make(text, a.n + q.n);
+}
+
 static bool starting(struct sv s, struct record *r)
 {
-	struct sv begin = s, n;
+	struct sv n, q = queue(&s);
 	if (!number(&s, &n) || !scan_lit(&s, SV(": msg ")) || !number(&s, &r->queue_id))
 		return false;
 	if (!scan_lit(&s, SV(" to remote ")) && !scan_lit(&s, SV(" to local ")))
 		return false;
 	r->kind = RECORD_OTHER;
 	r->recipient = s;
-	r->session = sv_make(begin.p - 1, n.n + 1); /* " 7": with the space before it, which no other session's name begins with */
+	r->session = attempt(n, q);
 	return true;
 }
 
@@ -81,18 +112,27 @@ static struct sv words(struct sv s)
 	return sv_make(text, n);
 }
 
+/* Whom it was given to: "203.0.113.5_accepted_message./", "Connected_to_203.0.113.5_but_…", "<a@b.example>_203.0.113.5_…". */
+static void relay(struct sv s, struct record *r)
+{
+	struct sv skipped, address;
+	bool named = scan_lit(&s, SV("User_and_password_not_set,_continuing_without_authentication./"));
+	(void)scan_lit(&s, SV("Connected_to_"));
+	if (named && scan_char(&s, '<') && scan_before(&s, SV(">_"), &skipped) && sv_find(s, SV(">_")) >= 0)
+		return; /* an address may hold what ends it; the reply comes after */
+	if (scan_until(&s, '_', &address))
+		r->relay_ip = scan_ip(address);
+}
+
 static void outcome(struct sv s, struct record *r)
 {
-	struct sv t = s, skipped;
+	struct sv t;
 	r->local = sv_starts(s, SV("did_"));
 	ptrdiff_t said = sv_find(s, SV("Remote_host_said:_"));
-	if (scan_lit(&t, SV("Connected_to_")) || scan_lit(&t, SV("User_and_password_not_set,_continuing_without_authentication./<")) || !r->local) {
-		struct sv ip = t;
-		if (scan_until(&ip, '_', &skipped))
-			r->relay_ip = scan_ip(skipped);
-	}
+	if (!r->local)
+		relay(said < 0 ? s : sv_take(s, (size_t)said), r);
 	r->reply = words(said < 0 ? s : sv_skip(s, (size_t)said + 18));
-	if (r->reply.n > 4 && r->reply.p[3] == ' ')
+	if (r->reply.n > 4 && (r->reply.p[3] == ' ' || r->reply.p[3] == '-'))
 		(void)scan_dsn(sv_skip(r->reply, 4), &r->dsn);
 	ptrdiff_t hash = scan_rfind(r->reply, SV("(#"));
 	if (!r->dsn.p && hash >= 0) { /* qmail's own: "Sorry, no mailbox here by that name. (#5.1.1)" */
@@ -108,7 +148,7 @@ static bool delivery(struct sv s, struct record *r)
 	static const struct { struct sv text, status; } known[] = {
 		{ SCAN_S(": success: "), SCAN_S("sent") }, { SCAN_S(": failure: "), SCAN_S("bounced") }, { SCAN_S(": deferral: "), SCAN_S("deferred") },
 	};
-	struct sv begin = s, n;
+	struct sv n, q = queue(&s);
 	if (!number(&s, &n))
 		return false;
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
@@ -116,7 +156,7 @@ static bool delivery(struct sv s, struct record *r)
 			continue;
 		r->kind = RECORD_DELIVERY;
 		r->status = known[i].status;
-		r->session = sv_make(begin.p - 1, n.n + 1);
+		r->session = attempt(n, q);
 		r->session_end = true;
 		outcome(s, r);
 		return true;
@@ -126,10 +166,12 @@ static bool delivery(struct sv s, struct record *r)
 
 static bool send_line(struct sv s, struct record *r)
 {
-	struct sv t = s, seconds;
-	if (number(&t, &seconds) && seconds.n >= 9 && scan_char(&t, '.') && number(&t, &seconds) && scan_char(&t, ' ')) /* splogger's own stamp */
-		s = t;
-	t = s;
+	static const struct sv itself[] = {
+		SCAN_S("new msg "), SCAN_S("status: "), SCAN_S("triple bounce: "), SCAN_S("double bounce: "), SCAN_S("running"), SCAN_S("exiting"),
+		SCAN_S("local deliveries "), SCAN_S("remote deliveries "), SCAN_S("number of deliveries left "), SCAN_S("mail recv: "), SCAN_S("policy_check: "),
+		SCAN_S("local: "), SCAN_S("remote: "),
+	};
+	struct sv t = s;
 	if (scan_lit(&t, SV("info msg ")))
 		return info(t, r);
 	if (scan_lit(&t, SV("starting delivery ")))
@@ -146,8 +188,7 @@ static bool send_line(struct sv s, struct record *r)
 	}
 	r->kind = sv_starts(s, SV("warning: ")) || sv_starts(s, SV("alert: ")) ? RECORD_WARNING : RECORD_OTHER;
 	r->reason = s;
-	return r->kind == RECORD_WARNING || sv_starts(s, SV("new msg ")) || sv_starts(s, SV("status: ")) || sv_starts(s, SV("triple bounce: ")) ||
-	       sv_starts(s, SV("double bounce: ")) || sv_starts(s, SV("running")) || sv_starts(s, SV("exiting"));
+	return r->kind == RECORD_WARNING || SCAN_ANY(s, itself);
 }
 
 /* "pid 12 from 203.0.113.5", "ok 12 mx:192.0.2.1:25 host:203.0.113.5::4321", "end 12 status 0" */
@@ -176,7 +217,27 @@ static bool tcpserver(struct sv s, struct record *r)
 		r->session = pid;
 		r->session_end = true;
 	} else {
-		return sv_starts(s, SV("status: ")) || sv_starts(s, SV("deny ")) || sv_starts(s, SV("warning: "));
+		static const struct sv itself[] = { SCAN_S("status: "), SCAN_S("deny "), SCAN_S("warning: "), SCAN_S("ssl "), SCAN_S("tls "), SCAN_S("done ") };
+		return SCAN_ANY(s, itself);
+	}
+	return true;
+}
+
+/* runit's: "info: pid 12 from 203.0.113.5", "info: start 12 mx:192.0.2.1 :host:203.0.113.5:4321", "info: end 12 exit 0" */
+static bool tcpsvd(struct sv s, struct record *r)
+{
+	struct sv pid;
+	r->kind = RECORD_OTHER;
+	if (!scan_lit(&s, SV("info: ")))
+		return sv_starts(s, SV("warning: "));
+	if (scan_lit(&s, SV("pid ")) && number(&s, &pid) && scan_lit(&s, SV(" from "))) {
+		r->kind = RECORD_CONNECT;
+		r->client_ip = scan_ip(s);
+		r->session = pid;
+	} else if (scan_lit(&s, SV("end ")) && number(&s, &pid)) {
+		r->kind = RECORD_DISCONNECT;
+		r->session = pid;
+		r->session_end = true;
 	}
 	return true;
 }
@@ -201,32 +262,6 @@ static bool rblsmtpd(struct sv s, struct record *r)
 	return r->client_ip.p != NULL;
 }
 
-/* "CHKUSER rejected rcpt: from <a:user:> remote <helo:host:203.0.113.5> rcpt <x@isp.example> : not existing recipient" */
-static bool chkuser(struct sv s, struct record *r)
-{
-	struct sv from, remote, t;
-	bool rejected = scan_lit(&s, SV("CHKUSER rejected "));
-	if (!rejected && !scan_lit(&s, SV("CHKUSER accepted ")))
-		return false;
-	r->kind = rejected ? RECORD_REJECT : RECORD_OTHER;
-	if (!scan_before(&s, SV(": from <"), &t) || !scan_before(&s, SV("> remote <"), &from) || !scan_before(&s, SV("> rcpt <"), &remote))
-		return true;
-	(void)scan_until(&s, '>', &r->recipient);
-	(void)scan_lit(&s, SV(" : "));
-	r->reason = s;
-	ptrdiff_t c = sv_rchr(remote, ':'), d = sv_rchr(from, ':');
-	if (c >= 0)
-		r->client_ip = scan_ip(sv_skip(remote, (size_t)c + 1));
-	if (scan_until(&remote, ':', &t) && t.n)
-		r->helo = t;
-	from = d >= 0 ? sv_take(from, (size_t)d) : from; /* address:account:identity */
-	d = sv_rchr(from, ':');
-	r->sender = d >= 0 ? sv_take(from, (size_t)d) : from;
-	if (d >= 0 && (size_t)d + 1 < from.n)
-		r->account = sv_skip(from, (size_t)d + 1);
-	return true;
-}
-
 /* "vchkpw-smtp: password fail ann@isp.example:203.0.113.5", "vchkpw-submission: (PLAIN) login success ann@isp.example:198.51.100.7" */
 static bool vchkpw(struct sv s, struct record *r)
 {
@@ -249,7 +284,10 @@ static bool vchkpw(struct sv s, struct record *r)
 		r->auth_method = method, what = t;
 	r->reason = what;
 	r->kind = sv_starts(what, SV("login success")) ? RECORD_AUTH_OK : sv_starts(what, SV("password fail")) || sv_find(what, SV("not found")) >= 0 ||
-	          sv_starts(what, SV("null password")) || sv_find(what, SV("no auth")) >= 0 ? RECORD_AUTH_FAIL : RECORD_OTHER;
+	          sv_starts(what, SV("null password")) ||
+	          sv_starts(what, SV("invalid user/domain")) || sv_find(what, SV("no auth")) >= 0 ? RECORD_AUTH_FAIL : RECORD_OTHER;
+	if (sv_starts(what, SV("invalid user/domain"))) /* what was typed has spaces in it, perhaps */
+		r->account = (struct sv){ 0 };
 	if (r->kind == RECORD_AUTH_FAIL && sv_find(what, SV("(pass:")) > 0) /* what was typed is nobody's business */
 		r->reason = sv_take(what, (size_t)sv_find(what, SV("(pass:")) - 1);
 	return true;
@@ -288,8 +326,20 @@ static int opening(struct sv *s)
 	};
 	if (SCAN_ANY(*s, send))
 		return SEND;
-	if (scan_lit(s, SV("tcpserver: ")))
+	if (scan_lit(s, SV("tcpserver: ")) || scan_lit(s, SV("sslserver: ")))
 		return TCPSERVER;
+	if (scan_lit(s, SV("tcpsvd: ")))
+		return TCPSVD;
+	if (scan_lit(s, SV("simscan:"))) {
+		(void)scan_char(s, ' ');
+		return SIMSCAN;
+	}
+	int64_t pid;
+	struct sv t = *s;
+	if (scan_lit(&t, SV("spamdyke[")) && scan_int(&t, &pid) && scan_lit(&t, SV("]: "))) {
+		*s = t;
+		return SPAMDYKE;
+	}
 	if (scan_lit(s, SV("rblsmtpd: ")))
 		return RBLSMTPD;
 	if (sv_starts(*s, SV("CHKUSER ")) || scan_lit(s, SV("qmail-smtpd: ")))
@@ -307,19 +357,45 @@ static int native(struct native *n, struct sv line, struct logline *l)
 	int number_of = opening(&t);
 	l->program = SV("qmail");
 	l->text = t;
-	return number_of < 0 && line.p[0] == '@' ? NOT_KNOWN : number_of; /* nobody else stamps so: a line that coverage should show */
+	return number_of < 0 && line.p[0] == '@' ? SEND : number_of; /* nobody else stamps so: a line that coverage should show */
+}
+
+/* splogger's own stamp, "1763978400.123456 ". */
+static void splogger(struct sv *s)
+{
+	struct sv t = *s, n;
+	if (number(&t, &n) && n.n >= 9 && scan_char(&t, '.') && number(&t, &n) && scan_char(&t, ' '))
+		*s = t;
+}
+
+static bool spamdyke(struct sv s, struct record *r)
+{
+	r->reason = s;
+	filter_spamdyke(s, r);
+	r->kind = r->status.n ? RECORD_POLICY : RECORD_OTHER;
+	return true;
+}
+
+static bool handlers(struct sv s, struct record *r)
+{
+	r->kind = RECORD_OTHER;
+	r->reason = s;
+	return true;
 }
 
 static enum mta_result parse(int n, const struct logline *l, struct record *r)
 {
-	bool ok = n == SEND ? send_line(l->text, r) : n == TCPSERVER ? tcpserver(l->text, r) : n == RBLSMTPD ? rblsmtpd(l->text, r) :
-	          n == SMTPD ? chkuser(l->text, r) : n == VPOPMAIL && vchkpw(l->text, r);
-	if (!ok && n == SMTPD) {
-		r->kind = RECORD_OTHER;
-		r->reason = l->text;
-		return MTA_RECORD;
+	static bool (*const parsers[])(struct sv s, struct record *r) = {
+		[SEND] = send_line, [TCPSERVER] = tcpserver, [RBLSMTPD] = rblsmtpd, [SMTPD] = qmail_smtpd, [VPOPMAIL] = vchkpw, [TCPSVD] = tcpsvd,
+		[SIMSCAN] = qmail_simscan, [SPAMDYKE] = spamdyke, [RELAYLOCK] = qmail_relaylock, [SMTP_AUTH] = qmail_smtp_auth, [HANDLERS] = handlers,
+	};
+	struct sv s = l->text;
+	if (!l->native && (n == SEND || n == SMTPD)) { /* one tag may stand for what all of them say */
+		splogger(&s);
+		int other = opening(&s);
+		n = other < 0 ? n : other;
 	}
-	return ok ? MTA_RECORD : MTA_UNRECOGNISED;
+	return parsers[n](s, r) ? MTA_RECORD : MTA_UNRECOGNISED;
 }
 
 const struct mta mta_qmail = { .name = "qmail", .program = program, .native = native, .parse = parse };
