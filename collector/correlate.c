@@ -405,6 +405,14 @@ static void killed(struct correlate *c, const struct record *r)
 	open_free(c, m);
 }
 
+/* No recipient's outcome will come. */
+static void thrown_away(struct correlate *c, const struct record *r)
+{
+	uint32_t k, m = find(c, r, &k);
+	if (m != OPEN_NONE && is_primary(c, m, k) && c->msg[m]->nrcpt > 0)
+		c->msg[m]->nrcpt = (int64_t)open_outcomes(c->msg[m]);
+}
+
 static bool is_fact(const struct record *r)
 {
 	static const struct sv verdicts[] = {
@@ -533,6 +541,8 @@ static void of_message(struct correlate *c, const struct record *r, struct sv li
 	case RECORD_REJECT: case RECORD_POLICY:
 		if (r->killed)
 			killed(c, r);
+		else if (r->unnamed)
+			thrown_away(c, r);
 		break;
 	default:
 		if (r->child_queue_id.n)

@@ -50,6 +50,9 @@ struct mta {
 	bool twice;         /* hands what it refuses to syslog twice; see collector/twins.h */
 	/* A number that parse() gets again when program belongs to this format, else -1. Asked once per program name. */
 	int (*program)(struct sv program);
+	/* Of a program whose name no format knows, where the operator says that the source is of this one (syslog_processname may be anything): is the text one
+	 * that only this server writes? Then as the program of that number. NULL: names say all. */
+	int (*renamed)(struct sv text);
 	/* A line of the log that the server writes itself, without a syslog header: sets time, pid, program, text (host stays empty)
 	 * and returns a number for parse(); -1: the line is none. Must be sure: it is asked about any server's lines. NULL: there
 	 * is no such log. */

@@ -144,12 +144,18 @@ static void take_record(struct pipeline *p, const struct mta *mta, const struct 
 		p->sink.record(p->sink.ctx, r, l);
 	if (!p->correlate)
 		return;
-	if (r->put_off && !r->client_ip.p && p->sessions) {
+	if (r->put_off && !r->client_ip.p) {
+		if (!p->sessions)
+			p->sessions = session_table_new();
 		session_table_put_off(p->sessions, r);
 		return;
 	}
-	if (r->tells_client && p->sessions)
-		put_off_tell(p->sessions, p->correlate, r, l->raw, mta->keeps_removed);
+	int64_t refused = r->tells_client && p->sessions ? put_off_tell(p->sessions, p->correlate, r, l->raw, mta->keeps_removed) : 0;
+	if (refused && r->counts_refused && r->nrcpt >= refused) {
+		filled = *r;
+		filled.nrcpt -= refused;
+		r = &filled;
+	}
 	correlate_record(p->correlate, r, l->raw, mta->keeps_removed);
 }
 
@@ -218,8 +224,11 @@ static void take_once(struct pipeline *p, const struct logline *l)
 		return;
 	}
 	const struct known_program *k = program_of(p, l->program);
+	int renamed;
 	if (k->mta)
 		take_format(p, k->mta, k->number, l);
+	else if (p->o.mta && p->o.mta->renamed && (renamed = p->o.mta->renamed(l->text)) >= 0)
+		take_format(p, p->o.mta, renamed, l);
 	else
 		p->foreign++;
 }

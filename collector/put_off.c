@@ -2,12 +2,13 @@
 
 #include "collector/scan.h"
 
-void put_off_tell(struct sessions *s, struct correlate *c, const struct record *r, struct sv line, bool keeps_removed)
+int64_t put_off_tell(struct sessions *s, struct correlate *c, const struct record *r, struct sv line, bool keeps_removed)
 {
 	struct sv all = session_table_put_off_of(s, r), one;
+	int64_t n = 0;
 	if (!all.p)
-		return;
-	while (scan_until(&all, '\n', &one)) {
+		return 0;
+	for (; scan_until(&all, '\n', &one); n++) {
 		struct record told;
 		record_clear(&told);
 		told.time_us = r->time_us;
@@ -29,4 +30,5 @@ void put_off_tell(struct sessions *s, struct correlate *c, const struct record *
 		correlate_record(c, &told, line, keeps_removed);
 	}
 	session_table_told(s, r);
+	return n;
 }

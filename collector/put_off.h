@@ -5,7 +5,7 @@
 #include "collector/correlate.h"
 #include "collector/session.h"
 
-/* Tells c, as refusals of r's client, those that were put off under r's queue id. line: the one that names the client. */
-void put_off_tell(struct sessions *s, struct correlate *c, const struct record *r, struct sv line, bool keeps_removed);
+/* Tells c, as refusals of r's client, those that were put off under r's queue id; how many there were. line: the one that names the client. */
+int64_t put_off_tell(struct sessions *s, struct correlate *c, const struct record *r, struct sv line, bool keeps_removed);
 
 #endif

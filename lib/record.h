@@ -52,12 +52,13 @@ struct record {
 	struct sv session; /* the server's name for the connection or attempt that the line belongs to; see collector/session.h */
 	bool put_off;     /* reject: no client is known, but a later line with the queue id tells it, and then this is told */
 	bool tells_client; /* accept, other: the line that does */
+	bool counts_refused; /* accept that tells_client: nrcpt counts those that were put off, too */
 	bool asked;       /* of a session: other: what the client asks for just now (sender, recipient); else: the answer to that */
 	bool granted;     /* of a session: other: a recipient of the message that comes; without one: there are nrcpt of them */
 	bool more;        /* delivery: says more of the attempt that was told before it; what it leaves out stands */
 	bool untried;     /* delivery: nothing was attempted; if it is the message's own sender, who was to be told of a failure, that is no recipient */
 	bool round;       /* remove: the message stays while recipients wait */
-	bool unnamed;     /* delivery: of recipients that the line does not name: those at `domain` ("": anywhere) that wait, nrcpt of them (unset: all) */
+	bool unnamed;     /* delivery: of recipients that the line does not name (policy: all are thrown away): those at `domain` ("": anywhere) that wait, nrcpt of them (unset: all) */
 	struct sv domain;
 	struct sv recipients; /* envelope: who they are, one a line */
 	bool has_counts;

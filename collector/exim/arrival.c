@@ -1,26 +1,11 @@
 /* "<= sender H=… U=… P=… X=… A=… S=… id=… T="…" from <…> for …": a message came. */
 #include "collector/exim/exim.h"
 
-/* An address as Exim writes it without brackets: a quoted local part may hold spaces. */
-static struct sv bare_address(struct sv *s)
-{
-	size_t i = 0;
-	for (bool quoted = false; i < s->n && (quoted || s->p[i] != ' '); i++) {
-		if (s->p[i] == '"')
-			quoted = !quoted;
-		else if (quoted && s->p[i] == '\\' && i + 1 < s->n)
-			i++;
-	}
-	struct sv a = sv_take(*s, i);
-	*s = sv_skip(*s, i);
-	return a;
-}
-
 static int64_t recipients(struct sv s)
 {
 	int64_t n = 0;
 	while (scan_char(&s, ' '))
-		n += bare_address(&s).n > 0;
+		n += exim_address(&s).n > 0;
 	return n;
 }
 
@@ -63,7 +48,7 @@ bool exim_arrival(struct sv s, struct record *r)
 	struct exim_field f;
 	struct sv protocol = { 0 };
 	bool sized = false;
-	r->sender = bare_address(&s);
+	r->sender = exim_address(&s);
 	if (!r->sender.n)
 		return false;
 	if (sv_eq(r->sender, SV("<>")))
@@ -81,8 +66,10 @@ bool exim_arrival(struct sv s, struct record *r)
 			r->nrcpt = recipients(s);
 			break;
 		}
-		if (!f.value.p)
+		if (!f.value.p) {
+			r->tells_client = r->counts_refused |= !sized && sv_eq(f.key, SV("PRDR"));
 			continue;
+		}
 		if (!sized)
 			before_size(&f, &s, &protocol, r);
 		else if (sv_eq(f.key, SV("id")) && !r->message_id.p)

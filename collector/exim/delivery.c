@@ -19,6 +19,40 @@ static size_t command_end(struct sv s)
 	return 0;
 }
 
+static char lower(char c)
+{
+	return (char)tolower((unsigned char)c);
+}
+
+/* Is that the quoted address, or its local part, as Exim writes it when it has become the final one: without the quotes, mostly in lower case? */
+static bool unquoted_form(struct sv s, struct sv quoted)
+{
+	size_t k = 0, i = 1;
+	for (; i < quoted.n && quoted.p[i] != '"'; i++, k++) {
+		if (quoted.p[i] == '\\')
+			i++;
+		if (i >= quoted.n || k >= s.n || lower(s.p[k]) != lower(quoted.p[i]))
+			return false;
+	}
+	struct sv at = sv_skip(quoted, i + 1), rest = sv_skip(s, k);
+	for (k = 0; k < rest.n && k < at.n && lower(rest.p[k]) == lower(at.p[k]);)
+		k++;
+	return i < quoted.n && at.n > 1 && at.p[0] == '@' && k == rest.n && (!rest.n || rest.n == at.n);
+}
+
+/* At "a b@c <"a B"@c>", whose local part may hold what looks like fields: length of all that, with the address in *ret; 0: it is none. */
+static size_t unquoted_end(struct sv s, struct sv *ret)
+{
+	ptrdiff_t lt = -1;
+	for (ptrdiff_t next; s.n && s.p[0] != '"' && (next = sv_find(sv_skip(s, (size_t)(lt + 1)), SV(" <\""))) >= 0;) {
+		lt += next + 1;
+		struct sv t = sv_skip(s, (size_t)lt + 1);
+		if (lt > 0 && scan_angle(&t, ret) && (!t.n || t.p[0] == ' ' || t.p[0] == ':') && unquoted_form(sv_take(s, (size_t)lt), *ret))
+			return s.n - t.n;
+	}
+	return 0;
+}
+
 /* Where the addresses end: at the first field, or at the colon before an error. */
 static size_t addresses_end(struct sv s)
 {
@@ -182,12 +216,16 @@ bool exim_delivery(struct sv mark, struct sv s, struct record *r)
 	struct exim_field f;
 	if (sv_starts(s, SV("blackhole ("))) { /* an ACL threw all recipients away */
 		r->kind = RECORD_POLICY;
+		r->unnamed = true;
 		r->status = SV("discard");
 		r->reason = s;
 		return true;
 	}
-	size_t end = addresses_end(s);
-	addresses(sv_take(s, end), r);
+	size_t end = unquoted_end(s, &r->recipient);
+	if (!end) {
+		end = addresses_end(s);
+		addresses(sv_take(s, end), r);
+	}
 	if (!r->recipient.n)
 		return false;
 	s = sv_skip(s, end);

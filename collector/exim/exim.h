@@ -13,6 +13,9 @@ bool exim_id(struct sv *s, struct sv *ret);
 struct exim_field { struct sv key, value; }; /* value absent: a word */
 bool exim_field(struct sv *s, struct exim_field *ret);
 
+/* An address without brackets: a quoted local part may hold spaces. */
+struct sv exim_address(struct sv *s);
+
 /* A value that may hold spaces, and goes on to where Exim may write something else. */
 struct sv exim_words(struct sv *s, struct sv value);
 /* Of an arrival: past what a client's host says of itself (RFC 1413), which may look like any field, to Exim's own P=. False: there are two of

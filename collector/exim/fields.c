@@ -52,6 +52,20 @@ static bool quoted(struct sv *s, struct sv *ret)
 	return true;
 }
 
+struct sv exim_address(struct sv *s)
+{
+	size_t i = 0;
+	for (bool quoted = false; i < s->n && (quoted || s->p[i] != ' '); i++) {
+		if (s->p[i] == '"')
+			quoted = !quoted;
+		else if (quoted && s->p[i] == '\\' && i + 1 < s->n)
+			i++;
+	}
+	struct sv a = sv_take(*s, i);
+	*s = sv_skip(*s, i);
+	return a;
+}
+
 static struct sv word(struct sv *s)
 {
 	ptrdiff_t sp = sv_chr(*s, ' ');
@@ -134,10 +148,10 @@ struct sv exim_words(struct sv *s, struct sv value)
 	return value;
 }
 
-/* Where text may begin that a client chose, other than HELO. */
+/* Where text with spaces may begin that a client chose, other than HELO. */
 static bool clients_text(struct sv s)
 {
-	static const struct sv begins[] = { SCAN_S(" rejected "), SCAN_S(": "), SCAN_S(" id="), SCAN_S(" S="), SCAN_S(" SNI="), SCAN_S(" U="), SCAN_S(" for ") };
+	static const struct sv begins[] = { SCAN_S(" rejected "), SCAN_S(": "), SCAN_S(" SNI="), SCAN_S(" U="), SCAN_S(" for ") };
 	return s.p[0] == '"' || s.p[0] == '<' || ((s.p[0] == ' ' || s.p[0] == ':') && SCAN_ANY(s, begins));
 }
 

@@ -134,6 +134,30 @@ static bool unwrap(struct sv *s, struct record *r)
 	return true;
 }
 
+/* "PRDR a@b why": of the message that comes, this recipient does not want it (RFC draft-hall-prdr). Who the client is the line of its arrival says. */
+static bool unwanted(struct sv s, struct record *r)
+{
+	if (!scan_lit(&s, SV("PRDR ")) || sv_starts(s, SV("R=<"))) /* "R=<a@b> acceptance" */
+		return false;
+	r->recipient = exim_address(&s);
+	if (sv_chr(r->recipient, '@') < 0)
+		return false;
+	r->kind = RECORD_REJECT;
+	r->reason = SV("PRDR");
+	r->put_off = true;
+	if (scan_char(&s, ' ') && s.n)
+		scan_set_reply(r, s);
+	return true;
+}
+
+/* syslog_processname = anything */
+static int renamed(struct sv text)
+{
+	struct record r;
+	record_clear(&r);
+	return unwrap(&text, &r) && is_ours(text) ? SYSLOG_LINE : -1;
+}
+
 /* What is said of a message whose id came first. */
 static bool of_message(struct sv s, struct record *r)
 {
@@ -151,6 +175,9 @@ static bool of_message(struct sv s, struct record *r)
 	if (sv_starts(s, SV("cancelled by "))) /* -Mg, timeout_frozen_after: no recipient is named */
 		return true;
 	const struct record clean = *r;
+	if (unwanted(s, r))
+		return true;
+	*r = clean;
 	r->kind = RECORD_OTHER;
 	if (exim_refusal(s, r))
 		return true;
@@ -185,4 +212,4 @@ static enum mta_hot hot(int number, const struct logline *l, struct record *r)
 	return number == DUMP_LINE ? HOT_NO : exim_hot(l, r); /* an id is neither syslog's "[2/3] " nor Exim's own stamp there */
 }
 
-const struct mta mta_exim = { .name = "exim", .twice = true, .program = program, .native = native, .own_alike = true, .parse = parse, .hot = hot };
+const struct mta mta_exim = { .name = "exim", .twice = true, .program = program, .renamed = renamed, .native = native, .own_alike = true, .parse = parse, .hot = hot };
