@@ -96,6 +96,8 @@ def exim(text):
 
 
 def exim_arrival(qid, sender, rest):
+    if re.search(rb"\) \[.*\) \[", rest, re.S):
+        return None  # the HELO may be anything (helo_accept_junk_hosts), and hold what stands behind it: the first of them is not for sure the host
     before, _, after = rest.partition(b" S=")
     host = m(rb" H=" + XHOST + rb"((?: [^\s]+)*)", before)
     local = m(rb"(?: R=" + XID + rb")? U=[\w.-]+(?: Ci=\d+)? P=local(?:-\w+)?", before)
