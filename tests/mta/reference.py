@@ -68,7 +68,7 @@ def postfix_smtpd(text):
     return x and given(kind=b"reject", client_ip=ip(x[1]), dsn=x[3], sender=x[4], recipient=x[5], status=b"reject")
 
 
-XID = rb"(?:\w{6}-\w{6}-\w{2}|\w{6}-\w{11}-\w{4})"
+XID = rb"(?:[0-9A-Za-z]{6}-[0-9A-Za-z]{6}-[0-9A-Za-z]{2}|[0-9A-Za-z]{6}-[0-9A-Za-z]{11}-[0-9A-Za-z]{4})"
 XSTAMP = re.compile(rb"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01]) (?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(?: [+-]\d{4})?(?: \[\d+\])? (.*)", re.S)
 XADDR = rb'[^\s<>":|/(]+@[^\s<>":(]+'
 XHOST = rb"(?:[\w.-]+ )?(?:\((?:[\w.-]+|\[[\w.:]+\])\) )?\[([0-9A-Fa-f.:]+)\](?::\d+)?(?: I=\[[0-9A-Fa-f.:]+\]:\d+)?(?: Ci=\d+)?"
