@@ -36,6 +36,12 @@ ptrdiff_t scan_rfind(struct sv s, struct sv needle)
 	return -1;
 }
 
+bool scan_once(struct sv s, struct sv what)
+{
+	ptrdiff_t at = sv_find(s, what);
+	return at >= 0 && at == scan_rfind(s, what);
+}
+
 bool scan_int(struct sv *s, int64_t *ret)
 {
 	int64_t v = 0;

@@ -25,6 +25,8 @@ bool scan_until(struct sv *s, char c, struct sv *ret);
 bool scan_before(struct sv *s, struct sv end, struct sv *ret);
 /* Index of the last needle in s, or -1: for what the server writes after what a stranger chose. */
 ptrdiff_t scan_rfind(struct sv s, struct sv needle);
+/* Whether what stands once in s: a stranger's text may hold it, too, and then nobody can tell which is the server's. */
+bool scan_once(struct sv s, struct sv what);
 /* Unsigned decimal, at most 18 digits. */
 bool scan_int(struct sv *s, int64_t *ret);
 /* A number that is not negative as text, at the end of b, which has room for 20 digits. */

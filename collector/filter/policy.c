@@ -93,12 +93,6 @@ void filter_milter_greylist(struct sv s, struct record *r)
 		filter_client(scan_word(&t), r);
 }
 
-static bool once(struct sv s, struct sv what)
-{
-	ptrdiff_t at = sv_find(s, what);
-	return at >= 0 && at == scan_rfind(s, what);
-}
-
 /* What stands before the client's address is the service's own; behind it are the HELO and both addresses, which may look like any field. */
 static struct sv policyd_status(struct sv own)
 {
@@ -120,9 +114,9 @@ static void policyd_parties(struct sv s, struct record *r)
 {
 	struct sv client = s, skipped, from;
 	filter_client(scan_word(&client), r);
-	if (!once(s, SV(", from=")) || !once(s, SV(", to=")))
+	if (!scan_once(s, SV(", from=")) || !scan_once(s, SV(", to=")))
 		return;
-	if (once(s, SV(", helo=")))
+	if (scan_once(s, SV(", helo=")))
 		filter_set(&r->helo, filter_value(s, SV(", helo="), SV(", from=")));
 	if (!scan_before(&s, SV(", from="), &skipped) || !scan_before(&s, SV(", to="), &from))
 		return;

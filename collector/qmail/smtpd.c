@@ -1,13 +1,6 @@
 /* What qmail-smtpd logs when it is patched to: CHKUSER, and the lines that s/qmail and SPAMCONTROL share. */
 #include "collector/qmail/qmail.h"
 
-/* Whether what stands once in s; an address or a HELO may hold it, too, and then nobody can tell which is the server's. */
-static bool once(struct sv s, struct sv what)
-{
-	ptrdiff_t at = sv_find(s, what);
-	return at >= 0 && at == scan_rfind(s, what);
-}
-
 /* "helo:host:203.0.113.5" */
 static void chkuser_remote(struct sv remote, struct record *r)
 {
@@ -36,7 +29,7 @@ static void chkuser(struct sv s, struct record *r)
 	static const struct sv refused[] = { SCAN_S("rejected "), SCAN_S("mbx overquota"), SCAN_S("intrusion ") };
 	struct sv from, remote, t;
 	r->kind = SCAN_ANY(s, refused) ? RECORD_REJECT : RECORD_OTHER;
-	if (!scan_before(&s, SV(": from <"), &t) || !once(s, SV("> remote <")) || !once(s, SV("> rcpt <")) ||
+	if (!scan_before(&s, SV(": from <"), &t) || !scan_once(s, SV("> remote <")) || !scan_once(s, SV("> rcpt <")) ||
 	    !scan_before(&s, SV("> remote <"), &from) || !scan_before(&s, SV("> rcpt <"), &remote))
 		return;
 	(void)scan_until(&s, '>', &r->recipient);
@@ -79,7 +72,7 @@ static void parties(struct sv s, struct record *r)
 		r->helo = s;
 		return;
 	}
-	if (!once(s, SV(" F:")) || !once(s, SV(" T:")) || !scan_before(&s, SV(" F:"), &helo) || !scan_before(&s, SV(" T:"), &from))
+	if (!scan_once(s, SV(" F:")) || !scan_once(s, SV(" T:")) || !scan_before(&s, SV(" F:"), &helo) || !scan_before(&s, SV(" T:"), &from))
 		return;
 	r->helo = helo;
 	r->sender = from;
