@@ -24,8 +24,9 @@
 #define COMMIT_CREDIT_NS 20000000 /* what may be saved up for a burst */
 #define COMMIT_DEBT_NS (COMMIT_MS * 1000000LL / COMMIT_SHARE) /* more than the longest wait pays for is forgiven */
 #define LOADED_BYTES 49152   /* in about a second (some 500 lines): many messages share the pages that a commit writes, so fewer commits */
-#define LOADED_MS 500
+#define LOADED_MS 1000
 #define LOADED_SHARE 1000
+#define SHARED_BYTES (1u << 20) /* as many messages as a commit's pages are shared by with profit: what comes in faster need not wait so long */
 #define CHORE_MS 2000         /* after a round of retention segments are joined and filters of them made; each time takes about half a second */
 #define BULK_BYTES (16 << 10)  /* so much in one reading is no trickle: more will follow */
 #define RETRY_MS 2000
@@ -193,12 +194,19 @@ static int64_t credit(struct server *s, uint64_t passed_ns, int64_t share)
 	return s->credit_ns;
 }
 
+/* The longest that a commit waits for company under load. */
+static int64_t loaded_ms(const struct server *s)
+{
+	int64_t filled_ms = (int64_t)(SHARED_BYTES * 1000ull / s->load_bytes);
+	return filled_ms < COMMIT_MS ? COMMIT_MS : filled_ms < LOADED_MS ? filled_ms : LOADED_MS;
+}
+
 /* After a round of reading: at once when there is time for it, else as soon as there is. */
 static void commit_soon(struct server *s, ssize_t read)
 {
 	uint64_t now = uv_hrtime(), passed_ns = now - s->credit_at;
 	bool many = loaded(s, passed_ns, read);
-	int64_t share = many ? LOADED_SHARE : COMMIT_SHARE, longest_ms = many ? LOADED_MS : COMMIT_MS;
+	int64_t share = many ? LOADED_SHARE : COMMIT_SHARE, longest_ms = many ? loaded_ms(s) : COMMIT_MS;
 	int64_t spare = credit(s, passed_ns, share);
 	s->credit_at = now;
 	if (s->stalled || !s->ingest.pending)

@@ -154,9 +154,10 @@ def memory_of_import(principals_bytes):
 little, much = memory_of_import(1 << 20), memory_of_import(1 << 30)
 check("20,000 strangers take the memory that they may", 0 < little < 0.75 * much, f"{little} KiB where 1 MiB is allowed, {much} where a gigabyte is")
 
-# An earlier import leaves its last messages as single rows: what comes next must not wait in memory for them.
+# An earlier import leaves its last messages as single rows: what comes next must not wait in memory for them, which takes three times as much. The early
+# commit alone takes a quarter more (SQLite's pages).
 first, second = memory_of_imports(lists(12000)), memory_of_imports(itertools.islice(usual(), 50), lists(12000))
-check("a second import takes the memory of a first", 0 < first and 0 < second < 1.3 * first, f"{second} KiB, {first} where nothing was imported before")
+check("a second import takes the memory of a first", 0 < first and 0 < second < 1.6 * first, f"{second} KiB, {first} where nothing was imported before")
 
 rate, out = lines_a_second(usual)
 check("usual messages are complete", out.count(b'"complete":true') == N, out.count(b'"complete":true'))
