@@ -26,7 +26,7 @@
 #define LOADED_BYTES 49152   /* in about a second (some 500 lines): many messages share the pages that a commit writes, so fewer commits */
 #define LOADED_MS 1000
 #define LOADED_SHARE 1000
-#define SHARED_BYTES (1u << 20) /* as many messages as a commit's pages are shared by with profit: what comes in faster need not wait so long */
+#define SHARED_BYTES (512u << 10) /* as many messages as a commit's pages are shared by with profit: what comes in faster need not wait so long */
 #define CHORE_MS 2000         /* after a round of retention segments are joined and filters of them made; each time takes about half a second */
 #define BULK_BYTES (16 << 10)  /* so much in one reading is no trickle: more will follow */
 #define RETRY_MS 2000
