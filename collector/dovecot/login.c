@@ -38,11 +38,13 @@ static bool tail(struct sv s, struct record *r)
 /* How the session ended, by the words before "user=<": nobody but Dovecot writes there. */
 static enum record_kind verdict(struct sv why)
 {
-	static const struct sv failed[] = { SCAN_S("(auth failed"), SCAN_S("(proxy dest auth failed"), SCAN_S("authentication attempts)"),
-		SCAN_S("(authorization failed"), SCAN_S("(user disabled"), SCAN_S("(user is disabled"), SCAN_S("(password expired"), SCAN_S("(login disabled"),
+	static const struct sv failed[] = {
+		SCAN_S("(auth failed"), SCAN_S("(proxy dest auth failed"), SCAN_S("authentication attempts)"), SCAN_S("(authorization failed"),
+		SCAN_S("(user disabled"), SCAN_S("(user is disabled"), SCAN_S("(password expired"), SCAN_S("(login disabled"),
 	};
 	static const struct sv odd[] = { /* no password was judged */
-		SCAN_S("plaintext auth"), SCAN_S("(cert"), SCAN_S(" cert)"), SCAN_S(" cert,"), SCAN_S("internal failure"), SCAN_S("temporary"), SCAN_S("auth service"),
+		SCAN_S("plaintext auth"), SCAN_S("(cert"), SCAN_S(" cert)"), SCAN_S(" cert,"), SCAN_S("internal failure"), SCAN_S("temporary"),
+		SCAN_S("auth service"),
 	};
 	for (size_t i = 0; i < sizeof failed / sizeof *failed; i++)
 		if (sv_find(why, failed[i]) >= 0)

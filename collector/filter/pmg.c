@@ -1,8 +1,8 @@
 /* Proxmox Mail Gateway's filter. */
 #include "collector/filter/filter.h"
 
-/* "C0FFEE5B6A8F11E1481: accept mail to <b> (Q) (rule: default-accept)", "…: moved mail for <b> to spam quarantine - N (rule: …)", "…: block mail to
- * <b> (rule: …)": one a recipient. The first id is the filter's own, Q the one under which Postfix takes the message back. */
+/* "C0FFEE5B6A8F11E1481: accept mail to <b> (Q) (rule: default-accept)", "…: moved mail for <b> to spam quarantine - N (rule: …)",
+ * "…: block mail to <b> (rule: …)": one a recipient. The first id is the filter's own, Q the one under which Postfix takes the message back. */
 void filter_pmg(struct sv s, struct record *r)
 {
 	static const struct { struct sv text, status; } places[] = {

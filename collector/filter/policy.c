@@ -132,7 +132,8 @@ static void policyd_parties(struct sv s, struct record *r)
 		end = end < 0 ? sv_find(s, SV(", size=")) : sv_find(s, SV(", "));
 	filter_set(&r->recipient, end < 0 ? s : sv_take(s, (size_t)end));
 	struct sv after = end < 0 ? sv_make(s.p, 0) : sv_skip(s, (size_t)end);
-	if (scan_once(s, SV(", reason=")) && sv_starts(after, SV(", reason=")) && scan_once(s, SV(", track=SASLUsername:"))) /* whose messages a quota counts */
+	bool own = scan_once(s, SV(", reason=")) && sv_starts(after, SV(", reason="));
+	if (own && scan_once(s, SV(", track=SASLUsername:"))) /* whose messages a quota counts */
 		filter_set(&r->account, filter_value(after, SV(", track=SASLUsername:"), SV(", counter=")));
 }
 

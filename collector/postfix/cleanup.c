@@ -62,7 +62,7 @@ bool postfix_agent_check(struct sv s, struct record *r)
 	return true;
 }
 
-/* "warning: header Subject: text from H[ip]; from=<a> to=<b> proto=ESMTP helo=<c>: reason", "reject: mime-error improper …: text from H[ip]; …" */
+/* "warning: header Subject: text from H[ip]; from=<a> to=<b> proto=ESMTP helo=<c>: reason", "reject: mime-error why: text from H[ip]; …" */
 static bool check_line(struct sv s, struct record *r)
 {
 	struct postfix_tail t;

@@ -125,8 +125,8 @@ bool postfix_client(struct sv s, struct record *r)
 	return SCAN_ANY(s, known);
 }
 
-/* "H[ip]: Trusted: subject_CN=…", "H[ip]:25: Matched subjectAltName: …", "TLS handshake failed for service=smtpd peer=[ip]:port": what else is said of
- * a certificate or a handshake. All but the peer is the other side's text. */
+/* "H[ip]: Trusted: subject_CN=…", "H[ip]:25: Matched subjectAltName: …", "TLS handshake failed for service=smtpd peer=[ip]:port": what else is
+ * said of a certificate or a handshake. All but the peer is the other side's text. */
 bool postfix_tls_peer(struct sv s, bool server, struct record *r)
 {
 	static const struct sv said[] = {
@@ -148,8 +148,8 @@ bool postfix_tls_peer(struct sv s, bool server, struct record *r)
 	return true;
 }
 
-/* "Trusted TLS connection established to H[ip]:25: TLSv1.3 with cipher X (256/256 bits) …", "… reused to …", "… established from H[ip] to NAME: …"
- * where the client said by what name it calls us. */
+/* "Trusted TLS connection established to H[ip]:25: TLSv1.3 with cipher X (256/256 bits) …", "… reused to …", "… established from H[ip] to
+ * NAME: …" where the client said by what name it calls us. */
 bool postfix_tls(struct sv s, struct record *r)
 {
 	struct sv trust, name, t = s;

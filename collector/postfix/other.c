@@ -39,7 +39,8 @@ static void anvil_client(struct sv s, struct record *r)
 static struct sv spf_status(struct sv result)
 {
 	static const struct sv known[] = {
-		SCAN_S("pass"), SCAN_S("fail"), SCAN_S("softfail"), SCAN_S("neutral"), SCAN_S("none"), SCAN_S("temperror"), SCAN_S("permerror"), SCAN_S("error"), SCAN_S("unknown"),
+		SCAN_S("pass"), SCAN_S("fail"), SCAN_S("softfail"), SCAN_S("neutral"), SCAN_S("none"), SCAN_S("temperror"), SCAN_S("permerror"),
+		SCAN_S("error"), SCAN_S("unknown"),
 	};
 	if (result.n && result.p[result.n - 1] == ':')
 		result.n--;

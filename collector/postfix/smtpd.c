@@ -142,7 +142,8 @@ bool postfix_action(struct sv s, struct record *r)
 	(void)postfix_tail(s, &t);
 	postfix_set_tail(r, &t);
 	struct sv reply = t.before, stage;
-	if (sv_starts(name, SV("proxy-")) && scan_before(&reply, SV(": "), &stage) && (sv_eq(stage, SV("END-OF-MESSAGE")) || sv_eq(stage, SV("END-OF-DATA")))) {
+	if (sv_starts(name, SV("proxy-")) && scan_before(&reply, SV(": "), &stage) &&
+	    (sv_eq(stage, SV("END-OF-MESSAGE")) || sv_eq(stage, SV("END-OF-DATA")))) {
 		r->reason = stage;
 		scan_set_reply(r, reply);
 		return true;
