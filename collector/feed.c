@@ -38,6 +38,8 @@ static bool again(struct feed *f, const struct logline *said, struct logline *l)
 	struct logline old;
 	if (!f->again.n || !syslog_read(&scratch, buf_sv(&f->again), &old) || !sv_eq(old.host, said->host))
 		return false;
+	if (said->program.n && (!sv_eq(old.program, said->program) || old.pid != said->pid)) /* older syslogds say whose line it was */
+		return false;
 	old.time_us = said->time_us;
 	old.utc_offset_s = said->utc_offset_s;
 	*l = old;
@@ -126,7 +128,8 @@ bool feed_line(struct feed *f, struct sv line, struct logline *l, unsigned *ret_
 	*ret_times = syslog_repeats(l, &is_again);
 	if (is_again) {
 		struct logline said = *l;
-		(void)again(f, &said, l);
+		if (!again(f, &said, l) && said.program.n)
+			*ret_times = 1;
 		return true;
 	}
 	f->last = line;

@@ -181,9 +181,11 @@ unsigned syslog_repeats(struct logline *l, bool *ret_again)
 	*ret_again = false;
 	if (t.n < 20 || (t.p[0] != 'm' && t.p[0] != 'l' && t.p[0] != '-'))
 		return 1;
-	if (!l->program.n && (sv_starts(t, SV("last message repeated ")) || sv_starts(t, SV("--- last message repeated ")))) {
+	if (sv_starts(t, SV("last message repeated ")) || (!l->program.n && sv_starts(t, SV("--- last message repeated ")))) {
 		t = sv_skip(t, (size_t)sv_find(t, SV("repeated ")) + 9);
 		unsigned n = times(&t);
+		if (l->program.n && t.n)
+			return 1;
 		*ret_again = n != 0;
 		return n ? n : 1;
 	}

@@ -9,8 +9,8 @@
  * but without a program gets an empty one. */
 bool syslog_read(struct stamp *s, struct sv line, struct logline *ret_line);
 
-/* "message repeated 3 times: [ text]" → 3, and l->text becomes text. "last message repeated 3 times" (no program) → 3
- * and *ret_again: the line before is meant. Any other line → 1. */
+/* "message repeated 3 times: [ text]" → 3, and l->text becomes text. "last message repeated 3 times" (no program, or that
+ * of the line before) → 3 and *ret_again: the line before is meant. Any other line → 1. */
 unsigned syslog_repeats(struct logline *l, bool *ret_again);
 
 #endif

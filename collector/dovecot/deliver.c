@@ -98,6 +98,15 @@ static bool lmtp_session(struct sv s, struct record *r)
 	return true;
 }
 
+/* "abcDEF: msgid=…", "abcDEF: sieve: …": a session before the words. */
+static void skip_session(struct sv *s)
+{
+	struct sv session, t = *s;
+	if (scan_before(&t, SV(": "), &session) && session.n <= 64 && sv_chr(session, ' ') < 0 && !sv_eq(session, SV("sieve")) && sv_chr(session, '=') < 0 &&
+	    (sv_starts(t, SV("msgid=")) || sv_starts(t, SV("sieve: "))))
+		*s = t;
+}
+
 /* "lmtp(17, ann): session: msgid=…" until 2.2, "lmtp(ann)<17><session>: msgid=…" since. */
 static struct sv user_of(const struct dovecot_head *h, struct sv *s)
 {
@@ -105,6 +114,8 @@ static struct sv user_of(const struct dovecot_head *h, struct sv *s)
 	bool pid = scan_before(&who, SV(", "), &skipped);
 	if (pid && sv_chr(*s, ':') > 0 && !sv_starts(*s, SV("sieve: ")) && !sv_starts(*s, SV("msgid=")))
 		(void)scan_before(s, SV(": "), &skipped);
+	else
+		skip_session(s);
 	bool number = who.n > 0;
 	for (size_t i = 0; i < who.n; i++)
 		number = number && who.p[i] >= '0' && who.p[i] <= '9';

@@ -28,6 +28,8 @@ static bool tail(struct sv s, struct record *r)
 		before.n = (size_t)method;
 	}
 	ptrdiff_t user = sv_find(before, SV("user=<"));
+	if (user < 0 && (method = sv_find(before, SV(": method="))) > 0) /* until 2.0, where the client named nobody */
+		r->auth_method = sv_skip(before, (size_t)method + 9);
 	if (user >= 0 && before.p[before.n - 1] == '>' && before.n > (size_t)user + 7)
 		r->account = sv_make(before.p + user + 6, before.n - (size_t)user - 7);
 	return true;
@@ -36,9 +38,13 @@ static bool tail(struct sv s, struct record *r)
 /* How the session ended, by the words before "user=<": nobody but Dovecot writes there. */
 static enum record_kind verdict(struct sv why)
 {
-	static const struct sv failed[] = { SCAN_S("(auth failed"), SCAN_S("(proxy dest auth failed"), SCAN_S("authentication attempts)") };
+	static const struct sv failed[] = {
+		SCAN_S("(auth failed"), SCAN_S("(proxy dest auth failed"), SCAN_S("authentication attempts)"), SCAN_S("(authorization failed"),
+		SCAN_S("(user disabled"), SCAN_S("(user is disabled"), SCAN_S("(password expired"), SCAN_S("(login disabled"),
+	};
 	static const struct sv odd[] = { /* no password was judged */
-		SCAN_S("plaintext auth"), SCAN_S("cert"), SCAN_S("internal failure"), SCAN_S("temporary"), SCAN_S("auth service"),
+		SCAN_S("plaintext auth"), SCAN_S("(cert"), SCAN_S(" cert)"), SCAN_S(" cert,"), SCAN_S("internal failure"), SCAN_S("temporary"),
+		SCAN_S("auth service"),
 	};
 	for (size_t i = 0; i < sizeof failed / sizeof *failed; i++)
 		if (sv_find(why, failed[i]) >= 0)
@@ -84,8 +90,10 @@ bool dovecot_login(struct sv s, struct record *r)
 		return proxy(s, r);
 	if (!SCAN_ANY(s, ends) || !tail(s, r))
 		return false;
-	ptrdiff_t user = sv_find(s, SV(": user=<")), rip = sv_find(s, SV(": rip="));
-	struct sv why = user >= 0 ? sv_take(s, (size_t)user) : rip >= 0 ? sv_take(s, (size_t)rip) : s;
+	ptrdiff_t end = sv_find(s, SV(": user=<"));
+	if (end < 0 && (end = sv_find(s, SV(": method="))) < 0)
+		end = sv_find(s, SV(": rip="));
+	struct sv why = end >= 0 ? sv_take(s, (size_t)end) : s;
 	r->kind = verdict(why);
 	r->reason = why;
 	if (r->kind == RECORD_DISCONNECT && r->account.p && !r->account.n)

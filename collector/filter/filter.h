@@ -24,6 +24,7 @@ void filter_milter_greylist(struct sv s, struct record *r);
 void filter_policyd(struct sv s, struct record *r);
 void filter_postfwd(struct sv s, struct record *r);
 void filter_spamdyke(struct sv s, struct record *r);
+void filter_pmg(struct sv s, struct record *r);
 void filter_generic(struct sv s, struct record *r);
 
 static inline bool filter_has(struct sv s, struct sv what) { return sv_find(s, what) >= 0; }

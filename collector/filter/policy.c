@@ -40,12 +40,13 @@ void filter_postgrey(struct sv s, struct record *r)
 		r->sender = SV("");
 }
 
-/* "grey: new: 192.0.2.1(192.0.2.1), a@b.example -> c@d.example", "grey: reconnect ok: …, a -> c (00:05:12)" */
+/* "grey: new: 192.0.2.1(192.0.2.1), a@b.example -> c@d.example", "grey: reconnect ok: …, a -> c (00:05:12)", and of who is known by now
+ * "grey: from awl match: updating 192.0.2(192.0.2.1), a@b.example(a@b.example)" */
 void filter_sqlgrey(struct sv s, struct record *r)
 {
 	static const struct { struct sv text, status; } known[] = {
 		{ SCAN_S("new: "), SCAN_S("greylist") }, { SCAN_S("early reconnect: "), SCAN_S("greylist") }, { SCAN_S("throttling: "), SCAN_S("greylist") },
-		{ SCAN_S("reconnect ok: "), SCAN_S("pass") },
+		{ SCAN_S("reconnect ok: "), SCAN_S("pass") }, { SCAN_S("from awl match: "), SCAN_S("pass") }, { SCAN_S("domain awl match: "), SCAN_S("pass") },
 	};
 	struct sv ip;
 	if (!scan_lit(&s, SV("grey: ")))
@@ -61,6 +62,11 @@ void filter_sqlgrey(struct sv s, struct record *r)
 		return;
 	r->client_ip = scan_ip(ip);
 	ptrdiff_t arrow = scan_rfind(t, SV(" -> "));
+	if (arrow < 0 && t.n > 3 && t.p[t.n - 1] == ')' && t.p[t.n / 2 - 1] == '(') { /* the address without and with what changes in it */
+		struct sv plain = sv_take(t, t.n / 2 - 1), given = sv_make(t.p + t.n / 2, t.n - t.n / 2 - 1);
+		if (sv_eq(plain, given))
+			r->sender = given;
+	}
 	if (arrow < 0)
 		return;
 	filter_set(&r->sender, sv_take(t, (size_t)arrow));
@@ -125,6 +131,10 @@ static void policyd_parties(struct sv s, struct record *r)
 	if (end < 0 || end != sv_find(s, SV(", reason=")))
 		end = end < 0 ? sv_find(s, SV(", size=")) : sv_find(s, SV(", "));
 	filter_set(&r->recipient, end < 0 ? s : sv_take(s, (size_t)end));
+	struct sv after = end < 0 ? sv_make(s.p, 0) : sv_skip(s, (size_t)end);
+	bool own = scan_once(s, SV(", reason=")) && sv_starts(after, SV(", reason="));
+	if (own && scan_once(s, SV(", track=SASLUsername:"))) /* whose messages a quota counts */
+		filter_set(&r->account, filter_value(after, SV(", track=SASLUsername:"), SV(", counter=")));
 }
 
 /* cbpolicyd: "module=Quotas, mode=update, host=192.0.2.1, helo=h, from=a, to=b, reason=quota_update, …", "module=AccessControl,
@@ -147,7 +157,30 @@ void filter_policyd(struct sv s, struct record *r)
 	}
 }
 
-/* "[RULES] rule=12, id=RBL, client=h[192.0.2.1], sender=<a>, recipient=<b>, helo=<h>, …, action=REJECT …" */
+/* ", user=who, size=700, sender=<a>, recipient=<b>, helo=<h>, …": what is not known is left out. The account is the server's word. */
+static void postfwd_parties(struct sv t, struct record *r)
+{
+	static const struct sv next[] = { SCAN_S(", size="), SCAN_S(", sender=<"), SCAN_S(", recipient=<"), SCAN_S(", helo=<") };
+	struct sv user;
+	if (scan_lit(&t, SV(", user="))) {
+		size_t n = 0;
+		while (n < t.n && !SCAN_ANY(sv_skip(t, n), next))
+			n++;
+		user = sv_take(t, n);
+		filter_set(&r->account, user);
+		t = sv_skip(t, n);
+	}
+	if (scan_lit(&t, SV(", size=")) && !scan_int(&t, &r->size))
+		return;
+	if (scan_lit(&t, SV(", sender=")) && !scan_angle(&t, &r->sender))
+		return;
+	if (scan_lit(&t, SV(", recipient=")) && !scan_angle(&t, &r->recipient))
+		return;
+	if (scan_lit(&t, SV(", helo=")))
+		(void)scan_angle(&t, &r->helo);
+}
+
+/* "[RULES] rule=12, id=RBL, queue=Q, client=h[192.0.2.1], user=who, sender=<a>, recipient=<b>, helo=<h>, …, action=REJECT …" */
 void filter_postfwd(struct sv s, struct record *r)
 {
 	struct sv t = s, skipped, action;
@@ -163,9 +196,8 @@ void filter_postfwd(struct sv s, struct record *r)
 	if (action.n > 4 && (action.p[0] == '4' || action.p[0] == '5'))
 		scan_set_reply(r, action);
 	filter_client(scan_word(&t), r);
-	if (scan_lit(&t, SV(", sender=")) && scan_angle(&t, &r->sender) && scan_lit(&t, SV(", recipient=")) && scan_angle(&t, &r->recipient) &&
-	    scan_lit(&t, SV(", helo=")))
-		(void)scan_angle(&t, &r->helo);
+	filter_set(&r->queue_id, filter_value(skipped, SV(", queue="), SV(",")));
+	postfwd_parties(t, r);
 }
 
 /* Programs whose lines we only know in outline (greylistd, DCC's): what names a verdict in so many words. */

@@ -42,13 +42,14 @@ static void amavis_parties(struct sv s, struct record *r)
 	r->nrcpt = n > 1 ? n : RECORD_UNSET;
 	filter_set(&r->queue_id, filter_value(s, SV("Queue-ID: "), SV(", ")));
 	/* its end is the last of what may follow it, as the id is the sender's */
-	struct sv id = filter_value(s, SV("Message-ID: <"), SV(">, mail_id: "));
-	if (id.n && !filter_has(s, SV(">, mail_id: ")))
-		id = filter_value(id, SV(""), SV(">"));
-	if (id.n)
+	struct sv end = filter_has(s, SV(">, mail_id: ")) ? SV(">, mail_id: ") : SV(">, Hits: "); /* until 2.4 */
+	struct sv id = filter_value(s, SV("Message-ID: <"), end);
+	if (id.n && filter_has(s, end))
 		r->message_id = id;
 	int64_t size;
 	ptrdiff_t at = scan_rfind(s, SV(", size: "));
+	if (at < 0)
+		at = scan_rfind(s, SV(", Size: "));
 	struct sv t = at < 0 ? s : sv_skip(s, (size_t)at + 8);
 	if (at >= 0 && scan_int(&t, &size))
 		r->size = size;

@@ -52,9 +52,11 @@ static void spf_result(struct sv result, struct record *r)
 /* "client-ip=192.0.2.1; helo=h; envelope-from=a@b.example; receiver=r" */
 static void spf_parties(struct sv t, struct record *r)
 {
-	r->client_ip = scan_ip(filter_value(t, SV("client-ip="), SV(";")));
+	if (scan_once(t, SV("client-ip="))) /* the comment before it and the HELO behind may hold another: a stranger's words */
+		r->client_ip = scan_ip(filter_value(t, SV("client-ip="), SV(";")));
 	ptrdiff_t receiver = scan_rfind(t, SV("; receiver="));
-	filter_set(&r->sender, filter_value(receiver < 0 ? t : sv_take(t, (size_t)receiver), SV("; envelope-from="), SV("\n")));
+	if (scan_once(t, SV("; envelope-from=")))
+		filter_set(&r->sender, filter_value(receiver < 0 ? t : sv_take(t, (size_t)receiver), SV("; envelope-from="), SV("\n")));
 }
 
 /* "Pass (mailfrom) identity=mailfrom; client-ip=192.0.2.1; helo=h; envelope-from=a@b.example; receiver=r" */

@@ -18,7 +18,7 @@ static const struct { struct sv name; parser parse; } programs[] = {
 	{ SCAN_S("clamsmtpd"), filter_clamsmtpd }, { SCAN_S("MailScanner"), filter_mailscanner }, { SCAN_S("greylistd"), filter_generic },
 	{ SCAN_S("mimedefang.pl"), filter_mimedefang }, { SCAN_S("mimedefang"), filter_mimedefang }, { SCAN_S("mimedefang-multiplexor"), filter_mimedefang },
 	{ SCAN_S("pyspf-milter"), filter_spf },
-	{ SCAN_S("dccm"), filter_generic }, { SCAN_S("dccifd"), filter_generic },
+	{ SCAN_S("pmg-smtp-filter"), filter_pmg }, { SCAN_S("dccm"), filter_generic }, { SCAN_S("dccifd"), filter_generic },
 };
 
 enum { RSPAMD = 3 };

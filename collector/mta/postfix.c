@@ -43,8 +43,8 @@ static bool complaint(struct sv s, struct record *r)
 static bool agent(enum postfix_daemon d, struct sv s, struct record *r)
 {
 	if (!postfix_queue_id(&s, &r->queue_id))
-		return postfix_tls(s, r) || postfix_client(s, r) || postfix_other(d, s, r);
-	return postfix_delivery(s, r) || postfix_queue(d, s, r) || postfix_client(s, r) || postfix_action(s, r);
+		return postfix_tls(s, r) || postfix_client(s, r) || postfix_tls_peer(s, true, r) || postfix_other(d, s, r);
+	return postfix_delivery(s, r) || postfix_queue(d, s, r) || postfix_client(s, r) || postfix_agent_check(s, r) || postfix_action(s, r);
 }
 
 static bool dispatch(int d, struct sv s, struct record *r)
@@ -59,7 +59,7 @@ static bool dispatch(int d, struct sv s, struct record *r)
 	case POSTFIX_QMGR: case POSTFIX_QMGR2: case POSTFIX_NQMGR: case POSTFIX_PICKUP: case POSTFIX_BOUNCE: case POSTFIX_DEFER:
 	case POSTFIX_TRACE: case POSTFIX_SUPER:
 		if (postfix_queue_id(&s, &r->queue_id))
-			return postfix_queue((enum postfix_daemon)d, s, r) || postfix_delivery(s, r);
+			return postfix_delivery(s, r) || postfix_queue((enum postfix_daemon)d, s, r);
 		return postfix_other((enum postfix_daemon)d, s, r);
 	case POSTFIX_SMTP: case POSTFIX_LMTP: case POSTFIX_LOCAL: case POSTFIX_VIRTUAL: case POSTFIX_PIPE: case POSTFIX_ERROR:
 	case POSTFIX_DISCARD: case POSTFIX_RETRY:

@@ -21,24 +21,64 @@ static struct sv cut_origin(struct sv s, struct record *r)
 	return s;
 }
 
-/* "warning: header Subject: text from H[ip]; from=<a> to=<b> proto=ESMTP helo=<c>: reason" */
-static bool check_line(struct sv s, struct record *r)
+/* "reject", "milter-header-warn": what a check did, whoever asked for it. */
+static enum record_kind kind_of(struct sv action)
+{
+	static const struct sv harmless[] = { SCAN_S("info"), SCAN_S("replace"), SCAN_S("prepend"), SCAN_S("strip"), SCAN_S("add") };
+	(void)scan_lit(&action, SV("milter-header-"));
+	if (sv_ends(action, SV("reject")))
+		return RECORD_REJECT;
+	if (sv_eq(action, SV("warning")) || sv_eq(action, SV("warn")))
+		return RECORD_WARNING;
+	for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++)
+		if (sv_eq(action, harmless[i]))
+			return RECORD_OTHER;
+	return RECORD_POLICY;
+}
+
+/* "warning: header " before the text that a check matched. */
+static bool check_start(struct sv *s, struct sv *ret_action)
 {
 	static const struct sv parts[] = {
 		SCAN_S("header "), SCAN_S("body "), SCAN_S("mime header "), SCAN_S("nested header "), SCAN_S("mime-header "),
-		SCAN_S("nested-header "), SCAN_S("message header "),
+		SCAN_S("nested-header "), SCAN_S("message header "), SCAN_S("mime-error "),
 	};
+	struct sv t = *s;
+	if (!scan_until(&t, ':', ret_action) || ret_action->n > 24 || !scan_char(&t, ' ') || !SCAN_ANY(t, parts))
+		return false;
+	*s = t;
+	return true;
+}
+
+/* "replace: header Subject: text: Subject: other" of a delivery agent (smtp_header_checks): all of the text is the message's. */
+bool postfix_agent_check(struct sv s, struct record *r)
+{
+	struct sv action;
+	if (!check_start(&s, &action))
+		return false;
+	r->kind = kind_of(action);
+	r->status = action;
+	r->reason = s;
+	return true;
+}
+
+/* "warning: header Subject: text from H[ip]; from=<a> to=<b> proto=ESMTP helo=<c>: reason", "reject: mime-error why: text from H[ip]; …" */
+static bool check_line(struct sv s, struct record *r)
+{
 	struct postfix_tail t;
 	struct sv action, matched, value;
-	if (!scan_until(&s, ':', &action) || action.n > 24 || !scan_char(&s, ' ') || !SCAN_ANY(s, parts))
+	if (!check_start(&s, &action))
 		return false;
+	r->kind = kind_of(action);
+	r->status = action;
+	r->reason = s;
+	if ((sv_ends(action, SV("replace")) || sv_ends(action, SV("prepend"))) && !scan_once(s, SV("; from=<")))
+		return true; /* the new text comes last and may hold the sender's words: whose tail it is nobody can tell */
 	(void)postfix_tail(s, &t);
 	postfix_set_tail(r, &t);
+	if (sv_starts(s, SV("mime-error ")) && sv_eq(r->recipient, SV("unknown"))) /* none was named yet */
+		r->recipient = (struct sv){ 0 };
 	matched = cut_origin(t.before, r);
-	r->kind = sv_ends(action, SV("reject")) ? RECORD_REJECT : sv_eq(action, SV("warning")) || sv_eq(action, SV("warn")) ? RECORD_WARNING : RECORD_POLICY;
-	if (sv_eq(action, SV("info")) || sv_eq(action, SV("replace")) || sv_eq(action, SV("prepend")) || sv_eq(action, SV("strip")))
-		r->kind = RECORD_OTHER;
-	r->status = action;
 	r->reason = matched;
 	if (sv_starts(t.after, SV(": ")))
 		scan_set_reply(r, sv_skip(t.after, 2));
@@ -66,5 +106,5 @@ bool postfix_cleanup(struct sv s, struct record *r)
 		r->reason = s;
 		return sv_starts(s, SV("table ")) || sv_starts(s, SV("using backwards-compatible default setting "));
 	}
-	return message_id(s, r) || postfix_removed(s, r) || check_line(s, r) || postfix_action(s, r);
+	return message_id(s, r) || postfix_removed(s, r) || check_line(s, r) || postfix_delivery(s, r) || postfix_action(s, r);
 }

@@ -107,7 +107,7 @@ static bool connect_to(struct sv s, struct record *r)
 bool postfix_client(struct sv s, struct record *r)
 {
 	static const struct sv known[] = {
-		SCAN_S("enabling PIX workarounds"), SCAN_S("Cannot start TLS: "), SCAN_S("TLS is required, but "),
+		SCAN_S("enabling PIX "), SCAN_S("Cannot start TLS: "), SCAN_S("TLS is required, but "),
 		SCAN_S("SASL authentication failed; "), SCAN_S("breaking line > "), SCAN_S("mail for "),
 		SCAN_S("sender address rejected"), SCAN_S("retaining "), SCAN_S("Server certificate not "),
 		SCAN_S("Host offered STARTTLS: "), SCAN_S("problem talking to "), SCAN_S("deferring delivery"),
@@ -125,15 +125,44 @@ bool postfix_client(struct sv s, struct record *r)
 	return SCAN_ANY(s, known);
 }
 
-/* "Trusted TLS connection established to H[ip]:25: TLSv1.3 with cipher X (256/256 bits) …" */
+/* "H[ip]: Trusted: subject_CN=…", "H[ip]:25: Matched subjectAltName: …", "TLS handshake failed for service=smtpd peer=[ip]:port": what else is
+ * said of a certificate or a handshake. All but the peer is the other side's text. */
+bool postfix_tls_peer(struct sv s, bool server, struct record *r)
+{
+	static const struct sv said[] = {
+		SCAN_S("Trusted: "), SCAN_S("Untrusted: "), SCAN_S("Verified: "), SCAN_S("Anonymous: "), SCAN_S("subject_CN="), SCAN_S("Matched "),
+		SCAN_S("certificate verification "), SCAN_S("re-using session"), SCAN_S("depth="),
+	};
+	struct sv t = s, skipped;
+	struct scan_peer p;
+	bool failed = scan_lit(&t, SV("TLS handshake failed for service=")) && scan_before(&t, SV(" peer="), &skipped);
+	failed = failed || scan_lit(&t, SV("SSL_accept error from ")) || scan_lit(&t, SV("certificate verification failed for "));
+	if (!scan_peer(&t, &p) || (!failed && (!scan_lit(&t, SV(": ")) || !SCAN_ANY(t, said))))
+		return false;
+	if (server)
+		scan_set_relay(r, &p);
+	else
+		scan_set_client(r, &p);
+	r->kind = failed ? RECORD_WARNING : RECORD_OTHER;
+	r->reason = s;
+	return true;
+}
+
+/* "Trusted TLS connection established to H[ip]:25: TLSv1.3 with cipher X (256/256 bits) …", "… reused to …", "… established from H[ip] to
+ * NAME: …" where the client said by what name it calls us. */
 bool postfix_tls(struct sv s, struct record *r)
 {
-	struct sv trust;
+	struct sv trust, name, t = s;
 	struct scan_peer p;
-	if (!scan_before(&s, SV(" TLS connection established "), &trust) || trust.n > 16)
+	if (!scan_before(&t, SV(" TLS connection "), &trust) || trust.n > 16)
+		return false;
+	s = t;
+	if (!scan_lit(&s, SV("established ")) && !scan_lit(&s, SV("reused ")))
 		return false;
 	bool to = scan_lit(&s, SV("to "));
-	if ((!to && !scan_lit(&s, SV("from "))) || !scan_peer(&s, &p) || !scan_lit(&s, SV(": ")))
+	if ((!to && !scan_lit(&s, SV("from "))) || !scan_peer(&s, &p))
+		return false;
+	if (scan_lit(&s, SV(" to ")) ? !scan_before(&s, SV(": "), &name) : !scan_lit(&s, SV(": ")))
 		return false;
 	if (to)
 		scan_set_relay(r, &p);

@@ -1,6 +1,8 @@
 /* The daemons that speak of the system rather than of mail. */
 #include "collector/postfix/postfix.h"
 
+#include <strings.h>
+
 /* What each may start a line with. */
 static const struct sv master[] = {
 	SCAN_S("daemon started"), SCAN_S("reload"), SCAN_S("terminating on signal"), SCAN_S("process "), SCAN_S("stopping"),
@@ -33,6 +35,42 @@ static void anvil_client(struct sv s, struct record *r)
 		r->client_ip = scan_ip(sv_skip(who, (size_t)colon + 1));
 }
 
+/* "softfail", "PASS:"; "PREPEND X-Comment: SPF skipped …", "DUNNO" and the like are no results. */
+static struct sv spf_status(struct sv result)
+{
+	static const struct sv known[] = {
+		SCAN_S("pass"), SCAN_S("fail"), SCAN_S("softfail"), SCAN_S("neutral"), SCAN_S("none"), SCAN_S("temperror"), SCAN_S("permerror"),
+		SCAN_S("error"), SCAN_S("unknown"),
+	};
+	if (result.n && result.p[result.n - 1] == ':')
+		result.n--;
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (result.n == known[i].n && strncasecmp(result.p, known[i].p, result.n) == 0)
+			return known[i];
+	return SV("none");
+}
+
+/* Explanation, HELO and sender are strangers' texts around the address: what stands twice is left out, but the address that is the line's end. */
+static void spf_parties(struct sv s, struct record *r)
+{
+	struct sv t, skipped;
+	ptrdiff_t last = scan_rfind(s, SV("; client-ip="));
+	if (last >= 0)
+		r->client_ip = scan_ip(sv_skip(s, (size_t)last + 12));
+	t = s;
+	if (!r->client_ip.p && scan_once(s, SV("ip=")) && scan_before(&t, SV("ip="), &skipped))
+		r->client_ip = scan_ip(scan_word(&t));
+	t = s;
+	if (scan_once(s, SV("envelope-from=")) && scan_before(&t, SV("envelope-from="), &skipped)) {
+		r->sender = scan_word(&t);
+		if (r->sender.n > 1 && r->sender.p[0] == '"')
+			r->sender = sv_make(r->sender.p + 1, r->sender.n - 2);
+	}
+	t = s;
+	if (scan_once(s, SV("; helo=")) && scan_before(&t, SV("; helo="), &skipped))
+		r->helo = scan_word(&t);
+}
+
 /* The Perl one: "Policy action=PREPEND Received-SPF: pass (…) client-ip=192.0.2.1; envelope-from=a@b; helo=h;", "Policy action=550 Please see …",
  * "Policy action=DEFER_IF_PERMIT …" */
 static bool spf(struct sv s, struct record *r)
@@ -42,22 +80,13 @@ static bool spf(struct sv s, struct record *r)
 		return true;
 	result = scan_word(&t);
 	r->kind = RECORD_POLICY;
-	r->status = SV("none");
-	if (result.n && result.n < 24)
-		r->status = result.p[result.n - 1] == ':' ? sv_take(result, result.n - 1) : result;
+	r->status = spf_status(result);
+	(void)scan_lit(&s, SV(": "));
 	if (sv_starts(s, SV("Policy action=5")))
 		r->status = SV("reject");
 	else if (sv_starts(s, SV("Policy action=DEFER")) || sv_starts(s, SV("Policy action=4")))
 		r->status = SV("defer");
-	t = s;
-	if (scan_before(&t, SV("client-ip="), &skipped) || scan_before(&t, SV("ip="), &skipped))
-		r->client_ip = scan_ip(scan_word(&t));
-	t = s;
-	if (scan_before(&t, SV("envelope-from="), &skipped)) {
-		r->sender = scan_word(&t);
-		if (r->sender.n > 1 && r->sender.p[0] == '"')
-			r->sender = sv_make(r->sender.p + 1, r->sender.n - 2);
-	}
+	spf_parties(s, r);
 	return true;
 }
 

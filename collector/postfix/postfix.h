@@ -57,10 +57,13 @@ enum mta_hot postfix_hot(int number, const struct logline *l, struct record *r);
 /* Each reads the text of one kind of daemon and sets kind and fields; false: not understood. */
 bool postfix_smtpd(struct sv text, struct record *r);
 bool postfix_cleanup(struct sv text, struct record *r);
+bool postfix_agent_check(struct sv text, struct record *r); /* "replace: header …" of a delivery agent */
 bool postfix_postscreen(struct sv text, struct record *r);
 bool postfix_delivery(struct sv text, struct record *r); /* "to=<…>, relay=…" after the queue id */
 bool postfix_client(struct sv text, struct record *r);   /* what smtp, lmtp and the like say besides deliveries */
 bool postfix_tls(struct sv text, struct record *r);      /* "Trusted TLS connection established from|to …" */
+/* What else is said of a handshake or a certificate; server: it is the server that we are the client of. */
+bool postfix_tls_peer(struct sv text, bool server, struct record *r);
 bool postfix_removed(struct sv s, struct record *r);
 bool postfix_queue(enum postfix_daemon d, struct sv text, struct record *r); /* qmgr, bounce, pickup, postsuper */
 bool postfix_other(enum postfix_daemon d, struct sv text, struct record *r); /* master, anvil, scache, … */

@@ -87,7 +87,7 @@ bool postfix_postscreen(struct sv s, struct record *r)
 	}
 	if (postfix_queue_id(&t, &r->queue_id))
 		return reject(t, r);
-	if (verdict(s, r) || listed(s, r) || postfix_tls(s, r))
+	if (verdict(s, r) || listed(s, r) || postfix_tls(s, r) || postfix_tls_peer(s, false, r))
 		return true;
 	r->kind = RECORD_OTHER;
 	r->reason = s;

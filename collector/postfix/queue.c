@@ -64,7 +64,7 @@ bool postfix_queue(enum postfix_daemon d, struct sv s, struct record *r)
 	static const struct sv plain[] = {
 		SCAN_S("skipped, still being delivered"), SCAN_S("placed on hold"), SCAN_S("released from hold"),
 		SCAN_S("hold"), SCAN_S("flush"), SCAN_S("moved to"), SCAN_S("message has been queued"), SCAN_S("content filter"),
-		SCAN_S("expired"), SCAN_S("renamed to"), SCAN_S("sender notification failed"), SCAN_S("postmaster notification failed"),
+		SCAN_S("expired"), SCAN_S("force-expired"), SCAN_S("renamed to"), SCAN_S("sender notification failed"), SCAN_S("postmaster notification failed"),
 	};
 	if (postfix_removed(s, r) || sv_starts(s, SV("requeued"))) {
 		r->kind = RECORD_REMOVE;

@@ -141,9 +141,11 @@ bool postfix_action(struct sv s, struct record *r)
 		return false;
 	(void)postfix_tail(s, &t);
 	postfix_set_tail(r, &t);
-	if (sv_starts(name, SV("proxy-")) && sv_starts(t.before, SV("END-OF-MESSAGE: "))) {
-		r->reason = sv_take(t.before, 14);
-		scan_set_reply(r, sv_skip(t.before, 16));
+	struct sv reply = t.before, stage;
+	if (sv_starts(name, SV("proxy-")) && scan_before(&reply, SV(": "), &stage) &&
+	    (sv_eq(stage, SV("END-OF-MESSAGE")) || sv_eq(stage, SV("END-OF-DATA")))) {
+		r->reason = stage;
+		scan_set_reply(r, reply);
 		return true;
 	}
 	return action_where(t.before, r);
@@ -211,6 +213,12 @@ static void warning_client(struct sv s, struct record *r)
 			return;
 		}
 	}
+	/* until 2.8 "Y: hostname X verification failed: …", "Y: address not listed for hostname X" */
+	t = s;
+	if (scan_until(&t, ':', &skipped) && skipped.n <= 15 && (sv_starts(t, SV(" hostname ")) || sv_starts(t, SV(" address not listed ")))) {
+		r->client_ip = scan_ip(skipped);
+		return;
+	}
 	/* "hostname X does not resolve to address Y" */
 	if (scan_lit(&(struct sv){ s.p, s.n }, SV("hostname ")) && scan_before(&s, SV(" address "), &skipped)) {
 		struct sv ip = scan_word(&s);
@@ -265,7 +273,7 @@ bool postfix_smtpd(struct sv s, struct record *r)
 		return protocol_line(s, r);
 	if (sv_starts(s, SV("proxy-")) && postfix_action(s, r))
 		return true;
-	if (postfix_tls(s, r))
+	if (postfix_tls(s, r) || postfix_tls_peer(s, false, r))
 		return true;
 	r->reason = s;
 	r->kind = RECORD_OTHER;

@@ -42,6 +42,18 @@ bool postfix_queue_id(struct sv *s, struct sv *ret)
 	return true;
 }
 
+/* "<name>": postscreen takes any HELO that is one word, also with brackets in it. */
+static bool helo(struct sv *s, struct sv *ret)
+{
+	ptrdiff_t space = sv_chr(*s, ' ');
+	ptrdiff_t end = sv_rchr(space < 0 ? *s : sv_take(*s, (size_t)space), '>');
+	if (end < 1 || s->p[0] != '<')
+		return scan_angle(s, ret);
+	*ret = sv_make(s->p + 1, (size_t)end - 1);
+	*s = sv_skip(*s, (size_t)end + 1);
+	return true;
+}
+
 /* One "name=<value>" (or "proto=word") of the tail, if it comes next. False: it is there, but not as Postfix writes it. */
 static bool part(struct sv *s, struct sv name, struct sv *ret, bool *any)
 {
@@ -57,7 +69,7 @@ static bool part(struct sv *s, struct sv name, struct sv *ret, bool *any)
 		*ret = scan_word(&t);
 		if (sv_chr(*ret, '<') >= 0)
 			return false;
-	} else if (!scan_angle(&t, ret) || !scan_balanced(*ret)) {
+	} else if (!(name.p[0] == 'h' ? helo(&t, ret) : scan_angle(&t, ret)) || !scan_balanced(*ret)) {
 		return false;
 	}
 	*any = true;

@@ -38,15 +38,17 @@ def postfix(program, text):
         return None
     if daemon == b"smtpd":
         return postfix_smtpd(text)
-    if daemon == b"cleanup":
-        x = m(rb"(" + QID + rb"): message-id=<([^<>]*)>", text)
-        return x and given(kind=b"message_id", queue_id=x[1], message_id=x[2])
-    if daemon == b"qmgr":
+    if daemon == b"postscreen":  # its HELO is one word, whatever is in it
+        x = m(rb"NOQUEUE: reject: RCPT from " + PEER + rb": ([245]\d\d) (\d\.\d+\.\d+) .*; from=" + ADDR + rb", to=" + ADDR + rb", proto=(?:E?SMTP), helo=<[^\s\"]*>", text)
+        return x and given(kind=b"reject", client_ip=ip(x[1]), dsn=x[3], sender=x[4], recipient=x[5], status=b"reject")
+    if daemon == b"cleanup" and (x := m(rb"(" + QID + rb"): message-id=<([^<>]*)>", text)):
+        return given(kind=b"message_id", queue_id=x[1], message_id=x[2])
+    if daemon == b"qmgr" and not re.match(QID + rb": to=", text):
         if x := m(rb"(" + QID + rb"): removed", text):
             return given(kind=b"remove", queue_id=x[1])
         x = m(rb"(" + QID + rb"): from=" + ADDR + rb", size=\d{1,17}, nrcpt=\d{1,17} \(queue active\)", text)
         return x and given(kind=b"envelope", queue_id=x[1], sender=x[2])
-    if daemon in (b"smtp", b"lmtp", b"local", b"virtual", b"pipe", b"error"):
+    if daemon in (b"smtp", b"lmtp", b"local", b"virtual", b"pipe", b"error", b"cleanup", b"qmgr"):
         x = m(rb"(" + QID + rb"): to=" + ADDR + rb"(?:, orig_to=" + ADDR + rb")?, relay=[^\s,\[\]]+(?:\[[^\s\[\],]+\](?::\d+)?)?(?:, conn_use=\d+)?, delay=[\d.]+, "
               rb"delays=[\d./]+(?:, tls=\w+)?, dsn=(\d\.\d+\.\d+), status=(\w+) \((.*)\)", text)
         return x and given(kind=b"delivery", queue_id=x[1], recipient=x[2], dsn=x[4], status=x[5])
@@ -64,7 +66,7 @@ def postfix_smtpd(text):
             return given(kind=b"warning", client_ip=ip(x[1]))
         return given(kind=b"auth_fail", client_ip=ip(x[1]), account=None if x[4] == b"(unavailable)" else x[4])
     # proto= and helo= end the line; smtpd replaces odd characters in HELO. The text before may imitate all of it.
-    x = m(rb"NOQUEUE: reject: RCPT from " + PEER + rb": (\d{3}) (\d\.\d+\.\d+) .*; from=" + ADDR + rb" to=" + ADDR + rb" proto=(?:E?SMTP) helo=<[^<>\s\";]*>", text)
+    x = m(rb"NOQUEUE: reject: RCPT from " + PEER + rb": ([245]\d\d) (\d\.\d+\.\d+) .*; from=" + ADDR + rb" to=" + ADDR + rb" proto=(?:E?SMTP) helo=<[^<>\s\";]*>", text)
     return x and given(kind=b"reject", client_ip=ip(x[1]), dsn=x[3], sender=x[4], recipient=x[5], status=b"reject")
 
 

@@ -360,6 +360,14 @@ static void repeats(void **state)
 	assert_sv(l.text, "hello");
 	assert_sv(l.program, "a");
 	assert_int_equal(l.time_us, us("2026-11-22T02:01:05Z"));
+	assert_true(feed_line(&f, SV("Nov 22 02:01:05 mx a[1]: last message repeated 2 times"), &l, &n));
+	assert_int_equal(n, 2);
+	assert_sv(l.text, "hello");
+	assert_true(feed_line(&f, SV("Nov 22 02:01:05 mx a[2]: last message repeated 2 times"), &l, &n)); /* of another process */
+	assert_int_equal(n, 1);
+	assert_sv(l.text, "last message repeated 2 times");
+	assert_true(feed_line(&f, SV("Nov 22 02:01:05 mx a[1]: last message repeated 2 times, says somebody"), &l, &n));
+	assert_int_equal(n, 1);
 	assert_true(feed_line(&f, SV("Nov 22 02:01:06 mx b[1]: message repeated 3 times: [ well [x]]"), &l, &n));
 	assert_int_equal(n, 3);
 	assert_sv(l.text, "well [x]");
