@@ -300,6 +300,15 @@ static uint32_t child_of(struct correlate *c, const struct record *r, struct sv 
 	return m;
 }
 
+/* All failed before any was tried: this notice is the last that is heard of it. */
+static void failed_untold(struct correlate *c, uint32_t m)
+{
+	if (!c->msg[m]->head || c->msg[m]->n_rcpt)
+		return;
+	c->msg[m]->nrcpt = 0;
+	maybe_report(c, m);
+}
+
 static void notified(struct correlate *c, const struct record *r)
 {
 	uint32_t k, parent = find(c, r, &k);
@@ -308,6 +317,8 @@ static void notified(struct correlate *c, const struct record *r)
 	if (parent != OPEN_NONE && sv_eq(r->status, SV("expired"))) {
 		expire_waiting(c->msg[parent], r->time_us);
 		maybe_report(c, parent);
+	} else if (parent != OPEN_NONE && r->nrcpt != RECORD_UNSET && c->keeps_removed) {
+		failed_untold(c, parent);
 	}
 	uint32_t m = child_of(c, r, r->child_queue_id, parent);
 	if (m == OPEN_NONE)
@@ -411,6 +422,17 @@ static void thrown_away(struct correlate *c, const struct record *r)
 	uint32_t k, m = find(c, r, &k);
 	if (m != OPEN_NONE && is_primary(c, m, k) && c->msg[m]->nrcpt > 0)
 		c->msg[m]->nrcpt = (int64_t)open_outcomes(c->msg[m]);
+}
+
+/* When none is left no line says that the message has ended. */
+static void recounted(struct correlate *c, const struct record *r)
+{
+	uint32_t k, m = find(c, r, &k);
+	if (m == OPEN_NONE || !is_primary(c, m, k) || c->msg[m]->nrcpt < 0)
+		return;
+	int64_t n = c->msg[m]->nrcpt + r->rcpt_change;
+	c->msg[m]->nrcpt = n > 0 ? n : 0;
+	maybe_report(c, m);
 }
 
 static bool is_fact(const struct record *r)
@@ -543,6 +565,8 @@ static void of_message(struct correlate *c, const struct record *r, struct sv li
 			killed(c, r);
 		else if (r->unnamed)
 			thrown_away(c, r);
+		else if (r->rcpt_change)
+			recounted(c, r);
 		break;
 	default:
 		if (r->child_queue_id.n)

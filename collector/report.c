@@ -62,7 +62,7 @@ static bool all_final(const struct txn *t)
 	for (size_t i = 0; i < t->n_rcpt; i++)
 		if (t->rcpt[i].status == TXN_PENDING || t->rcpt[i].status == TXN_DEFERRED)
 			return false;
-	return t->n_rcpt > 0;
+	return t->n_rcpt > 0 || t->nrcpt == 0; /* all were taken away */
 }
 
 static void lines_out(const struct open_msg *m, struct txn *t)

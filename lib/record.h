@@ -52,6 +52,7 @@ struct record {
 	struct sv session; /* the server's name for the connection or attempt that the line belongs to; see collector/session.h */
 	bool put_off;     /* reject: no client is known, but a later line with the queue id tells it, and then this is told */
 	bool tells_client; /* accept, other: the line that does */
+	int8_t rcpt_change; /* policy: a filter added so many recipients, or (below zero) took them away */
 	bool counts_refused; /* accept that tells_client: nrcpt counts those that were put off, too */
 	bool asked;       /* of a session: other: what the client asks for just now (sender, recipient); else: the answer to that */
 	bool granted;     /* of a session: other: a recipient of the message that comes; without one: there are nrcpt of them */

@@ -43,6 +43,38 @@ static bool discarded(struct sv s, struct record *r)
 	return true;
 }
 
+/* "SYSERR(root): Too many hops 15 (10 max): from <a@b> via host, to <c@d>": no other line says that it failed. */
+static bool looped(struct sv s, struct record *r)
+{
+	struct sv t = s, skipped;
+	if (!r->queue_id.p || !scan_lit(&t, SV("SYSERR(")) || !scan_before(&t, SV("): "), &skipped) || !sv_starts(t, SV("Too many hops ")))
+		return false;
+	ptrdiff_t from = sv_find(t, SV(": from ")), to = scan_rfind(t, SV(", to <"));
+	if (from < 0 || to < from)
+		return false;
+	struct sv last = sv_skip(t, (size_t)to + 5), recipient;
+	if (!scan_angle(&last, &recipient) || last.n)
+		return false;
+	r->kind = RECORD_DELIVERY;
+	r->recipient = recipient;
+	r->status = SV("bounced");
+	r->reply = sv_take(t, (size_t)from);
+	r->local = true;
+	return true;
+}
+
+/* What it dumps of its files and connections after a SYSERR: "  3: fl=0x2, mode=140777: SOCK …", "MCI@0x0: NULL". */
+static bool dump(struct sv s, struct record *r)
+{
+	int64_t fd;
+	struct sv t = s;
+	while (scan_char(&t, ' '))
+		;
+	r->kind = RECORD_OTHER;
+	r->reason = t;
+	return sv_starts(t, SV("MCI@")) || (scan_int(&t, &fd) && sv_starts(t, SV(": fl=")));
+}
+
 static bool complaint(struct sv s, struct record *r)
 {
 	static const struct sv begins[] = {
@@ -86,7 +118,7 @@ static bool line(struct sv s, struct record *r)
 		return true;
 	}
 	return sendmail_arrival(s, r) || sendmail_delivery(s, r) || sendmail_refusal(s, r) || sendmail_client(s, r) || (r->queue_id.p && notice(s, r)) || discarded(s, r) ||
-	       complaint(s, r) || other(s, r);
+	       looped(s, r) || complaint(s, r) || other(s, r) || dump(s, r);
 }
 
 static enum mta_result parse(int number, const struct logline *l, struct record *r)

@@ -70,6 +70,30 @@ static bool milter_connect(struct sv s, struct record *r)
 	return true;
 }
 
+/* "Milter (name) delete: rcpt <a@b>, naddrs=1", "Milter (name) add: rcpt: <a@b>", until 8.13 without the name: the message has fewer recipients, or more, than its from= line said. */
+static bool milter_recipients(struct sv s, struct record *r)
+{
+	int64_t n = 1;
+	struct sv name;
+	if (!scan_lit(&s, SV("Milter ")) || (scan_char(&s, '(') && !scan_before(&s, SV(") "), &name)))
+		return false;
+	bool added = scan_lit(&s, SV("add: rcpt"));
+	if (!added && !scan_lit(&s, SV("delete: rcpt")))
+		return false;
+	(void)scan_char(&s, ':');
+	(void)scan_char(&s, ' ');
+	if (!sendmail_address(&s, &r->recipient))
+		return false;
+	if (scan_lit(&s, SV(", naddrs=")) && !scan_int(&s, &n))
+		n = 0;
+	if (n > INT8_MAX)
+		n = INT8_MAX;
+	r->kind = RECORD_POLICY;
+	r->status = added ? SV("added") : SV("removed");
+	r->rcpt_change = (int8_t)(added ? n : -n);
+	return true;
+}
+
 /* "Milter: from=<a>, reject=550 …", "Milter (name): data, discard", "milter=name, action=data, reject=550 …" */
 static bool milter(struct sv s, struct record *r)
 {
@@ -82,7 +106,7 @@ static bool milter(struct sv s, struct record *r)
 	if (!scan_lit(&t, SV(": ")) && (at = sv_find(sv_take(t, 80), s.p[0] == 'm' ? SV(", action=") : SV("): "))) >= 0)
 		t = sv_skip(t, (size_t)at + (s.p[0] == 'm' ? 9 : 3));
 	struct sv stage = t;
-	if (milter_connect(t, r))
+	if (milter_connect(t, r) || milter_recipients(s, r))
 		return true;
 	if (scan_lit(&t, SV("from=")))
 		(void)sendmail_address(&t, &r->sender);
@@ -185,9 +209,13 @@ bool sendmail_login(struct sv s, struct record *r)
 static bool unknown_user(struct sv s, struct record *r)
 {
 	struct sv a, t = s;
-	if (!scan_angle(&t, &a) || !scan_lit(&t, SV("... ")))
-		return false;
-	r->recipient = a;
+	if (scan_angle(&t, &a) && scan_lit(&t, SV("... "))) {
+		r->recipient = a;
+	} else { /* "<<>>... User unknown": no address */
+		t = s;
+		if (!scan_before(&t, SV(">... "), &a))
+			return false;
+	}
 	r->kind = RECORD_REJECT;
 	r->reason = SV("RCPT");
 	r->reply = t;
