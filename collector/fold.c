@@ -4,29 +4,17 @@
 #include "collector/brief.h"
 #include "collector/cold.h"
 
+#include "collector/squeeze.h"
+
 #include <stdlib.h>
-#ifdef WITH_ZSTD
-#include <zdict.h>
-#include <zstd.h>
-#endif
 
 #include "lib/msg.h"
 
 #define FOLD_EVERY_US (5LL * 1000000)
-#define DICTIONARY_BYTES (8u << 10)
-#define DICTIONARY_HEAD 512u /* at most; what is said of the samples as a whole */
-#define DICTIONARY_SAMPLES 100u
-#define SAMPLE_BYTES 4096u
-#define PACK_LEVEL 3
-#define RAW_MAX (64u << 20)
 
 struct fold {
-	struct buf dictionary; /* empty: not made yet */
-	struct buf samples;    /* the first messages, one behind the other, ... */
-	size_t sample_n[DICTIONARY_SAMPLES]; /* ... and how long each is */
-	unsigned n_samples;
-	struct buf raw, packed, piece; /* scratch */
-	bool whole; /* packed is a whole frame */
+	struct squeeze squeeze;
+	struct buf raw, piece; /* scratch */
 	struct table {
 		struct correlate *c;
 		struct cold cold; /* messages, each with the number of its node */
@@ -35,12 +23,6 @@ struct fold {
 	} table[OPEN_FOLDS];
 	struct cold_index index; /* all of them by their queue ids */
 	int64_t next_us;         /* when to look again for what may be folded */
-#ifdef WITH_ZSTD
-	ZSTD_CCtx *pack;
-	ZSTD_DCtx *unpack;
-	ZSTD_CDict *pack_by;
-	ZSTD_DDict *unpack_by;
-#endif
 };
 
 static uint32_t ref_of(unsigned table, uint32_t at)
@@ -68,114 +50,6 @@ static struct fold *fold_of(struct correlate *c)
 	}
 	return c->fold;
 }
-
-/* -- packing -- */
-
-#ifdef WITH_ZSTD
-/* What a frame begins with: magic number, flags (none), window (unpacking at once needs none), and its only block's head, of which only how
- * long the block is differs, which is known. All that is left out; frames of several blocks (of messages of very many recipients) are kept whole. */
-#define FRAME_HEAD { '\x28', '\xb5', '\x2f', '\xfd', '\0', '\x58', '\0', '\0', '\0' }
-#define HEAD_BYTES 9u
-#define WINDOW_AT 5u
-#define BLOCK_AT 6u
-
-static void frame_head(size_t packed_n, char window, char ret[HEAD_BYTES])
-{
-	static const char head[HEAD_BYTES] = FRAME_HEAD;
-	size_t block = packed_n << 3 | 2 << 1 | 1; /* packed; the last one */
-	memcpy(ret, head, HEAD_BYTES);
-	ret[WINDOW_AT] = window;
-	for (unsigned i = 0; i < 3; i++)
-		ret[BLOCK_AT + i] = (char)(block >> 8 * i);
-}
-
-/* False: it is no dictionary (one of a snapshot may be damaged). */
-static bool use_dictionary(struct fold *f)
-{
-	f->pack = ZSTD_createCCtx();
-	f->unpack = ZSTD_createDCtx();
-	f->pack_by = ZSTD_createCDict(f->dictionary.p, f->dictionary.n, PACK_LEVEL);
-	f->unpack_by = ZSTD_createDDict(f->dictionary.p, f->dictionary.n);
-	if (!f->pack || !f->unpack || !f->pack_by || !f->unpack_by)
-		return false;
-	(void)ZSTD_CCtx_setParameter(f->pack, ZSTD_c_contentSizeFlag, 0);
-	(void)ZSTD_CCtx_setParameter(f->pack, ZSTD_c_dictIDFlag, 0);
-	return !ZSTD_isError(ZSTD_CCtx_refCDict(f->pack, f->pack_by));
-}
-
-/* The raw bytes are a sample of what messages are like. */
-static void learn(struct fold *f)
-{
-	if (f->dictionary.n || f->raw.n > SAMPLE_BYTES)
-		return;
-	f->sample_n[f->n_samples++] = f->raw.n;
-	buf_addsv(&f->samples, buf_sv(&f->raw));
-	if (f->n_samples < DICTIONARY_SAMPLES)
-		return;
-	buf_reserve(&f->dictionary, DICTIONARY_BYTES);
-	/* The newest samples are what others are compared with; choosing the best pieces of all would take three times as long and gain little. */
-	size_t content = f->samples.n < DICTIONARY_BYTES - DICTIONARY_HEAD ? f->samples.n : DICTIONARY_BYTES - DICTIONARY_HEAD;
-	const char *newest = f->samples.p + f->samples.n - content;
-	ZDICT_params_t how = { .compressionLevel = PACK_LEVEL };
-	size_t n = ZDICT_finalizeDictionary(f->dictionary.p, DICTIONARY_BYTES, newest, content, f->samples.p, f->sample_n, f->n_samples, how);
-	if (ZDICT_isError(n))
-		memcpy(f->dictionary.p, newest, n = content);
-	f->dictionary.n = n;
-	buf_fini(&f->samples);
-	if (!use_dictionary(f))
-		panic("no memory to pack messages");
-}
-
-/* Into f->packed. False: as it is, it is shorter. */
-static bool pack(struct fold *f)
-{
-	char head[HEAD_BYTES];
-	if (!f->pack || f->raw.n > RAW_MAX) /* more would not be unpacked */
-		return false;
-	size_t most = ZSTD_compressBound(f->raw.n);
-	buf_clear(&f->packed);
-	buf_reserve(&f->packed, most);
-	size_t n = ZSTD_compress2(f->pack, f->packed.p, most, f->raw.p, f->raw.n);
-	if (ZSTD_isError(n) || n < HEAD_BYTES || n - HEAD_BYTES >= f->raw.n)
-		return false;
-	f->packed.n = n;
-	frame_head(n - HEAD_BYTES, f->packed.p[WINDOW_AT], head);
-	f->whole = memcmp(f->packed.p, head, HEAD_BYTES) != 0;
-	if (!f->whole)
-		buf_drop(&f->packed, HEAD_BYTES);
-	return true;
-}
-
-static bool unpack(struct fold *f, struct sv packed, bool whole, size_t raw_n)
-{
-	static const char usual[] = FRAME_HEAD;
-	char head[HEAD_BYTES];
-	if (!f->unpack || raw_n > RAW_MAX)
-		return false;
-	frame_head(packed.n, usual[WINDOW_AT], head);
-	buf_clear(&f->packed);
-	buf_add(&f->packed, head, whole ? 0 : HEAD_BYTES);
-	buf_addsv(&f->packed, packed);
-	buf_clear(&f->raw);
-	buf_reserve(&f->raw, raw_n + 1);
-	f->raw.n = raw_n;
-	return ZSTD_decompress_usingDDict(f->unpack, f->raw.p, raw_n, f->packed.p, f->packed.n, f->unpack_by) == raw_n;
-}
-
-static void end_packing(struct fold *f)
-{
-	ZSTD_freeCCtx(f->pack);
-	ZSTD_freeDCtx(f->unpack);
-	ZSTD_freeCDict(f->pack_by);
-	ZSTD_freeDDict(f->unpack_by);
-}
-#else
-static bool use_dictionary(struct fold *f) { return (void)f, false; }
-static void learn(struct fold *f) { (void)f; }
-static bool pack(struct fold *f) { return (void)f, false; }
-static bool unpack(struct fold *f, struct sv packed, bool whole, size_t raw_n) { return (void)f, (void)packed, (void)whole, (void)raw_n, false; }
-static void end_packing(struct fold *f) { (void)f; }
-#endif
 
 /* -- a folded message: when it was last heard of (its second), how many keys it has and whether it is in the index of message-ids, host, place in that
  * index, keys, how long it is unpacked and whether the frame is whole (0: it is not packed), and the rest, which begins with the part of the second -- */
@@ -245,7 +119,7 @@ static bool read_rest(struct fold *f, struct wire *w)
 	if (w->bad)
 		return false;
 	if (how) {
-		if (!unpack(f, sv_make((const char *)w->p, (size_t)(w->end - w->p)), how & 1, how >> 1))
+		if (!squeeze_unpack(&f->squeeze, sv_make((const char *)w->p, (size_t)(w->end - w->p)), how & 1, how >> 1, &f->raw))
 			return false;
 		*w = wire_of(buf_sv(&f->raw));
 	}
@@ -370,12 +244,12 @@ static bool fold(struct correlate *c, uint32_t m)
 	buf_clear(&f->raw);
 	wire_put_i(&f->raw, second_of(o->last_us) == NO_SECOND ? o->last_us : o->last_us % SECOND_US);
 	brief_put(c, o, open_queue_id(c, m), &f->raw);
-	learn(f);
+	squeeze_learn(&f->squeeze, buf_sv(&f->raw));
 	buf_clear(&f->piece);
 	put_head(c, m, &f->piece);
-	if (pack(f)) {
-		wire_put_u(&f->piece, (uint64_t)f->raw.n << 1 | f->whole);
-		buf_addsv(&f->piece, buf_sv(&f->packed));
+	if (squeeze_pack(&f->squeeze, buf_sv(&f->raw))) {
+		wire_put_u(&f->piece, (uint64_t)f->raw.n << 1 | f->squeeze.whole);
+		buf_addsv(&f->piece, buf_sv(&f->squeeze.packed));
 	} else {
 		wire_put_u(&f->piece, 0);
 		buf_addsv(&f->piece, buf_sv(&f->raw));
@@ -541,11 +415,8 @@ void fold_free(struct correlate *c)
 	struct fold *f = c->fold;
 	if (!f)
 		return;
-	end_packing(f);
-	buf_fini(&f->dictionary);
-	buf_fini(&f->samples);
+	squeeze_fini(&f->squeeze);
 	buf_fini(&f->raw);
-	buf_fini(&f->packed);
 	buf_fini(&f->piece);
 	for (unsigned i = 0; i < OPEN_FOLDS; i++)
 		cold_fini(&f->table[i].cold);
@@ -558,33 +429,14 @@ void fold_save_dictionary(const struct correlate *c, struct buf *out)
 {
 	const struct fold *f = c->fold;
 	wire_put_i(out, f ? f->next_us : 0);
-	wire_put_sv(out, f ? buf_sv(&f->dictionary) : sv_make("", 0));
-	unsigned n = f && !f->dictionary.n ? f->n_samples : 0;
-	wire_put_u(out, n);
-	for (size_t i = 0, at = 0; i < n; at += f->sample_n[i++])
-		wire_put_sv(out, sv_make(buf_sv(&f->samples).p + at, f->sample_n[i]));
+	squeeze_save(f ? &f->squeeze : NULL, out);
 }
 
 void fold_load_dictionary(struct correlate *c, struct wire *w)
 {
 	struct fold *f = fold_of(c);
 	f->next_us = wire_get_i(w);
-	struct sv dictionary = wire_get_sv(w);
-	uint64_t n = wire_get_u(w);
-	if (w->bad || n >= DICTIONARY_SAMPLES || dictionary.n > DICTIONARY_BYTES) {
-		wire_spoil(w);
-		return;
-	}
-	for (uint64_t i = 0; i < n && !w->bad; i++) {
-		struct sv sample = wire_get_sv(w);
-		f->sample_n[f->n_samples++] = sample.n;
-		buf_addsv(&f->samples, sample);
-	}
-	if (w->bad || !dictionary.n)
-		return;
-	buf_addsv(&f->dictionary, dictionary);
-	if (!use_dictionary(f))
-		wire_spoil(w);
+	squeeze_load(&f->squeeze, w);
 }
 
 void fold_save(const struct correlate *c, unsigned table, struct buf *out)
