@@ -1,9 +1,8 @@
 #include "collector/open.h"
+#include "collector/password.h"
 #include "collector/scan.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
 
 /* The text is the record's at hand, of which correlate_record() knows the host. */
 static uint32_t host_of(struct correlate *c, const struct record *r)
@@ -481,42 +480,6 @@ static void subject(struct correlate *c, const struct record *r)
 		open_set(c, c->msg[m], &c->msg[m]->subject, sv_take(r->subject, TXN_SUBJECT_BYTES));
 }
 
-/* What a client tried to log in with: Courier's ",cmd: AUTH PLAIN AGFubgB3cm9uZw== ann", vchkpw's "(pass: 'wrong')". *ret_end: where it ends. */
-static ptrdiff_t tried_password(struct sv line, size_t *ret_end)
-{
-	static const struct sv cmd = SCAN_S(",cmd: AUTH "), pass = SCAN_S(" (pass: '");
-	ptrdiff_t at = scan_rfind(line, SV(",cmd: "));
-	struct sv t = sv_skip(line, at < 0 ? line.n : (size_t)at);
-	*ret_end = line.n;
-	if (t.n >= cmd.n && strncasecmp(t.p, cmd.p, cmd.n) == 0) {
-		t = sv_skip(t, cmd.n);
-		(void)scan_word(&t);
-		at = (ptrdiff_t)(line.n - t.n) + 1;
-		if (!scan_char(&t, ' '))
-			return -1;
-		(void)scan_word(&t);
-		*ret_end = line.n - t.n;
-		return at;
-	}
-	at = sv_find(line, pass);
-	ptrdiff_t end = at < 0 ? -1 : scan_rfind(line, SV("')"));
-	if (end < at + (ptrdiff_t)pass.n)
-		return at < 0 ? -1 : at + 1;
-	*ret_end = (size_t)end + 2;
-	return at + 1;
-}
-
-/* A wrong password is mostly nearly the right one. */
-static struct sv without_password(struct sv line, char *room, size_t size)
-{
-	size_t end;
-	ptrdiff_t at = tried_password(line, &end);
-	if (at < 0)
-		return line;
-	int n = snprintf(room, size, "%.*s(...)%.*s", (int)at, line.p, (int)(line.n - end), line.p + end);
-	return sv_make(room, n < (int)size ? (size_t)n : size - 1);
-}
-
 static void tell_fact(struct correlate *c, const struct record *r, struct sv line)
 {
 	char room[TXN_LINE_BYTES];
@@ -533,7 +496,7 @@ static void tell_fact(struct correlate *c, const struct record *r, struct sv lin
 		told.account = told.account.p ? told.account : open_get(c->msg[m], c->msg[m]->account);
 	}
 	if (r->kind == RECORD_AUTH_FAIL)
-		line = without_password(sv_take(line, sizeof room), room, sizeof room);
+		line = password_hidden(sv_take(line, sizeof room), room, sizeof room);
 	c->sink.fact(c->sink.ctx, c->seq, &told, line);
 }
 
