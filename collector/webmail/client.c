@@ -3,13 +3,6 @@
 
 #include "lib/prefix.h"
 
-struct sv webmail_ip(struct sv text)
-{
-	if (sv_starts(text, SV("::ffff:")) && sv_chr(text, '.') > 0)
-		text = sv_skip(text, 7);
-	return scan_ip(text);
-}
-
 /* Addresses that nobody outside has. Not those of carriers' own networks (100.64.0.0/10): customers come from there. */
 static bool is_inside(struct sv canonical)
 {
@@ -38,7 +31,7 @@ static struct sv last_of(struct sv list)
 {
 	for (;;) {
 		ptrdiff_t comma = sv_rchr(list, ',');
-		struct sv ip = webmail_ip(trimmed(sv_skip(list, (size_t)(comma + 1))));
+		struct sv ip = scan_ip(trimmed(sv_skip(list, (size_t)(comma + 1))));
 		if (comma < 0 || !ip.p || !scan_ip_is_loopback(ip))
 			return ip;
 		list = sv_take(list, (size_t)comma);
@@ -47,10 +40,10 @@ static struct sv last_of(struct sv list)
 
 struct sv webmail_client(struct sv remote, struct sv real, struct sv forwarded)
 {
-	struct sv at = webmail_ip(remote);
-	if (at.p && !is_inside(at))
+	struct sv at = scan_ip(remote);
+	if (at.p ? !is_inside(at) : remote.p && !sv_eq(remote, SV("unix:"))) /* a socket of the machine */
 		return at;
-	struct sv said = real.p ? webmail_ip(trimmed(real)) : real, added = forwarded.p ? last_of(forwarded) : forwarded;
+	struct sv said = real.p ? scan_ip(trimmed(real)) : real, added = forwarded.p ? last_of(forwarded) : forwarded;
 	if (said.p && forwarded.p && scan_ip_is_loopback(said)) /* the proxy before was asked by another one of its machine */
 		return added.p ? added : at;
 	if (real.p && forwarded.p)

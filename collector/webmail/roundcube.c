@@ -165,7 +165,7 @@ static bool handed_over(struct sv s, struct record *r)
 		r->message_id = r->account = (struct sv){ 0 };
 		return true;
 	}
-	r->client_ip = webmail_ip(address);
+	r->client_ip = scan_ip(address);
 	struct sv list = s;
 	while (s.n && !last) {
 		struct sv one = take_recipient(&s, &last);

@@ -10,8 +10,6 @@
  * behind it are proxies of the same machine); `real` is a second opinion: where both are there and differ, one is the stranger's, and remote counts.
  * All may be absent; an absent result: no address is known. */
 struct sv webmail_client(struct sv remote, struct sv real, struct sv forwarded);
-/* An address as a web server writes it: IPv4 as IPv6 has it without that. */
-struct sv webmail_ip(struct sv text);
 
 /* userlogins.log, sendmail.log, errors.log, and the same by syslog: "<session> text". */
 bool webmail_roundcube(struct sv text, struct record *r);
