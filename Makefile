@@ -16,7 +16,7 @@ config.mk: configure
 # --- what belongs where: a folder is a library; main.c of a folder is its program ------------------------------------
 objects = $(patsubst %.c,$(B)/%.o,$(filter-out %/main.c,$(wildcard $(1))))
 LIB_O = $(call objects,lib/*.c) $(B)/gen/zones.o
-FORMAT_SOURCES = collector/mta/*.c $(foreach f,postfix exim sendmail opensmtpd dovecot exchange filter qmail haraka courier,collector/$(f)/*.c)
+FORMAT_SOURCES = collector/mta/*.c $(foreach f,postfix exim sendmail opensmtpd dovecot exchange filter qmail haraka courier webmail,collector/$(f)/*.c)
 COLLECTOR_O = $(call objects,collector/*.c collector/source/*.c collector/framing/*.c $(FORMAT_SOURCES)) $(B)/gen/sources.o $(B)/gen/formats.o $(B)/gen/framings.o
 CAPTURE_O = $(call objects,collector/capture/*.c)
 ANALYZER_O = $(call objects,analyzer/*.c analyzer/detect/*.c analyzer/policy/*.c) $(B)/gen/detectors.o $(B)/gen/policies.o $(B)/gen/sql.o $(B)/gen/tables.o

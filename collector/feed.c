@@ -104,6 +104,21 @@ void feed_next_file(struct feed *f)
 	f->own_alike = false;
 }
 
+/* Where the host would stand is a process of the server: "imap-login:", "sogod [7]:". */
+static bool is_process(const struct logline *l)
+{
+	return l->host.n && (l->host.p[l->host.n - 1] == ':' || (!l->program.n && l->pid != RECORD_UNSET));
+}
+
+static bool process_line(struct feed *f, struct sv line, struct logline *l)
+{
+	struct logline kept = *l;
+	if (native_line(f, line, l))
+		return true;
+	*l = kept;
+	return false;
+}
+
 bool feed_line(struct feed *f, struct sv line, struct logline *l, unsigned *ret_times)
 {
 	bool is_again;
@@ -121,7 +136,7 @@ bool feed_line(struct feed *f, struct sv line, struct logline *l, unsigned *ret_
 		f->bad_stamps += line.n > 0;
 		return false;
 	}
-	if (l->host.n && l->host.p[l->host.n - 1] == ':' && native_line(f, line, l)) /* no host, but a process of the server */
+	if (is_process(l) && process_line(f, line, l))
 		return true;
 	if (!l->host.n && l->program.n)
 		l->host = f->host;

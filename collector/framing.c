@@ -176,6 +176,8 @@ bool framing_is_stamped(struct sv s)
 		return is_digit(s.p[0]) && is_digit(s.p[3]) && is_digit(s.p[6]) && is_digit(s.p[9]); /* no host "mail-eu-01" */
 	if ((s.p[3] == ' ' && s.p[8] == '-' && s.p[11] == '-') || (s.p[10] == '.' && s.p[0] == '1' && is_digit(s.p[9]))) /* journalctl -o short-full, short-unix */
 		return true;
+	if (s.p[0] == '[' && s.p[3] == '-' && s.p[7] == '-' && s.p[12] == ' ') /* Roundcube: "[24-Nov-2026 10:00:00 +0000]: " */
+		return is_digit(s.p[1]) && is_digit(s.p[11]);
 	return (s.p[0] == '<' && is_digit(s.p[1])) || (s.p[0] == '@' && s.p[1] == '4');
 }
 

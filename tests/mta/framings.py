@@ -201,6 +201,20 @@ said.append(b'2026-11-27T05:03:52.000Z mx postfix/cleanup[1]: {"level":"NOTICE",
 unread = subprocess.run([aw, "parse", "--unrecognised", "--timezone", "UTC", "-"], input=b"\n".join(said), capture_output=True).stdout
 print("not ok framing: what mail says is taken for Haraka's" if b"[NOTICE]" in unread or b"cleanup[1]: {" not in unread else "ok framing: what mail says is not Haraka's")
 
+# Webmail's own files in a container, which have stamps of their own, and sent on under a tag of syslog: the same records.
+for kind in ("roundcube", "sogo", "zimbra"):
+    own = [l for l in open(os.path.join(top, "tests/mta/webmail/%s.log" % kind), "rb").read().splitlines() if b" mail1 " not in l and not l.startswith(b"2.0.0 ")]
+    plain = run("parse", b"\n".join(own) + b"\n")
+    for name, how in (("docker", lambda l: dump({"log": text(l) + "\n", "stream": "stdout", "time": "2026-11-24T00:00:00Z"})), ("cri", lambda l: b"2026-11-24T00:00:00Z stdout F " + l + b"\n")):
+        got = run("parse", b"".join(how(l) for l in own))
+        print(("ok" if got == plain and got.count(b"auth_") > 5 else "not ok") + " framing: webmail's %s, %s" % (kind, name))
+    if kind == "sogo":
+        continue
+    sent = b"".join(b"2026-11-24T00:00:00Z web1 tag: " + l + b"\n" for l in own)
+    got = subprocess.run([aw, "parse", "--mta", "webmail", "-"], input=sent, capture_output=True).stdout
+    fields = [[{k: v for k, v in json.loads(l).items() if k not in ("time", "host", "program")} for l in x.splitlines() if l.startswith(b"{")] for x in (got, plain)]
+    print(("ok" if fields[0] == fields[1] and fields[0] else "not ok") + " framing: webmail's %s, sent on by syslog" % kind)
+
 folder = os.path.join(data, "lab", "postfix-journald")
 if os.path.isdir(folder):
     same = {f: run("messages", open(os.path.join(folder, "journal-%s.txt" % f), "rb").read()) for f in ("json", "export", "short-iso-precise")}

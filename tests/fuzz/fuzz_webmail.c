@@ -1,0 +1,4 @@
+/* Fuzz target: arbitrary bytes as webmail logs. */
+#include "tests/fuzz/log_target.h"
+
+LOG_TARGET("webmail")
