@@ -35,7 +35,7 @@ static bool again(struct feed *f, const struct logline *said, struct logline *l)
 {
 	feed_block_ends(f);
 	struct stamp scratch = f->stamp; /* the kept line's stamp must not move the year */
-	struct logline old;
+	struct logline old = { 0 }; /* native: it has a syslog header */
 	if (!f->again.n || !syslog_read(&scratch, buf_sv(&f->again), &old) || !sv_eq(old.host, said->host))
 		return false;
 	if (said->program.n && (!sv_eq(old.program, said->program) || old.pid != said->pid)) /* older syslogds say whose line it was */

@@ -356,6 +356,7 @@ static void repeats(void **state)
 	assert_true(feed_line(&f, SV("Nov 22 02:01:01 mx a[1]: hello"), &l, &n));
 	assert_int_equal(n, 1);
 	assert_true(feed_line(&f, SV("Nov 22 02:01:05 mx last message repeated 4 times"), &l, &n));
+	assert_null(l.native);
 	assert_int_equal(n, 4);
 	assert_sv(l.text, "hello");
 	assert_sv(l.program, "a");
