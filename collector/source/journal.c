@@ -15,6 +15,9 @@
 #define BATCH_BYTES (128u << 10)
 #define POLL_MS 1000 /* journals of other machines are not announced */
 #define ENTRY_TRIES 5u /* to read an entry, one each time that the journal is looked at */
+#define ENTRY_TRIES_MS 200 /* and for so long at least */
+#define RETRY_MS 50
+#define BELIEVE_MS 10000 /* after one that really has no text others are believed to have none, or each would cost the time above */
 
 struct source_run {
 	struct source_events ev;
@@ -26,16 +29,21 @@ struct source_run {
 	struct buf batch;
 	bool paused, closed, polled, working;
 	bool found; /* the journal stands at an entry that is to be given yet */
-	unsigned handles, tries;
+	unsigned handles, tries; /* the latter: to read the entry that comes next; 0: it was not tried yet */
+	uint64_t tried_ms, believe_ms; /* since when; until when an entry without a text is believed */
 	char before[POSITION_CURSOR_BYTES], after[POSITION_CURSOR_BYTES]; /* the place before and after the batch */
 	uint64_t given;
 };
 
-static int add_field(struct source_run *s, const char *name)
+static void on_poll(uv_timer_t *h);
+
+/* *ret_there: whether it has one. The library passes over what it cannot read, as if it were not there. */
+static int add_field(struct source_run *s, const char *name, bool *ret_there)
 {
 	const void *p;
 	size_t n;
 	int bad = sd_journal_get_data(s->journal, name, &p, &n);
+	*ret_there = bad >= 0;
 	if (bad < 0)
 		return bad == -ENOENT ? 0 : bad;
 	size_t key = strlen(name) + 1;
@@ -56,12 +64,13 @@ static int add_field(struct source_run *s, const char *name)
 	return 0;
 }
 
-/* last: there is no other try, a field that cannot be read is left out. */
+/* last: there is no other try, a field that cannot be read is left out. -ENODATA: it has no text, perhaps as it is being written. */
 static int add_entry(struct source_run *s, bool last)
 {
 	static const char *const fields[] = { "_SOURCE_REALTIME_TIMESTAMP", "_HOSTNAME", "SYSLOG_IDENTIFIER", "_COMM", "SYSLOG_PID", "_PID", "MESSAGE" };
 	char *cursor;
 	uint64_t us;
+	bool text = true;
 	int bad = sd_journal_get_cursor(s->journal, &cursor);
 	if (bad < 0)
 		return bad;
@@ -69,11 +78,15 @@ static int add_entry(struct source_run *s, bool last)
 	if (sd_journal_get_realtime_usec(s->journal, &us) == 0)
 		buf_printf(&s->batch, "__REALTIME_TIMESTAMP=%llu\n", (unsigned long long)us);
 	for (size_t i = 0; i < sizeof fields / sizeof *fields && (bad >= 0 || last); i++)
-		bad = add_field(s, fields[i]);
+		bad = add_field(s, fields[i], &text);
+	if (bad >= 0 && !text && uv_now(s->poll.loop) >= s->believe_ms)
+		bad = -ENODATA;
 	if ((bad >= 0 || last) && strlen(cursor) < sizeof s->after)
 		memcpy(s->after, cursor, strlen(cursor) + 1);
 	free(cursor);
 	buf_addc(&s->batch, '\n');
+	if (last && bad == -ENODATA)
+		s->believe_ms = uv_now(s->poll.loop) + BELIEVE_MS;
 	return last ? 0 : bad;
 }
 
@@ -81,20 +94,35 @@ static int add_entry(struct source_run *s, bool last)
 static bool take_entry(struct source_run *s)
 {
 	size_t begin = s->batch.n;
-	bool last = ++s->tries >= ENTRY_TRIES;
+	uint64_t now = uv_now(s->poll.loop);
+	if (!s->tries++)
+		s->tried_ms = now;
+	bool last = s->tries >= ENTRY_TRIES && now - s->tried_ms >= ENTRY_TRIES_MS;
 	int bad = add_entry(s, last);
-	if (bad < 0)
+	if (bad < 0) {
 		s->batch.n = begin;
-	s->found = bad < 0 && !last;
-	if (bad < 0 && last)
+		if (!last) {
+			uv_timer_start(&s->poll, on_poll, RETRY_MS, POLL_MS);
+			return false;
+		}
 		msg_warn("%s: an entry cannot be read and is left out: %s", s->path, strerror(-bad));
-	if (!s->found)
-		s->tries = 0;
-	return !s->found;
+	}
+	s->tries = 0;
+	return true;
+}
+
+/* At the entry after that of a cursor, or where that one would be if it is gone: 1; none: 0. */
+static int stand_behind(struct source_run *s, const char *cursor)
+{
+	int bad = *cursor ? sd_journal_seek_cursor(s->journal, cursor) : sd_journal_seek_head(s->journal);
+	int n = bad < 0 ? bad : sd_journal_next(s->journal);
+	return n > 0 && *cursor && sd_journal_test_cursor(s->journal, cursor) > 0 ? sd_journal_next(s->journal) : n;
 }
 
 static int next_entry(struct source_run *s)
 {
+	if (s->tries) /* what could not be read may have lost the place, too */
+		return stand_behind(s, s->after);
 	if (!s->found)
 		return sd_journal_next(s->journal);
 	s->found = false;
@@ -173,12 +201,13 @@ static int open_journal(struct source_run *s, struct err *e)
 static void seek(struct source_run *s, const struct positions *resume)
 {
 	const char *cursor = resume->n ? resume->v[resume->n - 1].cursor : "";
-	if (!*cursor || sd_journal_seek_cursor(s->journal, cursor) < 0) {
+	int n = *cursor ? stand_behind(s, cursor) : -1;
+	if (n < 0) {
 		(void)sd_journal_seek_head(s->journal);
 		return;
 	}
 	memcpy(s->after, cursor, strlen(cursor) + 1);
-	s->found = sd_journal_next(s->journal) > 0 && sd_journal_test_cursor(s->journal, cursor) <= 0;
+	s->found = n > 0;
 }
 
 static void on_freed(uv_handle_t *h)
