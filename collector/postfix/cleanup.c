@@ -36,43 +36,36 @@ static enum record_kind kind_of(struct sv action)
 	return RECORD_POLICY;
 }
 
-/* "warning: header " before the text that a check matched. */
-static bool check_start(struct sv *s, struct sv *ret_action)
+/* "warning: header " before the text that a check matched, to which *s moves. */
+static bool check_start(struct sv *s, struct record *r)
 {
 	static const struct sv parts[] = {
 		SCAN_S("header "), SCAN_S("body "), SCAN_S("mime header "), SCAN_S("nested header "), SCAN_S("mime-header "),
 		SCAN_S("nested-header "), SCAN_S("message header "), SCAN_S("mime-error "),
 	};
-	struct sv t = *s;
-	if (!scan_until(&t, ':', ret_action) || ret_action->n > 24 || !scan_char(&t, ' ') || !SCAN_ANY(t, parts))
+	struct sv t = *s, action;
+	if (!scan_until(&t, ':', &action) || action.n > 24 || !scan_char(&t, ' ') || !SCAN_ANY(t, parts))
 		return false;
-	*s = t;
+	r->kind = kind_of(action);
+	r->status = action;
+	r->reason = *s = t;
 	return true;
 }
 
 /* "replace: header Subject: text: Subject: other" of a delivery agent (smtp_header_checks): all of the text is the message's. */
 bool postfix_agent_check(struct sv s, struct record *r)
 {
-	struct sv action;
-	if (!check_start(&s, &action))
-		return false;
-	r->kind = kind_of(action);
-	r->status = action;
-	r->reason = s;
-	return true;
+	return check_start(&s, r);
 }
 
 /* "warning: header Subject: text from H[ip]; from=<a> to=<b> proto=ESMTP helo=<c>: reason", "reject: mime-error why: text from H[ip]; …" */
 static bool check_line(struct sv s, struct record *r)
 {
 	struct postfix_tail t;
-	struct sv action, matched, value;
-	if (!check_start(&s, &action))
+	struct sv matched, value;
+	if (!check_start(&s, r))
 		return false;
-	r->kind = kind_of(action);
-	r->status = action;
-	r->reason = s;
-	if ((sv_ends(action, SV("replace")) || sv_ends(action, SV("prepend"))) && !scan_once(s, SV("; from=<")))
+	if ((sv_ends(r->status, SV("replace")) || sv_ends(r->status, SV("prepend"))) && !scan_once(s, SV("; from=<")))
 		return true; /* the new text comes last and may hold the sender's words: whose tail it is nobody can tell */
 	(void)postfix_tail(s, &t);
 	postfix_set_tail(r, &t);

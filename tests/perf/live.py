@@ -22,6 +22,8 @@ import sys
 import tempfile
 import time
 
+if len(sys.argv) < 2:
+    sys.exit(__doc__)
 BIN = os.path.abspath(sys.argv[1])
 SECONDS = int(sys.argv[2]) if len(sys.argv) > 2 else 15
 HERE = os.path.dirname(os.path.abspath(__file__))
