@@ -3,11 +3,25 @@
 #include "collector/hot.h"
 #include "collector/sendmail/sendmail.h"
 
+/* Without quotes and comments, in which anything may stand. */
+static inline bool angle(struct sv *s, struct sv *ret)
+{
+	if (!LIT(s, "<"))
+		return false;
+	size_t n = near_first_of(s->p, s->n, '>', '"', '(');
+	if (n == s->n || s->p[n] != '>' || (n && s->p[n - 1] == '\\'))
+		return false;
+	*ret = sv_make(s->p, n);
+	s->n -= n + 1;
+	s->p += n + 1;
+	return true;
+}
+
 /* ", size=1, class=0, nrcpts=2, msgid=<…>, …, relay=host [ip]" after the sender */
 static enum mta_hot arrival(struct sv s, struct record *r)
 {
 	int64_t class;
-	if (!hot_angle(&s, &r->sender) || !LIT(&s, ", size=") || !hot_number(&s, &r->size) || !LIT(&s, ", class=") || !hot_number(&s, &class))
+	if (!angle(&s, &r->sender) || !LIT(&s, ", size=") || !hot_number(&s, &r->size) || !LIT(&s, ", class=") || !hot_number(&s, &class))
 		return HOT_NO;
 	if (!LIT(&s, ", nrcpts=") || !hot_number(&s, &r->nrcpt) || !r->nrcpt || !LIT(&s, ", msgid=") || !hot_angle(&s, &r->message_id) || !LIT(&s, ", "))
 		return HOT_NO;
@@ -25,7 +39,7 @@ static enum mta_hot arrival(struct sv s, struct record *r)
 static enum mta_hot delivery(struct sv s, struct record *r)
 {
 	struct sv v;
-	if (!hot_angle(&s, &r->recipient)) /* several recipients: the next step refuses them */
+	if (!angle(&s, &r->recipient)) /* several recipients: the next step refuses them */
 		return HOT_NO;
 	if (s.n > 2 && s.p[2] == 'c')
 		sendmail_control_address(&s, r);

@@ -126,7 +126,7 @@ def exim_arrival(qid, sender, rest):
 
 SID = rb"[0-9A-Za-z]{8}\d{5,8}"
 SPEER = rb"(?:(?:[\w-]+@)?[\w.-]+ )?\[(?:IPv6:)?([0-9A-Fa-f.:]+)\](?: \(may be forged\))?"
-SADDR = rb"<([^<>\",\s]*)>"
+SADDR = rb"<([^<>\",()\\\s]*)>"  # a comment may hold anything
 
 
 def sendmail(text):
@@ -139,7 +139,9 @@ def sendmail(text):
         status = {b"2": b"sent", b"4": b"deferred", b"5": b"bounced"}.get(x[4][:1])
         return status and given(kind=b"delivery", queue_id=x[1], recipient=x[2], dsn=x[4], status=status)
     if x := m(rb"(" + SID + rb"): ruleset=check_(rcpt|mail), arg1=" + SADDR + rb", relay=" + SPEER + rb", reject=(\d{3}) (\d\.\d+\.\d+) .*", text):
-        return given(kind=b"reject", queue_id=x[1], client_ip=ip(x[4]), dsn=x[6], **{"recipient" if x[2] == b"rcpt" else "sender": x[3]})
+        return given(kind=b"reject", queue_id=x[1], client_ip=ip(x[4]), dsn=x[6], **{"recipient" if x[2] == b"rcpt" else "sender": x[3] or None})
+    if x := m(rb"(" + SID + rb"): " + SADDR.replace(b"*", b"+") + rb"\.\.\. User unknown", text):
+        return given(kind=b"reject", queue_id=x[1], recipient=x[2])
     if x := m(rb"(" + SID + rb"): AUTH failure \(([\w-]+)\): (?:(?!, user=|, relay=).)*(?:, user=((?:(?!, relay=|, user=).)*))?, relay=" + SPEER, text):
         if text[x.end(2):].startswith(b"): bad protocol / cancel"):  # no password was judged
             return given(kind=b"warning", queue_id=x[1], client_ip=ip(x[4]))
