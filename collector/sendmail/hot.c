@@ -3,13 +3,11 @@
 #include "collector/hot.h"
 #include "collector/sendmail/sendmail.h"
 
-/* Without quotes and comments, in which anything may stand. */
+/* What follows "<", up to ">"; without quotes, comments and backslashes, with which anything may stand in it. */
 static inline bool angle(struct sv *s, struct sv *ret)
 {
-	if (!LIT(s, "<"))
-		return false;
-	size_t n = near_first_of(s->p, s->n, '>', '"', '(');
-	if (n == s->n || s->p[n] != '>' || (n && s->p[n - 1] == '\\'))
+	size_t n = near_first_below(s->p, s->n, '>', ')'); /* among those before it are '"' and '(' */
+	if (n == s->n || s->p[n] != '>' || s->p[(ptrdiff_t)n - 1] == '\\')
 		return false;
 	*ret = sv_make(s->p, n);
 	s->n -= n + 1;
@@ -95,9 +93,9 @@ enum mta_hot sendmail_hot(const struct logline *l, struct record *r)
 	clear(r);
 	r->queue_id = id;
 	r->pid = l->pid;
-	if (LIT(&s, "from="))
+	if (LIT(&s, "from=<"))
 		return arrival(s, r);
-	if (LIT(&s, "to="))
+	if (LIT(&s, "to=<"))
 		return delivery(s, r);
 	r->kind = RECORD_REMOVE;
 	return LIT(&s, "done; ") ? HOT_RECORD : HOT_NO;

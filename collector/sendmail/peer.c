@@ -147,7 +147,9 @@ static size_t escaped(struct sv s, size_t i)
 size_t sendmail_outside(struct sv s, char stop)
 {
 	bool quoted = false;
-	size_t depth = 0;
+	size_t depth = 0, plain = near_first_of(s.p, s.n, stop, '"', '(');
+	if (plain < s.n && s.p[plain] == stop && !memchr(s.p, '\\', plain))
+		return plain;
 	for (size_t i = 0; i < s.n; i++) {
 		char c = s.p[i];
 		if (c == '\\')

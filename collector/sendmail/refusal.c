@@ -223,18 +223,19 @@ static struct sv cut_last(struct sv *s, struct sv key)
 static void tried_user(struct sv *s, struct record *r)
 {
 	static const struct sv key = SCAN_S(", user="), named = SCAN_S(": user: ");
-	for (struct sv t = *s;;) {
-		ptrdiff_t at = sv_find(t, key);
-		if (at < 0)
-			return;
-		struct sv why = sv_take(*s, s->n - t.n + (size_t)at);
-		t = sv_skip(t, (size_t)at + key.n);
-		ptrdiff_t once = sv_find(why, named);
-		if (once < 0 || sv_starts(sv_skip(why, (size_t)once + named.n), t) || (sv_find(t, key) < 0 && sv_find(why, key) < 0)) {
-			r->account = t.n ? t : r->account;
+	ptrdiff_t at = sv_find(*s, key), once = -2;
+	for (size_t from = 0; at >= 0;) {
+		struct sv why = sv_take(*s, from + (size_t)at), user = sv_skip(*s, why.n + key.n);
+		ptrdiff_t again = sv_chr(user, ',') < 0 ? -1 : sv_find(user, key);
+		if ((again >= 0 || from) && once == -2)
+			once = sv_find(why, named);
+		if (once < 0 || sv_starts(sv_skip(*s, (size_t)once + named.n), user)) {
 			*s = why;
+			r->account = user.n ? user : r->account;
 			return;
 		}
+		from = why.n + key.n;
+		at = again;
 	}
 }
 
@@ -312,17 +313,19 @@ static bool unbalanced(struct sv s, struct record *r)
 
 bool sendmail_unknown_user(struct sv s, struct record *r)
 {
-	struct sv a = sv_take(s, sendmail_outside(s, ' ')), t = sv_skip(s, a.n);
+	struct sv t = s;
+	if (sendmail_angle(&t, &r->recipient) && scan_lit(&t, SV("... ")))
+		return of_recipient(t, r);
+	r->recipient = (struct sv){ 0 };
 	if (sv_eq(s, SV("Too many recipients")))
 		return of_recipient(s, r);
+	struct sv a = sv_take(s, sendmail_outside(s, ' '));
+	t = sv_skip(s, a.n);
 	if (!t.n || !sv_ends(a, SV("...")))
 		return unbalanced(s, r);
 	a.n -= 3;
-	struct sv bare = a;
-	if (!sendmail_angle(&bare, &r->recipient) || bare.n)
+	if (a.n && a.p[0] != '<') /* "<<>>... User unknown": no address */
 		r->recipient = a;
-	if (!a.n || sv_starts(r->recipient, SV("<"))) /* "<<>>... User unknown": no address */
-		r->recipient = (struct sv){ 0 };
 	return of_recipient(sv_skip(t, 1), r);
 }
 
