@@ -300,11 +300,11 @@ static uint32_t child_of(struct correlate *c, const struct record *r, struct sv 
 }
 
 /* All failed before any was tried: this notice is the last that is heard of it. */
-static void failed_untold(struct correlate *c, uint32_t m)
+static void failed_untold(struct correlate *c, uint32_t m, bool all)
 {
-	if (!c->msg[m]->head || c->msg[m]->n_rcpt)
+	if (!c->msg[m]->head || (c->msg[m]->n_rcpt && !all))
 		return;
-	c->msg[m]->nrcpt = 0;
+	c->msg[m]->nrcpt = (int64_t)open_outcomes(c->msg[m]);
 	maybe_report(c, m);
 }
 
@@ -317,7 +317,7 @@ static void notified(struct correlate *c, const struct record *r)
 		expire_waiting(c->msg[parent], r->time_us);
 		maybe_report(c, parent);
 	} else if (parent != OPEN_NONE && r->nrcpt != RECORD_UNSET && c->keeps_removed) {
-		failed_untold(c, parent);
+		failed_untold(c, parent, r->unnamed);
 	}
 	uint32_t m = child_of(c, r, r->child_queue_id, parent);
 	if (m == OPEN_NONE)

@@ -24,9 +24,13 @@ int64_t put_off_tell(struct sessions *s, struct correlate *c, const struct recor
 		told.account = r->account;
 		told.auth_method = r->auth_method;
 		told.sender = r->sender;
-		told.reason = SV("RCPT");
-		if (scan_until(&one, '\t', &told.recipient))
-			told.reply = one;
+		struct sv reply;
+		(void)scan_until(&one, '\t', &told.recipient);
+		if (scan_until(&one, '\t', &reply))
+			told.reason = one;
+		else /* of a snapshot from before reasons were kept */
+			reply = one, told.reason = SV("RCPT");
+		scan_set_reply(&told, reply);
 		correlate_record(c, &told, line, keeps_removed);
 	}
 	session_table_told(s, r);

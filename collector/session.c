@@ -467,6 +467,8 @@ void session_table_put_off(struct sessions *s, const struct record *r)
 	buf_addsv(&text, sv_take(r->recipient, TEXT_MAX));
 	buf_addc(&text, '\t');
 	buf_addsv(&text, sv_take(r->reply, TEXT_MAX));
+	buf_addc(&text, '\t');
+	buf_addsv(&text, sv_take(r->reason, TEXT_MAX));
 	grant(s, put_off(s, r, true), buf_sv(&text));
 	buf_fini(&text);
 }

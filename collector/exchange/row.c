@@ -113,7 +113,7 @@ static enum exchange_log by_type(struct sv heading)
 	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
 		if (sv_find(heading, types[i].name) >= 0)
 			return types[i].log;
-	if (sv_find(heading, SV(",internal-message-id,")) >= 0)
+	if (sv_find(heading, SV(",internal-message-id,")) >= 0 || (sv_find(heading, SV(",event-id,")) >= 0 && sv_find(heading, SV(",recipient-address,")) >= 0))
 		return EXCHANGE_TRACKING;
 	if (sv_find(heading, SV(",remote-endpoint,")) >= 0)
 		return EXCHANGE_RECEIVE_LOG;
@@ -131,27 +131,40 @@ static bool is_service_port(int64_t p)
 	return p == 25 || p == 465 || p == 475 || p == 587 || p == 717 || p == 2525;
 }
 
+static bool is_upper(struct sv s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] < 'A' || s.p[i] > 'Z')
+			return false;
+	return true;
+}
+
+/* What a tracking log has at source, event-id and internal-message-id; other reports have other columns there. */
+static bool is_tracked(const struct sv *v)
+{
+	return v[7].n >= 2 && v[8].n >= 3 && is_upper(v[7]) && is_upper(v[8]) && (!v[9].n || is_number(v[9]));
+}
+
 /* Without a heading a row must look like one in several places. */
 static enum exchange_log by_shape(struct sv line)
 {
+	static _Thread_local struct exchange_row scratch;
 	struct sv v[10] = { 0 }, ip;
 	int64_t port = RECORD_UNSET;
-	unsigned n = 0;
-	for (; n < 10; n++) {
-		if (line.n && line.p[0] == '"') /* data of a dialogue, the source-context of a message */
-			break;
-		if (!scan_until(&line, ',', &v[n]))
-			break;
+	unsigned n = 0, quoted = 10;
+	scratch.used = 0;
+	for (; n < 10 && line.n; n++) {
+		if (line.p[0] == '"' && quoted == 10) /* data of a dialogue, the source-context of a message */
+			quoted = n;
+		v[n] = value(&line, &scratch);
 	}
 	exchange_endpoint(v[4], &ip, &port);
-	if (n >= 7 && v[6].n == 1 && sv_chr(SV("+-<>*"), v[6].p[0]) >= 0 && is_number(v[3]))
+	if (quoted >= 7 && n >= 7 && v[6].n == 1 && sv_chr(SV("+-<>*"), v[6].p[0]) >= 0 && is_number(v[3]))
 		return ip.p && is_service_port(port) ? EXCHANGE_RECEIVE_LOG : EXCHANGE_SEND_LOG;
 	exchange_endpoint(v[3], &ip, &port);
-	if (n >= 10 && is_number(v[2]) && ip.p && port != RECORD_UNSET)
+	if (quoted == 10 && n == 10 && is_number(v[2]) && ip.p && port != RECORD_UNSET)
 		return EXCHANGE_POP_LOG;
-	if (n == 5 || (n >= 10 && v[7].n >= 2 && v[8].n >= 3 && v[8].p[0] >= 'A' && v[8].p[0] <= 'Z'))
-		return EXCHANGE_TRACKING;
-	return EXCHANGE_NONE;
+	return (quoted == 5 || quoted == 10) && n == 10 && is_tracked(v) ? EXCHANGE_TRACKING : EXCHANGE_NONE;
 }
 
 enum exchange_log exchange_log_of(struct sv heading, struct sv line)

@@ -87,8 +87,14 @@ static bool refusal(struct sv s, struct record *r)
 	r->client_ip = address(scan_word(&s));
 	if (scan_lit(&s, SV(",port=")))
 		(void)scan_int(&s, &r->client_port);
-	ptrdiff_t from = sv_starts(s, SV(",ident=")) ? sv_find(s, SV(",from=<")) : 0; /* what the client's own machine says */
-	s = sv_skip(s, from > 0 ? (size_t)from : 0);
+	if (sv_starts(s, SV(",ident="))) { /* what the client's own machine says, which may be anything */
+		ptrdiff_t from = sv_find(s, SV(",from=<"));
+		if (from > 0 && sv_find(sv_skip(s, (size_t)from + 1), SV(",from=<")) >= 0) {
+			r->kind = RECORD_REJECT;
+			return true;
+		}
+		s = sv_skip(s, from > 0 ? (size_t)from : 0);
+	}
 	if (scan_lit(&s, SV(",msg=\""))) {
 		if (!scan_until(&s, '"', &r->reply))
 			r->reply = s;

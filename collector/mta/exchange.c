@@ -20,6 +20,21 @@ static bool heading(struct native *n, struct sv line)
 	return true;
 }
 
+/* "date_time_utc,client_ip,…", the first line of Exchange Online's extended report: the same columns by other names, and not all of them. */
+static bool heading_of_report(struct native *n, struct sv line)
+{
+	if (!sv_starts(line, SV("date_time_utc,")) && !sv_starts(line, SV("date_time,")))
+		return false;
+	buf_clear(n->heading);
+	if (line.n + 32 >= NATIVE_HEADING_MAX)
+		return true;
+	buf_addsv(n->heading, SV("#Fields: "));
+	for (size_t i = 0; i < line.n; i++)
+		buf_addc(n->heading, line.p[i] == '_' ? '-' : line.p[i]);
+	buf_addc(n->heading, '\n');
+	return true;
+}
+
 /* "2026-11-24T10:00:00.000Z," */
 static bool stamp(struct native *n, struct sv line, struct logline *l)
 {
@@ -43,6 +58,8 @@ static int native(struct native *n, struct sv line, struct logline *l)
 	l->text = line;
 	if (line.n && line.p[0] == '#')
 		return heading(n, line) ? EXCHANGE_HEADING : -1;
+	if (heading_of_report(n, line))
+		return EXCHANGE_HEADING;
 	return stamp(n, line, l) ? (int)exchange_log_of(buf_sv(n->heading), line) : -1;
 }
 

@@ -24,6 +24,7 @@ static bool notice(struct sv s, struct record *r)
 		r->nrcpt = 1;
 		if (sv_find(sv_take(s, 48), SV(": Cannot send message ")) >= 0) /* all that waited; no other line says so */
 			r->status = SV("expired");
+		r->unnamed = sv_starts(s, SV("DSN: Too many hops ")); /* of all recipients, of whom one was named */
 	} else if (sv_starts(s, SV("clone: "))) { /* a list with an owner: the same message, its recipients under another id */
 		r->kind = RECORD_ACCEPT;
 		r->orig_queue_id = r->queue_id;
@@ -87,7 +88,7 @@ static bool complaint(struct sv s, struct record *r)
 	};
 	r->kind = RECORD_WARNING;
 	r->reason = s;
-	if (!SCAN_ANY(s, begins))
+	if (!SCAN_ANY(s, begins) && !sv_ends(s, SV(" parameter unrecognized")))
 		return false;
 	sendmail_session(r, false);
 	return true;
@@ -117,6 +118,8 @@ static bool line(struct sv s, struct record *r)
 		r->kind = RECORD_REMOVE;
 		return true;
 	}
+	if (r->queue_id.p && sendmail_unknown_user(s, r))
+		return true;
 	return sendmail_arrival(s, r) || sendmail_delivery(s, r) || sendmail_refusal(s, r) || sendmail_client(s, r) || (r->queue_id.p && notice(s, r)) || discarded(s, r) ||
 	       looped(s, r) || complaint(s, r) || other(s, r) || dump(s, r);
 }

@@ -3,11 +3,23 @@
 #include "collector/hot.h"
 #include "collector/sendmail/sendmail.h"
 
+/* What follows "<", up to ">"; without quotes, comments and backslashes, with which anything may stand in it. */
+static inline bool angle(struct sv *s, struct sv *ret)
+{
+	size_t n = near_first_below(s->p, s->n, '>', ')'); /* among those before it are '"' and '(' */
+	if (n == s->n || s->p[n] != '>' || s->p[(ptrdiff_t)n - 1] == '\\')
+		return false;
+	*ret = sv_make(s->p, n);
+	s->n -= n + 1;
+	s->p += n + 1;
+	return true;
+}
+
 /* ", size=1, class=0, nrcpts=2, msgid=<…>, …, relay=host [ip]" after the sender */
 static enum mta_hot arrival(struct sv s, struct record *r)
 {
 	int64_t class;
-	if (!hot_angle(&s, &r->sender) || !LIT(&s, ", size=") || !hot_number(&s, &r->size) || !LIT(&s, ", class=") || !hot_number(&s, &class))
+	if (!angle(&s, &r->sender) || !LIT(&s, ", size=") || !hot_number(&s, &r->size) || !LIT(&s, ", class=") || !hot_number(&s, &class))
 		return HOT_NO;
 	if (!LIT(&s, ", nrcpts=") || !hot_number(&s, &r->nrcpt) || !r->nrcpt || !LIT(&s, ", msgid=") || !hot_angle(&s, &r->message_id) || !LIT(&s, ", "))
 		return HOT_NO;
@@ -25,7 +37,7 @@ static enum mta_hot arrival(struct sv s, struct record *r)
 static enum mta_hot delivery(struct sv s, struct record *r)
 {
 	struct sv v;
-	if (!hot_angle(&s, &r->recipient)) /* several recipients: the next step refuses them */
+	if (!angle(&s, &r->recipient)) /* several recipients: the next step refuses them */
 		return HOT_NO;
 	if (s.n > 2 && s.p[2] == 'c')
 		sendmail_control_address(&s, r);
@@ -81,9 +93,9 @@ enum mta_hot sendmail_hot(const struct logline *l, struct record *r)
 	clear(r);
 	r->queue_id = id;
 	r->pid = l->pid;
-	if (LIT(&s, "from="))
+	if (LIT(&s, "from=<"))
 		return arrival(s, r);
-	if (LIT(&s, "to="))
+	if (LIT(&s, "to=<"))
 		return delivery(s, r);
 	r->kind = RECORD_REMOVE;
 	return LIT(&s, "done; ") ? HOT_RECORD : HOT_NO;

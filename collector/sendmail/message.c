@@ -50,8 +50,8 @@ bool sendmail_logged_in(struct sv s)
 	struct sv key, value;
 	bool yes = false;
 	while (field(&s, &key, &value)) {
-		if (key.n == 5 && memcmp(key.p, "proto", 5) == 0)
-			yes |= value.n > 5 && memcmp(value.p, "ESMTP", 5) == 0 && value.p[value.n - 1] == 'A';
+		if (key.n == 5 && memcmp(key.p, "proto", 5) == 0) /* the last: a message id may hold one, too */
+			yes = value.n > 5 && memcmp(value.p, "ESMTP", 5) == 0 && value.p[value.n - 1] == 'A';
 		else if (key.n == 4 && memcmp(key.p, "auth", 4) == 0)
 			yes |= value.n > 0 && !sv_eq(value, SV("NONE"));
 	}
@@ -73,13 +73,33 @@ static void relay_of(struct sv s, struct record *r)
 	}
 }
 
+#define SENDER_MAX 200u
+
+static bool closed(struct sv *s, struct sv *ret)
+{
+	return s->p[0] == '<' ? sendmail_angle(s, ret) : sendmail_address(s, ret);
+}
+
+/* Of a longer one the line has so many bytes, with nothing that closes it. */
+static void sender(struct sv *s, struct record *r)
+{
+	struct sv t = *s;
+	ptrdiff_t size = t.n > SENDER_MAX ? sv_find(sv_skip(t, SENDER_MAX), SV(", size=")) : -1;
+	if (size >= 0 && (!closed(&t, &r->sender) || (size_t)(t.p - s->p) > SENDER_MAX + (size_t)size)) {
+		r->sender = sv_take(*s, SENDER_MAX + (size_t)size);
+		(void)scan_char(&r->sender, '<');
+		*s = sv_skip(*s, SENDER_MAX + (size_t)size);
+	} else if (!sendmail_address(s, &r->sender)) {
+		r->sender = sv_make(s->p, 0);
+	}
+}
+
 bool sendmail_arrival(struct sv s, struct record *r)
 {
 	struct sv key, value, whole = s;
 	if (!scan_lit(&s, SV("from=")))
 		return false;
-	if (!sendmail_address(&s, &r->sender))
-		r->sender = sv_make(s.p, 0);
+	sender(&s, r);
 	while (field(&s, &key, &value)) {
 		if (sv_eq(key, SV("size"))) {
 			set_int(value, &r->size);
@@ -87,10 +107,11 @@ bool sendmail_arrival(struct sv s, struct record *r)
 			set_int(value, &r->nrcpt);
 		} else if (sv_eq(key, SV("msgid"))) {
 			s = sv_make(value.p, (size_t)(s.p + s.n - value.p));
-			if (!scan_angle(&s, &r->message_id))
+			if (!scan_angle(&s, &r->message_id)) {
 				r->message_id = value;
-			else
-				r->logged_in = sendmail_logged_in(s);
+				s = sv_skip(s, value.n);
+			}
+			r->logged_in = sendmail_logged_in(s);
 			break;
 		}
 	}

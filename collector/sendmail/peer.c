@@ -136,24 +136,63 @@ void sendmail_session(struct record *r, bool with_address)
 	r->session = sv_make(key, pid.n + ip.n);
 }
 
+/* The last byte of what a backslash begins: Sendmail writes its own as "\\351", and that of an address twice, with what it escapes after it. */
+static size_t escaped(struct sv s, size_t i)
+{
+	if (i + 1 >= s.n || s.p[i + 1] != '\\')
+		return i + 1;
+	return i + 2 < s.n && s.p[i + 2] == '\\' ? i + 3 : i + 2;
+}
+
+size_t sendmail_outside(struct sv s, char stop)
+{
+	bool quoted = false;
+	size_t depth = 0, plain = near_first_of(s.p, s.n, stop, '"', '(');
+	if (plain < s.n && s.p[plain] == stop && !memchr(s.p, '\\', plain))
+		return plain;
+	for (size_t i = 0; i < s.n; i++) {
+		char c = s.p[i];
+		if (c == '\\')
+			i = escaped(s, i);
+		else if (quoted)
+			quoted = c != '"';
+		else if (c == '(')
+			depth++;
+		else if (depth)
+			depth -= c == ')';
+		else if (c == '"')
+			quoted = true;
+		else if (c == stop)
+			return i;
+	}
+	return s.n;
+}
+
+bool sendmail_angle(struct sv *s, struct sv *ret)
+{
+	if (!s->n || s->p[0] != '<')
+		return false;
+	struct sv t = sv_skip(*s, 1);
+	size_t n = sendmail_outside(t, '>');
+	if (n == t.n)
+		return false;
+	*ret = sv_take(t, n);
+	*s = sv_skip(t, n + 1);
+	return true;
+}
+
 bool sendmail_address(struct sv *s, struct sv *ret)
 {
-	if (scan_angle(s, ret))
+	if (sendmail_angle(s, ret) || scan_angle(s, ret))
 		return true;
-	bool quoted = false;
-	size_t i = 0;
-	for (; i < s->n && (quoted || s->p[i] != ','); i++) {
-		if (quoted && s->p[i] == '\\')
-			i++;
-		else if (s->p[i] == '"')
-			quoted = !quoted;
-	}
-	i = i < s->n ? i : s->n;
+	size_t i = sendmail_outside(*s, ',');
 	struct sv a = sv_take(*s, i);
 	*s = sv_skip(*s, i);
 	ptrdiff_t open = a.n && a.p[a.n - 1] == '>' ? sv_rchr(a, '<') : -1;
 	if (open > 0 && a.p[open - 1] == ' ') /* as it was given to a program: "Anna <anna@x.example>" */
 		a = sv_make(a.p + open + 1, a.n - (size_t)open - 2);
+	while (a.n > 1 && a.p[0] == '\\') /* a .forward's "\\anna": with no further look at it */
+		a = sv_skip(a, 1);
 	*ret = a;
 	return i > 0;
 }

@@ -1,6 +1,8 @@
 /* What was refused: by rulesets, by milters, for want of a user; and log-ins. */
 #include "collector/sendmail/sendmail.h"
 
+#include <ctype.h>
+
 static void set_relay(struct sv relay, struct record *r)
 {
 	struct sendmail_peer p;
@@ -17,14 +19,52 @@ static bool said(enum record_kind kind, struct sv reason, struct record *r)
 	return true;
 }
 
+#define ARG_MAX 203u /* of a longer one the first and the last hundred bytes, with "..." between them */
+
+/* Of an address without its middle nobody can say where it ends, as quotes and comments may be gone with that. */
+static bool shortened(struct sv arg, size_t n)
+{
+	return arg.n > ARG_MAX && n != ARG_MAX && arg.p[ARG_MAX] == ',' && sv_starts(sv_skip(arg, 100), SV("..."));
+}
+
+/* False: it is not certain where it ends. */
+static bool argument(struct sv *s, struct sv *arg)
+{
+	struct sv t = *s;
+	*arg = sv_make(s->p, 0);
+	if (!t.n || t.p[0] == ',')
+		return true;
+	if (!(t.p[0] == '<' ? sendmail_angle(&t, arg) : sendmail_address(&t, arg)) || shortened(*s, (size_t)(t.p - s->p)))
+		return false;
+	*s = t;
+	return true;
+}
+
+/* The name is the server's; of what follows nothing is certain. */
+static bool ruleset_unclear(struct sv s, struct record *r)
+{
+	r->kind = sv_find(s, SV(", reject=")) >= 0 && !sv_eq(r->reason, SV("trust_auth")) ? RECORD_REJECT : RECORD_OTHER;
+	sendmail_session(r, false);
+	return true;
+}
+
+static bool is_name(struct sv s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!isalnum((unsigned char)s.p[i]) && s.p[i] != '_')
+			return false;
+	return s.n > 0 && s.n <= 32;
+}
+
 /* "ruleset=check_rcpt, arg1=<a@b>, arg2=…, relay=host [ip], reject=550 5.7.1 text" */
 static bool ruleset(struct sv s, struct record *r)
 {
 	struct sv name, arg = { 0 }, relay = { 0 }, skipped;
-	if (!scan_lit(&s, SV("ruleset=")) || !scan_until(&s, ',', &name) || name.n > 32)
+	if (!scan_lit(&s, SV("ruleset=")) || !scan_until(&s, ',', &name) || !is_name(name))
 		return false;
-	if (scan_lit(&s, SV(" arg1=")) && !sendmail_address(&s, &arg))
-		arg = sv_make(s.p, 0);
+	r->reason = name;
+	if (scan_lit(&s, SV(" arg1=")) && !argument(&s, &arg))
+		return ruleset_unclear(s, r);
 	if (scan_lit(&s, SV(", arg2=")) && !sendmail_address(&s, &skipped))
 		skipped = arg;
 	if (scan_lit(&s, SV(", relay=")) && !scan_until(&s, ',', &relay)) {
@@ -41,7 +81,6 @@ static bool ruleset(struct sv s, struct record *r)
 		r->recipient = arg;
 	else if (sv_eq(name, SV("check_mail")) || sv_eq(name, SV("check_from")))
 		r->sender = arg;
-	r->reason = name;
 	(void)scan_lit(&s, SV(", "));
 	if (scan_lit(&s, SV("reject="))) {
 		r->kind = sv_eq(name, SV("trust_auth")) ? RECORD_OTHER : RECORD_REJECT; /* only the AUTH= of MAIL is not believed */
@@ -94,32 +133,58 @@ static bool milter_recipients(struct sv s, struct record *r)
 	return true;
 }
 
-/* "Milter: from=<a>, reject=550 …", "Milter (name): data, discard", "milter=name, action=data, reject=550 …" */
-static bool milter(struct sv s, struct record *r)
+/* "milter=name, action=rcpt, reject=550 …": from log level 11 on, and a line "Milter: …" says it again; "milter=name, quarantine=why": nothing else does. */
+static bool milter_by_name(struct sv s, struct record *r)
 {
-	struct sv t = s;
-	ptrdiff_t at;
-	if (!scan_lit(&t, SV("Milter")) && !scan_lit(&t, SV("milter=")))
+	struct sv name, t = s;
+	if (!scan_lit(&t, SV("milter=")) || !scan_until(&t, ',', &name))
 		return false;
 	r->kind = RECORD_OTHER;
 	r->reason = s;
-	if (!scan_lit(&t, SV(": ")) && (at = sv_find(sv_take(t, 80), s.p[0] == 'm' ? SV(", action=") : SV("): "))) >= 0)
-		t = sv_skip(t, (size_t)at + (s.p[0] == 'm' ? 9 : 3));
-	struct sv stage = t;
+	if (scan_lit(&t, SV(" quarantine="))) {
+		r->kind = RECORD_POLICY;
+		r->status = SV("hold");
+		r->reason = t;
+	}
+	sendmail_session(r, false);
+	return true;
+}
+
+/* "from=<a>", "to=<a>", "helo=name", "data", "cmd=data"; *s moves to what was decided. True: of a command, with nothing of the message there yet. */
+static bool milter_stage(struct sv *s, struct sv *stage, struct record *r)
+{
+	*stage = *s;
+	if (scan_lit(s, SV("from=")) && sendmail_address(s, &r->sender)) {
+		stage->n = 4;
+	} else if (scan_lit(s, SV("to=")) && sendmail_address(s, &r->recipient)) {
+		stage->n = 2;
+	} else if (scan_lit(s, SV("helo=")) && sendmail_address(s, &r->helo)) {
+		stage->n = 4;
+	} else {
+		bool command = scan_lit(s, SV("cmd="));
+		ptrdiff_t comma = sv_chr(*s, ',');
+		*stage = sv_take(*s, comma < 0 ? s->n : (size_t)comma);
+		*s = sv_skip(*s, stage->n);
+		return command;
+	}
+	return r->sender.p || r->recipient.p;
+}
+
+/* "Milter: from=<a>, reject=550 …", "Milter (name): data, discard" */
+static bool milter(struct sv s, struct record *r)
+{
+	static const struct sv whole[] = { SCAN_S("data"), SCAN_S("eom"), SCAN_S("eoh"), SCAN_S("body"), SCAN_S("header"), SCAN_S("end of message") };
+	struct sv t = s, stage;
+	ptrdiff_t at;
+	if (!scan_lit(&t, SV("Milter")))
+		return milter_by_name(s, r);
+	r->kind = RECORD_OTHER;
+	r->reason = s;
+	if (!scan_lit(&t, SV(": ")) && (at = sv_find(sv_take(t, 80), SV("): "))) >= 0)
+		t = sv_skip(t, (size_t)at + 3);
 	if (milter_connect(t, r) || milter_recipients(s, r))
 		return true;
-	if (scan_lit(&t, SV("from=")))
-		(void)sendmail_address(&t, &r->sender);
-	else if (scan_lit(&t, SV("to=")))
-		(void)sendmail_address(&t, &r->recipient);
-	else if (scan_lit(&t, SV("helo=")))
-		(void)sendmail_address(&t, &r->helo);
-	else
-		t = sv_skip(t, (size_t)(sv_chr(t, ',') < 0 ? (ptrdiff_t)t.n : sv_chr(t, ',')));
-	stage.n = (size_t)(t.p - stage.p);
-	ptrdiff_t equals = sv_chr(stage, '=');
-	if (equals > 0)
-		stage.n = (size_t)equals;
+	bool command = milter_stage(&t, &stage, r);
 	ptrdiff_t verdict = sv_find(t, SV(", reject="));
 	sendmail_session(r, false);
 	if (verdict >= 0 || sv_find(t, SV(", tempfail")) >= 0 || sv_find(t, SV("temporarily rejected")) >= 0) {
@@ -127,13 +192,13 @@ static bool milter(struct sv s, struct record *r)
 		if (verdict >= 0)
 			scan_set_reply(r, sv_skip(t, (size_t)verdict + 9));
 		r->reason = stage;
+		r->killed = r->queue_id.p && !command && SCAN_ANY(stage, whole);
+		r->put_off = r->queue_id.p && command;
 	} else if (sv_starts(t, SV(", discard"))) {
 		r->kind = RECORD_POLICY;
 		r->status = SV("discard");
 		r->reason = stage;
 	}
-	static const struct sv whole[] = { SCAN_S("data"), SCAN_S("eom"), SCAN_S("eoh"), SCAN_S("body"), SCAN_S("header"), SCAN_S("end of message") };
-	r->killed = r->queue_id.p && r->kind == RECORD_REJECT && SCAN_ANY(stage, whole);
 	return true;
 }
 
@@ -154,6 +219,26 @@ static struct sv cut_last(struct sv *s, struct sv key)
 	return (struct sv){ 0 };
 }
 
+/* What the client wrote stands at the end, and may hold ", user=", too. Where SASL repeats it ("user: who@realm property: …"), that says which it is. */
+static void tried_user(struct sv *s, struct record *r)
+{
+	static const struct sv key = SCAN_S(", user="), named = SCAN_S(": user: ");
+	ptrdiff_t at = sv_find(*s, key), once = -2;
+	for (size_t from = 0; at >= 0;) {
+		struct sv why = sv_take(*s, from + (size_t)at), user = sv_skip(*s, why.n + key.n);
+		ptrdiff_t again = sv_chr(user, ',') < 0 ? -1 : sv_find(user, key);
+		if ((again >= 0 || from) && once == -2)
+			once = sv_find(why, named);
+		if (once < 0 || sv_starts(sv_skip(*s, (size_t)once + named.n), user)) {
+			*s = why;
+			r->account = user.n ? user : r->account;
+			return;
+		}
+		from = why.n + key.n;
+		at = again;
+	}
+}
+
 /* "AUTH failure (LOGIN): why (-13) SASL(-13): …, user=who, relay=host [ip]", "AUTH decode64 error [1 for "…"], relay=host [ip]" */
 static bool login_failed(struct sv s, struct record *r)
 {
@@ -169,9 +254,7 @@ static bool login_failed(struct sv s, struct record *r)
 		set_relay(relay, r);
 	if (!r->session.p)
 		sendmail_session(r, false);
-	struct sv user = cut_last(&s, SV(", user="));
-	if (user.n)
-		r->account = user;
+	tried_user(&s, r);
 	r->reason = s;
 	scan_login_unjudged(r);
 	return true;
@@ -205,23 +288,45 @@ bool sendmail_login(struct sv s, struct record *r)
 	return true;
 }
 
-/* "<a@b>... User unknown" */
-static bool unknown_user(struct sv s, struct record *r)
+/* "connect from" is only there from level 10 on; the from= line is nearly always. */
+static bool of_recipient(struct sv reply, struct record *r)
 {
-	struct sv a, t = s;
-	if (scan_angle(&t, &a) && scan_lit(&t, SV("... "))) {
-		r->recipient = a;
-	} else { /* "<<>>... User unknown": no address */
-		t = s;
-		if (!scan_before(&t, SV(">... "), &a))
-			return false;
-	}
 	r->kind = RECORD_REJECT;
 	r->reason = SV("RCPT");
-	r->reply = t;
-	r->put_off = r->queue_id.p; /* "connect from" is only there from level 10 on; the from= line is nearly always */
+	r->reply = reply;
+	r->put_off = r->queue_id.p;
 	sendmail_session(r, false);
 	return true;
+}
+
+/* Quotes or comments that do not end: where the address does cannot be said. */
+static bool unbalanced(struct sv s, struct record *r)
+{
+	static const struct sv ends[] = {
+		SCAN_S("... Unbalanced '\"'"), SCAN_S("... Unbalanced '('"), SCAN_S("... Unbalanced ')'"), SCAN_S("... Unbalanced '<'"), SCAN_S("... Unbalanced '>'"),
+	};
+	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+		if (sv_ends(s, ends[i]))
+			return of_recipient(sv_skip(s, s.n - ends[i].n + 4), r);
+	return false;
+}
+
+bool sendmail_unknown_user(struct sv s, struct record *r)
+{
+	struct sv t = s;
+	if (sendmail_angle(&t, &r->recipient) && scan_lit(&t, SV("... ")))
+		return of_recipient(t, r);
+	r->recipient = (struct sv){ 0 };
+	if (sv_eq(s, SV("Too many recipients")))
+		return of_recipient(s, r);
+	struct sv a = sv_take(s, sendmail_outside(s, ' '));
+	t = sv_skip(s, a.n);
+	if (!t.n || !sv_ends(a, SV("...")))
+		return unbalanced(s, r);
+	a.n -= 3;
+	if (a.n && a.p[0] != '<') /* "<<>>... User unknown": no address */
+		r->recipient = a;
+	return of_recipient(sv_skip(t, 1), r);
 }
 
 bool sendmail_refusal(struct sv s, struct record *r)
@@ -235,8 +340,6 @@ bool sendmail_refusal(struct sv s, struct record *r)
 		return milter(s, r);
 	case 'A':
 		return login_failed(s, r) || sendmail_login(s, r);
-	case '<':
-		return unknown_user(s, r);
 	default:
 		return false;
 	}

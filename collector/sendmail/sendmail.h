@@ -18,6 +18,10 @@ void sendmail_set_client(struct record *r, const struct sendmail_peer *p);
 /* Names the session of a line that says the client: its process and address, as numbers of processes are used again. */
 void sendmail_session(struct record *r, bool with_address);
 
+/* Where the first stop stands that is neither quoted nor in a comment, "(…)", in which an address may hold anything; s.n: nowhere. */
+size_t sendmail_outside(struct sv s, char stop);
+/* "<a@b>"; *s moves past it. */
+bool sendmail_angle(struct sv *s, struct sv *ret);
 /* "<a@b>", "quoted"@b or bare: an address of a list; *s moves past it. */
 bool sendmail_address(struct sv *s, struct sv *ret);
 
@@ -26,6 +30,8 @@ bool sendmail_arrival(struct sv s, struct record *r);  /* "from=…" */
 bool sendmail_delivery(struct sv s, struct record *r); /* "to=…" */
 bool sendmail_next(const struct logline *l, struct record *r); /* the next recipient of that line */
 bool sendmail_refusal(struct sv s, struct record *r);  /* rulesets, milters, log-ins */
+/* "<a@b>... User unknown", the address as the client wrote it: before all else, as it may look like the beginning of any line. */
+bool sendmail_unknown_user(struct sv s, struct record *r);
 bool sendmail_client(struct sv s, struct record *r);   /* connections and misbehaviour */
 /* What follows the message id in a from= line says that the client had logged in. */
 bool sendmail_logged_in(struct sv s);

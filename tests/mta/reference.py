@@ -101,6 +101,8 @@ def exim_arrival(qid, sender, rest):
     if re.search(rb"\) \[.*\) \[", rest, re.S):
         return None  # the HELO may be anything (helo_accept_junk_hosts), and hold what stands behind it: the first of them is not for sure the host
     before, _, after = rest.partition(b" S=")
+    if b" P=" in after:
+        return None  # which one is the field?
     host = m(rb" H=" + XHOST + rb"((?: [^\s]+)*)", before)
     local = m(rb"(?: R=" + XID + rb")? U=[\w.-]+(?: Ci=\d+)? P=local(?:-\w+)?", before)
     if not host and not local:
@@ -126,12 +128,14 @@ def exim_arrival(qid, sender, rest):
 
 SID = rb"[0-9A-Za-z]{8}\d{5,8}"
 SPEER = rb"(?:(?:[\w-]+@)?[\w.-]+ )?\[(?:IPv6:)?([0-9A-Fa-f.:]+)\](?: \(may be forged\))?"
-SADDR = rb"<([^<>\",\s]*)>"
+SADDR = rb"<([^<>\",()\\\s]*)>"  # a comment may hold anything
 
 
 def sendmail(text):
     """Sendmail's operation guide, "Logging": fields from left to right, separated by a comma and a space."""
     if x := m(rb"(" + SID + rb"): from=" + SADDR + rb", size=(\d{1,17}), class=-?\d+, nrcpts=(\d{1,17})(?:, msgid=<([^<>\s,\"]*)>)?((?:, [a-z]+=[\w.-]+)*), relay=" + SPEER, text):
+        if b"msgid=" in x[6]:
+            return None  # without brackets
         empty = int(x[4]) == 0 or (int(x[3]) == 0 and x[5] is None)
         return given(kind=b"other" if empty else b"accept", queue_id=x[1], sender=x[2], message_id=x[5], client_ip=ip(x[7]))
     if x := m(rb"(" + SID + rb"): to=" + SADDR + rb"(?:, ctladdr=<[^<>,\"]*> \(\d+/\d+\))?((?:, (?:delay|xdelay|mailer|pri)=[\w:+]+)*)(?:, relay=[^,]*)?, dsn=(\d\.\d+\.\d+), "
@@ -139,7 +143,11 @@ def sendmail(text):
         status = {b"2": b"sent", b"4": b"deferred", b"5": b"bounced"}.get(x[4][:1])
         return status and given(kind=b"delivery", queue_id=x[1], recipient=x[2], dsn=x[4], status=status)
     if x := m(rb"(" + SID + rb"): ruleset=check_(rcpt|mail), arg1=" + SADDR + rb", relay=" + SPEER + rb", reject=(\d{3}) (\d\.\d+\.\d+) .*", text):
-        return given(kind=b"reject", queue_id=x[1], client_ip=ip(x[4]), dsn=x[6], **{"recipient" if x[2] == b"rcpt" else "sender": x[3]})
+        return given(kind=b"reject", queue_id=x[1], client_ip=ip(x[4]), dsn=x[6], **{"recipient" if x[2] == b"rcpt" else "sender": x[3] or None})
+    if x := m(rb"(" + SID + rb"): " + SADDR.replace(b"*", b"+") + rb"\.\.\. User unknown", text):
+        return given(kind=b"reject", queue_id=x[1], recipient=x[2])
+    if x := m(rb"(" + SID + rb"): Milter: (from|to)=" + SADDR.replace(b"*", b"+") + rb", reject=\d{3} (\d\.\d+\.\d+) [^,]*", text):
+        return given(kind=b"reject", queue_id=x[1], dsn=x[4], **{"recipient" if x[2] == b"to" else "sender": x[3]})
     if x := m(rb"(" + SID + rb"): AUTH failure \(([\w-]+)\): (?:(?!, user=|, relay=).)*(?:, user=((?:(?!, relay=|, user=).)*))?, relay=" + SPEER, text):
         if text[x.end(2):].startswith(b"): bad protocol / cancel"):  # no password was judged
             return given(kind=b"warning", queue_id=x[1], client_ip=ip(x[4]))

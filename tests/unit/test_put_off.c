@@ -65,6 +65,27 @@ static void told_with_the_client(void **state)
 	stop(&r);
 }
 
+/* What a filter refuses before there is a message, and recipients beyond the most that are allowed, of whom no line has the address. */
+static void of_filters(void **state)
+{
+	struct run r = { 0 };
+	(void)state;
+	begin(&r);
+	feed_text(&r, AT "6AR5HwxD000277: Milter: to=<bert@isp.example(, relay=x [203.0.113.66])>, reject=451 4.7.1 later, reject=no\n" AT "6AR5HwxD000277: Too many recipients\n");
+	feed_text(&r, AT "6AR5HwxE000278: Milter: from=<ann@partner.example>, reject=550 5.7.1 no\n" AT "6AR5HwxF000279: Milter: cmd=data, reject=550 5.7.1 no\n");
+	assert_int_equal(told.n, 0);
+	through_snapshot(&r);
+	feed_text(&r, AT "6AR5HwxD000277: from=<ann@partner.example>, size=124, class=0, nrcpts=1, msgid=<x@partner.example>, proto=SMTP, daemon=MTA, relay=[198.51.100.10]\n");
+	assert_string_equal(buf_cstr(&told), "198.51.100.10  ann@partner.example bert@isp.example(, relay=x [203.0.113.66]): 451 4.7.1 later, reject=no\n"
+	                                    "198.51.100.10  ann@partner.example : Too many recipients\n");
+	buf_clear(&told);
+	feed_text(&r, AT "6AR5HwxE000278: from=<ann@partner.example>, size=0, class=0, nrcpts=0, proto=SMTP, daemon=MTA, relay=[198.51.100.11]\n");
+	feed_text(&r, AT "6AR5HwxF000279: from=<ann@partner.example>, size=0, class=0, nrcpts=2, proto=SMTP, daemon=MTA, relay=[198.51.100.12]\n");
+	assert_string_equal(buf_cstr(&told), "198.51.100.11  ann@partner.example : 550 5.7.1 no\n198.51.100.12  ann@partner.example : 550 5.7.1 no\n");
+	buf_clear(&told);
+	stop(&r);
+}
+
 /* Where "connect from" named the client it is told at once. */
 static void told_at_once(void **state)
 {
@@ -81,6 +102,6 @@ static void told_at_once(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(told_with_the_client), cmocka_unit_test(told_at_once) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(told_with_the_client), cmocka_unit_test(of_filters), cmocka_unit_test(told_at_once) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
