@@ -540,26 +540,6 @@ static void of_message(struct correlate *c, const struct record *r, struct sv li
 	report_limit(c);
 }
 
-/* A server before this one says who submitted what this one took without a login: "… reply=`250 2.0.0 Ok: queued as QID'". */
-static void submitted(struct correlate *c, const struct record *r)
-{
-	uint32_t k = open_find(c, open_host(c, r->host), r->child_queue_id);
-	if (k == OPEN_NONE)
-		return;
-	struct open_msg *o = c->msg[c->key[k].msg];
-	bool other = o->sender_known && !sv_eq(open_get(o, o->sender), sv_take(r->sender, ADDRESS_MAX));
-	if (!o->head || other || o->account.at != OPEN_NONE || o->piped || r->time_us - o->first_us > CORRELATE_LINGER_US)
-		return;
-	open_set(c, o, &o->account, sv_take(r->account, NAME_MAX_BYTES));
-	open_set(c, o, &o->auth_method, sv_take(r->auth_method, 64));
-	o->submission = true;
-	if (r->client_ip.p) {
-		open_set(c, o, &o->client_ip, r->client_ip);
-		open_set(c, o, &o->client_name, sv_take(r->client_name, NAME_MAX_BYTES));
-		open_set(c, o, &o->helo, sv_take(r->helo, NAME_MAX_BYTES));
-	}
-}
-
 void correlate_record(struct correlate *c, const struct record *r, struct sv line, bool keeps_removed)
 {
 	correlate_advance(c, r->time_us);
@@ -571,7 +551,7 @@ void correlate_record(struct correlate *c, const struct record *r, struct sv lin
 		cwd_called(&c->cwd, open_host(c, r->host), r);
 	if (has_id)
 		of_message(c, r, line);
-	else if (r->kind == RECORD_ACCEPT && r->child_queue_id.n && r->account.n)
-		submitted(c, r);
+	else if (r->child_queue_id.n && r->account.n)
+		submitted_by(c, r, line);
 	c->at.text = (struct sv){ 0 }; /* another text may lie there next */
 }

@@ -314,6 +314,10 @@ void outcome_expect(struct correlate *c, struct open_msg *m, struct sv recipient
 /* Whether an attempt is still to come. */
 bool outcome_waits(const struct open_msg *m);
 
+/* -- submitted.c -- */
+/* A record without a queue id that names an account and the id of the server that took the message, child_queue_id. */
+void submitted_by(struct correlate *c, const struct record *r, struct sv line);
+
 /* -- correlate.c -- */
 /* m was removed, or its last copy was: ends it unless something may still come. */
 void correlate_removed(struct correlate *c, uint32_t m);

@@ -36,6 +36,25 @@ ptrdiff_t scan_rfind(struct sv s, struct sv needle)
 	return -1;
 }
 
+struct sv scan_queued_as(struct sv reply)
+{
+	static const struct sv words[] = { SCAN_S("queued as "), SCAN_S("OK id=") };
+	ptrdiff_t at = sv_find(reply, SV(" Message accepted for delivery"));
+	bool any = at > 0;
+	if (any) {
+		struct sv before = sv_take(reply, (size_t)at);
+		reply = sv_skip(before, (size_t)(sv_rchr(before, ' ') + 1));
+	}
+	for (size_t i = 0; i < 2 && !any; i++) {
+		any = (at = scan_rfind(reply, words[i])) >= 0;
+		reply = any ? sv_skip(reply, (size_t)at + words[i].n) : reply;
+	}
+	size_t n = 0;
+	while (n < reply.n && reply.p[n] != ' ' && reply.p[n] != ')' && reply.p[n] != '>' && reply.p[n] != ',')
+		n++;
+	return any && n >= 5 ? sv_take(reply, n) : (struct sv){ 0 };
+}
+
 bool scan_once(struct sv s, struct sv what)
 {
 	ptrdiff_t at = sv_find(s, what);

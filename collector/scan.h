@@ -25,6 +25,9 @@ bool scan_until(struct sv *s, char c, struct sv *ret);
 bool scan_before(struct sv *s, struct sv end, struct sv *ret);
 /* Index of the last needle in s, or -1: for what the server writes after what a stranger chose. */
 ptrdiff_t scan_rfind(struct sv s, struct sv needle);
+/* The queue id that the next server says in its answer: "… queued as QID" (Postfix), "OK id=QID" (Exim), "QID Message accepted
+ * for delivery" (Sendmail, OpenSMTPD). s.p is NULL: none. */
+struct sv scan_queued_as(struct sv reply);
 /* Whether what stands once in s: a stranger's text may hold it, too, and then nobody can tell which is the server's. */
 bool scan_once(struct sv s, struct sv what);
 /* Unsigned decimal, at most 18 digits. */

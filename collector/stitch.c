@@ -2,6 +2,7 @@
  * one message. A copy is only a guess until the hand-over is seen, as mailing lists and forwarders also send a message
  * with the same message-id again. */
 #include "collector/open.h"
+#include "collector/scan.h"
 
 /* The newest open message with m's message-id that m may be a copy of. */
 static uint32_t original_of(struct correlate *c, uint32_t m)
@@ -125,30 +126,6 @@ uint32_t stitch_named(struct correlate *c, uint32_t m, struct sv orig_queue_id)
 	return confirm(c, to, m) ? to : m;
 }
 
-/* The id in "… queued as QID" (Postfix), "250 OK id=QID" (Exim), "QID Message accepted for delivery" (Sendmail, OpenSMTPD), or
- * an absent text. */
-static struct sv queued_as(struct sv reply)
-{
-	static const struct sv words[] = { { "queued as ", 10 }, { "OK id=", 6 } };
-	ptrdiff_t at = sv_find(reply, SV(" Message accepted for delivery"));
-	bool any = at > 0;
-	if (any) {
-		struct sv before = sv_take(reply, (size_t)at);
-		ptrdiff_t begin = sv_rchr(before, ' ');
-		reply = sv_skip(before, (size_t)(begin + 1));
-	}
-	for (size_t i = 0; i < 2 && !any; i++) {
-		for (struct sv t = reply; (at = sv_find(t, words[i])) >= 0; t = sv_skip(t, (size_t)at + words[i].n), any = true)
-			reply = sv_skip(t, (size_t)at + words[i].n);
-	}
-	if (!any)
-		return (struct sv){ 0 };
-	size_t n = 0;
-	while (n < reply.n && reply.p[n] != ' ' && reply.p[n] != ')' && reply.p[n] != '>' && reply.p[n] != ',')
-		n++;
-	return n >= 5 && n <= OPEN_ID_BYTES ? sv_take(reply, n) : (struct sv){ 0 };
-}
-
 void stitch_handed(struct correlate *c, uint32_t m, struct sv reply)
 {
 	for (uint32_t child = c->msg[m]->first_child, next; child != OPEN_NONE; child = next) {
@@ -156,8 +133,8 @@ void stitch_handed(struct correlate *c, uint32_t m, struct sv reply)
 		if (has_handed(c->msg[m], c->msg[child]) && !confirm(c, m, child))
 			break;
 	}
-	struct sv id = queued_as(reply);
-	if (!id.p)
+	struct sv id = scan_queued_as(reply);
+	if (!id.p || id.n > OPEN_ID_BYTES)
 		return;
 	uint32_t k = open_find(c, c->msg[m]->host, id);
 	if (k == OPEN_NONE) {

@@ -9,20 +9,6 @@ static bool is_end(struct sv s)
 	return SCAN_ANY(s, ends);
 }
 
-/* The id that the next server gave it: Postfix's "250 2.0.0 Ok: queued as F00", Exim's "250 OK id=1a-b-c". */
-static struct sv queued_as(struct sv reply)
-{
-	static const struct sv words[] = { SCAN_S(" queued as "), SCAN_S(" OK id=") };
-	for (size_t i = 0; i < 2; i++) {
-		ptrdiff_t at = scan_rfind(reply, words[i]);
-		if (at >= 0) {
-			struct sv id = sv_skip(reply, (size_t)at + words[i].n);
-			return scan_word(&id);
-		}
-	}
-	return (struct sv){ 0 };
-}
-
 /* "Successfully relayed message: from=<a>, size=700, id=abc, nrcpt=2, reply=`250 2.0.0 Ok: queued as F00'". Without a
  * queue id, as the server it goes to tells the message's story; here it is said who submitted it, which that server often does not know. */
 static bool relayed(struct sv s, struct record *r)
@@ -43,7 +29,7 @@ static bool relayed(struct sv s, struct record *r)
 		if (r->reply.n > 4)
 			(void)scan_dsn(sv_skip(r->reply, 4), &r->dsn);
 		if (ok)
-			r->child_queue_id = queued_as(r->reply);
+			r->child_queue_id = scan_queued_as(r->reply);
 	}
 	return true;
 }

@@ -140,17 +140,6 @@ bool webmail_roundcube_next(struct record *r)
 	return true;
 }
 
-/* "250: 2.0.0 Ok: queued as 4TtQ1z1WJlz9v" */
-static void answer(struct sv s, struct record *r)
-{
-	ptrdiff_t id = scan_rfind(s, SV("queued as "));
-	if (s.n)
-		r->reply = s;
-	struct sv t = sv_skip(s, id < 0 ? s.n : (size_t)id + 10), name = scan_word(&t);
-	if (name.n)
-		r->child_queue_id = name;
-}
-
 /* "User NAME [ADDRESS]; Message <ID> for a@x, b@y; 250: 2.0.0 Ok: queued as ID". The address is one that Roundcube chose (proxy_whitelist), but may be any text. */
 static bool handed_over(struct sv s, struct record *r)
 {
@@ -172,7 +161,9 @@ static bool handed_over(struct sv s, struct record *r)
 		waiting = sv_make(list.p, (size_t)(one.p - list.p) + one.n);
 	}
 	(void)webmail_roundcube_next(r);
-	answer(s, r);
+	if (s.n)
+		r->reply = s;
+	r->child_queue_id = scan_queued_as(s);
 	return true;
 }
 
