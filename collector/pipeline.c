@@ -144,13 +144,15 @@ static void take_record(struct pipeline *p, const struct mta *mta, const struct 
 		p->sink.record(p->sink.ctx, r, l);
 	if (!p->correlate)
 		return;
-	if (r->put_off && !r->client_ip.p) {
+	if (r->put_off && (r->kind == RECORD_WARNING || !r->client_ip.p)) {
 		if (!p->sessions)
 			p->sessions = session_table_new();
 		session_table_put_off(p->sessions, r);
 		return;
 	}
 	int64_t refused = r->tells_client && p->sessions ? put_off_tell(p->sessions, p->correlate, r, l->raw, mta->keeps_removed) : 0;
+	if (refused == PUT_OFF_CUT)
+		return;
 	if (refused && r->counts_refused && r->nrcpt >= refused) {
 		filled = *r;
 		filled.nrcpt -= refused;

@@ -6,9 +6,15 @@ int64_t put_off_tell(struct sessions *s, struct correlate *c, const struct recor
 {
 	struct sv all = session_table_put_off_of(s, r), one;
 	int64_t n = 0;
+	bool cut = false;
 	if (!all.p)
 		return 0;
-	for (; scan_until(&all, '\n', &one); n++) {
+	while (scan_until(&all, '\n', &one)) {
+		if (sv_eq(one, session_cut_off)) {
+			cut = true;
+			continue;
+		}
+		n++;
 		struct record told;
 		record_clear(&told);
 		told.time_us = r->time_us;
@@ -34,5 +40,5 @@ int64_t put_off_tell(struct sessions *s, struct correlate *c, const struct recor
 		correlate_record(c, &told, line, keeps_removed);
 	}
 	session_table_told(s, r);
-	return n;
+	return cut ? PUT_OFF_CUT : n;
 }

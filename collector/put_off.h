@@ -5,7 +5,9 @@
 #include "collector/correlate.h"
 #include "collector/session.h"
 
-/* Tells c, as refusals of r's client, those that were put off under r's queue id; how many there were. line: the one that names the client. */
+/* Tells c, as refusals of r's client, those that were put off under r's queue id; how many there were. line: the one that names the client.
+ * PUT_OFF_CUT: the client left before the message was there, so that r is about none. */
+#define PUT_OFF_CUT (-1)
 int64_t put_off_tell(struct sessions *s, struct correlate *c, const struct record *r, struct sv line, bool keeps_removed);
 
 #endif

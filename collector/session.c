@@ -461,14 +461,20 @@ static struct session *put_off(struct sessions *s, const struct record *r, bool 
 	return begin(s, hash, key, r->time_us);
 }
 
+const struct sv session_cut_off = { "\t\t", 2 }; /* a refusal says why */
+
 void session_table_put_off(struct sessions *s, const struct record *r)
 {
 	struct buf text = { 0 };
-	buf_addsv(&text, sv_take(r->recipient, TEXT_MAX));
-	buf_addc(&text, '\t');
-	buf_addsv(&text, sv_take(r->reply, TEXT_MAX));
-	buf_addc(&text, '\t');
-	buf_addsv(&text, sv_take(r->reason, TEXT_MAX));
+	if (r->kind == RECORD_WARNING) {
+		buf_addsv(&text, session_cut_off);
+	} else {
+		buf_addsv(&text, sv_take(r->recipient, TEXT_MAX));
+		buf_addc(&text, '\t');
+		buf_addsv(&text, sv_take(r->reply, TEXT_MAX));
+		buf_addc(&text, '\t');
+		buf_addsv(&text, sv_take(r->reason, TEXT_MAX));
+	}
 	grant(s, put_off(s, r, true), buf_sv(&text));
 	buf_fini(&text);
 }

@@ -50,7 +50,8 @@ struct record {
 	bool session_end; /* the session is over */
 	bool session_asks; /* only asks what is known of the session: what it says itself is not worth beginning one */
 	struct sv session; /* the server's name for the connection or attempt that the line belongs to; see collector/session.h */
-	bool put_off;     /* reject: no client is known, but a later line with the queue id tells it, and then this is told */
+	bool put_off;     /* reject: no client is known, but a later line with the queue id tells it, and then this is told; warning: the client left amid
+	                     the message, which that later line tells as if it had come */
 	bool tells_client; /* accept, other: the line that does */
 	int8_t rcpt_change; /* policy: a filter added so many recipients, or (below zero) took them away */
 	bool counts_refused; /* accept that tells_client: nrcpt counts those that were put off, too */

@@ -110,6 +110,15 @@ static bool other(struct sv s, struct record *r)
 	return SCAN_ANY(s, begins);
 }
 
+/* "collect: …", "SYSERR(root): collect: …": the client was gone amid the message. */
+static bool is_cut_off(struct sv s)
+{
+	struct sv who;
+	if (scan_lit(&s, SV("SYSERR(")) && !scan_before(&s, SV("): "), &who))
+		return false;
+	return sv_starts(s, SV("collect: "));
+}
+
 static bool line(struct sv s, struct record *r)
 {
 	if (!sendmail_id(&s, &r->queue_id))
@@ -120,6 +129,7 @@ static bool line(struct sv s, struct record *r)
 	}
 	if (r->queue_id.p && sendmail_unknown_user(s, r))
 		return true;
+	r->put_off = r->queue_id.p && is_cut_off(s);
 	return sendmail_arrival(s, r) || sendmail_delivery(s, r) || sendmail_refusal(s, r) || sendmail_client(s, r) || (r->queue_id.p && notice(s, r)) || discarded(s, r) ||
 	       looped(s, r) || complaint(s, r) || other(s, r) || dump(s, r);
 }

@@ -86,6 +86,38 @@ static void of_filters(void **state)
 	stop(&r);
 }
 
+static int messages;
+
+static void on_message(void *ctx, const struct txn *t)
+{
+	(void)ctx;
+	(void)t;
+	messages++;
+}
+
+/* The from= line comes as if there were a message, of which nothing more would be heard. */
+static void cut_off(void **state)
+{
+	struct run r = { 0 };
+	(void)state;
+	struct zone z = { .kind = ZONE_FIXED };
+	struct pipeline_options o = options(false, 0);
+	struct pipeline_sink s = { .fact = on_refusal, .txn = on_message };
+	r.p = pipeline_new(&o, &s);
+	feed_init(&r.f, NULL, &z, 2026, 0);
+	feed_text(&r, AT "6AR5HwxG000277: <nosuch@isp.example>... User unknown\n" AT "6AR5HwxG000277: collect: premature EOM: unexpected close\n"
+	              AT "6AR5HwxG000277: collect: relay=mail.partner.example, from=<ann@partner.example>, info=unexpected close\n"
+	              AT "6AR5HwxG000277: from=<ann@partner.example>, size=19, class=0, nrcpts=1, msgid=<x@partner.example>, proto=ESMTP, daemon=MTA, relay=mail.partner.example [198.51.100.10]\n"
+	              AT "6AR5HwxH000278: SYSERR(root): collect: I/O error on connection from mail.partner.example [198.51.100.10], from=<ann@partner.example>\n"
+	              AT "6AR5HwxH000278: from=<ann@partner.example>, size=16, class=0, nrcpts=1, proto=ESMTP, daemon=MTA, relay=mail.partner.example [198.51.100.10]\n"
+	              AT "6AR5HwxI000279: from=<ann@partner.example>, size=90, class=0, nrcpts=1, msgid=<y@partner.example>, proto=ESMTP, daemon=MTA, relay=mail.partner.example [198.51.100.10]\n");
+	assert_string_equal(buf_cstr(&told), "198.51.100.10  ann@partner.example nosuch@isp.example: User unknown\n");
+	buf_clear(&told);
+	pipeline_end(r.p);
+	assert_int_equal(messages, 1); /* the last */
+	stop(&r);
+}
+
 /* Where "connect from" named the client it is told at once. */
 static void told_at_once(void **state)
 {
@@ -102,6 +134,6 @@ static void told_at_once(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(told_with_the_client), cmocka_unit_test(of_filters), cmocka_unit_test(told_at_once) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(told_with_the_client), cmocka_unit_test(of_filters), cmocka_unit_test(cut_off), cmocka_unit_test(told_at_once) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
