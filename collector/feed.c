@@ -49,7 +49,7 @@ static bool again(struct feed *f, const struct logline *said, struct logline *l)
 bool feed_native(struct feed *f, const struct mta *m, struct sv line, struct logline *l)
 {
 	struct native n = { &f->stamp, &f->heading };
-	if (!m->native || (f->mta && f->mta != m && !m->filter))
+	if (!m->native || (f->mta && f->mta != m && !m->filter && !m->accompanies))
 		return false;
 	*l = (struct logline){ .raw = line, .pid = RECORD_UNSET, .program = SV("") };
 	if ((l->number = m->native(&n, line, l)) < 0)
@@ -65,11 +65,13 @@ bool feed_native(struct feed *f, const struct mta *m, struct sv line, struct log
 static bool native_line(struct feed *f, struct sv line, struct logline *l)
 {
 	const struct mta *last = f->native;
+	struct stamp kept = f->stamp; /* to ask is not to read: a stamp that is not believed is counted once */
 	if (last && feed_native(f, last, line, l))
 		return true;
 	for (const struct mta *const *m = mta_registry; *m; m++)
 		if (*m != last && feed_native(f, *m, line, l))
 			return true;
+	f->stamp = kept;
 	return false;
 }
 

@@ -45,7 +45,8 @@ enum mta_hot {
 
 struct mta {
 	const char *name;   /* as in records: "postfix" */
-	bool filter;        /* programs that accompany any MTA: tried whatever format a source is said to have */
+	bool filter;        /* programs that accompany any MTA: tried first, whatever format a source is said to have, as they may bear the server's name */
+	bool accompanies;   /* the same of mailboxes and webmail, which tell log-ins and no messages of their own: tried last */
 	bool keeps_removed; /* the log never says that a message left the queue (no "removed" line) */
 	bool twice;         /* hands what it refuses to syslog twice; see collector/twins.h */
 	/* A number that parse() gets again when program belongs to this format, else -1. Asked once per program name. */

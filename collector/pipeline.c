@@ -91,6 +91,9 @@ static void find_format(const struct pipeline *p, struct sv name, struct known_p
 	for (const struct mta *const *m = mta_registry; *m && !k->mta; m++)
 		if ((!p->o.mta || p->o.mta == *m) && (k->number = (*m)->program(name)) >= 0)
 			k->mta = *m;
+	for (const struct mta *const *m = mta_registry; *m && !k->mta; m++)
+		if ((*m)->accompanies && (k->number = (*m)->program(name)) >= 0)
+			k->mta = *m;
 }
 
 static __attribute__((noinline)) const struct known_program *learn_program(const struct pipeline *p, struct sv name, uint64_t begin, uint64_t end, struct known_program *k)

@@ -151,4 +151,4 @@ static enum mta_result parse(int number, const struct logline *l, struct record 
 	return MTA_RECORD;
 }
 
-const struct mta mta_dovecot = { .name = "dovecot", .program = program, .native = native, .parse = parse };
+const struct mta mta_dovecot = { .name = "dovecot", .accompanies = true, .program = program, .native = native, .parse = parse };

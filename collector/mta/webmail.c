@@ -123,4 +123,4 @@ static bool next(int number, const struct logline *l, struct record *r)
 	return number == ROUNDCUBE && r->kind == RECORD_POLICY && webmail_roundcube_next(r);
 }
 
-const struct mta mta_webmail = { .name = "webmail", .program = program, .renamed = renamed, .native = native, .parse = parse, .next = next };
+const struct mta mta_webmail = { .name = "webmail", .accompanies = true, .program = program, .renamed = renamed, .native = native, .parse = parse, .next = next };

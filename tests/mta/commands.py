@@ -68,6 +68,13 @@ def damaged():
     write("spf", "Nov 24 10:00:00 mx1 postfix/policyd-spf[1]: 550 5.7.23 Message rejected due to: SPF fail;id=a@b.example;ip=192.0.2.1;r=c@d.example\n")
     r = run("parse", "--mta", "postfix", "spf")
     check("filters under Postfix's name are asked for it, too", b'"mta":"filter","kind":"policy"' in r.stdout, r.stdout.decode())
+    write("beside", "Nov 24 10:00:00 mx1 postfix/smtpd[1]: connect from a.example[192.0.2.1]\n"
+          "Nov 24 10:00:01 mx1 dovecot: imap-login: Login: user=<anna>, method=PLAIN, rip=192.0.2.1, lip=192.0.2.10, mpid=1, session=<hoOt/9Ngo+TLAHFY>\n"
+          "Nov 24 10:00:02 mx1 roundcube: <fuiovddf> Failed login for anna from 192.0.2.1 in session fuiovddfqb1f3dms (error: 0)\n"
+          "Nov 24 10:00:03 mx1 sendmail[2]: 6AR5HwxA000277: to=<anna@isp.example>, delay=00:00:00, mailer=local, pri=1, dsn=2.0.0, stat=Sent\n")
+    r = run("parse", "--mta", "postfix", "beside")
+    check("log-ins beside a named server's lines are read, another server's lines are not",
+          [json.loads(l)["mta"] for l in r.stdout.splitlines()] == ["postfix", "dovecot", "webmail"], r.stdout.decode())
     write("multilog", b"@4000000067a1b2c4123456ac scanner: what nobody knows\n")
     r = run("parse", "--coverage", "multilog")
     check("a line of multilog that is not understood is counted with its text", r.stdout.count(b"\n") == 1 and b'"recognised":false' in r.stdout and
