@@ -297,10 +297,16 @@ int replay_files(struct replay *r, const struct conf *conf, char **files, size_t
 	return bad;
 }
 
-int replay_said_nothing(const struct replay *r)
+int replay_said_nothing(const struct replay *r, const struct conf *conf)
 {
 	if (r->lines <= 0 || r->recognised)
 		return COMMAND_DONE;
+	for (size_t i = 0; i < conf->n_source; i++) {
+		const char *mta = conf->source[i].mta;
+		if (mta && *mta && strcmp(mta, "auto"))
+			return command_fail("none of %" PRId64 " lines is one of %s, as %s says of source \"%s\"; mta = \"auto\" finds out what a line is of", r->lines, mta,
+			                    conf->path, conf->source[i].name);
+	}
 	return command_fail("none of %" PRId64 " lines is one of a mail server that this version knows (abusewatch parse --coverage FILE shows them)",
 	                    r->lines);
 }

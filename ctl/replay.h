@@ -22,6 +22,6 @@ struct replay {
 /* n may be 0 when there are listings. 0, or -1 and e; an empty e.text: the reason was said already. */
 int replay_files(struct replay *r, const struct conf *conf, char **files, size_t n, struct err *e);
 /* A log without a single line of a mail server is a mistake: says so and returns COMMAND_FAILED, else COMMAND_DONE. */
-int replay_said_nothing(const struct replay *r);
+int replay_said_nothing(const struct replay *r, const struct conf *conf);
 
 #endif

@@ -163,7 +163,7 @@ static int replay_side(struct conf *conf, const struct side *s, bool show, char 
 	conf->store = xstrdup(s->store);
 	if (replay_files(&r, conf, files, n, &e) < 0)
 		return e.text[0] ? command_fail("%s", e.text) : COMMAND_FAILED;
-	return replay_said_nothing(&r);
+	return replay_said_nothing(&r, conf);
 }
 
 static void start(struct conf *conf, struct side *s, bool show, char **files, size_t n)

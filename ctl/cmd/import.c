@@ -49,7 +49,7 @@ static int import(const char *conf_path, const char *listings, char **files, siz
 	if (replay_files(&r, conf, files, n_files, &e) < 0)
 		status = e.text[0] ? command_fail("%s", e.text) : COMMAND_FAILED;
 	else
-		status = replay_said_nothing(&r);
+		status = replay_said_nothing(&r, conf);
 	if (status == COMMAND_DONE && n_files && (r.lines || !r.sessions))
 		fprintf(stderr, "%" PRId64 " lines read, %" PRId64 " of them of mail servers; %" PRId64 " messages reported, %" PRId64 " still open\n", r.lines, r.recognised, r.txns, r.open);
 	if (status == COMMAND_DONE && r.sessions)
