@@ -148,6 +148,8 @@ static void message_id(struct correlate *c, const struct record *r)
 		return;
 	open_set(c, o, &o->message_id, sv_take(r->message_id, ADDRESS_MAX));
 	open_index(c, m);
+	if (c->early)
+		submitted_early(c, m);
 	if (o->loopback || o->piped)
 		stitch_child(c, m);
 }

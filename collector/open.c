@@ -100,6 +100,7 @@ void correlate_free(struct correlate *c)
 	fold_free(c);
 	free(c->stub);
 	open_hosts_free(c);
+	free(c->early);
 	free(c->msg);
 	free(c->key);
 	free(c->slot);

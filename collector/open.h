@@ -112,6 +112,15 @@ struct open_host { char *name; size_t n; };
 /* The queue id of the record at hand; the text is known by its place. not_folded: no folded message has it. */
 struct open_place { struct sv text; uint32_t host, hash; uint64_t id[OPEN_ID_WORDS]; bool not_folded; };
 
+/* What a webmail said of a message of which its server's lines did not come yet: its clock or its way to us is the quicker one. */
+#define OPEN_EARLY 32u
+enum { EARLY_ID, EARLY_MESSAGE_ID, EARLY_ACCOUNT, EARLY_CLIENT_IP, EARLY_LINE, EARLY_TEXTS };
+struct open_early {
+	int64_t time_us;
+	uint32_t end[EARLY_TEXTS];
+	char text[OPEN_ID_BYTES + ADDRESS_MAX + NAME_MAX_BYTES + 48 + TXN_LINE_BYTES];
+};
+
 struct open_ends { uint32_t first, last; };
 
 struct correlate {
@@ -147,6 +156,8 @@ struct correlate {
 	uint32_t *host_slot; /* index + 1; open addressing */
 	struct open_ends list[OPEN_LISTS], due[OPEN_DUES];
 	struct cwd_table cwd;
+	struct open_early *early; /* OPEN_EARLY of them, the oldest is replaced; not saved. NULL: no webmail spoke yet */
+	uint32_t n_early;         /* so many ever */
 	struct txn_rcpt *out; /* scratch of a report */
 	size_t out_cap;
 };
@@ -317,6 +328,8 @@ bool outcome_waits(const struct open_msg *m);
 /* -- submitted.c -- */
 /* A record without a queue id that names an account and the id of the server that took the message, child_queue_id. */
 void submitted_by(struct correlate *c, const struct record *r, struct sv line);
+/* m has its message-id now: did such a record come before? */
+void submitted_early(struct correlate *c, uint32_t m);
 
 /* -- correlate.c -- */
 /* m was removed, or its last copy was: ends it unless something may still come. */

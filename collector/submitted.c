@@ -45,12 +45,10 @@ static bool same_user(struct sv a, struct sv b)
 	return a.n == b.n && strncasecmp(a.p, b.p, a.n) == 0;
 }
 
-void submitted_by(struct correlate *c, const struct record *r, struct sv line)
+static void set_user(struct correlate *c, struct open_msg *o, const struct record *r, struct sv line)
 {
-	uint32_t m = taken_as(c, r);
-	struct open_msg *o = m == OPEN_NONE ? NULL : c->msg[m];
 	line = sv_take(line, TXN_LINE_BYTES);
-	if (!o || sv_eq(open_get(o, o->lines[0]), line)) /* another recipient of the same line */
+	if (sv_eq(open_get(o, o->lines[0]), line)) /* another recipient of the same line */
 		return;
 	if (o->account.at == OPEN_NONE || !same_user(open_get(o, o->account), r->account)) { /* a webmail may have one login for all */
 		open_set(c, o, &o->account, sv_take(r->account, NAME_MAX_BYTES));
@@ -63,4 +61,56 @@ void submitted_by(struct correlate *c, const struct record *r, struct sv line)
 	open_set(c, o, &o->client_ip, r->client_ip);
 	open_set(c, o, &o->client_name, sv_take(r->client_name, NAME_MAX_BYTES));
 	open_set(c, o, &o->helo, sv_take(r->helo, NAME_MAX_BYTES));
+}
+
+static void keep(struct correlate *c, const struct record *r, struct sv line)
+{
+	const struct { struct sv text; size_t most; } texts[EARLY_TEXTS] = {
+		[EARLY_ID] = { r->child_queue_id, OPEN_ID_BYTES }, [EARLY_MESSAGE_ID] = { r->message_id, ADDRESS_MAX }, [EARLY_ACCOUNT] = { r->account, NAME_MAX_BYTES },
+		[EARLY_CLIENT_IP] = { r->client_ip, 48 }, [EARLY_LINE] = { line, TXN_LINE_BYTES },
+	};
+	if (!c->early)
+		c->early = xcalloc(OPEN_EARLY, sizeof *c->early);
+	struct open_early *e = &c->early[c->n_early++ % OPEN_EARLY];
+	uint32_t n = 0;
+	e->time_us = r->time_us;
+	for (unsigned i = 0; i < EARLY_TEXTS; i++) {
+		struct sv t = sv_take(texts[i].text, texts[i].most);
+		if (t.n)
+			memcpy(e->text + n, t.p, t.n);
+		e->end[i] = n += (uint32_t)t.n;
+	}
+}
+
+static struct sv kept(const struct open_early *e, unsigned i)
+{
+	uint32_t begin = i ? e->end[i - 1] : 0;
+	return e->end[i] > begin ? sv_make(e->text + begin, e->end[i] - begin) : (struct sv){ 0 };
+}
+
+void submitted_by(struct correlate *c, const struct record *r, struct sv line)
+{
+	uint32_t m = taken_as(c, r);
+	if (m != OPEN_NONE)
+		set_user(c, c->msg[m], r, line);
+	else if (r->message_id.n && !(c->n_early && sv_eq(kept(&c->early[(c->n_early - 1) % OPEN_EARLY], EARLY_LINE), sv_take(line, TXN_LINE_BYTES))))
+		keep(c, r, line);
+}
+
+void submitted_early(struct correlate *c, uint32_t m)
+{
+	struct open_msg *o = c->msg[m];
+	struct sv id = open_queue_id(c, m), message_id = open_get(o, o->message_id);
+	if (!o->head || o->piped || o->reported)
+		return;
+	for (struct open_early *e = c->early; e < c->early + OPEN_EARLY; e++) {
+		if (e->time_us < o->first_us - CORRELATE_LINGER_US || !sv_eq(kept(e, EARLY_ID), id) || !sv_eq(kept(e, EARLY_MESSAGE_ID), message_id))
+			continue;
+		struct record r;
+		record_clear(&r);
+		r.account = kept(e, EARLY_ACCOUNT);
+		r.client_ip = kept(e, EARLY_CLIENT_IP);
+		set_user(c, o, &r, kept(e, EARLY_LINE));
+		return;
+	}
 }
