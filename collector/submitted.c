@@ -42,7 +42,7 @@ static bool same_user(struct sv a, struct sv b)
 {
 	if (sv_chr(a, '@') < 0 || sv_chr(b, '@') < 0)
 		a = local_part(a), b = local_part(b);
-	return a.n == b.n && strncasecmp(a.p, b.p, a.n) == 0;
+	return a.n == b.n && (!a.n || strncasecmp(a.p, b.p, a.n) == 0);
 }
 
 static void set_user(struct correlate *c, struct open_msg *o, const struct record *r, struct sv line)
