@@ -67,5 +67,8 @@ void correlate_counters(const struct correlate *c, struct obs_counters *ret);
 void correlate_save(const struct correlate *c, struct buf *out);
 struct wire;
 int correlate_load(struct correlate *c, struct wire *w);
+/* The same of what a webmail said of messages that are still to come. */
+void correlate_save_early(const struct correlate *c, struct buf *out);
+int correlate_load_early(struct correlate *c, struct wire *w);
 
 #endif

@@ -156,7 +156,7 @@ struct correlate {
 	uint32_t *host_slot; /* index + 1; open addressing */
 	struct open_ends list[OPEN_LISTS], due[OPEN_DUES];
 	struct cwd_table cwd;
-	struct open_early *early; /* OPEN_EARLY of them, the oldest is replaced; not saved. NULL: no webmail spoke yet */
+	struct open_early *early; /* OPEN_EARLY of them, the oldest is replaced. NULL: no webmail spoke yet */
 	uint32_t n_early;         /* so many ever */
 	struct txn_rcpt *out; /* scratch of a report */
 	size_t out_cap;

@@ -484,6 +484,7 @@ void pipeline_save(const struct pipeline *p, struct buf *out)
 	session_table_save(p->sessions, out);
 	correlate_save(p->correlate, out);
 	session_table_save_granted(p->sessions, out);
+	correlate_save_early(p->correlate, out);
 }
 
 int pipeline_load(struct pipeline *p, struct wire *w)
@@ -499,5 +500,9 @@ int pipeline_load(struct pipeline *p, struct wire *w)
 		return -1;
 	if (correlate_load(p->correlate, w) < 0)
 		return -1;
-	return w->p == w->end ? 0 : session_table_load_granted(p->sessions, w);
+	if (w->p == w->end) /* of before there was more */
+		return 0;
+	if (session_table_load_granted(p->sessions, w) < 0)
+		return -1;
+	return w->p == w->end ? 0 : correlate_load_early(p->correlate, w);
 }

@@ -552,8 +552,7 @@ void session_table_save_granted(const struct sessions *s, struct buf *out)
 	uint64_t n = 0;
 	for (uint32_t i = s ? s->oldest : NONE; i != NONE; i = s->v[i].newer)
 		n += s->v[i].part[PART_granted].at != ABSENT;
-	if (n)
-		wire_put_u(out, n);
+	wire_put_u(out, n);
 	for (uint32_t i = n ? s->oldest : NONE; i != NONE; i = s->v[i].newer) {
 		if (s->v[i].part[PART_granted].at == ABSENT)
 			continue;

@@ -44,7 +44,7 @@ uint64_t session_table_forgotten(const struct sessions *s);
 /* State ↔ bytes; -1 when the bytes are no such state. s may be NULL when saving (none yet). */
 void session_table_save(const struct sessions *s, struct buf *out);
 int session_table_load(struct sessions *s, struct wire *w);
-/* The granted recipients, which came later: a part of its own, nothing when there are none. */
+/* The granted recipients, which came later: a part of its own. */
 void session_table_save_granted(const struct sessions *s, struct buf *out);
 int session_table_load_granted(struct sessions *s, struct wire *w);
 

@@ -63,19 +63,18 @@ static void set_user(struct correlate *c, struct open_msg *o, const struct recor
 	open_set(c, o, &o->helo, sv_take(r->helo, NAME_MAX_BYTES));
 }
 
-static void keep(struct correlate *c, const struct record *r, struct sv line)
+static void keep(struct correlate *c, int64_t time_us, const struct sv texts[EARLY_TEXTS])
 {
-	const struct { struct sv text; size_t most; } texts[EARLY_TEXTS] = {
-		[EARLY_ID] = { r->child_queue_id, OPEN_ID_BYTES }, [EARLY_MESSAGE_ID] = { r->message_id, ADDRESS_MAX }, [EARLY_ACCOUNT] = { r->account, NAME_MAX_BYTES },
-		[EARLY_CLIENT_IP] = { r->client_ip, 48 }, [EARLY_LINE] = { line, TXN_LINE_BYTES },
+	static const size_t most[EARLY_TEXTS] = {
+		[EARLY_ID] = OPEN_ID_BYTES, [EARLY_MESSAGE_ID] = ADDRESS_MAX, [EARLY_ACCOUNT] = NAME_MAX_BYTES, [EARLY_CLIENT_IP] = 48, [EARLY_LINE] = TXN_LINE_BYTES,
 	};
 	if (!c->early)
 		c->early = xcalloc(OPEN_EARLY, sizeof *c->early);
 	struct open_early *e = &c->early[c->n_early++ % OPEN_EARLY];
 	uint32_t n = 0;
-	e->time_us = r->time_us;
+	e->time_us = time_us;
 	for (unsigned i = 0; i < EARLY_TEXTS; i++) {
-		struct sv t = sv_take(texts[i].text, texts[i].most);
+		struct sv t = sv_take(texts[i], most[i]);
 		if (t.n)
 			memcpy(e->text + n, t.p, t.n);
 		e->end[i] = n += (uint32_t)t.n;
@@ -91,10 +90,11 @@ static struct sv kept(const struct open_early *e, unsigned i)
 void submitted_by(struct correlate *c, const struct record *r, struct sv line)
 {
 	uint32_t m = taken_as(c, r);
+	const struct open_early *last = c->n_early ? &c->early[(c->n_early - 1) % OPEN_EARLY] : NULL;
 	if (m != OPEN_NONE)
 		set_user(c, c->msg[m], r, line);
-	else if (r->message_id.n && !(c->n_early && sv_eq(kept(&c->early[(c->n_early - 1) % OPEN_EARLY], EARLY_LINE), sv_take(line, TXN_LINE_BYTES))))
-		keep(c, r, line);
+	else if (r->message_id.n && !(last && sv_eq(kept(last, EARLY_LINE), sv_take(line, TXN_LINE_BYTES))))
+		keep(c, r->time_us, (struct sv[EARLY_TEXTS]){ r->child_queue_id, r->message_id, r->account, r->client_ip, line });
 }
 
 void submitted_early(struct correlate *c, uint32_t m)
@@ -113,4 +113,43 @@ void submitted_early(struct correlate *c, uint32_t m)
 		set_user(c, o, &r, kept(e, EARLY_LINE));
 		return;
 	}
+}
+
+static bool still_counts(const struct correlate *c, const struct open_early *e)
+{
+	return e->time_us >= c->now_us - CORRELATE_LINGER_US;
+}
+
+void correlate_save_early(const struct correlate *c, struct buf *out)
+{
+	uint32_t first = c->n_early > OPEN_EARLY ? c->n_early - OPEN_EARLY : 0, n = 0;
+	for (uint32_t i = first; i < c->n_early; i++)
+		n += still_counts(c, &c->early[i % OPEN_EARLY]);
+	if (!n) /* most sources have no webmail: as before there was this */
+		return;
+	wire_put_u(out, n);
+	for (uint32_t i = first; i < c->n_early; i++) {
+		const struct open_early *e = &c->early[i % OPEN_EARLY];
+		if (!still_counts(c, e))
+			continue;
+		wire_put_i(out, e->time_us);
+		for (unsigned t = 0; t < EARLY_TEXTS; t++)
+			wire_put_sv(out, kept(e, t));
+	}
+}
+
+int correlate_load_early(struct correlate *c, struct wire *w)
+{
+	uint64_t n = wire_get_u(w);
+	if (n > OPEN_EARLY)
+		wire_spoil(w);
+	for (uint64_t i = 0; i < n && !w->bad; i++) {
+		struct sv texts[EARLY_TEXTS];
+		int64_t time_us = wire_get_i(w);
+		for (unsigned t = 0; t < EARLY_TEXTS; t++)
+			texts[t] = wire_get_sv(w);
+		if (!w->bad)
+			keep(c, open_sane_us(time_us) ? time_us : 0, texts);
+	}
+	return w->bad ? -1 : 0;
 }
