@@ -301,6 +301,7 @@ static void granted_ones_are_saved(void **unused)
 	struct buf saved = { 0 }, granted_ones = { 0 }, second = { 0 };
 	session_table_save_granted(s, &granted_ones);
 	assert_int_equal(granted_ones.n, 1); /* none */
+	buf_clear(&granted_ones);
 	granted(s, "1", "bob@far.example");
 	granted(s, "1", "cy@far.example");
 	granted(s, "2", "dan@far.example");
