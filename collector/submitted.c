@@ -5,7 +5,7 @@
 
 #include <strings.h>
 
-#define HOSTS_ASKED 64u /* for the id that another host gave; the hosts of a farm, not those that a forger invents */
+#define HOSTS_ASKED 1024u /* for the id that another host gave; the hosts of a farm, not those that a forger invents */
 
 static bool is_meant(const struct correlate *c, uint32_t k, const struct record *r)
 {
