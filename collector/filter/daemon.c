@@ -81,27 +81,29 @@ static struct sv plain_address(struct sv *s)
 	return a;
 }
 
-/* "a -> b, ", "account => b, " (which is the sender, too), "account => a -> b, ". The account is believed where `said`, the server's word for it, is known:
- * an address may look like these arrows. */
+/* "a -> b, ", "account => b, " (which is the sender, too), "account => a -> b, ", and behind it the answer. An address may look like these arrows: they are
+ * believed where `said`, the server's word for the account, is known and the same. */
 static bool iredapd_parties(struct sv *s, struct sv said, struct record *r)
 {
-	struct sv first = plain_address(s), account = { 0 }, sender = first, recipient;
+	struct sv account = SV(""), sender = plain_address(s), recipient;
 	bool arrow = scan_lit(s, SV(" -> "));
 	if (!arrow && !scan_lit(s, SV(" => ")))
 		return false;
 	recipient = plain_address(s);
 	if (!arrow) {
-		account = first;
+		account = sender;
 		if (scan_lit(s, SV(" -> "))) {
 			sender = recipient;
 			recipient = plain_address(s);
 		}
 	}
-	if (!scan_lit(s, SV(", ")) || !sv_eq(account, said))
+	if (!scan_lit(s, SV(", ")))
 		return false;
-	r->sender = sender;
-	filter_set(&r->recipient, recipient);
-	filter_set(&r->account, account);
+	if (said.p && sv_eq(account, said)) {
+		r->sender = sender;
+		filter_set(&r->recipient, recipient);
+		filter_set(&r->account, account);
+	}
 	return true;
 }
 
@@ -110,27 +112,31 @@ static bool iredapd_parties(struct sv *s, struct sv said, struct record *r)
 void filter_iredapd(struct sv s, struct record *r)
 {
 	static const struct sv levels[] = { SCAN_S("INFO: "), SCAN_S("WARNING: "), SCAN_S("ERROR: "), SCAN_S("DEBUG: ") };
-	struct sv ip, stage, tail, head, said = SV("");
+	struct sv ip, stage, tail, head, said = { 0 };
 	if (SCAN_ANY(s, levels) && !scan_before(&s, SV(": "), &ip))
 		return;
 	if (!scan_char(&s, '[') || !scan_before(&s, SV("] "), &ip) || !scan_ip(ip).p || !scan_before(&s, SV(", "), &stage) || stage.n > 16)
 		return;
 	r->client_ip = scan_ip(ip);
-	bool rcpt = scan_once(s, SV(" [sasl_username="));
+	bool rcpt = filter_has(s, SV(" [sasl_username="));
 	struct sv key = rcpt ? SV(" [sasl_username=") : SV(" [recipient_count=");
 	tail = s;
-	if (!scan_once(s, key) || !scan_before(&tail, key, &head))
+	if (!scan_before(&tail, key, &head))
 		return;
-	if (rcpt && (!scan_once(tail, SV(", sender=")) || !scan_before(&tail, SV(", sender="), &said)))
-		return;
+	if (rcpt && scan_once(s, key) && scan_once(tail, SV(", sender=")))
+		(void)scan_before(&tail, SV(", sender="), &said);
+	else if (!rcpt && scan_once(s, key))
+		said = SV(""); /* an account is not said here: then there are no parties */
 	if (!iredapd_parties(&head, said, r))
 		return;
 	answer(head, r);
 	if (sv_eq(r->status, SV("defer")) && filter_has(head, SV("reylist")))
 		r->status = SV("greylist");
-	struct sv name = filter_value(tail, SV(", client_name="), SV(", "));
-	if (rcpt && scan_once(tail, SV(", client_name=")) && name.n && !sv_eq(name, SV("unknown")))
-		r->client_name = name;
+	if (rcpt && scan_once(tail, SV(", client_name="))) {
+		struct sv name = filter_value(tail, SV(", client_name="), SV(", "));
+		if (!sv_eq(name, SV("unknown")))
+			filter_set(&r->client_name, name);
+	}
 }
 
 /* "DKIM signing - signed; message-id=<m>, from=<a>", "DKIM verify - fail (message has been altered); message-id=<m>, …". All behind the verdict is the message's

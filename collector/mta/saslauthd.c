@@ -33,13 +33,13 @@ static bool fields(struct sv s, struct record *r, struct sv *ret_service)
 static enum mta_result failure(struct sv s, struct record *r)
 {
 	static const struct sv unseen[] = { SCAN_S("imap"), SCAN_S("pop"), SCAN_S("sieve") };
+	static const struct sv unjudged[] = { SCAN_S("[ALERT]"), SCAN_S("PAM start error"), SCAN_S("Username ") }; /* "… lookup failure" */
 	struct sv service;
 	r->kind = RECORD_WARNING;
 	r->reason = SV("auth failure");
 	if (fields(s, r, &service) && SCAN_ANY(service, unseen)) {
-		r->kind = RECORD_AUTH_FAIL;
-		if (sv_starts(r->reason, SV("Unknown")) || sv_starts(r->reason, SV("[ALERT]"))) /* nobody judged the password */
-			r->kind = RECORD_WARNING;
+		r->kind = SCAN_ANY(r->reason, unjudged) ? RECORD_WARNING : RECORD_AUTH_FAIL;
+		scan_login_unjudged(r);
 	}
 	return MTA_RECORD;
 }
