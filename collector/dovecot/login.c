@@ -15,10 +15,11 @@ static ptrdiff_t client_at(struct sv s, ptrdiff_t user)
 }
 
 /* "ann", out of "ann>" or, where a site has elements of its own behind it, "ann>, method=PLAIN, orig=<ann@isp.example>, secured". A client that names itself so
- * gets the account that it could have named as well. */
+ * gets the account that it could have named as well. Where the method was found behind, another one belongs to the name. */
 static void account(struct sv s, struct record *r)
 {
-	ptrdiff_t end = sv_find(s, SV(">, "));
+	bool named = r->auth_method.p && sv_ends(s, SV(">")) && (sv_find(s, SV(">, method=")) >= 0 || sv_find(s, SV(", rip=")) >= 0);
+	ptrdiff_t end = named ? -1 : sv_find(s, SV(">, "));
 	if (end < 0 && sv_ends(s, SV(">")))
 		end = (ptrdiff_t)s.n - 1;
 	if (end > 0)
