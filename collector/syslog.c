@@ -115,6 +115,16 @@ static struct sv without_message_id(struct sv text)
 	return t.n && t.p[0] == ' ' ? sv_skip(t, 1) : t;
 }
 
+/* iRedAPD's "iredapd [192.0.2.1] RCPT, …" and "iredapd INFO: …": a tag without the colon, as Python writes what its own format did not end. */
+static bool bare_tag(struct sv t, struct logline *l)
+{
+	if (!sv_starts(t, SV("iredapd ")))
+		return false;
+	l->program = sv_take(t, 7);
+	l->text = sv_skip(t, 8);
+	return true;
+}
+
 /* "program[123]: text", "program: text". Without a colon in reach everything is text. */
 static void tag(struct sv t, struct logline *l)
 {
@@ -126,6 +136,8 @@ static void tag(struct sv t, struct logline *l)
 	if (i == t.n || i == 128)
 		return;
 	struct sv rest = sv_skip(t, i);
+	if (rest.p[0] == ' ' && bare_tag(t, l))
+		return;
 	if (rest.p[0] == '[') {
 		ptrdiff_t end = sv_chr(sv_take(rest, 24), ']');
 		if (end < 0)

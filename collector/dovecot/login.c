@@ -6,11 +6,29 @@
  * server asks Dovecot's auth for its own clients, as Postfix does, that server tells of the failure itself.) */
 #include "collector/dovecot/dovecot.h"
 
-/* Everything after the user name is Dovecot's own, and the user name is the client's: so rip= is the last one, and the
- * name ends where method= (or rip=) begins before it. */
+/* Where "rip=" of the server stands. Everything after the user name is Dovecot's own, and the user name is the client's: so it is the last one, but where
+ * login_log_format_elements puts it before the name, the first. */
+static ptrdiff_t client_at(struct sv s, ptrdiff_t user)
+{
+	ptrdiff_t first = sv_find(s, SV(" rip="));
+	return first >= 0 && first < user && !sv_starts(s, SV("proxy(")) ? first + 1 : scan_rfind(s, SV("rip="));
+}
+
+/* "ann", out of "ann>" or, where a site has elements of its own behind it, "ann>, method=PLAIN, orig=<ann@isp.example>, secured". A client that names itself so
+ * gets the account that it could have named as well. Where the method was found behind, another one belongs to the name. */
+static void account(struct sv s, struct record *r)
+{
+	bool named = r->auth_method.p && sv_ends(s, SV(">")) && (sv_find(s, SV(">, method=")) >= 0 || sv_find(s, SV(", rip=")) >= 0);
+	ptrdiff_t end = named ? -1 : sv_find(s, SV(">, "));
+	if (end < 0 && sv_ends(s, SV(">")))
+		end = (ptrdiff_t)s.n - 1;
+	if (end > 0)
+		r->account = sv_take(s, (size_t)end);
+}
+
 static bool tail(struct sv s, struct record *r)
 {
-	ptrdiff_t rip = scan_rfind(s, SV("rip="));
+	ptrdiff_t user = sv_find(s, SV("user=<")), rip = client_at(s, user), method;
 	if (rip < 1 || s.p[rip - 1] != ' ')
 		return false;
 	struct sv t = sv_skip(s, (size_t)rip + 4), before = sv_take(s, (size_t)rip), skipped;
@@ -20,18 +38,21 @@ static bool tail(struct sv s, struct record *r)
 		(void)scan_int(&port, &r->client_port);
 	if (scan_before(&t, SV("session=<"), &skipped))
 		(void)scan_until(&t, '>', &r->session);
+	if (user > rip) {
+		account(sv_skip(s, (size_t)user + 6), r);
+		return true;
+	}
 	if (sv_ends(before, SV(", ")))
 		before.n -= 2;
-	ptrdiff_t method = scan_rfind(before, SV(", method="));
+	method = scan_rfind(before, SV(", method="));
 	if (method > 0 && before.p[method - 1] == '>' && sv_chr(sv_skip(before, (size_t)method + 9), ' ') < 0) {
 		r->auth_method = sv_skip(before, (size_t)method + 9);
 		before.n = (size_t)method;
 	}
-	ptrdiff_t user = sv_find(before, SV("user=<"));
 	if (user < 0 && (method = sv_find(before, SV(": method="))) > 0) /* until 2.0, where the client named nobody */
 		r->auth_method = sv_skip(before, (size_t)method + 9);
-	if (user >= 0 && before.p[before.n - 1] == '>' && before.n > (size_t)user + 7)
-		r->account = sv_make(before.p + user + 6, before.n - (size_t)user - 7);
+	if (user >= 0)
+		account(sv_skip(before, (size_t)user + 6), r);
 	return true;
 }
 

@@ -25,6 +25,10 @@ void filter_policyd(struct sv s, struct record *r);
 void filter_postfwd(struct sv s, struct record *r);
 void filter_spamdyke(struct sv s, struct record *r);
 void filter_pmg(struct sv s, struct record *r);
+void filter_policyd_weight(struct sv s, struct record *r);
+void filter_gld(struct sv s, struct record *r);
+void filter_iredapd(struct sv s, struct record *r);
+void filter_dkimproxy(struct sv s, struct record *r);
 void filter_generic(struct sv s, struct record *r);
 
 static inline bool filter_has(struct sv s, struct sv what) { return sv_find(s, what) >= 0; }

@@ -19,6 +19,8 @@ static const struct { struct sv name; parser parse; } programs[] = {
 	{ SCAN_S("mimedefang.pl"), filter_mimedefang }, { SCAN_S("mimedefang"), filter_mimedefang }, { SCAN_S("mimedefang-multiplexor"), filter_mimedefang },
 	{ SCAN_S("pyspf-milter"), filter_spf },
 	{ SCAN_S("pmg-smtp-filter"), filter_pmg }, { SCAN_S("dccm"), filter_generic }, { SCAN_S("dccifd"), filter_generic },
+	{ SCAN_S("postfix/policyd-weight"), filter_policyd_weight }, { SCAN_S("policyd-weight"), filter_policyd_weight }, { SCAN_S("gld"), filter_gld },
+	{ SCAN_S("iredapd"), filter_iredapd }, { SCAN_S("dkimproxy.in"), filter_dkimproxy }, { SCAN_S("dkimproxy.out"), filter_dkimproxy },
 };
 
 enum { RSPAMD = 3 };
