@@ -33,8 +33,12 @@ static void user(const struct exim_field *f, struct sv *s, struct seen *seen, st
 	struct sv ident = sv_make(f->value.p, (size_t)(s->p + s->n - f->value.p));
 	if (r->local_user.p)
 		return;
-	seen->in_doubt = !exim_past_ident(&ident);
-	*s = ident;
+	if (exim_past_ident(&ident))
+		*s = ident;
+	else if (sv_find(ident, SV(" P=")) >= 0)
+		seen->in_doubt = true;
+	else
+		seen->protocol = SV("unknown"); /* which Exim leaves out of no line */
 }
 
 /* P=. Behind a HELO that holds a log-in comes none: else it is the first log-in's name that holds the second. */
@@ -121,6 +125,7 @@ bool exim_arrival(struct sv s, struct record *r)
 		seen.sized |= sv_eq(f.key, SV("S"));
 	}
 	r->kind = RECORD_ACCEPT;
+	r->tells_client |= seen.in_doubt; /* a message all the same */
 	r->submission = exim_logged_in(seen.protocol);
 	return true;
 }
