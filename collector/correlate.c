@@ -512,7 +512,7 @@ static void of_message(struct correlate *c, const struct record *r, struct sv li
 		accepted(c, r, line);
 		if (r->message_id.p)
 			message_id(c, r);
-		if (r->size != RECORD_UNSET || r->nrcpt != RECORD_UNSET) /* formats whose first line says all */
+		if (r->size != RECORD_UNSET || r->nrcpt != RECORD_UNSET || r->tells_client) /* formats whose first line says all */
 			envelope(c, r);
 		break;
 	case RECORD_MESSAGE_ID: message_id(c, r); break;

@@ -267,7 +267,7 @@ void scan_login_unjudged(struct record *r)
 	static const struct sv reasons[] = {
 		SCAN_S("Connection lost to authentication server"), SCAN_S("generic failure"), SCAN_S("remote authentication server unavailable"), SCAN_S("transient failure"),
 		SCAN_S("no mechanism available"), SCAN_S("bad protocol / cancel"), SCAN_S("no memory available"), SCAN_S("Temporary authentication failure"), SCAN_S("temporary failure"),
-		SCAN_S("435 "), SCAN_S("454 "), SCAN_S("501 Authentication cancelled"), SCAN_S("Unable to authenticate at present"),
+		SCAN_S("435 "), SCAN_S("454 "), SCAN_S("501 Authentication cancelled"), SCAN_S("501 Invalid base64 data"), SCAN_S("Unable to authenticate at present"),
 	};
 	if (r->kind != RECORD_AUTH_FAIL || !SCAN_ANY(r->reason, reasons))
 		return;

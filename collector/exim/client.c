@@ -33,27 +33,42 @@ static bool connection(struct sv s, struct record *r)
 	return said(RECORD_OTHER, s, r);
 }
 
-/* "SMTP protocol error in "COMMAND" H=host why": the client chose what is in quotes, the last " H=" is Exim's. */
+/* Where a quoted command ends, of which a client chose what is in it; -1: it does not. The last " H=" is Exim's, but where what a client's host says
+ * of itself (U=) or a HELO with brackets may hold another one, nobody can tell: then *in_doubt. */
+static ptrdiff_t command_end(struct sv s, bool *in_doubt)
+{
+	ptrdiff_t quote = -1, first = -1;
+	for (size_t end = s.n; end;) {
+		ptrdiff_t q = sv_rchr(sv_take(s, end), '"');
+		if (q < 0)
+			break;
+		struct sv t = sv_skip(s, (size_t)q + 1);
+		if (sv_starts(t, SV(" H=")) || sv_starts(t, SV(" U="))) {
+			quote = quote < 0 ? q : quote;
+			first = q;
+		}
+		end = (size_t)q;
+	}
+	struct sv between = first < quote ? sv_make(s.p + first + 1, (size_t)(quote - first - 1)) : (struct sv){ 0 };
+	*in_doubt = sv_find(between, SV(" U=")) >= 0 || sv_find(between, SV("(")) > sv_find(between, SV(") ["));
+	return quote;
+}
+
+/* "SMTP protocol error in "COMMAND" H=host why" */
 static bool bad_command(struct sv s, struct record *r)
 {
 	static const struct sv begins[] = { SCAN_S("SMTP protocol error in "), SCAN_S("SMTP syntax error in ") };
 	struct exim_host h;
+	bool in_doubt;
 	if (!SCAN_ANY(s, begins))
 		return false;
-	struct sv what = sv_take(s, 19 + (s.p[5] == 'p'));
-	ptrdiff_t quote = -1;
-	for (size_t end = s.n; end && quote < 0;) {
-		ptrdiff_t q = sv_rchr(sv_take(s, end), '"');
-		if (q < 0)
-			break;
-		if (sv_starts(sv_skip(s, (size_t)q), SV("\" H=")) || sv_starts(sv_skip(s, (size_t)q), SV("\" U=")))
-			quote = q;
-		end = (size_t)q;
-	}
-	s = quote < 0 ? sv_skip(s, s.n) : sv_skip(s, (size_t)quote + 1);
+	struct sv what = sv_take(s, s.p[5] == 'p' ? 19 : 17);
+	ptrdiff_t quote = command_end(s, &in_doubt);
+	s = quote < 0 || in_doubt ? sv_skip(s, s.n) : sv_skip(s, (size_t)quote + 1);
 	if (scan_lit(&s, SV(" H=")) && exim_host(&s, &h))
 		exim_set_client(r, &h);
 	exim_extras(&s, r);
+	r->sender = (struct sv){ 0 }; /* no F= there: a client's host may say it */
 	s = rest(s);
 	return said(RECORD_WARNING, s.n ? s : what, r);
 }

@@ -22,8 +22,9 @@ struct sv exim_words(struct sv *s, struct sv value);
  * them, and nobody can tell whose each is. */
 bool exim_past_ident(struct sv *s);
 
-/* "name (helo) [address]:port", each part but the address optional, as Exim names a host. */
-struct exim_host { struct sv name, helo, addr; int64_t port; bool any; };
+/* "name (helo) [address]:port", each part but the address optional, as Exim names a host. In doubt: of an arrival the HELO, or the name that
+ * logged in, imitates the rest of the line. */
+struct exim_host { struct sv name, helo, addr; int64_t port; bool any, in_doubt; };
 bool exim_host(struct sv *s, struct exim_host *ret);
 void exim_set_client(struct record *r, const struct exim_host *h);
 void exim_set_user(struct record *r, struct sv name);

@@ -155,6 +155,18 @@ static bool clients_text(struct sv s)
 	return s.p[0] == '"' || s.p[0] == '<' || ((s.p[0] == ' ' || s.p[0] == ':') && SCAN_ANY(s, begins));
 }
 
+/* " P=esmtpa A=plain:who": the text between two addresses may be a log-in, whose name then holds the second. */
+static bool may_be_login(struct sv s)
+{
+	struct sv before, protocol;
+	while (scan_before(&s, SV(" P="), &before)) {
+		protocol = scan_word(&s);
+		if (exim_logged_in(protocol) && sv_find(s, SV(" A=")) >= 0)
+			return true;
+	}
+	return false;
+}
+
 /* At the "(helo) [address]" of a host. With the usual settings no HELO holds a bracket; where anything goes
  * (helo_accept_junk_hosts) one may imitate an address and fields, so the last one counts that no text of the client stands before. */
 static bool helo_and_address(struct sv *s, struct exim_host *h)
@@ -171,6 +183,7 @@ static bool helo_and_address(struct sv *s, struct exim_host *h)
 		if (!address(&rest, &one) || (found && !goes_on(rest)))
 			continue;
 		one.helo = sv_make(t.p + 1, i - 1);
+		one.in_doubt = found && (h->in_doubt || may_be_login(sv_make(s->p, (size_t)(t.p + i - s->p))));
 		*h = one;
 		*s = rest;
 		if (!found && !near_find(rest.p, rest.n, ") [", 3))
@@ -291,7 +304,7 @@ void exim_set_tls(struct record *r, struct sv v)
 	r->tls_cipher = bits > 0 ? sv_take(v, (size_t)bits) : v;
 }
 
-#define IDENT_BYTES 140u /* 127 at the most, and the number of a connection */
+#define IDENT_BYTES 520u /* 127 at the most, each perhaps as "\001", and the number of a connection */
 
 bool exim_past_ident(struct sv *s)
 {
@@ -304,16 +317,39 @@ bool exim_past_ident(struct sv *s)
 	return true;
 }
 
-/* U=, with a login name of ours or, then true, what a client's host says of itself. */
+/* Does the text go on as behind a client more than once? Then an answer imitates it, and nobody can tell which is Exim's. */
+static bool two_endings(struct sv s)
+{
+	static const struct sv verdicts[] = {
+		SCAN_S(" rejected RCPT <"), SCAN_S(" rejected MAIL <"), SCAN_S(" rejected EHLO "), SCAN_S(" rejected after DATA"), SCAN_S(" rejected VRFY "),
+		SCAN_S(" rejected EXPN "), SCAN_S(" rejected ETRN "), SCAN_S(" rejected AUTH"), SCAN_S(" rejected DATA"), SCAN_S(" rejected QUIT"), SCAN_S(" Warning: "),
+		SCAN_S(" sender verify "), SCAN_S(" incomplete transaction "), SCAN_S(" dropped by "), SCAN_S(": discarded by "),
+	};
+	int senders = 0, told = 0;
+	for (size_t i = 0; i < s.n && senders < 2 && told < 2; i++) {
+		struct sv t = sv_skip(s, i);
+		if (t.p[0] != ' ' && t.p[0] != ':')
+			continue;
+		bool sender = sv_starts(t, SV(" F=<"));
+		if (sender && told)
+			return true;
+		senders += sender;
+		told += SCAN_ANY(t, verdicts);
+	}
+	return senders > 1 || told > 1;
+}
+
+/* U=, with a login name of ours or, then true, what a client's host says of itself: *t moves past that, or to the end when it is in doubt. */
 static bool ident(struct sv *t, struct sv value, bool last, struct record *r)
 {
-	static const struct sv sender = SCAN_S(" F=<");
 	exim_set_user(r, value);
 	if (r->local_user.p || !value.p)
 		return false;
-	struct sv s = sv_make(value.p, (size_t)(t->p + t->n - value.p));
-	ptrdiff_t at = sv_find(sv_take(s, IDENT_BYTES + sender.n), sender);
-	if (at >= 0)
+	struct sv s = sv_make(value.p, (size_t)(t->p + t->n - value.p)), window = sv_take(s, IDENT_BYTES);
+	ptrdiff_t at = sv_find(window, SV(" F=<"));
+	if (two_endings(window))
+		*t = sv_skip(s, s.n);
+	else if (at >= 0)
 		*t = sv_skip(s, (size_t)at);
 	else if (!last)
 		(void)exim_words(t, value);
@@ -341,13 +377,16 @@ void exim_extras(struct sv *s, struct record *r)
 			foreign |= ident(&t, f.value, last, r);
 		else if (f.value.p && sv_eq(f.key, SV("F")) && !r->sender.p)
 			r->sender = f.value;
-		else if (f.value.p && sv_eq(f.key, SV("X")))
-			exim_set_tls(r, f.value);
-		else if (f.value.p && sv_eq(f.key, SV("A")) && !foreign)
-			exim_set_auth(r, last ? f.value : exim_words(&t, f.value));
-		else if (!f.value.p || !sv_eq(f.key, SV("A")))
+		else if (f.value.p && sv_eq(f.key, SV("X"))) {
+			if (!foreign)
+				exim_set_tls(r, f.value);
+		} else if (f.value.p && sv_eq(f.key, SV("A"))) {
+			if (!foreign)
+				exim_set_auth(r, last ? f.value : exim_words(&t, f.value));
+			foreign = true;
+		} else
 			return;
-		if (last) {
+		if (last && t.n) {
 			*s = sv_make(t.p - 1, t.n + 1);
 			return;
 		}

@@ -95,7 +95,11 @@ static bool verdict(struct sv s, struct record *r)
 		SCAN_S("Warning: "), SCAN_S("incomplete transaction "), SCAN_S("sender verify "), SCAN_S("recipient verify "), SCAN_S("lowest numbered MX"),
 		SCAN_S("authentication "), SCAN_S("unable to "), SCAN_S("dropped: "),
 	};
-	return SCAN_ANY(s, warned) && warning(RECORD_WARNING, s, r);
+	if (!SCAN_ANY(s, warned))
+		return false;
+	if (sv_starts(s, warned[0]) || sv_starts(s, warned[1])) /* they have no F= */
+		r->sender = (struct sv){ 0 };
+	return warning(RECORD_WARNING, s, r);
 }
 
 /* A message that the next server refused while the client waited (cutthrough_delivery): " a@b F=<sender> rejected after DATA: R=… H=… C="554 text"" */
@@ -158,6 +162,10 @@ static bool with_host(struct sv s, struct record *r)
 	exim_extras(&t, r);
 	if (verdict(t, r) || (remote && cut_through(t, r)))
 		return true;
+	if (remote && !t.n && sv_find(after_host, SV(" U=")) >= 0) { /* in doubt */
+		r->sender = r->account = r->auth_method = (struct sv){ 0 };
+		return warning(RECORD_WARNING, s, r);
+	}
 	*r = before;
 	return remote && outgoing(after_host, &h, r);
 }

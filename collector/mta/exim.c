@@ -169,7 +169,8 @@ static bool of_message(struct sv s, struct record *r)
 	if (SCAN_ANY(s, marks))
 		return exim_delivery(sv_take(s, 2), sv_skip(s, 3), r);
 	r->kind = RECORD_REMOVE;
-	if (sv_eq(s, SV("Completed")) || sv_starts(s, SV("Completed ")) || SCAN_ANY(s, gone))
+	r->round = SCAN_ANY(s, gone); /* today's Exim says "Completed" after it, those before did not */
+	if (r->round || sv_eq(s, SV("Completed")) || sv_starts(s, SV("Completed ")))
 		return true;
 	r->kind = RECORD_EXPIRE;
 	if (sv_starts(s, SV("cancelled by "))) /* -Mg, timeout_frozen_after: no recipient is named */

@@ -216,18 +216,34 @@ static void outbound(struct sv s, const struct head *h, struct record *r)
 		r->queue_id = (struct sv){ 0 }; /* says nothing of the message */
 }
 
-/* Of an auth plugin: what it says of a user. */
+/* The text before the last `mark`, as a name is logged as it was typed; *rest: what follows. */
+static bool before_last(struct sv s, struct sv mark, struct sv *ret, struct sv *rest)
+{
+	ptrdiff_t at = scan_rfind(s, mark);
+	if (at < 0)
+		return false;
+	*ret = sv_take(s, (size_t)at);
+	*rest = sv_skip(s, (size_t)at + mark.n);
+	return true;
+}
+
+/* Of an auth plugin: "AUTH user="who" success=true" (auth_vpopmaild, auth_imap), with " host="10.0.0.1:25"" before that (auth_proxy). All of them tell a
+ * failure as "delaying for 1 seconds" too, without the name: there it counts, and the line before it only says whose it will be. */
 static void auth(struct sv s, const struct head *h, struct record *r)
 {
-	bool ok = sv_find(s, SV("auth=pass")) >= 0 || sv_find(s, SV("authenticated")) >= 0 || sv_find(s, SV("success")) >= 0;
-	bool no = sv_find(s, SV("auth=fail")) >= 0 || sv_find(s, SV("failed")) >= 0 || sv_starts(s, SV("delaying ")); /* all that is said of most */
-	r->kind = no ? RECORD_AUTH_FAIL : ok ? RECORD_AUTH_OK : RECORD_OTHER;
-	set(&r->account, value(s, SV("user=")));
-	set(&r->auth_method, value(s, SV("method=")));
-	if (value(s, SV("ip=")).n)
-		r->client_ip = scan_ip(value(s, SV("ip=")));
+	struct sv rest, who;
 	r->session = h->uuid;
 	r->reason = s;
+	r->kind = sv_starts(s, SV("delaying ")) ? RECORD_AUTH_FAIL : RECORD_OTHER;
+	if (!scan_lit(&s, SV("AUTH user=\"")))
+		return;
+	bool told = before_last(s, SV("\" success="), &who, &rest);
+	if (!told && !before_last(s, SV("\" error="), &who, &rest) && !before_last(s, SV("\" is not allowed"), &who, &rest))
+		return;
+	if (told && sv_find(h->plugin, SV("proxy")) >= 0)
+		(void)before_last(who, SV("\" host=\""), &who, &(struct sv){ 0 });
+	r->kind = told && sv_eq(rest, SV("true")) ? RECORD_AUTH_OK : RECORD_WARNING;
+	set(&r->account, who);
 }
 
 /* "hook=connect plugin=dnsbl function=… params="" retval=DENYDISCONNECT msg="listed"": of commands that have no line of their own. */

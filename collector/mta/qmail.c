@@ -342,6 +342,11 @@ static int opening(struct sv *s)
 	}
 	if (scan_lit(s, SV("rblsmtpd: ")))
 		return RBLSMTPD;
+	t = *s;
+	if (scan_lit(&t, SV("qmail-smtpd ")) && scan_int(&t, &pid) && scan_lit(&t, SV(": "))) {
+		*s = t;
+		return SMTPD;
+	}
 	if (sv_starts(*s, SV("CHKUSER ")) || scan_lit(s, SV("qmail-smtpd: ")))
 		return SMTPD;
 	return sv_starts(*s, SV("vchkpw-")) ? VPOPMAIL : -1;

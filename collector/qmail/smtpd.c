@@ -26,7 +26,7 @@ static void chkuser_from(struct sv from, struct record *r)
 /* "rejected rcpt: from <a:user:> remote <helo:host:203.0.113.5> rcpt <x@isp.example> : not existing recipient" */
 static void chkuser(struct sv s, struct record *r)
 {
-	static const struct sv refused[] = { SCAN_S("rejected "), SCAN_S("mbx overquota"), SCAN_S("intrusion ") };
+	static const struct sv refused[] = { SCAN_S("rejected "), SCAN_S("mbx overquota"), SCAN_S("intrusion "), SCAN_S("must auth"), SCAN_S("no auth resource") };
 	struct sv from, remote, t;
 	r->kind = SCAN_ANY(s, refused) ? RECORD_REJECT : RECORD_OTHER;
 	if (!scan_before(&s, SV(": from <"), &t) || !scan_once(s, SV("> remote <")) || !scan_once(s, SV("> rcpt <")) ||
@@ -113,10 +113,29 @@ static bool session_line(struct sv s, struct record *r)
 	return true;
 }
 
+/* "AUTH failed [203.0.113.9] who", "AUTH successful [203.0.113.9] who": patched in by many. */
+static bool auth_line(struct sv s, struct record *r)
+{
+	struct sv ip, t = s;
+	bool good = scan_lit(&t, SV("AUTH successful ["));
+	if ((!good && !scan_lit(&t, SV("AUTH failed ["))) || !scan_until(&t, ']', &ip) || !scan_char(&t, ' '))
+		return false;
+	r->client_ip = scan_ip(ip);
+	if (!r->client_ip.p)
+		return false;
+	r->kind = good ? RECORD_AUTH_OK : RECORD_AUTH_FAIL;
+	if (t.n)
+		r->account = t;
+	r->reason = sv_take(s, good ? 15 : 11);
+	return true;
+}
+
 bool qmail_smtpd(struct sv s, struct record *r)
 {
 	struct sv t = s;
 	int64_t pid;
+	if (auth_line(s, r))
+		return true;
 	if (scan_lit(&t, SV("CHKUSER "))) {
 		r->reason = s;
 		chkuser(t, r);

@@ -92,6 +92,8 @@ def exim(text):
         return given(kind=b"delivery", queue_id=x[1], recipient=x[2], status=None if b"retry timeout exceeded" in x[3] else b"bounced")
     if x := m(rb"H=" + XHOST + rb" F=<([^<>\"\s]*)> (temporarily )?rejected RCPT <([^<>\"\s]*)>(?:: .*)?", text):
         return given(kind=b"reject", client_ip=ip(x[1]), sender=x[2], recipient=x[4], status=x[3] and b"temporary")
+    if x := m(rb"SMTP connection from " + XHOST + rb" (closed by QUIT|\(TCP/IP connection count = \d+\))", text):
+        return given(kind=b"disconnect" if x[2][:1] == b"c" else b"connect", client_ip=ip(x[1]))
     if x := m(rb"([\w-]+) authenticator failed for " + XHOST + rb": 535 Incorrect authentication data(?: \(set_id=([^()]*)\))?", text):
         return given(kind=b"auth_fail", client_ip=ip(x[2]), account=x[3])
     return None
@@ -115,11 +117,13 @@ def exim_arrival(qid, sender, rest):
         keys = dict(f.split(b"=", 1) for f in fields if b"=" in f)
         if len(keys) != sum(b"=" in f for f in fields):
             return None  # twice: one of them is no field
+        if b"A" in keys and (re.search(rb" S=\d", after) or after.count(b'"') % 2):
+            return None  # a login name may hold the first
         if b"A" in keys and keys.get(b"P", b"").endswith(b"a"):
             account = keys[b"A"].split(b":", 1)[1] if b":" in keys[b"A"] else None
             if account is not None and b":" in account:
                 account = account.rsplit(b":", 1)[0] if b"@" in account.rsplit(b":", 1)[1] else account
-    message_id = re.match(rb"\d+(?: (?:M8S|RT|DKIM|PRX|for)=[^\s\"]+)* id\*?=([^\s\"<>]+)(?: |$)", after)
+    message_id = re.match(rb"\d+(?: (?:M8S|RT|DKIM|PRX|for)=[^\s\"<]+)* id\*?=([^\s\"<>]+)(?: |$)", after)
     if (b"id=" in after or b"id*=" in after) and not message_id:
         return None
     return given(kind=b"accept", queue_id=qid, client_ip=host and ip(host[1]), account=account, sender=b"" if sender == b"<>" else sender,
