@@ -26,18 +26,31 @@ static void account(struct sv s, struct record *r)
 		r->account = sv_take(s, (size_t)end);
 }
 
+/* Port and session, out of what follows the address. Where the name stands there, too, the client's words are left out: the port comes before it, and of
+ * sessions behind it the last one counts. */
+static void connection(struct sv s, ptrdiff_t user, struct record *r)
+{
+	struct sv own = user < 0 ? s : sv_take(s, (size_t)user), t = own, skipped;
+	if (scan_before(&t, SV("rport="), &skipped))
+		(void)scan_int(&t, &r->client_port);
+	t = own;
+	if (scan_before(&t, SV("session=<"), &skipped)) {
+		(void)scan_until(&t, '>', &r->session);
+		return;
+	}
+	ptrdiff_t at = user < 0 ? -1 : scan_rfind(s, SV("session=<"));
+	t = sv_skip(s, at < 0 ? s.n : (size_t)at + 9);
+	(void)scan_until(&t, '>', &r->session);
+}
+
 static bool tail(struct sv s, struct record *r)
 {
 	ptrdiff_t user = sv_find(s, SV("user=<")), rip = client_at(s, user), method;
 	if (rip < 1 || s.p[rip - 1] != ' ')
 		return false;
-	struct sv t = sv_skip(s, (size_t)rip + 4), before = sv_take(s, (size_t)rip), skipped;
+	struct sv t = sv_skip(s, (size_t)rip + 4), before = sv_take(s, (size_t)rip);
 	r->client_ip = scan_ip(scan_word(&t));
-	struct sv port = t;
-	if (scan_before(&port, SV("rport="), &skipped))
-		(void)scan_int(&port, &r->client_port);
-	if (scan_before(&t, SV("session=<"), &skipped))
-		(void)scan_until(&t, '>', &r->session);
+	connection(t, user > rip ? user - (t.p - s.p) : -1, r);
 	if (user > rip) {
 		account(sv_skip(s, (size_t)user + 6), r);
 		return true;

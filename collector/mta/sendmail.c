@@ -110,10 +110,15 @@ static bool other(struct sv s, struct record *r)
 	return SCAN_ANY(s, begins);
 }
 
-/* "collect: …", "SYSERR(root): collect: …": the client was gone amid the message. */
+/* "collect: …", "SYSERR(root): collect: …": the client was gone amid the message, or sent away ("…, where=body, status=tempfail"). Not so where what it wrote
+ * was let through: "…, info=Bare linefeed (LF) not allowed, where=body, status=replaced". Sendmail's own words stand at the end. */
 static bool is_cut_off(struct sv s)
 {
+	static const struct sv taken[] = { SCAN_S(", status=replaced"), SCAN_S(", where=header"), SCAN_S(", where=body"), SCAN_S(", where=header+body") };
 	struct sv who;
+	for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
+		if (sv_ends(s, taken[i]))
+			return false;
 	if (scan_lit(&s, SV("SYSERR(")) && !scan_before(&s, SV("): "), &who))
 		return false;
 	return sv_starts(s, SV("collect: "));

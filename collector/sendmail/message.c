@@ -259,17 +259,30 @@ static void not_kept(struct sv stat, struct record *r)
 	sendmail_session(r, false);
 }
 
-bool sendmail_delivery(struct sv s, struct record *r)
+#define UNCLOSED_MAX 8u /* Sendmail closes what it opens: a list of more is not its, and each costs a look at all that follows */
+
+/* ",<b@y>,<c@z>" behind the first recipient, to be told by sendmail_next(). */
+static bool other_recipients(struct sv *s)
 {
-	struct sv key, value, stat = { 0 }, skipped;
-	bool mailer = false;
-	if (!scan_lit(&s, SV("to=")) || !sendmail_address(&s, &r->recipient))
-		return false;
-	while (s.n > 1 && s.p[0] == ',' && s.p[1] != ' ') {
-		s = sv_skip(s, 1);
-		if (!sendmail_address(&s, &skipped))
+	struct sv skipped;
+	unsigned unclosed = 0;
+	while (s->n > 1 && s->p[0] == ',' && s->p[1] != ' ') {
+		*s = sv_skip(*s, 1);
+		if (sendmail_angle(s, &skipped))
+			continue;
+		unclosed += s->p[0] == '<';
+		if (unclosed > UNCLOSED_MAX || !sendmail_address(s, &skipped))
 			return false;
 	}
+	return true;
+}
+
+bool sendmail_delivery(struct sv s, struct record *r)
+{
+	struct sv key, value, stat = { 0 };
+	bool mailer = false;
+	if (!scan_lit(&s, SV("to=")) || !sendmail_address(&s, &r->recipient) || !other_recipients(&s))
+		return false;
 	(void)scan_lit(&s, SV(", [more]")); /* a list that goes on in the next line */
 	sendmail_control_address(&s, r);
 	r->untried = true;

@@ -118,6 +118,28 @@ static void cut_off(void **state)
 	stop(&r);
 }
 
+#define FROM "from=<ann@partner.example>, size=19, class=0, nrcpts=1, msgid=<x@partner.example>, proto=ESMTP, daemon=MTA, relay=mail.partner.example [198.51.100.10]\n"
+#define BARE "collect: relay=mail.partner.example, from=<ann@partner.example>, info=Bare linefeed (LF) not allowed, where="
+
+/* What a client wrote amiss may be let through (srv_features): then there is a message. */
+static void taken_as_it_was(void **state)
+{
+	struct run r = { 0 };
+	(void)state;
+	struct zone z = { .kind = ZONE_FIXED };
+	struct pipeline_options o = options(false, 0);
+	struct pipeline_sink s = { .fact = on_refusal, .txn = on_message };
+	r.p = pipeline_new(&o, &s);
+	feed_init(&r.f, NULL, &z, 2026, 0);
+	messages = 0;
+	feed_text(&r, AT "6AR5HwxG000277: " BARE "body, status=replaced\n" AT "6AR5HwxG000277: " FROM);
+	feed_text(&r, AT "6AR5HwxH000278: " BARE "header+body\n" AT "6AR5HwxH000278: " FROM);
+	feed_text(&r, AT "6AR5HwxI000279: " BARE "body, status=tempfail\n" AT "6AR5HwxI000279: " FROM);
+	pipeline_end(r.p);
+	assert_int_equal(messages, 2);
+	stop(&r);
+}
+
 /* Where "connect from" named the client it is told at once. */
 static void told_at_once(void **state)
 {
@@ -134,6 +156,6 @@ static void told_at_once(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(told_with_the_client), cmocka_unit_test(of_filters), cmocka_unit_test(cut_off), cmocka_unit_test(told_at_once) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(told_with_the_client), cmocka_unit_test(of_filters), cmocka_unit_test(cut_off), cmocka_unit_test(taken_as_it_was), cmocka_unit_test(told_at_once) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
