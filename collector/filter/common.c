@@ -54,3 +54,20 @@ void filter_client(struct sv s, struct record *r)
 	if (sv_eq(mask, SV("32")) || sv_eq(mask, SV("128"))) /* else: a network that the client is in */
 		r->client_ip = scan_ip(slash < 0 ? s : sv_take(s, (size_t)slash));
 }
+
+struct sv filter_action(struct sv action, struct sv otherwise)
+{
+	static const struct { struct sv action, status; } known[] = {
+		{ SCAN_S("greylist"), SCAN_S("greylist") }, { SCAN_S("pass"), SCAN_S("pass") }, { SCAN_S("dunno"), SCAN_S("pass") },
+		{ SCAN_S("DUNNO"), SCAN_S("pass") }, { SCAN_S("OK"), SCAN_S("pass") }, { SCAN_S("accept"), SCAN_S("pass") },
+		{ SCAN_S("permit"), SCAN_S("pass") }, { SCAN_S("PERMIT"), SCAN_S("pass") }, { SCAN_S("reject"), SCAN_S("reject") },
+		{ SCAN_S("REJECT"), SCAN_S("reject") }, { SCAN_S("5"), SCAN_S("reject") }, { SCAN_S("DEFER"), SCAN_S("defer") },
+		{ SCAN_S("defer"), SCAN_S("defer") }, { SCAN_S("4"), SCAN_S("defer") }, { SCAN_S("discard"), SCAN_S("discard") },
+		{ SCAN_S("DISCARD"), SCAN_S("discard") }, { SCAN_S("hold"), SCAN_S("hold") }, { SCAN_S("HOLD"), SCAN_S("hold") }, { SCAN_S("PREPEND "), SCAN_S("pass") },
+		{ SCAN_S("WARN"), SCAN_S("pass") }, { SCAN_S("FILTER "), SCAN_S("pass") }, { SCAN_S("REDIRECT "), SCAN_S("pass") }, { SCAN_S("BCC "), SCAN_S("pass") },
+	};
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (sv_starts(action, known[i].action))
+			return known[i].status;
+	return otherwise;
+}

@@ -1,25 +1,9 @@
 /* More policy services: policyd-weight, gld, iRedAPD; and dkimproxy. */
 #include "collector/filter/filter.h"
 
-/* What a service answers to the server: an access(5) action or a reply. */
-static struct sv answer_status(struct sv action)
-{
-	static const struct { struct sv action, status; } known[] = {
-		{ SCAN_S("DUNNO"), SCAN_S("pass") }, { SCAN_S("OK"), SCAN_S("pass") }, { SCAN_S("PREPEND "), SCAN_S("pass") },
-		{ SCAN_S("PERMIT"), SCAN_S("pass") }, { SCAN_S("WARN"), SCAN_S("pass") }, { SCAN_S("FILTER "), SCAN_S("pass") },
-		{ SCAN_S("REDIRECT "), SCAN_S("pass") }, { SCAN_S("BCC "), SCAN_S("pass") }, { SCAN_S("REJECT"), SCAN_S("reject") },
-		{ SCAN_S("5"), SCAN_S("reject") }, { SCAN_S("DEFER"), SCAN_S("defer") }, { SCAN_S("4"), SCAN_S("defer") },
-		{ SCAN_S("DISCARD"), SCAN_S("discard") }, { SCAN_S("HOLD"), SCAN_S("hold") },
-	};
-	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-		if (sv_starts(action, known[i].action))
-			return known[i].status;
-	return SV("other");
-}
-
 static void answer(struct sv action, struct record *r)
 {
-	r->status = answer_status(action);
+	r->status = filter_action(action, SV("other"));
 	if (action.n > 4 && (action.p[0] == '4' || action.p[0] == '5'))
 		scan_set_reply(r, action);
 }
@@ -32,7 +16,7 @@ void filter_policyd_weight(struct sv s, struct record *r)
 	struct sv value[5];
 	if (!scan_lit(&s, SV("decided action=")))
 		return;
-	r->status = answer_status(s);
+	r->status = filter_action(s, SV("other"));
 	ptrdiff_t instance = sv_find(s, SV("; <instance=")); /* with $DEBUG, before the client */
 	for (size_t i = 0; i < 5; i++)
 		if (!scan_once(s, sv_skip(keys[i], i == 0 && instance >= 0 ? 2 : 0)))

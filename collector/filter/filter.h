@@ -31,6 +31,8 @@ void filter_iredapd(struct sv s, struct record *r);
 void filter_dkimproxy(struct sv s, struct record *r);
 void filter_generic(struct sv s, struct record *r);
 
+/* A verdict's status from an action of access(5), or the reply of a service to Postfix; otherwise: it is none that we know. */
+struct sv filter_action(struct sv action, struct sv otherwise);
 static inline bool filter_has(struct sv s, struct sv what) { return sv_find(s, what) >= 0; }
 /* "4F1C22003D: text": the queue id of any MTA. */
 void filter_queue_id(struct sv *s, struct record *r);

@@ -1,21 +1,8 @@
 /* Greylisting and policy services: postgrey, sqlgrey, milter-greylist, policyd and cbpolicyd, postfwd, spamdyke. */
 #include "collector/filter/filter.h"
 
-static struct sv action_status(struct sv action)
-{
-	static const struct { struct sv action, status; } known[] = {
-		{ SCAN_S("greylist"), SCAN_S("greylist") }, { SCAN_S("pass"), SCAN_S("pass") }, { SCAN_S("dunno"), SCAN_S("pass") },
-		{ SCAN_S("DUNNO"), SCAN_S("pass") }, { SCAN_S("OK"), SCAN_S("pass") }, { SCAN_S("accept"), SCAN_S("pass") },
-		{ SCAN_S("permit"), SCAN_S("pass") }, { SCAN_S("PERMIT"), SCAN_S("pass") }, { SCAN_S("reject"), SCAN_S("reject") },
-		{ SCAN_S("REJECT"), SCAN_S("reject") }, { SCAN_S("5"), SCAN_S("reject") }, { SCAN_S("DEFER"), SCAN_S("defer") },
-		{ SCAN_S("defer"), SCAN_S("defer") }, { SCAN_S("4"), SCAN_S("defer") }, { SCAN_S("discard"), SCAN_S("discard") },
-		{ SCAN_S("DISCARD"), SCAN_S("discard") }, { SCAN_S("hold"), SCAN_S("hold") }, { SCAN_S("HOLD"), SCAN_S("hold") },
-	};
-	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-		if (sv_starts(action, known[i].action))
-			return known[i].status;
-	return action;
-}
+/* What is no action that we know stays as it is. */
+static struct sv own_status(struct sv action) { return filter_action(action, action); }
 
 /* "Q: action=greylist, reason=new, client_name=h, client_address=192.0.2.1/32, sender=a, recipient=b". Addresses come last; an empty sender is
  * left out. */
@@ -24,7 +11,7 @@ void filter_postgrey(struct sv s, struct record *r)
 	filter_queue_id(&s, r);
 	if (!sv_starts(s, SV("action=")))
 		return;
-	r->status = action_status(filter_value(s, SV("action="), SV(", ")));
+	r->status = own_status(filter_value(s, SV("action="), SV(", ")));
 	struct sv t = s, skipped, name = filter_value(s, SV(", client_name="), SV(", "));
 	if (name.n && !sv_eq(name, SV("unknown")))
 		r->client_name = name;
@@ -105,7 +92,7 @@ static struct sv policyd_status(struct sv own)
 	struct sv action = filter_value(own, SV(", action="), SV(",")), grey = filter_value(own, SV("greylist="), SV(",")),
 	          throttle = filter_value(own, SV("throttle="), SV("(")), type = filter_value(own, SV("type="), SV(","));
 	if (action.n)
-		return action_status(action);
+		return own_status(action);
 	if (grey.n)
 		return sv_eq(grey, SV("new")) || sv_eq(grey, SV("abuse")) ? SV("greylist") : sv_eq(grey, SV("abl")) ? SV("reject") : SV("pass");
 	if (throttle.n)
@@ -190,7 +177,7 @@ void filter_postfwd(struct sv s, struct record *r)
 	if (at < 0 || !scan_before(&t, SV(", client="), &skipped))
 		return;
 	action = sv_skip(s, (size_t)at + 9);
-	r->status = action_status(action);
+	r->status = own_status(action);
 	if (sv_eq(r->status, action))
 		r->status = SV("other");
 	if (action.n > 4 && (action.p[0] == '4' || action.p[0] == '5'))

@@ -20,11 +20,20 @@ static void on_refusal(void *ctx, uint64_t seq, const struct record *r, struct s
 	buf_printf(&told, "%.*s %.*s %.*s %.*s: %.*s\n", SVARG(r->client_ip), SVARG(r->account), SVARG(r->sender), SVARG(r->recipient), SVARG(r->reply));
 }
 
+static int messages;
+
+static void on_message(void *ctx, const struct txn *t)
+{
+	(void)ctx;
+	(void)t;
+	messages++;
+}
+
 static void begin(struct run *r)
 {
 	struct zone z = { .kind = ZONE_FIXED };
 	struct pipeline_options o = options(false, 0);
-	struct pipeline_sink s = { .fact = on_refusal };
+	struct pipeline_sink s = { .fact = on_refusal, .txn = on_message };
 	r->p = pipeline_new(&o, &s);
 	feed_init(&r->f, NULL, &z, 2026, 0);
 }
@@ -86,25 +95,13 @@ static void of_filters(void **state)
 	stop(&r);
 }
 
-static int messages;
-
-static void on_message(void *ctx, const struct txn *t)
-{
-	(void)ctx;
-	(void)t;
-	messages++;
-}
-
 /* The from= line comes as if there were a message, of which nothing more would be heard. */
 static void cut_off(void **state)
 {
 	struct run r = { 0 };
 	(void)state;
-	struct zone z = { .kind = ZONE_FIXED };
-	struct pipeline_options o = options(false, 0);
-	struct pipeline_sink s = { .fact = on_refusal, .txn = on_message };
-	r.p = pipeline_new(&o, &s);
-	feed_init(&r.f, NULL, &z, 2026, 0);
+	messages = 0;
+	begin(&r);
 	feed_text(&r, AT "6AR5HwxG000277: <nosuch@isp.example>... User unknown\n" AT "6AR5HwxG000277: collect: premature EOM: unexpected close\n"
 	              AT "6AR5HwxG000277: collect: relay=mail.partner.example, from=<ann@partner.example>, info=unexpected close\n"
 	              AT "6AR5HwxG000277: from=<ann@partner.example>, size=19, class=0, nrcpts=1, msgid=<x@partner.example>, proto=ESMTP, daemon=MTA, relay=mail.partner.example [198.51.100.10]\n"
@@ -126,12 +123,8 @@ static void taken_as_it_was(void **state)
 {
 	struct run r = { 0 };
 	(void)state;
-	struct zone z = { .kind = ZONE_FIXED };
-	struct pipeline_options o = options(false, 0);
-	struct pipeline_sink s = { .fact = on_refusal, .txn = on_message };
-	r.p = pipeline_new(&o, &s);
-	feed_init(&r.f, NULL, &z, 2026, 0);
 	messages = 0;
+	begin(&r);
 	feed_text(&r, AT "6AR5HwxG000277: " BARE "body, status=replaced\n" AT "6AR5HwxG000277: " FROM);
 	feed_text(&r, AT "6AR5HwxH000278: " BARE "header+body\n" AT "6AR5HwxH000278: " FROM);
 	feed_text(&r, AT "6AR5HwxI000279: " BARE "body, status=tempfail\n" AT "6AR5HwxI000279: " FROM);
