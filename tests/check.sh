@@ -1,6 +1,7 @@
 #!/bin/sh
 # check.sh [RING…] — runs the test rings (tests/rings/NN-name.sh), all or those named ("fixtures", "web").
-# A ring prints one line per test: "ok NAME", "not ok NAME - why" or "skip NAME - why"; other output goes to its log.
+# A ring prints one line per test: "ok NAME", "not ok NAME - why" or "skip NAME - why", and "# …" with
+# what a failure's reader needs; other output goes to its log.
 # The last line here is "N passed, N failed" and, if any, ", N skipped".
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -33,7 +34,7 @@ for ring in tests/rings/[0-9]*-*.sh; do
 		tail -n 20 "$out/$name.log"
 		bad=$((bad + 1))
 	fi
-	grep -E '^(not ok|skip) ' "$out/$name.tap"
+	grep -E '^(not ok|skip|#) ' "$out/$name.tap"
 	echo "   $ok passed, $bad failed, $skip skipped in $(($(date +%s) - start)) s"
 	passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
 done

@@ -88,7 +88,7 @@ enum mta_hot sendmail_hot(const struct logline *l, struct record *r)
 		return HOT_NO;
 	if (s.p[4] == '=' || s.p[8] == '=') /* no id */
 		return without_id(l, r);
-	if (!sendmail_id(&s, &id))
+	if (!sendmail_id(&s, &id) || l->text.p[l->text.n - 1] == '\'') /* "… Unbalanced '<'": a recipient that was typed like such a line */
 		return HOT_NO;
 	clear(r);
 	r->queue_id = id;

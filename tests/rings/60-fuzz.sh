@@ -1,6 +1,6 @@
 #!/bin/sh
 # Each libFuzzer target for a while (FUZZ_SECONDS, 60) under AddressSanitizer and UndefinedBehaviorSanitizer, seeded by the fixtures: one
-# for every format, one for every framing, one for what the collector keeps, three for captured packets. Two at a time: 22 targets take eleven minutes.
+# for every format, one for every framing, one for what the collector keeps, three for captured packets. Two at a time: 24 targets take thirteen minutes.
 set -u
 if ! command -v clang >/dev/null; then
 	echo "skip fuzz - clang is not installed"
@@ -26,14 +26,26 @@ for format in tests/mta/*/; do
 	done
 done
 
+# found NAME: where a target stopped and the input that did it, so that it is had again from what the tests print (| base64 -d | gunzip).
+found() {
+	grep -o -m 3 "#[0-9]* 0x[0-9a-f]* in [a-z_0-9]* $TOP.*" "$OUT/$1.log" | sed "s|$TOP/||; s|^|# |"
+	for input in "$OUT/$1"-*; do
+		[ -f "$input" ] || continue
+		echo "# $(basename "$input"), gzip and base64:"
+		gzip -9 <"$input" | base64 -w 120 | sed 's/^/# /'
+	done
+}
+
 one() { # one NAME FOLDER…
 	name=$1
 	shift
+	rm -f "$OUT/$name"-*
 	mkdir -p "build/fuzz/corpus-$name"
 	if "build/fuzz/$name" -max_total_time="${FUZZ_SECONDS:-60}" -max_len=8192 -timeout=10 -artifact_prefix="$OUT/$name-" "build/fuzz/corpus-$name" "$@" >"$OUT/$name.log" 2>&1; then
 		echo "ok $name $(sed -n 's/^Done \([0-9]*\) runs.*/\1 inputs/p' "$OUT/$name.log")"
 	else
 		echo "not ok $name - $(grep -m 1 -E 'ERROR|SUMMARY' "$OUT/$name.log"), see $name.log"
+		found "$name"
 	fi
 }
 

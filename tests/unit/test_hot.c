@@ -153,7 +153,7 @@ static void mutate(struct buf *b)
 	static const char *const word[] = { ", ", "<", ">", "[", "]", "\"", "(", ")", ":", " ", "=", ", status=sent (250 ok)", "status=", ", dsn=", ": removed", "removed",
 		"client=", ", sasl_username=", ", sasl_sender=", ", orig_client=x[1.2.3.4]", "from=<", ">, size=1", "nrcpt=", " (queue active)", "unknown[", "\\", "\xff", "NOQUEUE: ", "message-id=<",
 		" H=", " (", " P=esmtpsa", " A=plain:x", " S=", " id=", " T=\"", " for ", " C=\"", " R=", " <", "**", "=>", " F=<", ", relay=", ", stat=", "stat=Sent (", ", authid=", ", mech=",
-		" data=1", " rcpt=1", " vrfy=1", ", dsn=2.0.0", ", ctladdr=<", ", nrcpts=0", "=server", ",", ", reply=", "|" };
+		" data=1", " rcpt=1", " vrfy=1", ", dsn=2.0.0", ", ctladdr=<", ", nrcpts=0", "=server", ",", ", reply=", "|", "... Unbalanced '<'" };
 	size_t from = b->n > 60 ? (b->p[4] == '-' ? 20 : 40) : b->n / 2, at = from + below((uint32_t)(b->n - from) + 1);
 	switch (below(4)) {
 	case 0: {
@@ -224,6 +224,8 @@ static void edges_agree(void **state)
 		S "to=<a@isp.example>, ctladdr=<web@isp.example> (33/33), delay=00:00:01, xdelay=00:00:00, mailer=esmtp, pri=1, relay=h. [192.0.2.1], dsn=4.0.0, stat=Deferred: x",
 		S "to=<a@isp.example>, delay=x, xdelay=00:00:00, mailer=esmtp, pri=1, relay=h, dsn=, stat=queued", S "to=<a@isp.example>, delay=00:00:01, xdelay=0, mailer=esmtp, pri=1, dsn=5.1.1, stat=h: Cannot send message for 5 days",
 		S "to=<a@isp.example>, delay=00:00:01, xdelay=0, mailer=esmtp, pri=1, dsn=2.0.0, stat=", S "done; delay=00:00:01, ntries=1",
+		S "to=<a@isp.example>, delay=00:00:01, xdelay=0, mailer=esmtp, pri=1, dsn=2.0.0, stat=Sent <... Unbalanced '<'",
+		S "from=<a@isp.example>, size=1, class=0, nrcpts=1, msgid=<x@y>, relay=h>... Unbalanced '>'",
 #undef S
 	};
 	memset(tally, 0, sizeof tally);
