@@ -291,6 +291,27 @@ static void remember_recipients(struct judge *j, const struct principal *p, cons
 			contacts_add(&j->contacts, hash_mix(p->key, m->rcpt[i].hash));
 }
 
+#define BROWSER_LEARN_DAYS 3
+#define BROWSER_SESSION_US (12 * US_PER_HOUR)
+
+/* Home is what was used some days before; so at first nothing can be. */
+static void note_browser(struct principal *p, const struct place *at, int64_t at_us)
+{
+	struct browser *b = &p->browser;
+	uint16_t day = (uint16_t)(at_us / US_PER_DAY);
+	if (!b->first_day || b->first_day > day)
+		b->first_day = day;
+	if (day - b->first_day >= BROWSER_LEARN_DAYS && at->has_ip && !at->home && !at->own_network)
+		b->elsewhere_us = at_us;
+}
+
+/* The mail server sees webmail, which is in our own network, whoever sits before it. */
+static bool may_be_elsewhere(const struct principal *p, const struct message_view *m)
+{
+	int64_t ago_us = m->at_us - p->browser.elsewhere_us;
+	return m->place.own_network && p->browser.elsewhere_us && ago_us >= 0 && ago_us < BROWSER_SESSION_US;
+}
+
 /* What speaks against p, and whether it comes from where p always writes from. score: before the message, decayed to now. */
 static void count_odd(struct principal *p, const struct message_view *m, int32_t score)
 {
@@ -308,7 +329,7 @@ static void count_odd(struct principal *p, const struct message_view *m, int32_t
 		return;
 	p->odd.all++;
 	/* A host or script is always where it is; what it should keep to is its senders. */
-	p->odd.home += p->kind == PRINCIPAL_ACCOUNT ? m->place.home : m->sender_known;
+	p->odd.home += p->kind == PRINCIPAL_ACCOUNT ? m->place.home && !may_be_elsewhere(p, m) : m->sender_known;
 }
 
 static void judge_view(struct judge *j, struct principal *p, const struct message_view *m)
@@ -361,6 +382,11 @@ static void judge_egress(struct judge *j, const struct principal *sender, const 
 	}
 }
 
+static bool is_trusted(const struct judge *j, const struct principal *p)
+{
+	return p->score < NAT && j->site->now_us - p->first_us >= j->limits.ready_days * US_PER_DAY;
+}
+
 void judge_message(struct judge *j, struct principal *p, const struct txn *t)
 {
 	struct message_view m;
@@ -374,7 +400,7 @@ void judge_message(struct judge *j, struct principal *p, const struct txn *t)
 	listing_message(j, p, &m);
 	policy_message(j, p, &m);
 	remember_recipients(j, p, &m);
-	if (!m.strangers || (p->score < NAT && m.at_us - p->first_us >= j->limits.ready_days * US_PER_DAY))
+	if (!m.strangers || is_trusted(j, p))
 		view_remember_place(j, p, &m.place);
 }
 
@@ -413,7 +439,7 @@ void judge_txn(struct judge *j, struct txn *t)
 
 static void judge_fact(struct judge *j, struct principal *p, const struct record *r, struct sv line)
 {
-	struct fact_view f = { .record = r, .line = line, .at_us = j->site->now_us };
+	struct fact_view f = { .record = r, .line = line, .at_us = j->site->now_us, .browser = view_is_by_browser(r) };
 	struct ipaddr ip;
 	int32_t before[64];
 	struct walk_trace trace;
@@ -425,6 +451,8 @@ static void judge_fact(struct judge *j, struct principal *p, const struct record
 		(void)score_before(j, p, f.at_us, before);
 		begin_trace(&trace);
 	}
+	if (p && f.browser)
+		note_browser(p, &f.place, f.at_us);
 	for (size_t d = 0; d < detector_count(); d++) {
 		const struct detector *x = detector_registry[d];
 		trace.detector = (uint8_t)d;
@@ -437,6 +465,8 @@ static void judge_fact(struct judge *j, struct principal *p, const struct record
 	}
 	judge_after(j, p, NULL, record_kind_name(r->kind), before, line, f.at_us);
 	policy_fact(j, p, &f);
+	if (f.browser && is_trusted(j, p))
+		view_remember_place(j, p, &f.place);
 }
 
 void judge_record(struct judge *j, const struct record *r, struct sv line)

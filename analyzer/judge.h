@@ -32,6 +32,12 @@ struct servers;
  * always does: of an account from where it always writes from, of a host or script with a sender of its own. */
 struct odd { uint32_t all, home, bad, recipients; /* bad: unknown ones among all recipients since then */ };
 
+/* Log-ins to webmail: where mail comes from whose client, for the mail server, is webmail itself. */
+struct browser {
+	int64_t elsewhere_us;      /* of the last one from where the account was not at home; 0: none */
+	uint16_t first_day;        /* since 1970-01-01 UTC, of the first one; 0: none */
+};
+
 struct principal {
 	uint64_t key;              /* keyed hash of kind and id */
 	uint8_t kind;              /* enum principal_kind */
@@ -46,6 +52,7 @@ struct principal {
 	int32_t score;             /* S of the last event, 1/4096 nat */
 	struct acase *open_case;   /* NULL when there is none */
 	struct odd odd;
+	struct browser browser;
 	const char *customer;      /* borrowed from the inventory; see judge_customer() */
 	uint64_t customer_hash;    /* keyed, of its name */
 	uint32_t inventory;
@@ -91,6 +98,7 @@ struct fact_view {
 	struct sv line;
 	int64_t at_us;
 	uint8_t class;        /* of a refusal; enum reply_class */
+	bool browser;         /* a log-in to webmail: its client is the account's user, not a program of a provider's that fetches the mail for him */
 	struct place place;
 };
 

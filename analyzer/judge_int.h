@@ -48,6 +48,7 @@ void view_place(struct judge *j, const struct principal *p, const struct ipaddr 
 bool view_was_bad(struct judge *j, const struct principal *p, uint64_t recipient);
 /* p writes to people it knows from there: if nothing speaks against it now, that is home later on. */
 void view_remember_place(struct judge *j, const struct principal *p, const struct place *at);
+bool view_is_by_browser(const struct record *r);
 
 /* view_session.c: the same of a captured session. */
 void view_session(struct judge *j, const struct principal *p, const struct smtp_session *s, bool inbound, struct session_view *ret_v);

@@ -70,6 +70,10 @@ void store_state_encode(const struct judge *j, const struct principal *p, struct
 	} else {
 		wire_put_sv(out, (struct sv){ 0 });
 	}
+	if (p->browser.first_day) {
+		wire_put_u(out, p->browser.first_day);
+		wire_put_i(out, p->browser.elsewhere_us);
+	}
 }
 
 static bool takes(const struct principal *p, size_t d, uint64_t bytes)
@@ -127,6 +131,10 @@ int store_state_decode(const struct judge *j, struct principal *p, struct sv blo
 		struct sv folder = wire_get_sv(&w);
 		p->suspicion->folder = folder.p ? xsvdup(folder) : NULL;
 		p->suspicion->votes = (uint32_t)wire_get_u(&w);
+	}
+	if (!w.bad && w.p < w.end) {
+		p->browser.first_day = (uint16_t)wire_get_u(&w);
+		p->browser.elsewhere_us = wire_get_i(&w);
 	}
 	return w.bad ? -1 : 0;
 }

@@ -64,6 +64,13 @@ void view_remember_place(struct judge *j, const struct principal *p, const struc
 		(void)judge_mark(j, p, place_mark(at), (uint64_t)(j->site->now_us / (PERIOD_DAYS * US_PER_DAY)));
 }
 
+bool view_is_by_browser(const struct record *r)
+{
+	if (r->kind != RECORD_AUTH_OK || !r->mta || strcmp(r->mta, "webmail") != 0)
+		return false;
+	return !r->auth_method.n || sv_eq(r->auth_method, SV("soap")); /* Zimbra tells IMAP, POP3, CalDAV and ActiveSync in the same file */
+}
+
 /* An address of ours that the inventory gives to somebody else is no home. */
 static bool is_at_home(struct judge *j, const struct principal *p, const char *its)
 {

@@ -64,24 +64,24 @@ static uint16_t country_code(const struct geo *g)
 
 enum novelty { PLACE_KNOWN, PLACE_NEW_ASN, PLACE_NEW_COUNTRY, PLACE_NEW_NETWORK };
 
-static enum novelty novelty_of(struct state *s, const struct message_view *m, uint16_t day)
+static enum novelty novelty_of(struct state *s, const struct place *at, uint16_t day)
 {
-	uint16_t cc = country_code(&m->place.geo);
+	uint16_t cc = country_code(&at->geo);
 	bool country_known = false;
 	for (size_t i = 0; i < s->n_origins; i++) {
 		struct origin *o = &s->origin[i];
 		country_known |= cc && o->country == cc;
-		if (m->place.geo.asn ? o->asn == m->place.geo.asn : o->net == (uint32_t)m->place.wide_net) {
+		if (at->geo.asn ? o->asn == at->geo.asn : o->net == (uint32_t)at->wide_net) {
 			o->day = day;
 			return PLACE_KNOWN;
 		}
 	}
-	if (!m->place.geo.asn && !cc)
+	if (!at->geo.asn && !cc)
 		return PLACE_NEW_NETWORK;
 	return country_known || !cc ? PLACE_NEW_ASN : PLACE_NEW_COUNTRY;
 }
 
-static void remember(struct state *s, const struct message_view *m, uint16_t day)
+static void remember(struct state *s, const struct place *at, uint16_t day)
 {
 	struct origin *slot = &s->origin[0];
 	if (s->n_origins < ORIGINS)
@@ -90,7 +90,7 @@ static void remember(struct state *s, const struct message_view *m, uint16_t day
 		for (size_t i = 1; i < ORIGINS; i++)
 			if (s->origin[i].day < slot->day)
 				slot = &s->origin[i];
-	*slot = (struct origin){ m->place.geo.asn, (uint32_t)m->place.wide_net, country_code(&m->place.geo), day };
+	*slot = (struct origin){ at->geo.asn, (uint32_t)at->wide_net, country_code(&at->geo), day };
 }
 
 static void note_country(struct state *s, uint16_t cc)
@@ -141,17 +141,20 @@ static bool is_rare(struct memory *m, const struct principal *p, uint16_t cc)
 	return rare;
 }
 
-static void novelty(struct judge *j, struct principal *p, struct state *s, const struct options *o, const struct message_view *m)
+/* A log-in; first_us: of the first of its kind. */
+struct login { const struct place *at; int64_t at_us, first_us; };
+
+static void novelty(struct judge *j, struct principal *p, struct state *s, const struct options *o, const struct login *l)
 {
-	uint16_t day = (uint16_t)(m->at_us / US_PER_DAY);
-	enum novelty place = novelty_of(s, m, day);
+	uint16_t day = (uint16_t)(l->at_us / US_PER_DAY);
+	enum novelty place = novelty_of(s, l->at, day);
 	if (place == PLACE_KNOWN)
 		return;
-	remember(s, m, day);
-	bool rare = is_rare(judge_shared(j, &detector_auth_origin), p, country_code(&m->place.geo));
-	if (m->at_us - p->first_us < o->learn_days * US_PER_DAY) {
+	remember(s, l->at, day);
+	bool rare = is_rare(judge_shared(j, &detector_auth_origin), p, country_code(&l->at->geo));
+	if (l->at_us - l->first_us < o->learn_days * US_PER_DAY) {
 		/* Nothing is known of the account, but something of everybody's. */
-		if (!rare || m->at_us - j->site->first_us < US_PER_DAY)
+		if (!rare || l->at_us - j->site->first_us < US_PER_DAY)
 			return;
 		place = PLACE_NEW_COUNTRY;
 	}
@@ -163,40 +166,40 @@ static void novelty(struct judge *j, struct principal *p, struct state *s, const
 	if (s->novelty.s < NAT)
 		s->since_places = 0;
 	walk_reason(place == PLACE_NEW_COUNTRY ? "a country never used" : place == PLACE_NEW_ASN ? "a network (AS) never used" : "a network (/16) never used");
-	walk_add(&s->novelty, NATS(w), m->at_us, o->half_life_s);
+	walk_add(&s->novelty, NATS(w), l->at_us, o->half_life_s);
 	s->new_places++;
 	s->since_places = (uint8_t)(s->since_places + (s->since_places < UINT8_MAX));
 }
 
-static void interleave(struct state *s, const struct options *o, const struct message_view *m)
+static void interleave(struct state *s, const struct options *o, const struct login *l)
 {
-	uint16_t cc = country_code(&m->place.geo);
-	s->interleaved_us = fixed_then(s->interleaved_us, m->at_us);
-	if (cc && s->last_country && cc != s->last_country && s->last_us == fixed_then(s->last_us, m->at_us) && m->at_us - s->last_us < 30 * 60 * US_PER_S &&
-	    m->at_us - s->interleaved_us > US_PER_HOUR) {
+	uint16_t cc = country_code(&l->at->geo);
+	s->interleaved_us = fixed_then(s->interleaved_us, l->at_us);
+	if (cc && s->last_country && cc != s->last_country && s->last_us == fixed_then(s->last_us, l->at_us) && l->at_us - s->last_us < 30 * 60 * US_PER_S &&
+	    l->at_us - s->interleaved_us > US_PER_HOUR) {
 		walk_reason("two countries within half an hour");
-		walk_add(&s->novelty, NATS(o->two_countries), m->at_us, o->half_life_s);
-		s->interleaved_us = m->at_us;
+		walk_add(&s->novelty, NATS(o->two_countries), l->at_us, o->half_life_s);
+		s->interleaved_us = l->at_us;
 	}
 	if (cc)
 		s->last_country = cc;
-	s->last_us = m->at_us;
+	s->last_us = l->at_us;
 }
 
-static void spread(struct state *s, const struct options *o, const struct message_view *m)
+static void spread(struct state *s, const struct options *o, const struct login *l)
 {
 	static const struct { unsigned nets; int32_t nats; } steps[] = { { 20, 14 }, { 10, 9 }, { 5, 5 }, { 3, 2 } };
-	int64_t hour = m->at_us / US_PER_HOUR;
+	int64_t hour = l->at_us / US_PER_HOUR;
 	if (hour != s->hour) {
 		s->nets = 0;
 		s->hour = hour;
 	}
-	linear_add(&s->nets, m->place.net);
+	linear_add(&s->nets, l->at->net);
 	unsigned n = linear_estimate(s->nets);
 	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
 		if (n >= steps[i].nets) {
 			walk_reason("networks within one hour");
-			walk_raise(&s->spread, steps[i].nats * NAT, m->at_us, o->half_life_s);
+			walk_raise(&s->spread, steps[i].nats * NAT, l->at_us, o->half_life_s);
 			break;
 		}
 	if (s->spread.s == 0)
@@ -231,11 +234,44 @@ static void listing(struct judge *j, struct principal *p, void *state, const voi
 		listed(state, opt, &ip, v->points, v->at_us);
 }
 
+/* Our own access network is home; its addresses change by themselves. */
+static bool is_at_home(struct judge *j, const struct principal *p, struct state *s, const struct place *at)
+{
+	if (at->own_network && !s->home_counted) {
+		count_place(judge_shared(j, &detector_auth_origin), p, 0);
+		s->home_counted = true;
+	}
+	return at->own_network;
+}
+
+static void from_elsewhere(struct judge *j, struct principal *p, struct state *s, const struct options *o, const struct login *l)
+{
+	walk_decay(&s->novelty, l->at_us, o->half_life_s);
+	if (s->novelty.s == 0)
+		s->listed = 0;
+	novelty(j, p, s, o, l);
+	if (l->at->asked)
+		listed(s, o, &l->at->ip, l->at->asked->points, l->at_us);
+	if (!l->at->home) { /* a telephone and an office abroad may be in use at once for years */
+		interleave(s, o, l);
+		spread(s, o, l);
+	}
+	if (s->novelty.s || s->spread.s)
+		note_country(s, country_code(&l->at->geo));
+	else
+		memset(s->countries, 0, sizeof s->countries);
+}
+
+static bool is_foreign(const struct place *at)
+{
+	return at->has_ip && !ipaddr_is_loopback(&at->ip) && !at->egress;
+}
+
 static void message(struct judge *j, struct principal *p, void *state, const void *opt, const struct message_view *m)
 {
 	struct state *s = state;
 	const struct options *o = opt;
-	if (!m->first_report || !m->place.has_ip || ipaddr_is_loopback(&m->place.ip) || m->place.egress)
+	if (!m->first_report || !is_foreign(&m->place))
 		return;
 	if (m->method_bit && !(s->methods & m->method_bit)) {
 		walk_reason("a way to log in never used");
@@ -243,30 +279,24 @@ static void message(struct judge *j, struct principal *p, void *state, const voi
 			walk_add(&s->novelty, NATS(o->new_method), m->at_us, o->half_life_s);
 		s->methods |= m->method_bit;
 	}
-	/* Our own access network is home; its addresses change by themselves. */
-	if (m->place.own_network) {
-		if (!s->home_counted)
-			count_place(judge_shared(j, &detector_auth_origin), p, 0);
-		s->home_counted = true;
+	if (is_at_home(j, p, s, &m->place))
 		return;
-	}
-	walk_decay(&s->novelty, m->at_us, o->half_life_s);
-	if (s->novelty.s == 0)
-		s->listed = 0;
-	novelty(j, p, s, o, m);
-	if (m->place.asked)
-		listed(s, o, &m->place.ip, m->place.asked->points, m->at_us);
-	if (!m->place.home) { /* a telephone and an office abroad may be in use at once for years */
-		interleave(s, o, m);
-		spread(s, o, m);
-	}
+	from_elsewhere(j, p, s, o, &(struct login){ &m->place, m->at_us, p->first_us });
 	if (s->novelty.s || s->spread.s) {
 		s->messages++;
 		s->strangers += m->strangers;
-		note_country(s, country_code(&m->place.geo));
-	} else {
-		memset(s->countries, 0, sizeof s->countries);
 	}
+}
+
+/* The mail server sees webmail's address only, where a log-in to webmail has that of somebody's browser. An IMAP log-in says less: apps on telephones
+ * have it done by a provider's servers abroad. Who has written for long may use webmail for the first time: its places are learned, too. */
+static void fact(struct judge *j, struct principal *p, void *state, const void *opt, const struct fact_view *f)
+{
+	struct state *s = state;
+	if (!p || !f->browser || !is_foreign(&f->place) || is_at_home(j, p, s, &f->place))
+		return;
+	int64_t first_us = p->browser.first_day * US_PER_DAY;
+	from_elsewhere(j, p, s, opt, &(struct login){ &f->place, f->at_us, first_us > p->first_us ? first_us : p->first_us });
 }
 
 /* Who is away writes a little, or goes on writing to the people he knows; who stole a password writes to strangers. */
@@ -284,8 +314,8 @@ static int32_t score(const struct judge *j, const struct principal *p, void *sta
 	bool away = is_traveller(s, others);
 	int32_t cap = NATS(away ? o->travel_cap : o->novelty_cap + (s->listed ? o->listed : 0));
 	int32_t n = s->novelty.s < cap ? s->novelty.s : cap;
-	/* A telephone on the way changes its network all the time; ten within an hour are no telephone. */
-	int32_t sum = away && s->shown_nets < 10 ? n : n + s->spread.s;
+	/* A telephone on the way changes its network all the time; ten within an hour are no telephone. Log-ins to webmail that no mail follows are no theft yet. */
+	int32_t sum = away && (s->shown_nets < 10 || !s->messages) ? n : n + s->spread.s;
 	bool young = now_us - p->first_us < j->limits.ready_days * US_PER_DAY; /* its places are not all known yet */
 	int32_t most = NATS(s->shown_nets >= 10 ? o->spread_cap : young ? o->novelty_cap : 10);
 	return sum < most ? sum : most;
@@ -360,6 +390,7 @@ const struct detector detector_auth_origin = {
 	.shared_bytes = sizeof(struct everybody),
 	.options = &table,
 	.message = message,
+	.fact = fact,
 	.listing = listing,
 	.score = score,
 	.since = since,

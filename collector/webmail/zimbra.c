@@ -100,6 +100,7 @@ static void security(const struct context *x, struct sv s, struct record *r)
 	}
 	r->client_ip = webmail_client(x->ip, (struct sv){ 0 }, x->oip);
 	r->account = c.account;
+	r->auth_method = c.protocol;
 	r->reason = c.error;
 	if (c.error.p)
 		r->kind = unjudged(c.error) ? RECORD_WARNING : RECORD_AUTH_FAIL;

@@ -118,5 +118,5 @@ for scn in sorted(glob.glob(os.path.join(scenarios, "*.scn"))):
     bad += ["%s: %s" % (os.path.basename(scn), w) for w in wrong]
 check("every case of the scenarios adds up", n >= 5 and not bad, "%d cases, %s" % (n, "; ".join(bad)))
 forms()
-for name in ("stolen-account-loud", "reopened"):
+for name in ("stolen-account-loud", "reopened", "webmail-thief"):
     in_parts(os.path.join(scenarios, name + ".scn"))

@@ -18,7 +18,7 @@ A scenario is a text file. Lines:
                                is taken and there is a message). mail=no: it greets and leaves. tls=yes: encrypted after STARTTLS.
                                auth=yes, vrfy=yes: it logs in, it asks whether the first recipient exists. esmtp=no early=yes quit=no pipelined=yes: manners. data=no: no message is sent.
                                answer=no: nobody answers the SYN. banner=TEXT: what follows the code; keywords=STARTTLS,SIZE: of the EHLO reply
-  lines start=T every=D count=N TEXT     N log lines "postfix/TEXT"; {n} as above
+  lines start=T every=D count=N TEXT     N log lines "postfix/TEXT", or TEXT where it begins with "roundcube: "; {n} as above
   dnsbl start=T [every=D count=N] target=A zone=Z verdict=V [kind=K] [code=127.0.0.2] [points=N] [meaning="…"] [text="…"] [asked=yes]
                                what the probe says; without target=: how the list itself is (reason="…")
   log LINE                     a log line as it is
@@ -78,7 +78,8 @@ class Log:
         self.lines, self.serial = [], 0
 
     def add(self, t, text):
-        self.lines.append((t, len(self.lines), f"{stamp(t)} mx1 postfix/{text}"))
+        program = "" if text.startswith("roundcube: ") else "postfix/"
+        self.lines.append((t, len(self.lines), f"{stamp(t)} mx1 {program}{text}"))
 
     def queue_id(self):
         self.serial += 1
