@@ -14,6 +14,15 @@ static ptrdiff_t client_at(struct sv s, ptrdiff_t user)
 	return first >= 0 && first < user && !sv_starts(s, SV("proxy(")) ? first + 1 : scan_rfind(s, SV("rip="));
 }
 
+/* Where "user=<" stands, and not the end of a site's "orig_user=<" or "master_user=<" before it, whose name could hold one as well: then not the only one. */
+static ptrdiff_t user_at(struct sv s)
+{
+	ptrdiff_t user = sv_find(s, SV("user=<"));
+	if (user > 0 && s.p[user - 1] != ' ' && scan_once(s, SV(", user=<")))
+		return sv_find(s, SV(", user=<")) + 2;
+	return user;
+}
+
 /* "ann", out of "ann>" or, where a site has elements of its own behind it, "ann>, method=PLAIN, orig=<ann@isp.example>, secured". A client that names itself so
  * gets the account that it could have named as well. Where the method was found behind, another one belongs to the name. */
 static void account(struct sv s, struct record *r)
@@ -45,7 +54,7 @@ static void connection(struct sv s, ptrdiff_t user, struct record *r)
 
 static bool tail(struct sv s, struct record *r)
 {
-	ptrdiff_t user = sv_find(s, SV("user=<")), rip = client_at(s, user), method;
+	ptrdiff_t user = user_at(s), rip = client_at(s, sv_find(s, SV("user=<"))), method;
 	if (rip < 1 || s.p[rip - 1] != ' ')
 		return false;
 	struct sv t = sv_skip(s, (size_t)rip + 4), before = sv_take(s, (size_t)rip);
@@ -124,9 +133,8 @@ bool dovecot_login(struct sv s, struct record *r)
 		return proxy(s, r);
 	if (!SCAN_ANY(s, ends) || !tail(s, r))
 		return false;
-	ptrdiff_t end = sv_find(s, SV(": user=<"));
-	if (end < 0 && (end = sv_find(s, SV(": method="))) < 0)
-		end = sv_find(s, SV(": rip="));
+	ptrdiff_t user = sv_find(s, SV("user=<")), rip = client_at(s, user);
+	ptrdiff_t end = scan_rfind(sv_take(s, (size_t)(user >= 0 && user < rip ? user : rip)), SV(": "));
 	struct sv why = end >= 0 ? sv_take(s, (size_t)end) : s;
 	r->kind = verdict(why);
 	r->reason = why;

@@ -317,24 +317,26 @@ bool exim_past_ident(struct sv *s)
 	return true;
 }
 
-/* Does the text go on as behind a client more than once? Then an answer imitates it, and nobody can tell which is Exim's. */
-static bool two_endings(struct sv s)
+/* Does the text go on as behind a client more than once? Then an answer, or the name that logged in, imitates it, and nobody can tell which is Exim's.
+ * F= stands before that name, and behind its verdict the operator's words, in which only refusals are none of theirs. */
+static bool two_endings(struct sv s, bool of_login)
 {
 	static const struct sv verdicts[] = {
 		SCAN_S(" rejected RCPT <"), SCAN_S(" rejected MAIL <"), SCAN_S(" rejected EHLO "), SCAN_S(" rejected after DATA"), SCAN_S(" rejected VRFY "),
-		SCAN_S(" rejected EXPN "), SCAN_S(" rejected ETRN "), SCAN_S(" rejected AUTH"), SCAN_S(" rejected DATA"), SCAN_S(" rejected QUIT"), SCAN_S(" Warning: "),
-		SCAN_S(" sender verify "), SCAN_S(" incomplete transaction "), SCAN_S(" dropped by "), SCAN_S(": discarded by "),
+		SCAN_S(" rejected EXPN "), SCAN_S(" rejected ETRN "), SCAN_S(" rejected AUTH"), SCAN_S(" rejected DATA"), SCAN_S(" rejected QUIT"),
+		SCAN_S(": discarded by "), SCAN_S(" Warning: "), SCAN_S(" sender verify "), SCAN_S(" incomplete transaction "), SCAN_S(" dropped by "),
 	};
+	const size_t refusals = 11, all = sizeof verdicts / sizeof *verdicts;
 	int senders = 0, told = 0;
 	for (size_t i = 0; i < s.n && senders < 2 && told < 2; i++) {
 		struct sv t = sv_skip(s, i);
 		if (t.p[0] != ' ' && t.p[0] != ':')
 			continue;
-		bool sender = sv_starts(t, SV(" F=<"));
+		bool sender = !of_login && sv_starts(t, SV(" F=<"));
 		if (sender && told)
 			return true;
 		senders += sender;
-		told += SCAN_ANY(t, verdicts);
+		told += scan_starts_any(t, verdicts, of_login && told ? refusals : all);
 	}
 	return senders > 1 || told > 1;
 }
@@ -347,13 +349,23 @@ static bool ident(struct sv *t, struct sv value, bool last, struct record *r)
 		return false;
 	struct sv s = sv_make(value.p, (size_t)(t->p + t->n - value.p)), window = sv_take(s, IDENT_BYTES);
 	ptrdiff_t at = sv_find(window, SV(" F=<"));
-	if (two_endings(window))
+	if (two_endings(window, false))
 		*t = sv_skip(s, s.n);
 	else if (at >= 0)
 		*t = sv_skip(s, (size_t)at);
 	else if (!last)
 		(void)exim_words(t, value);
 	return true;
+}
+
+/* A=, behind which stands the verdict: *t moves past it, or to the end when it is in doubt. */
+static void login(struct sv *t, struct sv value, bool last, struct record *r)
+{
+	struct sv s = sv_make(value.p, (size_t)(t->p + t->n - value.p));
+	if (two_endings(s, true))
+		*t = sv_skip(s, s.n);
+	else
+		exim_set_auth(r, last ? value : exim_words(t, value));
 }
 
 void exim_extras(struct sv *s, struct record *r)
@@ -382,7 +394,7 @@ void exim_extras(struct sv *s, struct record *r)
 				exim_set_tls(r, f.value);
 		} else if (f.value.p && sv_eq(f.key, SV("A"))) {
 			if (!foreign)
-				exim_set_auth(r, last ? f.value : exim_words(&t, f.value));
+				login(&t, f.value, last, r);
 			foreign = true;
 		} else
 			return;

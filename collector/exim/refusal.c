@@ -162,7 +162,7 @@ static bool with_host(struct sv s, struct record *r)
 	exim_extras(&t, r);
 	if (verdict(t, r) || (remote && cut_through(t, r)))
 		return true;
-	if (remote && !t.n && sv_find(after_host, SV(" U=")) >= 0) { /* in doubt */
+	if (remote && !t.n && (sv_find(after_host, SV(" U=")) >= 0 || sv_find(after_host, SV(" A=")) >= 0)) { /* in doubt */
 		r->sender = r->account = r->auth_method = (struct sv){ 0 };
 		return warning(RECORD_WARNING, s, r);
 	}

@@ -10,6 +10,19 @@ static int program(struct sv p)
 	return sv_eq(p, SV("saslauthd")) ? 0 : -1;
 }
 
+/* libsasl takes names apart at their last '@' before it asks, and who asked knows the whole: Postfix' sasl_username is "ann@isp.example" where saslauthd says
+ * user=ann, realm=isp.example. With -r saslauthd puts them together itself. */
+static struct sv whole_name(struct sv user, struct sv realm)
+{
+	static _Thread_local char text[320];
+	if (!user.n || !realm.n || sv_chr(user, '@') >= 0 || user.n + 1 + realm.n > sizeof text)
+		return user;
+	memcpy(text, user.p, user.n);
+	text[user.n] = '@';
+	memcpy(text + user.n + 1, realm.p, realm.n);
+	return sv_make(text, user.n + 1 + realm.n);
+}
+
 /* "ann] [service=smtp] [realm=] [mech=pam] [reason=PAM auth error]". User and realm are the client's texts: one that looks like the next field leaves
  * no account and no service that could be believed. */
 static bool fields(struct sv s, struct record *r, struct sv *ret_service)
@@ -24,7 +37,7 @@ static bool fields(struct sv s, struct record *r, struct sv *ret_service)
 			return false;
 	if (!sv_ends(s, SV("]")))
 		return false;
-	r->account = value[0];
+	r->account = whole_name(value[0], value[2]);
 	r->reason = sv_take(s, s.n - 1);
 	*ret_service = value[1];
 	return true;

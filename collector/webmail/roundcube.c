@@ -140,6 +140,24 @@ bool webmail_roundcube_next(struct record *r)
 	return true;
 }
 
+/* "; 250: " before what the server answered: the last one, as no recipient follows it. *s ends before it. */
+static struct sv cut_answer(struct sv *s)
+{
+	for (size_t end = s->n; end;) {
+		ptrdiff_t at = scan_rfind(sv_take(*s, end), SV("; "));
+		if (at < 0)
+			break;
+		struct sv t = sv_skip(*s, (size_t)at + 2), answer = t;
+		int64_t code;
+		if (scan_int(&t, &code) && answer.n - t.n == 3 && sv_starts(t, SV(":"))) {
+			s->n = (size_t)at;
+			return answer;
+		}
+		end = (size_t)at;
+	}
+	return (struct sv){ 0 };
+}
+
 /* "User NAME [ADDRESS]; Message <ID> for a@x, b@y; 250: 2.0.0 Ok: queued as ID". The address is one that Roundcube chose (proxy_whitelist), but may be any text. */
 static bool handed_over(struct sv s, struct record *r)
 {
@@ -155,12 +173,13 @@ static bool handed_over(struct sv s, struct record *r)
 		return true;
 	}
 	r->client_ip = scan_ip(address);
-	struct sv list = s;
+	struct sv answer = cut_answer(&s), list = s;
 	while (s.n && !last) {
 		struct sv one = take_recipient(&s, &last);
 		waiting = sv_make(list.p, (size_t)(one.p - list.p) + one.n);
 	}
 	(void)webmail_roundcube_next(r);
+	s = answer.p ? answer : s;
 	if (s.n)
 		r->reply = s;
 	r->child_queue_id = scan_queued_as(s);

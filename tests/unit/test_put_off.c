@@ -118,6 +118,38 @@ static void cut_off(void **state)
 #define FROM "from=<ann@partner.example>, size=19, class=0, nrcpts=1, msgid=<x@partner.example>, proto=ESMTP, daemon=MTA, relay=mail.partner.example [198.51.100.10]\n"
 #define BARE "collect: relay=mail.partner.example, from=<ann@partner.example>, info=Bare linefeed (LF) not allowed, where="
 
+/* A filter's words are the filter's, tabs and all. */
+static void told_in_whole(void **state)
+{
+	struct run r = { 0 };
+	(void)state;
+	begin(&r);
+	feed_text(&r, AT "6AR5HwxG000277: Milter: to=<bert@isp.example>, reject=550 5.7.1 not\tnow\n" AT "6AR5HwxG000277: " FROM);
+	assert_string_equal(buf_cstr(&told), "198.51.100.10  ann@partner.example bert@isp.example: 550 5.7.1 not now\n");
+	buf_clear(&told);
+	stop(&r);
+}
+
+/* Who has very many recipients refused and leaves amid the message has sent none all the same. */
+static void cut_off_after_many(void **state)
+{
+	struct run r = { 0 };
+	struct buf text = { 0 };
+	(void)state;
+	messages = 0;
+	begin(&r);
+	for (int i = 0; i < 2000; i++) /* a power of two is kept of each: nothing is left over */
+		buf_printf(&text, AT "6AR5HwxG000277: <%04d@isp.test>... User unknown\n", i);
+	feed_text(&r, buf_cstr(&text));
+	feed_text(&r, AT "6AR5HwxG000277: collect: premature EOM: unexpected close\n" AT "6AR5HwxG000277: " FROM);
+	pipeline_end(r.p);
+	assert_int_equal(messages, 0);
+	assert_true(told.n > 30000);
+	buf_clear(&told);
+	buf_fini(&text);
+	stop(&r);
+}
+
 /* What a client wrote amiss may be let through (srv_features): then there is a message. */
 static void taken_as_it_was(void **state)
 {
@@ -149,6 +181,7 @@ static void told_at_once(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(told_with_the_client), cmocka_unit_test(of_filters), cmocka_unit_test(cut_off), cmocka_unit_test(taken_as_it_was), cmocka_unit_test(told_at_once) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(told_with_the_client), cmocka_unit_test(of_filters), cmocka_unit_test(cut_off), cmocka_unit_test(told_in_whole),
+		                            cmocka_unit_test(cut_off_after_many), cmocka_unit_test(taken_as_it_was), cmocka_unit_test(told_at_once) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
