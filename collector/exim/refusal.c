@@ -32,6 +32,10 @@ static bool stage(struct sv s, struct record *r)
 	} else if (scan_lit(&t, SV("MAIL "))) {
 		r->reason = sv_take(s, 4);
 		r->sender = command_address(&t);
+	} else if (scan_lit(&t, SV("AUTH "))) { /* what follows may be a password */
+		ptrdiff_t end = sv_find(t, SV(": "));
+		r->reason = sv_take(s, 4);
+		t = sv_skip(t, end < 0 ? t.n : (size_t)end);
 	} else if (scan_lit(&t, SV("EHLO or HELO "))) {
 		r->reason = sv_take(s, 12);
 		r->helo = command_address(&t);
