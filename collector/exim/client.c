@@ -23,6 +23,7 @@ static bool connection(struct sv s, struct record *r)
 		return false;
 	exim_extras(&s, r);
 	s = rest(s);
+	r->local_port = exim_local_port(r);
 	if (sv_starts(s, SV("closed by DROP"))) /* an ACL threw it out */
 		return said(RECORD_WARNING, s, r);
 	static const struct sv ends[] = { SCAN_S("closed "), SCAN_S("lost"), SCAN_S("Connection closed") };
@@ -30,6 +31,7 @@ static bool connection(struct sv s, struct record *r)
 		return said(RECORD_DISCONNECT, s, r);
 	if (!s.n || s.p[0] == '(')
 		return said(RECORD_CONNECT, (struct sv){ 0 }, r);
+	r->local_port = false;
 	return said(RECORD_OTHER, s, r);
 }
 
