@@ -123,7 +123,7 @@ static void accepted(struct correlate *c, const struct record *r, struct sv line
 	if (r->uid != RECORD_UNSET || r->local_user.p) {
 		o->uid = r->uid == RECORD_UNSET ? -1 : r->uid;
 		o->piped = true;
-		if (r->local_user.p)
+		if (r->local_user.p && !r->client_ip.p) /* called as a command */
 			open_set(c, o, &o->cwd, cwd_of(&c->cwd, o->host, r));
 		if (r->sender.p && !o->sender_known)
 			open_set(c, o, &o->sender, sv_take(r->sender, ADDRESS_MAX));
@@ -497,7 +497,7 @@ static void tell_fact(struct correlate *c, const struct record *r, struct sv lin
 		told.client_name = open_get(c->msg[m], c->msg[m]->client_name);
 		told.account = told.account.p ? told.account : open_get(c->msg[m], c->msg[m]->account);
 	}
-	if (r->kind == RECORD_AUTH_FAIL)
+	if (r->kind == RECORD_AUTH_FAIL || sv_starts(r->reason, SV("AUTH")))
 		line = password_hidden(sv_take(line, sizeof room), room, sizeof room);
 	c->sink.fact(c->sink.ctx, c->seq, &told, line);
 }

@@ -143,6 +143,13 @@ static void take_record(struct pipeline *p, const struct mta *mta, const struct 
 		session_table_login(p->sessions, &filled);
 		r = &filled;
 	}
+	if (stated->local_port && (p->sessions || stated->kind == RECORD_OTHER)) {
+		if (!p->sessions)
+			p->sessions = session_table_new();
+		filled = *r;
+		session_table_local(p->sessions, &filled);
+		r = &filled;
+	}
 	if (p->sink.record)
 		p->sink.record(p->sink.ctx, r, l);
 	if (!p->correlate)

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "collector/scan.h"
 #include "lib/near.h"
 #include "lib/wire.h"
 
@@ -445,6 +446,25 @@ void session_table_apply(struct sessions *s, struct record *r)
 	exchange(s, e, r);
 	if (r->session_end)
 		forget(s, (uint32_t)(e - s->v));
+}
+
+void session_table_local(struct sessions *s, struct record *r)
+{
+	char room[24];
+	struct sv key = make_key(s, r->host, "\v", scan_decimal(room, sizeof room, r->client_port));
+	uint64_t hash = hash_of(key);
+	uint32_t at = slot_of(s, hash, key)->session;
+	if (r->kind == RECORD_ACCEPT) {
+		if (at && !r->account.p && !r->local_user.p && r->time_us - s->v[at - 1].begun_us <= SESSION_YOUNG_US)
+			r->local_user = get(&s->v[at - 1], PART_account);
+		return;
+	}
+	if (at)
+		forget(s, at - 1);
+	if (r->kind != RECORD_OTHER)
+		return;
+	make_way(s, r->time_us);
+	keep(s, begin(s, hash, key, r->time_us), PART_account, r->local_user);
 }
 
 /* Those are kept as a session of their own, under the message's id. */

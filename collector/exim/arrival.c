@@ -127,5 +127,6 @@ bool exim_arrival(struct sv s, struct record *r)
 	r->kind = RECORD_ACCEPT;
 	r->tells_client |= seen.in_doubt; /* a message all the same */
 	r->submission = exim_logged_in(seen.protocol);
+	r->local_port = exim_local_port(r);
 	return true;
 }

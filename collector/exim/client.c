@@ -23,6 +23,7 @@ static bool connection(struct sv s, struct record *r)
 		return false;
 	exim_extras(&s, r);
 	s = rest(s);
+	r->local_port = exim_local_port(r);
 	if (sv_starts(s, SV("closed by DROP"))) /* an ACL threw it out */
 		return said(RECORD_WARNING, s, r);
 	static const struct sv ends[] = { SCAN_S("closed "), SCAN_S("lost"), SCAN_S("Connection closed") };
@@ -30,6 +31,7 @@ static bool connection(struct sv s, struct record *r)
 		return said(RECORD_DISCONNECT, s, r);
 	if (!s.n || s.p[0] == '(')
 		return said(RECORD_CONNECT, (struct sv){ 0 }, r);
+	r->local_port = false;
 	return said(RECORD_OTHER, s, r);
 }
 
@@ -82,12 +84,14 @@ static bool too_early(struct sv s, struct record *r)
 		return false;
 	if (!scan_before(&s, SV("): rejected "), &why))
 		return false;
+	(void)scan_char(&why, '(');
 	t = s;
-	if (!scan_lit(&t, SV("connection from H=")) && !(scan_char(&t, '"') && scan_before(&t, SV("\" H="), &(struct sv){ 0 })))
+	/* the client chose the command, and the input that ends the line */
+	if (!scan_lit(&t, SV("connection from H=")) && !(scan_once(t, SV("\" H=")) && scan_before(&t, SV("\" H="), &(struct sv){ 0 })))
 		return said(RECORD_REJECT, why, r);
 	if (exim_host(&t, &h))
 		exim_set_client(r, &h);
-	return said(RECORD_REJECT, sv_skip(why, why.n && why.p[0] == '('), r);
+	return said(RECORD_REJECT, why, r);
 }
 
 /* "no IP address found for host name (during SMTP connection from host)" */
@@ -100,7 +104,7 @@ static bool no_name(struct sv s, struct record *r)
 	}
 	if (!scan_lit(&t, SV("no IP address found for host ")))
 		return false;
-	if (scan_before(&t, SV(" (during SMTP connection from "), &name))
+	if (scan_once(t, SV(" (during SMTP connection from ")) && scan_before(&t, SV(" (during SMTP connection from "), &name))
 		(void)exim_from(&t, r);
 	return said(RECORD_WARNING, sv_take(s, 19), r);
 }
@@ -132,7 +136,7 @@ static bool broken(struct sv s, struct record *r)
 	return false;
 }
 
-/* "VRFY failed for x H=host", "ETRN #x received from host", "ignoring AUTH=x from host (not trusted)" */
+/* "VRFY failed for x H=host", "ETRN #x received from host", "ignoring AUTH=x from host (not trusted)": x is the client's, any text. */
 static bool command(struct sv s, struct record *r)
 {
 	static const struct sv begins[] = { SCAN_S("VRFY "), SCAN_S("EXPN "), SCAN_S("ETRN "), SCAN_S("ignoring AUTH=") };
@@ -140,10 +144,9 @@ static bool command(struct sv s, struct record *r)
 	struct sv t = s, skipped;
 	if (!SCAN_ANY(s, begins))
 		return false;
-	if (scan_before(&t, SV(" H="), &skipped) && exim_host(&t, &h))
+	struct sv mark = sv_starts(s, SV("ETRN ")) ? SV(" received from ") : SV(" H=");
+	if (scan_once(t, mark) && scan_before(&t, mark, &skipped) && exim_host(&t, &h))
 		exim_set_client(r, &h);
-	else if ((t = s, scan_before(&t, SV(" received from "), &skipped)))
-		(void)exim_from(&t, r);
 	return said(s.p[0] == 'i' ? RECORD_OTHER : RECORD_WARNING, s, r);
 }
 

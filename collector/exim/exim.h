@@ -28,6 +28,8 @@ struct exim_host { struct sv name, helo, addr; int64_t port; bool any, in_doubt;
 bool exim_host(struct sv *s, struct exim_host *ret);
 void exim_set_client(struct record *r, const struct exim_host *h);
 void exim_set_user(struct record *r, struct sv name);
+/* Did a program of this host connect, of which a panel may log whose it is? */
+bool exim_local_port(const struct record *r);
 void exim_set_relay(struct record *r, const struct exim_host *h);
 /* A host, or the login name of a local user, after "from": sets the client or local_user. */
 bool exim_from(struct sv *s, struct record *r);

@@ -241,6 +241,11 @@ void exim_set_client(struct record *r, const struct exim_host *h)
 	r->client_port = h->port;
 }
 
+bool exim_local_port(const struct record *r)
+{
+	return r->client_port != RECORD_UNSET && scan_ip_is_loopback(r->client_ip);
+}
+
 void exim_set_relay(struct record *r, const struct exim_host *h)
 {
 	r->relay_host = h->name.n ? h->name : h->addr;

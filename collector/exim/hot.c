@@ -43,6 +43,8 @@ static bool arrival_client(struct sv *s, struct record *r)
 		if (!exim_host(s, &h) || h.in_doubt)
 			return false;
 		exim_set_client(r, &h);
+		if (exim_local_port(r))
+			return false;
 	}
 	if (LIT(s, " R=") && !plain(s, &r->parent_queue_id))
 		return false;

@@ -41,6 +41,26 @@ static bool identification(struct sv s, struct record *r)
 	return true;
 }
 
+/* cPanel, of a connection that a program of this host made: "SMTP connection identification H=localhost A=127.0.0.1 P=41000 U=web12 ID=1012 S=web12
+ * B=identify_local_connection", before the message, which has the same port. */
+static bool local_connection(struct sv s, struct record *r)
+{
+	struct sv address, user;
+	int64_t port;
+	r->reason = s;
+	if (!scan_lit(&s, SV("SMTP connection identification H=localhost A=")) || !sv_ends(s, SV(" B=identify_local_connection")))
+		return false;
+	address = until_space(&s);
+	if (!scan_lit(&s, SV(" P=")) || !scan_int(&s, &port) || !scan_lit(&s, SV(" U=")))
+		return false;
+	user = until_space(&s);
+	r->client_ip = scan_ip(address);
+	r->client_port = port;
+	r->local_user = user;
+	r->local_port = user.n && exim_local_port(r);
+	return true;
+}
+
 /* ACLs, routers and filters have Exim write what the operator likes, so any text may be a line. Not understood is only what is
  * about a client or a refusal, as far as one can see, and was none of the forms we know. */
 static bool concerns_mail(struct sv s)
@@ -62,5 +82,5 @@ bool exim_other(struct sv s, struct record *r)
 {
 	r->kind = RECORD_OTHER;
 	r->reason = s;
-	return arguments(s, r) || identification(s, r) || !concerns_mail(s);
+	return arguments(s, r) || identification(s, r) || local_connection(s, r) || !concerns_mail(s);
 }

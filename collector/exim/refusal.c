@@ -32,6 +32,10 @@ static bool stage(struct sv s, struct record *r)
 	} else if (scan_lit(&t, SV("MAIL "))) {
 		r->reason = sv_take(s, 4);
 		r->sender = command_address(&t);
+	} else if (scan_lit(&t, SV("AUTH "))) { /* what follows may be a password */
+		ptrdiff_t end = sv_find(t, SV(": "));
+		r->reason = sv_take(s, 4);
+		t = sv_skip(t, end < 0 ? t.n : (size_t)end);
 	} else if (scan_lit(&t, SV("EHLO or HELO "))) {
 		r->reason = sv_take(s, 12);
 		r->helo = command_address(&t);
@@ -288,7 +292,7 @@ static bool refused_connection(struct sv s, struct record *r)
 	return false;
 }
 
-/* sa-exim: "SA: Action: silently tossed message: score=… From <a@b> (host=name [ip]) for c@d" */
+/* sa-exim: "SA: Action: silently tossed message: score=… (scanned in 1/1 secs | Message-Id: x@y). From <a@b> (host=name [ip]) for c@d" */
 static bool sa_exim(struct sv s, struct record *r)
 {
 	struct sv action, sender;
@@ -297,13 +301,15 @@ static bool sa_exim(struct sv s, struct record *r)
 		return false;
 	r->reason = s;
 	r->kind = RECORD_OTHER;
-	if (!scan_before(&s, SV(" From <"), &action))
+	if (!scan_until(&s, ':', &action))
 		return true;
-	s = sv_make(s.p - 1, s.n + 1);
 	if (sv_find(action, SV("tossed")) >= 0 || sv_find(action, SV("rejected")) >= 0) {
 		r->kind = RECORD_POLICY;
 		r->status = SV("spam");
 	}
+	if (!scan_once(s, SV(" From <")) || !scan_before(&s, SV(" From <"), &action)) /* the message-id may hold one */
+		return true;
+	s = sv_make(s.p - 1, s.n + 1);
 	if (scan_angle(&s, &sender) && scan_lit(&s, SV(" (host=")) && exim_host(&s, &h)) {
 		exim_set_client(r, &h);
 		r->sender = sender;

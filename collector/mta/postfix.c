@@ -12,7 +12,7 @@ static int program(struct sv p)
 {
 	ptrdiff_t slash = sv_rchr(p, '/');
 	struct sv last = slash < 0 ? p : sv_skip(p, (size_t)slash + 1);
-	if (slash < 0 && !sv_starts(p, SV("postfix")))
+	if (slash < 0 && (!sv_starts(p, SV("postfix")) || sv_eq(p, SV("postfix-local")))) /* Plesk's way into mailboxes */
 		return -1;
 	int service = sv_find(p, SV("submission")) >= 0 || sv_find(p, SV("smtps")) >= 0 ? POSTFIX_SUBMISSION : 0;
 	if (sv_eq(p, SV("postfix")))

@@ -1,13 +1,29 @@
 /* The saslauthd format: Cyrus SASL's daemon, which checks passwords for a mail server and logs the wrong ones:
  *   "do_auth         : auth failure: [user=ann] [service=smtp] [realm=isp.example] [mech=pam] [reason=PAM auth error]"
  * (since 2.1.28 blanks stand for "do_auth"). It knows no client. What failed for an SMTP server that server tells itself, with the client's address, so that
- * here it is a warning; of Cyrus' IMAP, POP3 and Sieve servers nobody else tells. Good log-ins are not logged. */
+ * here it is a warning; of Cyrus' IMAP, POP3 and Sieve servers nobody else tells. Good log-ins are not logged. Plesk's plesk_saslauthd serves SMTP. */
 #include "collector/mta.h"
 #include "collector/scan.h"
 
+enum { CYRUS, PLESK };
+
 static int program(struct sv p)
 {
-	return sv_eq(p, SV("saslauthd")) ? 0 : -1;
+	return sv_eq(p, SV("saslauthd")) ? CYRUS : sv_eq(p, SV("plesk_saslauthd")) ? PLESK : -1;
+}
+
+/* "failed mail authentication attempt for user 'ann' (password len=8)" */
+static enum mta_result plesk(struct sv s, struct record *r)
+{
+	ptrdiff_t end = scan_rfind(s, SV("' (password len="));
+	r->kind = RECORD_OTHER;
+	r->reason = s;
+	if (end < 0 || !scan_lit(&s, SV("failed mail authentication attempt for user '")))
+		return MTA_RECORD;
+	r->kind = RECORD_WARNING;
+	r->account = sv_make(s.p, (size_t)(r->reason.p + end - s.p));
+	r->reason = SV("auth failure");
+	return MTA_RECORD;
 }
 
 /* libsasl takes names apart at their last '@' before it asks, and who asked knows the whole: Postfix' sasl_username is "ann@isp.example" where saslauthd says
@@ -61,7 +77,8 @@ static enum mta_result parse(int number, const struct logline *l, struct record 
 {
 	static const struct sv known[] = { SCAN_S("DEBUG: "), SCAN_S("pam_") };
 	struct sv s = l->text, function;
-	(void)number;
+	if (number == PLESK)
+		return plesk(s, r);
 	r->kind = RECORD_OTHER;
 	if (SCAN_ANY(s, known)) { /* "auth_shadow: pw mismatch" is followed by the password's hashes: no reason is kept */
 		r->reason = SV("debug");

@@ -123,6 +123,10 @@ void opensmtpd_failed(struct sv command, struct sv result, struct record *r)
 		scan_login_unjudged(r);
 		return;
 	}
+	if (sv_eq(r->reason, SV("AUTH"))) { /* nobody looked at a password: what looks is away, no such mechanism, a filter does not want it */
+		r->kind = RECORD_WARNING;
+		return;
+	}
 	bool protocol = sv_starts(r->dsn, SV("5.5."));
 	r->kind = protocol || !result.n || (result.p[0] != '5' && result.p[0] != '4') ? RECORD_WARNING : RECORD_REJECT;
 	if (protocol)

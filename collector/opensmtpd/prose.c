@@ -126,6 +126,8 @@ static bool outcome(struct sv s, bool local, struct record *r)
 	(void)field(&s, SV("session="), &value);
 	if (!field(&s, SV("from="), &r->sender) || !field(&s, SV("to="), &r->recipient))
 		return false;
+	if (sv_eq(r->sender, SV("@"))) /* the queue's own lines write <> so */
+		r->sender.n = 0;
 	if (field(&s, SV("rcpt="), &value) && value.n && !sv_eq(value, SV("-")))
 		r->orig_recipient = value;
 	(void)field(&s, SV("user="), &value);
@@ -141,12 +143,21 @@ static bool outcome(struct sv s, bool local, struct record *r)
 	return true;
 }
 
+/* "rspamd: cannot connect": what a filter says, by the name that the configuration gives it ("<dynproc:00000001>" when none). */
+static bool filters_own(struct sv s)
+{
+	size_t i = 0;
+	while (i < s.n && i < 64 && s.p[i] > ' ' && (s.p[i] != ':' || i + 1 == s.n || s.p[i + 1] != ' '))
+		i++;
+	return i && i < s.n && s.p[i] == ':' && ((s.p[0] >= 'a' && s.p[0] <= 'z') || s.p[0] == '<') && !sv_starts(s, SV("smtp-in: "));
+}
+
 bool opensmtpd_prose(struct sv s, struct record *r)
 {
 	static const struct sv begins[] = {
 		SCAN_S("info: "), SCAN_S("debug: "), SCAN_S("smtp-out: "), SCAN_S("queue"), SCAN_S("scheduler"), SCAN_S("mta: "), SCAN_S("mda: "), SCAN_S("bounce"),
 		SCAN_S("filter"), SCAN_S("control: "), SCAN_S("lka: "), SCAN_S("pony: "), SCAN_S("startup"), SCAN_S("setup_"), SCAN_S("rsa_"), SCAN_S("ca: "),
-		SCAN_S("table"), SCAN_S("route"), SCAN_S("smtpd: "), SCAN_S("enqueue"), SCAN_S("exiting"), SCAN_S("Exiting"), SCAN_S("terminat"), SCAN_S("kernel"), SCAN_S("parent"), SCAN_S("klondike"),
+		SCAN_S("table"), SCAN_S("route"), SCAN_S("smtpd: "), SCAN_S("enqueue"), SCAN_S("exiting"), SCAN_S("Exiting"), SCAN_S("terminat"), SCAN_S("kernel"), SCAN_S("parent"), SCAN_S("klondike"), SCAN_S("lost child: "),
 		SCAN_S("dispatcher"), SCAN_S("crypto"), SCAN_S("lookup"), SCAN_S("ssl_"), SCAN_S("dns"), SCAN_S("delivery"), SCAN_S("relay"), SCAN_S("smtp: "),
 		/* of traces (-T) */
 		SCAN_S("mproc: "), SCAN_S("imsg: "), SCAN_S("ramstat: "), SCAN_S("<<< ["), SCAN_S(">>> "), SCAN_S("expand: "), SCAN_S("TABLE "), SCAN_S("rule #"), SCAN_S("no rule matched"),
@@ -162,5 +173,5 @@ bool opensmtpd_prose(struct sv s, struct record *r)
 	*r = clean;
 	r->kind = SCAN_ANY(s, bad) ? RECORD_WARNING : RECORD_OTHER;
 	r->reason = s;
-	return r->kind == RECORD_WARNING || SCAN_ANY(s, begins);
+	return r->kind == RECORD_WARNING || SCAN_ANY(s, begins) || filters_own(s);
 }

@@ -117,7 +117,7 @@ def exim_arrival(qid, sender, rest):
         keys = dict(f.split(b"=", 1) for f in fields if b"=" in f)
         if len(keys) != sum(b"=" in f for f in fields):
             return None  # twice: one of them is no field
-        if b"A" in keys and (re.search(rb" S=\d", after) or after.count(b'"') % 2):
+        if b"A" in keys and (re.search(rb" S=\d", after) or after.count(b'"') % 2 or re.search(rb' T="(?:[^"\\]|\\.)*"[^ ]', after)):
             return None  # a login name may hold the first
         if b"A" in keys and keys.get(b"P", b"").endswith(b"a"):
             account = keys[b"A"].split(b":", 1)[1] if b":" in keys[b"A"] else None

@@ -49,6 +49,43 @@ static void what_was_said_is_told(void **unused)
 	session_table_free(s);
 }
 
+static void whose_port_that_is(void **unused)
+{
+	(void)unused;
+	struct sessions *s = session_table_new();
+	struct record tells = of("", RECORD_OTHER), message = of("", RECORD_ACCEPT), end = of("", RECORD_DISCONNECT), r;
+	tells.client_port = message.client_port = end.client_port = 41000;
+	tells.local_user = SV("web12");
+	session_table_local(s, &tells);
+	session_table_local(s, (r = message, &r));
+	is(r.local_user, "web12");
+	r = message;
+	r.account = SV("anna"); /* who logged in is known better */
+	session_table_local(s, &r);
+	is(r.local_user, NULL);
+	r = message;
+	r.client_port = 41001;
+	session_table_local(s, &r);
+	is(r.local_user, NULL);
+	r = message;
+	r.time_us = tells.time_us + SESSION_YOUNG_US + 1;
+	session_table_local(s, &r);
+	is(r.local_user, NULL);
+	struct buf saved = { 0 };
+	state(s, &saved);
+	struct wire w = wire_of(buf_sv(&saved));
+	session_table_free(s);
+	s = session_table_new();
+	assert_int_equal(session_table_load(s, &w), 0);
+	session_table_local(s, (r = message, &r));
+	is(r.local_user, "web12");
+	session_table_local(s, &end);
+	session_table_local(s, (r = message, &r));
+	is(r.local_user, NULL);
+	session_table_free(s);
+	buf_fini(&saved);
+}
+
 static void who_only_asks_takes_no_room(void **unused)
 {
 	(void)unused;
@@ -326,7 +363,7 @@ static void granted_ones_are_saved(void **unused)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(what_was_said_is_told), cmocka_unit_test(who_only_asks_takes_no_room), cmocka_unit_test(login_from_address), cmocka_unit_test(replaced_texts), cmocka_unit_test(asked_and_answered),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(what_was_said_is_told), cmocka_unit_test(whose_port_that_is), cmocka_unit_test(who_only_asks_takes_no_room), cmocka_unit_test(login_from_address), cmocka_unit_test(replaced_texts), cmocka_unit_test(asked_and_answered),
 		cmocka_unit_test(a_failed_login_is_nobody), cmocka_unit_test(the_end), cmocka_unit_test(the_oldest_is_forgotten),
 		cmocka_unit_test(an_envelope_has_all_recipients), cmocka_unit_test(who_is_meant_is_not_guessed), cmocka_unit_test(too_many_are_cut),
 		cmocka_unit_test(granted_ones_are_saved) };
