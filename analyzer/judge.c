@@ -437,6 +437,13 @@ void judge_txn(struct judge *j, struct txn *t)
 	backup_txn(j, t, p != NULL);
 }
 
+static void see_browser(struct judge *j, struct principal *p, struct fact_view *f)
+{
+	note_browser(p, &f->place, f->at_us);
+	if (j->conf->rbl.client_check && p->kind == PRINCIPAL_ACCOUNT)
+		f->place.asked = asked_place(j, p, &f->place);
+}
+
 static void judge_fact(struct judge *j, struct principal *p, const struct record *r, struct sv line)
 {
 	struct fact_view f = { .record = r, .line = line, .at_us = j->site->now_us, .browser = view_is_by_browser(r) };
@@ -452,7 +459,7 @@ static void judge_fact(struct judge *j, struct principal *p, const struct record
 		begin_trace(&trace);
 	}
 	if (p && f.browser)
-		note_browser(p, &f.place, f.at_us);
+		see_browser(j, p, &f);
 	for (size_t d = 0; d < detector_count(); d++) {
 		const struct detector *x = detector_registry[d];
 		trace.detector = (uint8_t)d;

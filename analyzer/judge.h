@@ -88,7 +88,7 @@ struct place {
 	uint64_t net;         /* of the /24 (IPv6: /48) */
 	uint64_t wide_net;    /* of the /16 (IPv6: /32) */
 	struct geo geo;
-	const struct asked *asked; /* what block lists say of it, of an account's submission where that is looked up (analyzer/asked.h); NULL */
+	const struct asked *asked; /* what block lists say of it, of an account's submission or log-in to webmail where that is looked up (analyzer/asked.h); NULL */
 	bool home;            /* our own network, or an AS (without AS data: wide_net) this principal used some days ago already */
 };
 
