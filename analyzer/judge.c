@@ -195,19 +195,23 @@ static int64_t earliest(const struct judge *j, const struct principal *p, const 
 	return at_us;
 }
 
+static void add_source(struct suspicion *s, const struct place *at, struct sv name, bool message, int64_t at_us)
+{
+	char ip[48];
+	ip[ipaddr_text(&at->ip, ip)] = 0;
+	suspicion_add_source(s, ip, name, at->geo.country, at->geo.asn, message, at_us);
+}
+
 static void gather(struct principal *p, const struct message_view *m)
 {
 	struct suspicion *s = p->suspicion;
 	s->recipients += m->n_more;
 	if (m->first_report) {
-		char ip[48];
 		s->messages++;
 		if (m->txn->cwd.n)
 			suspicion_add_folder(s, m->txn->cwd);
-		if (m->place.has_ip) {
-			ip[ipaddr_text(&m->place.ip, ip)] = 0;
-			suspicion_add_source(s, ip, m->txn->client_name.p ? m->txn->client_name : SV(""), m->place.geo.country, m->place.geo.asn, m->at_us);
-		}
+		if (m->place.has_ip)
+			add_source(s, &m->place, m->txn->client_name.p ? m->txn->client_name : SV(""), true, m->at_us);
 	}
 	for (size_t i = 0; i < m->n_listed && i < 64; i++)
 		if (m->rcpt[i].changed)
@@ -472,7 +476,11 @@ static void judge_fact(struct judge *j, struct principal *p, const struct record
 	}
 	judge_after(j, p, NULL, record_kind_name(r->kind), before, line, f.at_us);
 	policy_fact(j, p, &f);
-	if (f.browser && is_trusted(j, p))
+	if (!f.browser)
+		return;
+	if (p->suspicion && p->browser.elsewhere_us == f.at_us)
+		add_source(p->suspicion, &f.place, SV(""), false, f.at_us);
+	if (is_trusted(j, p))
 		view_remember_place(j, p, &f.place);
 }
 

@@ -94,14 +94,14 @@ void suspicion_add_line(struct suspicion *s, int64_t at_us, size_t detector, str
 	*l = (struct suspicion_line){ at_us, (uint8_t)detector, xsvdup(line) };
 }
 
-void suspicion_add_source(struct suspicion *s, const char *ip, struct sv name, const char *country, uint32_t asn, int64_t at_us)
+void suspicion_add_source(struct suspicion *s, const char *ip, struct sv name, const char *country, uint32_t asn, bool message, int64_t at_us)
 {
 	struct suspicion_source *oldest = s->source;
 	for (size_t i = 0; i < s->n_sources; i++) {
 		struct suspicion_source *x = &s->source[i];
 		if (strcmp(x->ip, ip) == 0) {
 			x->last_us = at_us;
-			x->messages++;
+			x->messages += message;
 			return;
 		}
 		if (x->messages < oldest->messages || (x->messages == oldest->messages && x->last_us < oldest->last_us))
@@ -110,7 +110,7 @@ void suspicion_add_source(struct suspicion *s, const char *ip, struct sv name, c
 	if (s->n_sources < SUSPICION_SOURCES)
 		oldest = one_source(s);
 	free(oldest->name);
-	*oldest = (struct suspicion_source){ .name = xsvdup(name), .asn = asn, .first_us = at_us, .last_us = at_us, .messages = 1 };
+	*oldest = (struct suspicion_source){ .name = xsvdup(name), .asn = asn, .first_us = at_us, .last_us = at_us, .messages = message };
 	(void)snprintf(oldest->ip, sizeof oldest->ip, "%s", ip);
 	memcpy(oldest->country, country, sizeof oldest->country);
 }

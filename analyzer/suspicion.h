@@ -33,7 +33,8 @@ struct suspicion {
 struct suspicion *suspicion_new(int64_t since_us);
 void suspicion_free(struct suspicion *s);
 void suspicion_add_line(struct suspicion *s, int64_t at_us, size_t detector, struct sv line);
-void suspicion_add_source(struct suspicion *s, const char *ip, struct sv name, const char *country, uint32_t asn, int64_t at_us);
+/* message: else a log-in. */
+void suspicion_add_source(struct suspicion *s, const char *ip, struct sv name, const char *country, uint32_t asn, bool message, int64_t at_us);
 void suspicion_add_domain(struct suspicion *s, struct sv domain, bool refused);
 /* A message was given to the server by a program in that folder. */
 void suspicion_add_folder(struct suspicion *s, struct sv folder);

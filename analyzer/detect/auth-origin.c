@@ -366,7 +366,7 @@ static void guards(const struct judge *j, const struct principal *p, const void 
 	const struct options *o = opt;
 	(void)j, (void)p;
 	if (s->novelty.s > NATS(o->travel_cap) && s->messages < 5)
-		buf_printf(out, "fewer than 5 messages from the new place: counted as travel unless something else speaks against it; ");
+		buf_printf(out, "%s from the new place: counted as travel unless something else speaks against it; ", s->messages ? "fewer than 5 messages" : "only log-ins to webmail");
 	else if (s->novelty.s + s->spread.s > NATS(o->travel_cap) && s->strangers * 3 < s->messages)
 		buf_printf(out, "the new place writes to people the account knows: counted as travel; ");
 }
