@@ -1,17 +1,17 @@
 /* The webmail format: log-ins of accounts that a mail server only sees come from webmail's own address. Roundcube ("[24-Nov-2026 10:00:00 +0000]: <session> …",
- * by syslog "roundcube: <session> …"), SOGo ("Nov 24 10:00:00 sogod [1234]: SOGoRootPage …") and Zimbra ("2026-11-24 10:00:00,123 INFO  [thread] [context] …").
+ * by syslog "roundcube: <session> …"), SOGo ("Nov 24 10:00:00 sogod [1234]: SOGoRootPage …"), Horde (by syslog only) and Zimbra ("2026-11-24 10:00:00,123 INFO  [thread] [context] …").
  * It tells no messages: the mail server that takes them does. */
 #include "collector/webmail/webmail.h"
 
 #include <stdio.h>
 
-enum { ROUNDCUBE, SOGO, ZIMBRA };
+enum { ROUNDCUBE, SOGO, ZIMBRA, HORDE };
 
 static int program(struct sv p)
 {
 	if (sv_eq(p, SV("roundcube")) || sv_eq(p, SV("userlogins"))) /* the second with log_driver = stdout, where the log's name comes before */
 		return ROUNDCUBE;
-	return sv_eq(p, SV("sogod")) ? SOGO : -1;
+	return sv_eq(p, SV("sogod")) ? SOGO : sv_eq(p, SV("HORDE")) ? HORDE : -1;
 }
 
 static bool is_digit(char c)
@@ -104,7 +104,7 @@ static int renamed(struct sv text)
 	struct sv session, t = without_stamp(text);
 	if (webmail_roundcube_session(&t, &session))
 		return ROUNDCUBE;
-	return sv_starts(text, SV("SOGoRootPage ")) ? SOGO : is_zimbra(text) ? ZIMBRA : -1;
+	return sv_starts(text, SV("SOGoRootPage ")) ? SOGO : is_zimbra(text) ? ZIMBRA : webmail_is_horde(text) ? HORDE : -1;
 }
 
 static enum mta_result parse(int number, const struct logline *l, struct record *r)
@@ -113,6 +113,7 @@ static enum mta_result parse(int number, const struct logline *l, struct record 
 	switch (number) {
 	case ROUNDCUBE: return webmail_roundcube(s, r) ? MTA_RECORD : MTA_UNRECOGNISED;
 	case SOGO: return webmail_sogo(s, r) ? MTA_RECORD : MTA_UNRECOGNISED;
+	case HORDE: return webmail_horde(s, r) ? MTA_RECORD : MTA_UNRECOGNISED;
 	default: return webmail_zimbra(s, r) ? MTA_RECORD : MTA_UNRECOGNISED;
 	}
 }

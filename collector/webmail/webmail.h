@@ -1,4 +1,4 @@
-/* Webmail's own logs: Roundcube, SOGo and Zimbra say from where an account came that the mail server only sees come from webmail. Internal to the format. */
+/* Webmail's own logs: Roundcube, SOGo, Horde and Zimbra say from where an account came that the mail server only sees come from webmail. Internal to the format. */
 #ifndef COLLECTOR_WEBMAIL_WEBMAIL_H
 #define COLLECTOR_WEBMAIL_WEBMAIL_H
 
@@ -19,6 +19,10 @@ bool webmail_roundcube_next(struct record *r);
 bool webmail_roundcube_session(struct sv *text, struct sv *ret_session);
 
 bool webmail_sogo(struct sv text, struct record *r);
+
+/* "[imp] text [pid 7 on line 146 of "…"]" */
+bool webmail_horde(struct sv text, struct record *r);
+bool webmail_is_horde(struct sv text);
 
 /* "WARN  [thread] [context] category - message" */
 bool webmail_zimbra(struct sv text, struct record *r);

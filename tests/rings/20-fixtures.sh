@@ -24,6 +24,10 @@ for log in "$TOP"/tests/mta/*/*.log; do
 	done
 done
 
+# Horde's lines under a name that a site gave it.
+sed 's/ HORDE: / portal: /' "$TOP/tests/mta/webmail/horde.log" | "$aw" parse --mta webmail --year 2026 --timezone UTC - | sed 's/"portal"/"HORDE"/' >"$OUT/renamed-horde"
+same "Horde under another name" "$TOP/tests/mta/webmail/horde.expect" "$OUT/renamed-horde"
+
 # What servers write when they are asked to say more, or less.
 for log in "$TOP"/tests/mta/*/verbose.log "$TOP"/tests/mta/exim/least.log; do
 	name=$(basename "$(dirname "$log")")-$(basename "$log" .log)
