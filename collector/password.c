@@ -19,8 +19,8 @@ static ptrdiff_t initial_response(struct sv line, struct sv t, size_t *ret_end)
 	return at;
 }
 
-/* What a client tried to log in with: Courier's ",cmd: AUTH PLAIN AGFubgB3cm9uZw== ann", vchkpw's "(pass: 'wrong')", what OpenSMTPD and Exim refuse at once.
- * *ret_end: where it ends. */
+/* What a client tried to log in with: Courier's ",cmd: AUTH PLAIN AGFubgB3cm9uZw== ann", vchkpw's "(pass: 'wrong')", what OpenSMTPD and Exim refuse
+ * at once. *ret_end: where it ends. */
 static ptrdiff_t tried_password(struct sv line, size_t *ret_end)
 {
 	static const struct sv cmds[] = { SCAN_S(",cmd: AUTH "), SCAN_S(" command=\"AUTH "), SCAN_S(" rejected AUTH ") }, pass = SCAN_S(" (pass: '");

@@ -33,8 +33,8 @@ void session_table_apply(struct sessions *s, struct record *r);
 /* For r with logged_in. auth_ok: remembers who logged in from that address. Else fills in the account that logged in from there last, not
  * more than SESSION_LOGIN_US ago, when the session itself did not say. To be called after session_table_apply(). */
 void session_table_login(struct sessions *s, struct record *r);
-/* For r with local_port. other: remembers whose connection that is, until it ends or SESSION_YOUNG_US have passed. accept without an account: fills in
- * local_user. */
+/* For r with local_port. other: remembers whose connection that is, until it ends or SESSION_YOUNG_US have passed. accept
+ * without an account: fills in local_user. */
 void session_table_local(struct sessions *s, struct record *r);
 /* A refused recipient whose client the line with its queue id will tell: kept with the reply until session_table_told(). */
 void session_table_put_off(struct sessions *s, const struct record *r);

@@ -55,7 +55,8 @@ struct record {
 	bool tells_client; /* accept, other: the line that does */
 	int8_t rcpt_change; /* policy: a filter added so many recipients, or (below zero) took them away */
 	bool counts_refused; /* accept that tells_client: nrcpt counts those that were put off, too */
-	bool local_port;  /* accept, connect, disconnect: client_port is that of a program of this host, and another line, other, may have told whose (local_user) */
+	bool local_port;  /* accept, connect, disconnect: client_port is that of a program of this host, and another line, other, may
+	                     have told whose (local_user) */
 	bool asked;       /* of a session: other: what the client asks for just now (sender, recipient); else: the answer to that */
 	bool granted;     /* of a session: other: a recipient of the message that comes; without one: there are nrcpt of them */
 	bool more;        /* delivery: says more of the attempt that was told before it; what it leaves out stands */

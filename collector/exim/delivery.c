@@ -8,7 +8,7 @@
 /* The same after a command or a file, which may hold anything: behind the last "<a@b>" that stands before a field (P=<…> is one itself). */
 static size_t command_end(struct sv s)
 {
-	static const struct sv fields[] = { SCAN_S("> R="), SCAN_S("> F=<"), SCAN_S("> T=") };
+	static const struct sv fields[] = { SCAN_S("> R="), SCAN_S("> F=<"), SCAN_S("> SRS=<"), SCAN_S("> T=") };
 	for (size_t i = s.n; i-- > 0;) {
 		if (s.p[i] != '>' || !SCAN_ANY(sv_skip(s, i), fields))
 			continue;
@@ -59,7 +59,9 @@ static size_t addresses_end(struct sv s)
 	size_t command = s.n && (s.p[0] == '|' || s.p[0] == '/') ? command_end(s) : 0;
 	if (command)
 		return command;
-	static const struct sv fields[] = { SCAN_S(" R="), SCAN_S(" T="), SCAN_S(" F=<"), SCAN_S(" P=<"), SCAN_S(" defer ("), SCAN_S(" routing defer"), SCAN_S(" H=") };
+	static const struct sv fields[] = {
+		SCAN_S(" R="), SCAN_S(" T="), SCAN_S(" F=<"), SCAN_S(" P=<"), SCAN_S(" SRS=<"), SCAN_S(" defer ("), SCAN_S(" routing defer"), SCAN_S(" H="),
+	};
 	bool quoted = false, angle = false;
 	ptrdiff_t special = s.n && s.p[0] == ':' ? sv_chr(sv_skip(s, 1), ':') : -2; /* ":blackhole: <a@b>" */
 	for (size_t i = (size_t)(special + 2); i < s.n; i++) {

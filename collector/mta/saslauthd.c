@@ -1,7 +1,8 @@
 /* The saslauthd format: Cyrus SASL's daemon, which checks passwords for a mail server and logs the wrong ones:
  *   "do_auth         : auth failure: [user=ann] [service=smtp] [realm=isp.example] [mech=pam] [reason=PAM auth error]"
  * (since 2.1.28 blanks stand for "do_auth"). It knows no client. What failed for an SMTP server that server tells itself, with the client's address, so that
- * here it is a warning; of Cyrus' IMAP, POP3 and Sieve servers nobody else tells. Good log-ins are not logged. Plesk's plesk_saslauthd serves SMTP. */
+ * here it is a warning; of Cyrus' IMAP, POP3 and Sieve servers nobody else tells. Good log-ins are not logged.
+ * Plesk's plesk_saslauthd serves SMTP only. */
 #include "collector/mta.h"
 #include "collector/scan.h"
 
