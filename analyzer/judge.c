@@ -295,19 +295,7 @@ static void remember_recipients(struct judge *j, const struct principal *p, cons
 			contacts_add(&j->contacts, hash_mix(p->key, m->rcpt[i].hash));
 }
 
-#define BROWSER_LEARN_DAYS 3
 #define BROWSER_SESSION_US (12 * US_PER_HOUR)
-
-/* Home is what was used some days before; so at first nothing can be. */
-static void note_browser(struct principal *p, const struct place *at, int64_t at_us)
-{
-	struct browser *b = &p->browser;
-	uint16_t day = (uint16_t)(at_us / US_PER_DAY);
-	if (!b->first_day || b->first_day > day)
-		b->first_day = day;
-	if (day - b->first_day >= BROWSER_LEARN_DAYS && at->has_ip && !at->home && !at->own_network)
-		b->elsewhere_us = at_us;
-}
 
 /* The mail server sees webmail, which is in our own network, whoever sits before it. */
 static bool may_be_elsewhere(const struct principal *p, const struct message_view *m)
@@ -443,7 +431,9 @@ void judge_txn(struct judge *j, struct txn *t)
 
 static void see_browser(struct judge *j, struct principal *p, struct fact_view *f)
 {
-	note_browser(p, &f->place, f->at_us);
+	uint16_t day = (uint16_t)(f->at_us / US_PER_DAY);
+	if (!p->browser.first_day || p->browser.first_day > day)
+		p->browser.first_day = day;
 	if (j->conf->rbl.client_check && p->kind == PRINCIPAL_ACCOUNT)
 		f->place.asked = asked_place(j, p, &f->place);
 }
@@ -480,7 +470,7 @@ static void judge_fact(struct judge *j, struct principal *p, const struct record
 		return;
 	if (p->suspicion && p->browser.elsewhere_us == f.at_us)
 		add_source(p->suspicion, &f.place, SV(""), false, f.at_us);
-	if (is_trusted(j, p))
+	if (f.place.home || is_trusted(j, p))
 		view_remember_place(j, p, &f.place);
 }
 

@@ -34,7 +34,7 @@ struct odd { uint32_t all, home, bad, recipients; /* bad: unknown ones among all
 
 /* Log-ins to webmail: where mail comes from whose client, for the mail server, is webmail itself. */
 struct browser {
-	int64_t elsewhere_us;      /* of the last one from where the account was not at home; 0: none */
+	int64_t elsewhere_us;      /* of the last one from a place that is new for the account (auth-origin); 0: none */
 	uint16_t first_day;        /* since 1970-01-01 UTC, of the first one; 0: none */
 };
 

@@ -5,7 +5,7 @@
 #include "analyzer/store.h"
 #include "lib/wire.h"
 
-/* version · zone · odd messages · top · number of slabs · (detector's tag, size, slab) … · suspicion and its folder. A detector whose state changed its size or
+/* version · zone · odd messages · top · number of slabs · (detector's tag, size, slab) … · suspicion and its folder · log-ins to webmail, if any. A detector whose state changed its size or
  * that is new starts afresh; the others keep what they know. Slabs of idle principals are mostly zero (analyzer/sparse.h). */
 #define STATE_VERSION 4
 #define FOLDERLESS_VERSION 3 /* and before: without the suspicion's folder */
@@ -104,6 +104,26 @@ static void take_slab(const struct judge *j, struct principal *p, struct wire *w
 			wire_spoil(w);
 }
 
+/* s: NULL when it is damaged; what follows stands there all the same. */
+static void take_folder(struct suspicion *s, unsigned version, struct wire *w)
+{
+	if (version <= FOLDERLESS_VERSION)
+		return;
+	struct sv folder = wire_get_sv(w);
+	uint32_t votes = (uint32_t)wire_get_u(w);
+	if (!s)
+		return;
+	s->folder = folder.p ? xsvdup(folder) : NULL;
+	s->votes = votes;
+}
+
+static void take_browser(struct principal *p, struct wire *w)
+{
+	p->browser.first_day = (uint16_t)wire_get_u(w);
+	int64_t at_us = wire_get_i(w);
+	p->browser.elsewhere_us = at_us > 0 ? at_us : 0;
+}
+
 int store_state_decode(const struct judge *j, struct principal *p, struct sv blob)
 {
 	struct wire w = wire_of(blob);
@@ -125,16 +145,11 @@ int store_state_decode(const struct judge *j, struct principal *p, struct sv blo
 	for (uint64_t i = 0; i < n && !w.bad; i++)
 		(version <= RAW_VERSION ? take_raw_slab : take_slab)(j, p, &w);
 	struct sv suspicion = wire_get_sv(&w);
-	if (suspicion.p)
+	if (suspicion.p) {
 		p->suspicion = suspicion_decode(suspicion);
-	if (p->suspicion && version > FOLDERLESS_VERSION) {
-		struct sv folder = wire_get_sv(&w);
-		p->suspicion->folder = folder.p ? xsvdup(folder) : NULL;
-		p->suspicion->votes = (uint32_t)wire_get_u(&w);
+		take_folder(p->suspicion, version, &w);
 	}
-	if (!w.bad && w.p < w.end) {
-		p->browser.first_day = (uint16_t)wire_get_u(&w);
-		p->browser.elsewhere_us = wire_get_i(&w);
-	}
+	if (!w.bad && w.p < w.end) /* absent in older stores */
+		take_browser(p, &w);
 	return w.bad ? -1 : 0;
 }

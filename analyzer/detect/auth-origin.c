@@ -34,6 +34,7 @@ static const struct opt_row rows[] = {
 static const struct opt_table table = { "detector", "auth-origin", rows, sizeof(struct options) };
 
 #define ORIGINS 6
+#define MANY_DAYS 7
 struct origin {
 	uint32_t asn, net;
 	uint16_t country, day;
@@ -141,6 +142,15 @@ static bool is_rare(struct memory *m, const struct principal *p, uint16_t cc)
 	return rare;
 }
 
+/* A mailbox that more people share than there is room for: what was forgotten of it looks like what is new. */
+static bool uses_many(const struct state *s, uint16_t day)
+{
+	for (size_t i = 0; i < s->n_origins; i++)
+		if (s->origin[i].day + MANY_DAYS < day)
+			return false;
+	return s->n_origins == ORIGINS && s->novelty.s < NAT;
+}
+
 /* A log-in; first_us: of the first of its kind. */
 struct login { const struct place *at; int64_t at_us, first_us; };
 
@@ -150,8 +160,11 @@ static void novelty(struct judge *j, struct principal *p, struct state *s, const
 	enum novelty place = novelty_of(s, l->at, day);
 	if (place == PLACE_KNOWN)
 		return;
+	bool many = place != PLACE_NEW_COUNTRY && uses_many(s, day);
 	remember(s, l->at, day);
 	bool rare = is_rare(judge_shared(j, &detector_auth_origin), p, country_code(&l->at->geo));
+	if (many)
+		return;
 	if (l->at_us - l->first_us < o->learn_days * US_PER_DAY) {
 		/* Nothing is known of the account, but something of everybody's. */
 		if (!rare || l->at_us - j->site->first_us < US_PER_DAY)
@@ -297,6 +310,9 @@ static void fact(struct judge *j, struct principal *p, void *state, const void *
 		return;
 	int64_t first_us = p->browser.first_day * US_PER_DAY;
 	from_elsewhere(j, p, s, opt, &(struct login){ &f->place, f->at_us, first_us > p->first_us ? first_us : p->first_us });
+	/* Home is forgotten after weeks, and of a young account not known yet; where nothing is new, nobody else came. */
+	if (!f->place.home && s->novelty.s >= NAT)
+		p->browser.elsewhere_us = f->at_us;
 }
 
 /* Who is away writes a little, or goes on writing to the people he knows; who stole a password writes to strangers. */

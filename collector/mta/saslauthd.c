@@ -16,13 +16,15 @@ static int program(struct sv p)
 /* "failed mail authentication attempt for user 'ann' (password len=8)" */
 static enum mta_result plesk(struct sv s, struct record *r)
 {
-	ptrdiff_t end = scan_rfind(s, SV("' (password len="));
 	r->kind = RECORD_OTHER;
 	r->reason = s;
-	if (end < 0 || !scan_lit(&s, SV("failed mail authentication attempt for user '")))
+	if (!scan_lit(&s, SV("failed mail authentication attempt for user '")))
+		return MTA_RECORD;
+	ptrdiff_t end = scan_rfind(s, SV("' (password len="));
+	if (end < 0)
 		return MTA_RECORD;
 	r->kind = RECORD_WARNING;
-	r->account = sv_make(s.p, (size_t)(r->reason.p + end - s.p));
+	r->account = sv_take(s, (size_t)end);
 	r->reason = SV("auth failure");
 	return MTA_RECORD;
 }

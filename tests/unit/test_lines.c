@@ -476,18 +476,22 @@ static void tried_passwords_are_not_told(void **state)
 #define HEAD "Nov 24 10:00:03 mx1 courieresmtpd: error,relay=::ffff:203.0.113.9,port=41001,msg=\"535 Authentication failed.\",cmd: "
 #define SMTPD "Nov 24 10:00:04 mx1 smtpd[7]: 9a0c11d2e3f40001 smtp failed-command command=\""
 #define EXIM "Nov 24 10:00:05 mx1 exim[8]: H=(x) [203.0.113.9] rejected "
+#define SYNC "Nov 24 10:00:06 mx1 exim[8]: SMTP protocol synchronization error (next input sent too soon: pipelining was not advertised): "
 #define VPOP "Nov 24 10:00:11 mx1 vpopmail[942]: vchkpw-pop3: password fail "
 	static const char text[] = HEAD "AUTH PLAIN AGFubgB3cm9uZw== ann\n" HEAD "auth login YW5u ann\n" HEAD "AUTH PLAIN AGFubgB3cm9uZw==\n" HEAD "AUTH\n" HEAD "AUTH X\n"
 		VPOP "(pass: 'a)b') ben@isp.example:203.0.113.9\n" VPOP "(pass: '\n" VPOP "ben@isp.example:203.0.113.9\n"
 		SMTPD "AUTH PLAIN AGFubgB3cm9uZw==\" result=\"535 no\"\n" SMTPD "AUTH PLAIN (...)\" result=\"535 no\"\n" SMTPD "RCPT TO:<a@b>\" result=\"550 no\"\n"
-		EXIM "AUTH PLAIN AGFubgB3cm9uZw==: not you\n";
+		EXIM "AUTH PLAIN AGFubgB3cm9uZw==: not you\n" SYNC "rejected \"auth  PLAIN AGFubgB3cm9uZw==\" H=(x) [203.0.113.9] next input=\"MAIL\"\n"
+		SYNC "rejected \"MAIL FROM:<a@b>\" H=(x) [203.0.113.8] next input=\"RCPT\"\n" HEAD "AUTH PLAIN wrong,one ann\n";
 	static const char want[] = HEAD "AUTH PLAIN (...) ann\n" HEAD "auth login (...) ann\n" HEAD "AUTH PLAIN (...)\n" HEAD "AUTH\n" HEAD "AUTH X\n"
 		VPOP "(...) ben@isp.example:203.0.113.9\n" VPOP "(...)\n" VPOP "ben@isp.example:203.0.113.9\n"
 		SMTPD "AUTH PLAIN (...)\" result=\"535 no\"\n" SMTPD "AUTH PLAIN (...)\" result=\"535 no\"\n" SMTPD "RCPT TO:<a@b>\" result=\"550 no\"\n"
-		EXIM "AUTH PLAIN (...): not you\n";
+		EXIM "AUTH PLAIN (...): not you\n" SYNC "rejected \"auth  (...)\" H=(x) [203.0.113.9] next input=\"MAIL\"\n"
+		SYNC "rejected \"MAIL FROM:<a@b>\" H=(x) [203.0.113.8] next input=\"RCPT\"\n" HEAD "AUTH PLAIN (...) ann\n";
 #undef HEAD
 #undef SMTPD
 #undef EXIM
+#undef SYNC
 #undef VPOP
 	struct buf out = { 0 };
 	struct pipeline_sink sink = { .ctx = &out, .fact = add_line };

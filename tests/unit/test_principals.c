@@ -10,6 +10,7 @@
 #include "analyzer/detector.h"
 #include "analyzer/resting.h"
 #include "lib/times.h"
+#include "lib/wire.h"
 #include "tests/unit/store_run.h"
 
 #define START (480000LL * US_PER_HOUR)
@@ -240,6 +241,61 @@ static void a_case_opened_again_by_hand_shows_what_it_did(void **state)
 	close_store(&o);
 }
 
+/* Whether p could be read from text. */
+static bool read_back(struct judge *j, struct principal *p, struct sv text)
+{
+	suspicion_free(p->suspicion);
+	p->suspicion = NULL;
+	p->browser = (struct browser){ 0 };
+	return store_state_decode(j, p, text) == 0;
+}
+
+/* What stands behind a damaged suspicion is not taken for something else; a state of the build before ends there. */
+static void log_ins_to_webmail_are_kept(void **state)
+{
+	(void)state;
+	fresh();
+	struct open o = open_store();
+	struct buf all = { 0 }, part = { 0 };
+	o.judge->site->now_us = START;
+	struct principal *p = get(o.judge, 1);
+	p->suspicion = suspicion_new(START);
+	p->suspicion->folder = xstrdup("/home/ann");
+	suspicion_add_line(p->suspicion, START, 0, SV("a line"));
+	suspicion_encode(p->suspicion, &part);
+	store_state_encode(o.judge, p, &all);
+	size_t before = all.n;
+	buf_clear(&all);
+	p->browser = (struct browser){ START, 20000 };
+	store_state_encode(o.judge, p, &all);
+	assert_true(read_back(o.judge, p, sv_take(buf_sv(&all), before)));
+	assert_int_equal(p->browser.first_day, 0);
+	assert_true(read_back(o.judge, p, buf_sv(&all)));
+	assert_int_equal(p->browser.first_day, 20000);
+	assert_int_equal(p->browser.elsewhere_us, START);
+	ptrdiff_t at = sv_find(buf_sv(&all), buf_sv(&part));
+	assert_true(at > 0);
+	size_t damaged = 0;
+	for (size_t i = 0; i < part.n; i++) {
+		char was = all.p[(size_t)at + i];
+		all.p[(size_t)at + i] = '\xff';
+		assert_true(read_back(o.judge, p, buf_sv(&all)));
+		assert_int_equal(p->browser.first_day, 20000);
+		assert_int_equal(p->browser.elsewhere_us, START);
+		damaged += !p->suspicion;
+		all.p[(size_t)at + i] = was;
+	}
+	assert_true(damaged > 0);
+	all.n = before;
+	wire_put_u(&all, 20000);
+	wire_put_i(&all, INT64_MIN);
+	assert_true(read_back(o.judge, p, buf_sv(&all)));
+	assert_int_equal(p->browser.elsewhere_us, 0); /* no time lies so far back that the difference is no number */
+	buf_fini(&part);
+	buf_fini(&all);
+	close_store(&o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -247,6 +303,7 @@ int main(void)
 		cmocka_unit_test(late_rows_are_bounded),
 		cmocka_unit_test(who_changes_does_not_rest),
 		cmocka_unit_test(a_case_opened_again_by_hand_shows_what_it_did),
+		cmocka_unit_test(log_ins_to_webmail_are_kept),
 	};
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
