@@ -3,8 +3,8 @@
 
 #include "lib/prefix.h"
 
-/* Addresses that nobody outside has. Not those of carriers' own networks (100.64.0.0/10): customers come from there. */
-static bool is_inside(struct sv canonical)
+/* Not those of carriers' own networks (100.64.0.0/10): customers come from there. */
+bool webmail_is_inside(struct sv canonical)
 {
 	struct ipaddr a;
 	if (ipaddr_parse(canonical, &a) != 0)
@@ -41,7 +41,7 @@ static struct sv last_of(struct sv list)
 struct sv webmail_client(struct sv remote, struct sv real, struct sv forwarded)
 {
 	struct sv at = scan_ip(remote);
-	if (at.p ? !is_inside(at) : remote.p && !sv_eq(remote, SV("unix:"))) /* a socket of the machine */
+	if (at.p ? !webmail_is_inside(at) : remote.p && !sv_eq(remote, SV("unix:"))) /* a socket of the machine */
 		return at;
 	struct sv said = real.p ? scan_ip(trimmed(real)) : real, added = forwarded.p ? last_of(forwarded) : forwarded;
 	if (said.p && forwarded.p && scan_ip_is_loopback(said)) /* the proxy before was asked by another one of its machine */

@@ -11,6 +11,9 @@
  * All may be absent; an absent result: no address is known. */
 struct sv webmail_client(struct sv remote, struct sv real, struct sv forwarded);
 
+/* An address that nobody outside has, as scan_ip() gives it. */
+bool webmail_is_inside(struct sv canonical);
+
 /* userlogins.log, sendmail.log, errors.log, and the same by syslog: "<session> text". */
 bool webmail_roundcube(struct sv text, struct record *r);
 /* The next recipient of the line that webmail_roundcube() read last. */
