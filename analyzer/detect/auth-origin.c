@@ -152,23 +152,24 @@ static bool uses_many(const struct state *s, uint16_t day)
 }
 
 /* A log-in; first_us: of the first of its kind. */
-struct login { const struct place *at; int64_t at_us, first_us; };
+struct login { const struct place *at; int64_t at_us, first_us; bool browser; };
 
-static void novelty(struct judge *j, struct principal *p, struct state *s, const struct options *o, const struct login *l)
+/* Whether the place speaks against p. */
+static bool novelty(struct judge *j, struct principal *p, struct state *s, const struct options *o, const struct login *l)
 {
 	uint16_t day = (uint16_t)(l->at_us / US_PER_DAY);
 	enum novelty place = novelty_of(s, l->at, day);
 	if (place == PLACE_KNOWN)
-		return;
+		return false;
 	bool many = place != PLACE_NEW_COUNTRY && uses_many(s, day);
 	remember(s, l->at, day);
 	bool rare = is_rare(judge_shared(j, &detector_auth_origin), p, country_code(&l->at->geo));
 	if (many)
-		return;
+		return false;
 	if (l->at_us - l->first_us < o->learn_days * US_PER_DAY) {
 		/* Nothing is known of the account, but something of everybody's. */
 		if (!rare || l->at_us - j->site->first_us < US_PER_DAY)
-			return;
+			return false;
 		place = PLACE_NEW_COUNTRY;
 	}
 	double w = place == PLACE_NEW_COUNTRY ? o->new_country : place == PLACE_NEW_ASN ? o->new_asn : o->new_network;
@@ -182,13 +183,16 @@ static void novelty(struct judge *j, struct principal *p, struct state *s, const
 	walk_add(&s->novelty, NATS(w), l->at_us, o->half_life_s);
 	s->new_places++;
 	s->since_places = (uint8_t)(s->since_places + (s->since_places < UINT8_MAX));
+	return true;
 }
 
-static void interleave(struct state *s, const struct options *o, const struct login *l)
+/* is_new: the place is. Who reads his mail in two countries day by day is no thief, and log-ins do not say to whom he writes. */
+static void interleave(struct state *s, const struct options *o, const struct login *l, bool is_new)
 {
 	uint16_t cc = country_code(&l->at->geo);
 	s->interleaved_us = fixed_then(s->interleaved_us, l->at_us);
-	if (cc && s->last_country && cc != s->last_country && s->last_us == fixed_then(s->last_us, l->at_us) && l->at_us - s->last_us < 30 * 60 * US_PER_S &&
+	bool counts = is_new || !l->browser;
+	if (counts && cc && s->last_country && cc != s->last_country && s->last_us == fixed_then(s->last_us, l->at_us) && l->at_us - s->last_us < 30 * 60 * US_PER_S &&
 	    l->at_us - s->interleaved_us > US_PER_HOUR) {
 		walk_reason("two countries within half an hour");
 		walk_add(&s->novelty, NATS(o->two_countries), l->at_us, o->half_life_s);
@@ -262,11 +266,11 @@ static void from_elsewhere(struct judge *j, struct principal *p, struct state *s
 	walk_decay(&s->novelty, l->at_us, o->half_life_s);
 	if (s->novelty.s == 0)
 		s->listed = 0;
-	novelty(j, p, s, o, l);
+	bool is_new = novelty(j, p, s, o, l);
 	if (l->at->asked)
 		listed(s, o, &l->at->ip, l->at->asked->points, l->at_us);
 	if (!l->at->home) { /* a telephone and an office abroad may be in use at once for years */
-		interleave(s, o, l);
+		interleave(s, o, l, is_new);
 		spread(s, o, l);
 	}
 	if (s->novelty.s || s->spread.s)
@@ -294,7 +298,7 @@ static void message(struct judge *j, struct principal *p, void *state, const voi
 	}
 	if (is_at_home(j, p, s, &m->place))
 		return;
-	from_elsewhere(j, p, s, o, &(struct login){ &m->place, m->at_us, p->first_us });
+	from_elsewhere(j, p, s, o, &(struct login){ &m->place, m->at_us, p->first_us, false });
 	if (s->novelty.s || s->spread.s) {
 		s->messages++;
 		s->strangers += m->strangers;
@@ -309,7 +313,7 @@ static void fact(struct judge *j, struct principal *p, void *state, const void *
 	if (!p || !f->browser || !is_foreign(&f->place) || is_at_home(j, p, s, &f->place))
 		return;
 	int64_t first_us = p->browser.first_day * US_PER_DAY;
-	from_elsewhere(j, p, s, opt, &(struct login){ &f->place, f->at_us, first_us > p->first_us ? first_us : p->first_us });
+	from_elsewhere(j, p, s, opt, &(struct login){ &f->place, f->at_us, first_us > p->first_us ? first_us : p->first_us, true });
 	/* Home is forgotten after weeks, and of a young account not known yet; where nothing is new, nobody else came. */
 	if (!f->place.home && s->novelty.s >= NAT)
 		p->browser.elsewhere_us = f->at_us;
