@@ -157,7 +157,7 @@ static void take_record(struct pipeline *p, const struct mta *mta, const struct 
 	if (r->put_off && (r->kind == RECORD_WARNING || !r->client_ip.p)) {
 		if (!p->sessions)
 			p->sessions = session_table_new();
-		session_table_put_off(p->sessions, r);
+		put_off_keep(p->sessions, r);
 		return;
 	}
 	int64_t refused = r->tells_client && p->sessions ? put_off_tell(p->sessions, p->correlate, r, l->raw, mta->keeps_removed) : 0;

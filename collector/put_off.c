@@ -1,6 +1,34 @@
 #include "collector/put_off.h"
 
 #include "collector/scan.h"
+#include "lib/buf.h"
+
+#define TEXT_MAX 512u
+static const struct sv cut_off = SCAN_S("\t\t"); /* a refusal says why */
+
+/* Tabs are what divides. */
+static void put_part(struct buf *line, struct sv part)
+{
+	part = sv_take(part, TEXT_MAX);
+	for (size_t i = 0; i < part.n; i++)
+		buf_addc(line, part.p[i] == '\t' ? ' ' : part.p[i]);
+}
+
+void put_off_keep(struct sessions *s, const struct record *r)
+{
+	if (r->kind == RECORD_WARNING) {
+		session_table_put_off(s, r, cut_off, 0);
+		return;
+	}
+	struct buf line = { 0 };
+	put_part(&line, r->recipient);
+	buf_addc(&line, '\t');
+	put_part(&line, r->reply);
+	buf_addc(&line, '\t');
+	put_part(&line, r->reason);
+	session_table_put_off(s, r, buf_sv(&line), cut_off.n + 1); /* however many are refused, that the client left is remembered */
+	buf_fini(&line);
+}
 
 int64_t put_off_tell(struct sessions *s, struct correlate *c, const struct record *r, struct sv line, bool keeps_removed)
 {
@@ -10,7 +38,7 @@ int64_t put_off_tell(struct sessions *s, struct correlate *c, const struct recor
 	if (!all.p)
 		return 0;
 	while (scan_until(&all, '\n', &one)) {
-		if (sv_eq(one, session_cut_off)) {
+		if (sv_eq(one, cut_off)) {
 			cut = true;
 			continue;
 		}

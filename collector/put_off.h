@@ -5,6 +5,8 @@
 #include "collector/correlate.h"
 #include "collector/session.h"
 
+/* Keeps r, a refused recipient (with the reply) or the warning that the client left, for the line with its queue id. */
+void put_off_keep(struct sessions *s, const struct record *r);
 /* Tells c, as refusals of r's client, those that were put off under r's queue id; how many there were. line: the one that names the client.
  * PUT_OFF_CUT: the client left before the message was there, so that r is about none. */
 #define PUT_OFF_CUT (-1)

@@ -481,34 +481,11 @@ static struct session *put_off(struct sessions *s, const struct record *r, bool 
 	return begin(s, hash, key, r->time_us);
 }
 
-const struct sv session_cut_off = { "\t\t", 2 }; /* a refusal says why */
-
-/* Tabs are what divides. */
-static void put_off_part(struct buf *text, struct sv part)
+void session_table_put_off(struct sessions *s, const struct record *r, struct sv line, size_t after)
 {
-	part = sv_take(part, TEXT_MAX);
-	for (size_t i = 0; i < part.n; i++)
-		buf_addc(text, part.p[i] == '\t' ? ' ' : part.p[i]);
-}
-
-void session_table_put_off(struct sessions *s, const struct record *r)
-{
-	struct buf text = { 0 };
 	struct session *e = put_off(s, r, true);
-	size_t after = 0;
-	if (r->kind == RECORD_WARNING) {
-		buf_addsv(&text, session_cut_off);
-	} else {
-		put_off_part(&text, r->recipient);
-		buf_addc(&text, '\t');
-		put_off_part(&text, r->reply);
-		buf_addc(&text, '\t');
-		put_off_part(&text, r->reason);
-		after = session_cut_off.n + 1; /* however many are refused, that the client left is remembered */
-	}
-	if (get(e, PART_granted).n + text.n + 1 + after <= GRANTED_MAX)
-		grant(s, e, buf_sv(&text));
-	buf_fini(&text);
+	if (get(e, PART_granted).n + line.n + 1 + after <= GRANTED_MAX)
+		grant(s, e, line);
 }
 
 struct sv session_table_put_off_of(struct sessions *s, const struct record *r)

@@ -36,10 +36,9 @@ void session_table_login(struct sessions *s, struct record *r);
 /* For r with local_port. other: remembers whose connection that is, until it ends or SESSION_YOUNG_US have passed. accept
  * without an account: fills in local_user. */
 void session_table_local(struct sessions *s, struct record *r);
-/* A refused recipient whose client the line with its queue id will tell: kept with the reply until session_table_told(). */
-void session_table_put_off(struct sessions *s, const struct record *r);
-/* Those of r's queue id, "recipient\treply\n" each; borrowed from s until the next call. Absent: none. */
-extern const struct sv session_cut_off; /* of these lines: that the client left amid the message */
+/* A line about r's queue id (collector/put_off.h), kept until session_table_told(), if there is room for `after` bytes more. */
+void session_table_put_off(struct sessions *s, const struct record *r, struct sv line, size_t after);
+/* Those of r's queue id, each with a newline; borrowed from s until the next call. Absent: none. */
 struct sv session_table_put_off_of(struct sessions *s, const struct record *r);
 void session_table_told(struct sessions *s, const struct record *r);
 uint64_t session_table_forgotten(const struct sessions *s);
