@@ -159,7 +159,7 @@ static bool novelty(struct judge *j, struct principal *p, struct state *s, const
 {
 	uint16_t day = (uint16_t)(l->at_us / US_PER_DAY);
 	enum novelty place = novelty_of(s, l->at, day);
-	if (place == PLACE_KNOWN)
+	if (place == PLACE_KNOWN || l->at->home)
 		return false;
 	bool many = place != PLACE_NEW_COUNTRY && uses_many(s, day);
 	remember(s, l->at, day);
