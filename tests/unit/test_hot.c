@@ -1,17 +1,8 @@
 /* The quick reading of usual lines against the full parser: over every line of the fixtures, and over many lines that were changed at
  * random. Where the quick one has an opinion, it must be the full one's. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-#include <cmocka.h>
-
-#include <glob.h>
-
-#include "collector/mta.h"
-#include "collector/syslog.h"
-#include "lib/buf.h"
+#include "tests/unit/fixture_lines.h"
 
 static uint64_t turn = 88172645463325252u;
 
@@ -76,6 +67,8 @@ static struct tally *tally_of(const struct mta *m)
 
 static void check(const struct mta *m, int number, const struct logline *l)
 {
+	if (!m->hot)
+		return;
 	struct record full, *left = &tally_of(m)->left;
 	record_clear(&full);
 	left->program = full.program = l->program;
@@ -107,34 +100,9 @@ static void check(const struct mta *m, int number, const struct logline *l)
 	free(line);
 }
 
-static void native_line_of(const struct mta *m, struct stamp *s, struct sv line)
-{
-	struct buf heading = { 0 };
-	struct native n = { s, &heading };
-	struct logline l = { .raw = line, .pid = RECORD_UNSET, .program = SV("") };
-	int number = m->native(&n, line, &l);
-	l.native = m;
-	if (number >= 0)
-		check(m, number, &l);
-	buf_fini(&heading);
-}
-
 static void line_of(struct sv line)
 {
-	struct stamp s;
-	struct zone z;
-	struct err e;
-	struct logline l = { .native = NULL };
-	(void)zone_init(&z, "UTC", &e);
-	stamp_init(&s, &z, 2026, 0);
-	bool headed = syslog_read(&s, line, &l);
-	for (const struct mta *const *m = mta_registry; *m; m++) {
-		int number = headed && (*m)->hot ? (*m)->program(l.program) : -1;
-		if (number >= 0)
-			check(*m, number, &l);
-		else if ((*m)->hot && (*m)->native)
-			native_line_of(*m, &s, line);
-	}
+	line_of_any(check, line);
 }
 
 /* Else nothing was compared. */
@@ -177,21 +145,6 @@ static void mutate(struct buf *b)
 		if (at < b->n)
 			b->p[at] = (char)below(256);
 	}
-}
-
-static void each_line(void (*f)(struct sv line))
-{
-	glob_t g;
-	char line[65536];
-	assert_int_equal(glob("tests/mta/*/*.log", 0, NULL, &g), 0);
-	for (size_t i = 0; i < g.gl_pathc; i++) {
-		FILE *in = fopen(g.gl_pathv[i], "r");
-		while (in && fgets(line, sizeof line, in))
-			f(sv_make(line, strcspn(line, "\n")));
-		if (in)
-			fclose(in);
-	}
-	globfree(&g);
 }
 
 static void fixtures_agree(void **state)
