@@ -497,8 +497,7 @@ static void tell_fact(struct correlate *c, const struct record *r, struct sv lin
 		told.client_name = open_get(c->msg[m], c->msg[m]->client_name);
 		told.account = told.account.p ? told.account : open_get(c->msg[m], c->msg[m]->account);
 	}
-	bool too_early = r->kind == RECORD_REJECT && sv_find(line, SV(" rejected \"")) >= 0; /* Exim: of any command */
-	if (r->kind == RECORD_AUTH_FAIL || too_early || sv_starts(r->reason, SV("AUTH")))
+	if (r->kind == RECORD_AUTH_FAIL || r->typed)
 		line = password_hidden(sv_take(line, sizeof room), room, sizeof room);
 	c->sink.fact(c->sink.ctx, c->seq, &told, line);
 }

@@ -85,6 +85,7 @@ static bool too_early(struct sv s, struct record *r)
 	if (!scan_before(&s, SV("): rejected "), &why))
 		return false;
 	(void)scan_char(&why, '(');
+	r->typed = true;
 	t = s;
 	/* the client chose the command, and the input that ends the line */
 	if (!scan_lit(&t, SV("connection from H=")) && !(scan_once(t, SV("\" H=")) && scan_before(&t, SV("\" H="), &(struct sv){ 0 })))

@@ -326,12 +326,11 @@ bool exim_past_ident(struct sv *s)
  * F= stands before that name, and behind its verdict the operator's words, in which only refusals are none of theirs. */
 static bool two_endings(struct sv s, bool of_login)
 {
-	static const struct sv verdicts[] = {
+	static const struct sv refusals[] = {
 		SCAN_S(" rejected RCPT <"), SCAN_S(" rejected MAIL <"), SCAN_S(" rejected EHLO "), SCAN_S(" rejected after DATA"), SCAN_S(" rejected VRFY "),
-		SCAN_S(" rejected EXPN "), SCAN_S(" rejected ETRN "), SCAN_S(" rejected AUTH"), SCAN_S(" rejected DATA"), SCAN_S(" rejected QUIT"),
-		SCAN_S(": discarded by "), SCAN_S(" Warning: "), SCAN_S(" sender verify "), SCAN_S(" incomplete transaction "), SCAN_S(" dropped by "),
+		SCAN_S(" rejected EXPN "), SCAN_S(" rejected ETRN "), SCAN_S(" rejected AUTH"), SCAN_S(" rejected DATA"), SCAN_S(" rejected QUIT"), SCAN_S(": discarded by "),
 	};
-	const size_t refusals = 11, all = sizeof verdicts / sizeof *verdicts;
+	static const struct sv others[] = { SCAN_S(" Warning: "), SCAN_S(" sender verify "), SCAN_S(" incomplete transaction "), SCAN_S(" dropped by ") };
 	int senders = 0, told = 0;
 	for (size_t i = 0; i < s.n && senders < 2 && told < 2; i++) {
 		struct sv t = sv_skip(s, i);
@@ -341,7 +340,7 @@ static bool two_endings(struct sv s, bool of_login)
 		if (sender && told)
 			return true;
 		senders += sender;
-		told += scan_starts_any(t, verdicts, of_login && told ? refusals : all);
+		told += SCAN_ANY(t, refusals) || (!(of_login && told) && SCAN_ANY(t, others));
 	}
 	return senders > 1 || told > 1;
 }

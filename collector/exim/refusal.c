@@ -32,7 +32,8 @@ static bool stage(struct sv s, struct record *r)
 	} else if (scan_lit(&t, SV("MAIL "))) {
 		r->reason = sv_take(s, 4);
 		r->sender = command_address(&t);
-	} else if (scan_lit(&t, SV("AUTH "))) { /* what follows may be a password */
+	} else if (scan_lit(&t, SV("AUTH "))) {
+		r->typed = true;
 		ptrdiff_t end = sv_find(t, SV(": "));
 		r->reason = sv_take(s, 4);
 		t = sv_skip(t, end < 0 ? t.n : (size_t)end);
