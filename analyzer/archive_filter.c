@@ -156,6 +156,7 @@ static int list_filters(struct archive_files *f, int64_t since_us, int64_t until
 			ret->v = xrealloc(ret->v, cap * sizeof *ret->v);
 		}
 		ret->v[ret->n++] = (struct filter_answer){ .id = sqlite3_column_int64(st, 0), .may = ~0ull };
+		ret->newest = sqlite3_column_int64(st, 1);
 	}
 	sqlite3_finalize(st);
 	return rc == SQLITE_DONE ? 0 : failed(f, e);
@@ -239,17 +240,43 @@ static bool take_open(struct archive_files *f, struct filter_answers *answers)
 	return any_new;
 }
 
+/* Whether a filter is of those segments that the catalog says. A number is never given twice, so this holds as long as the filter is open. */
+static bool is_theirs(struct archive_files *f, const struct filter_answer *v)
+{
+	sqlite3_stmt *st = archive_prepare(f, Q_FILTER_MEMBERS, NULL);
+	bool good = true;
+	int rc = SQLITE_ERROR;
+	if (st)
+		sqlite3_bind_int64(st, 1, v->id);
+	while (st && (rc = sqlite3_step(st)) == SQLITE_ROW)
+		good &= segment_filter_covers(v->filter, (unsigned)sqlite3_column_int(st, 0), (const char *)sqlite3_column_text(st, 1));
+	sqlite3_finalize(st);
+	return good && rc == SQLITE_DONE;
+}
+
+/* Takes over what was opened, unless it is of other segments. */
+static void take_new(struct archive_files *f, struct filter_answer *v, struct archive_slot *slot)
+{
+	if (!v->filter) {
+		msg_warn("%s; its segments are searched without", v->err.text);
+	} else if (!is_theirs(f, v)) {
+		msg_warn("%s/%08" PRId64 ".filter: is of other segments; its own are searched without", f->dir, v->id);
+		segment_filter_free(v->filter);
+		v->filter = NULL;
+		v->may = ~0ull;
+	}
+	slot->filter = v->filter;
+	f->opened++;
+}
+
 /* Keeps those that were opened; what is wrong is told once. */
-static void keep_open(struct archive_files *f, const struct filter_answers *answers)
+static void keep_open(struct archive_files *f, struct filter_answers *answers)
 {
 	for (size_t i = 0; i < answers->n; i++) {
-		const struct filter_answer *v = &answers->v[i];
+		struct filter_answer *v = &answers->v[i];
 		struct archive_slot *slot = slot_of(f, v->id);
 		if (v->is_new)
-			slot->filter = v->filter;
-		f->opened += v->is_new;
-		if (v->is_new && !v->filter)
-			msg_warn("%s; its segments are searched without", v->err.text);
+			take_new(f, v, slot);
 		else if (v->damaged && !slot->told)
 			msg_warn("%s/%08" PRId64 ".filter: damaged; some segments are searched without", f->dir, v->id);
 		slot->told |= v->damaged;
@@ -290,16 +317,78 @@ static const struct filter_answer *answer_of(const struct filter_answers *answer
 	return lo < answers->n && answers->v[lo].id == id ? &answers->v[lo] : NULL;
 }
 
-bool archive_filters_exclude(struct archive_files *f, const struct filter_answers *answers, int64_t id, unsigned bit, const char *name)
+bool archive_filters_exclude(const struct filter_answers *answers, int64_t id, unsigned bit)
 {
 	const struct filter_answer *v = id ? answer_of(answers, id) : NULL;
-	if (!v || !v->filter)
-		return false;
-	if (segment_filter_covers(v->filter, bit, name))
-		return !(v->may >> bit & 1);
-	struct archive_slot *slot = slot_of(f, id);
-	if (!slot->told)
-		msg_warn("%s/%08" PRId64 ".filter: is of other segments; its own are searched without", f->dir, id);
-	slot->told = true;
-	return false;
+	return v && v->filter && !(v->may >> bit & 1);
+}
+
+size_t archive_filters_may(const struct filter_answers *answers, size_t *ret_of)
+{
+	size_t n = 0;
+	*ret_of = answers->n * FILTER_SEGMENTS;
+	for (size_t i = 0; i < answers->n; i++)
+		n += (size_t)__builtin_popcountll(answers->v[i].may);
+	return n;
+}
+
+/* --- the segments that are left ----------------------------------------------------------------------------------- */
+
+static int by_place(const void *a, const void *b)
+{
+	const struct archive_entry *x = a, *y = b;
+	return x->day != y->day ? (x->day < y->day ? 1 : -1) : (x->id < y->id) - (x->id > y->id);
+}
+
+/* What a statement gives. It can be asked again. */
+static int add_entries(struct archive_files *f, sqlite3_stmt *st, struct buf *ret, struct err *e)
+{
+	int rc;
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		struct archive_entry x = { .id = sqlite3_column_int64(st, 0), .day = sqlite3_column_int64(st, 2) };
+		(void)snprintf(x.name, sizeof x.name, "%s", (const char *)sqlite3_column_text(st, 1));
+		buf_add(ret, &x, sizeof x);
+	}
+	return rc == SQLITE_DONE && sqlite3_reset(st) == SQLITE_OK ? 0 : failed(f, e);
+}
+
+static void bind_times(sqlite3_stmt *st, int first, const struct archive_query *q)
+{
+	sqlite3_bind_int64(st, first, q->since_us ? q->since_us : INT64_MIN);
+	sqlite3_bind_int64(st, first + 1, q->until_us ? q->until_us : INT64_MAX);
+}
+
+static int add_members(struct archive_files *f, const struct archive_query *q, const struct filter_answers *answers, struct buf *ret, struct err *e)
+{
+	sqlite3_stmt *st = archive_prepare(f, Q_FILTER_MEMBER, e);
+	int bad = st ? 0 : -1;
+	if (st)
+		bind_times(st, 3, q);
+	for (size_t i = 0; i < answers->n; i++) {
+		for (uint64_t may = answers->v[i].may; may && !bad; may &= may - 1) {
+			sqlite3_bind_int64(st, 1, answers->v[i].id);
+			sqlite3_bind_int(st, 2, __builtin_ctzll(may));
+			bad = add_entries(f, st, ret, e);
+		}
+	}
+	sqlite3_finalize(st);
+	return bad;
+}
+
+/* Those without come last: a segment that is joined or loses its filter between two statements has none afterwards, and one of a filter
+ * that was made meanwhile counts as such. */
+int archive_filters_left(struct archive_files *f, const struct archive_query *q, const struct filter_answers *answers, struct buf *ret, struct err *e)
+{
+	if (add_members(f, q, answers, ret, e) < 0)
+		return -1;
+	sqlite3_stmt *st = archive_prepare(f, Q_FILTER_WITHOUT, e);
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, answers->newest);
+	bind_times(st, 2, q);
+	int bad = add_entries(f, st, ret, e);
+	sqlite3_finalize(st);
+	if (ret->n)
+		qsort(ret->p, ret->n / sizeof(struct archive_entry), sizeof(struct archive_entry), by_place);
+	return bad;
 }

@@ -13,7 +13,8 @@
 
 #define ARCHIVE_CACHE 4096   /* mapped files, no memory of our own to speak of */
 #define ARCHIVE_FILTERS 1024 /* the same of filters, each of which stands for up to 64 segments */
-#define ARCHIVE_LET_GO 16    /* after so many were opened, those whose files are gone are closed: an open file takes its room on the disk */
+#define ARCHIVE_LET_GO 16    /* after so many were opened (and an eighth of those that are open), those whose files are gone are closed: an open
+                              * file takes its room on the disk */
 #define ARCHIVE_NAME 64      /* bytes of a file's name, with its end */
 
 struct segment;
@@ -31,6 +32,7 @@ struct archive_files {
 	char cache_name[ARCHIVE_CACHE][40]; /* the file: an id may get another one when segments are joined */
 	struct archive_slot slot[ARCHIVE_FILTERS];  /* open filters, by id modulo the size */
 	unsigned opened;                            /* segments and filters, since the last look at those that are gone */
+	unsigned kept;                              /* segments that had been opened by then */
 	struct crew *crew;                          /* of searches, from the first one on */
 	struct segment_reader *reader[CREW_MOST];
 };
@@ -72,9 +74,15 @@ int archive_filters_prune(struct archive *a, struct err *e);
 
 /* What the filters say to a query: those of the time that it asks for. */
 struct filter_answer { int64_t id; struct segment_filter *filter; uint64_t may; bool is_new, damaged; struct err err; };
-struct filter_answers { struct filter_answer *v; size_t n; };
+struct filter_answers { struct filter_answer *v; size_t n; int64_t newest; }; /* newest: number of the newest of all filters */
 int archive_filters_ask(struct archive_files *f, const struct archive_query *q, struct filter_answers *ret, struct err *e);
 /* Whether the segment, which has that bit of that filter, cannot hold what is asked for. */
-bool archive_filters_exclude(struct archive_files *f, const struct filter_answers *answers, int64_t id, unsigned bit, const char *name);
+bool archive_filters_exclude(const struct filter_answers *answers, int64_t id, unsigned bit);
+/* How many segments there are that the filters do not rule out, of how many that have one. */
+size_t archive_filters_may(const struct filter_answers *answers, size_t *ret_of);
+/* A segment that may hold what is looked for. */
+struct archive_entry { int64_t id, day; char name[40]; };
+/* Appends those that the filters do not rule out and those that have none, newest first (struct archive_entry). For when the filters leave few: each is looked up. */
+int archive_filters_left(struct archive_files *f, const struct archive_query *q, const struct filter_answers *answers, struct buf *ret, struct err *e);
 
 #endif

@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -6,18 +7,17 @@
 #include "analyzer/archive_int.h"
 #include "analyzer/db.h"
 #include "analyzer/segment.h"
+#include "analyzer/segment_filter.h"
 #include "lib/arena.h"
 #include "lib/hash.h"
 
 #define WINDOW_LEAST 4u
+#define WINDOW_FIRST 64u  /* most of them at first: the filters tell how many hold the key, but not whether one of them holds hundreds */
 #define WINDOW_MOST 128u  /* segments that are looked into before the first message of theirs is given */
 #define WINDOW_HITS 1024u /* where there are so many, more segments at a time gain nothing */
 #define ROWS 256          /* that are read before the first of them is given */
 #define ENTRIES 256       /* the same of the catalog */
 #define BATCH 64u         /* messages that are read before the first of them is given */
-
-/* A segment that may hold what is looked for. */
-struct entry { int64_t id; char name[40]; };
 
 /* A segment on its way: its newest matching messages first. */
 struct item {
@@ -48,7 +48,7 @@ struct search {
 	size_t n_seen, cap_seen;
 	size_t skipped, damaged_rows;
 	int64_t given;
-	struct buf catalog; /* struct entry, newest first: some of those before that day and id */
+	struct buf catalog; /* struct archive_entry, newest first: some of those before that day and id */
 	size_t catalog_at;
 	int64_t day, id;
 	bool stop, more, last; /* last: the catalog has no more */
@@ -338,13 +338,12 @@ static int give_window(struct search *s)
 
 static void take_entry(struct search *s, sqlite3_stmt *st)
 {
-	const char *name = (const char *)sqlite3_column_text(st, 1);
-	s->id = sqlite3_column_int64(st, 0);
-	s->day = sqlite3_column_int64(st, 4);
-	if (archive_filters_exclude(s->a, &s->filters, sqlite3_column_int64(st, 2), (unsigned)sqlite3_column_int(st, 3), name))
+	struct archive_entry x = { .id = sqlite3_column_int64(st, 0), .day = sqlite3_column_int64(st, 4) };
+	s->id = x.id;
+	s->day = x.day;
+	if (archive_filters_exclude(&s->filters, sqlite3_column_int64(st, 2), (unsigned)sqlite3_column_int(st, 3)))
 		return;
-	struct entry x = { .id = s->id };
-	(void)snprintf(x.name, sizeof x.name, "%s", name);
+	(void)snprintf(x.name, sizeof x.name, "%s", (const char *)sqlite3_column_text(st, 1));
 	buf_add(&s->catalog, &x, sizeof x);
 }
 
@@ -371,8 +370,8 @@ static int read_catalog(struct search *s)
 /* The next segments; those that are open already come with it. */
 static void fill_window(struct search *s, size_t size)
 {
-	for (s->n_item = 0; s->n_item < size && s->catalog_at < s->catalog.n; s->catalog_at += sizeof(struct entry)) {
-		struct entry next;
+	for (s->n_item = 0; s->n_item < size && s->catalog_at < s->catalog.n; s->catalog_at += sizeof(struct archive_entry)) {
+		struct archive_entry next;
 		struct item *x = &s->item[s->n_item++];
 		memcpy(&next, s->catalog.p + s->catalog_at, sizeof next);
 		x->id = next.id;
@@ -427,12 +426,26 @@ static int more_segments(struct search *s)
 	return s->catalog_at < s->catalog.n;
 }
 
+/* How many segments to begin with. Where messages fall into segments by chance, the share of segments that hold none tells how many there are
+ * in each of the others (Poisson). A window is opened and read side by side; several small ones wait for the disk one after the other. */
+static size_t first_window(const struct search *s, size_t may, size_t of)
+{
+	if (!s->q->limit || !may || may == of)
+		return WINDOW_LEAST;
+	double share = (double)may / (double)of, each = -log1p(-share) / share;
+	double enough = (double)wanted(s) / each * 5 / 4 + 1;
+	return enough < WINDOW_LEAST ? WINDOW_LEAST : enough > WINDOW_FIRST ? WINDOW_FIRST : (size_t)enough;
+}
+
 static int search_segments(struct search *s)
 {
 	int bad = archive_filters_ask(s->a, s->q, &s->filters, s->e), more = 0;
-	size_t hits = 1;
+	size_t hits = 1, of, may = archive_filters_may(&s->filters, &of);
 	s->day = s->id = INT64_MAX;
-	for (size_t size = WINDOW_LEAST; !s->stop && !bad && (more = more_segments(s)) > 0;) {
+	s->last = of && may <= ENTRIES; /* then all that are left come at once */
+	if (!bad && s->last)
+		bad = archive_filters_left(s->a, s->q, &s->filters, &s->catalog, s->e);
+	for (size_t size = first_window(s, may, of); !s->stop && !bad && (more = more_segments(s)) > 0;) {
 		size_t enough = hits ? enough_segments(s) : size; /* where there was nothing, what came before says nothing of how much there is */
 		fill_window(s, size < enough ? size : enough);
 		look_into(s);
@@ -447,11 +460,14 @@ static int search_segments(struct search *s)
 /* Closes what was joined or dropped meanwhile. */
 static void let_go(struct archive_files *a)
 {
-	for (size_t i = 0; i < ARCHIVE_CACHE; i++)
+	a->kept = 0;
+	for (size_t i = 0; i < ARCHIVE_CACHE; i++) {
 		if (a->cache[i] && archive_gone(a, a->cache_name[i])) {
 			segment_free(a->cache[i]);
 			a->cache[i] = NULL;
 		}
+		a->kept += a->cache[i] != NULL;
+	}
 	archive_filters_close(a, false);
 	a->opened = 0;
 }
@@ -459,7 +475,7 @@ static void let_go(struct archive_files *a)
 static void begin_search(struct search *s)
 {
 	struct archive_files *a = s->a;
-	if (a->opened >= ARCHIVE_LET_GO)
+	if (a->opened >= ARCHIVE_LET_GO + a->kept / 8)
 		let_go(a);
 	if (!a->crew)
 		a->crew = crew_new();

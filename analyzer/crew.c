@@ -1,14 +1,19 @@
 #include "analyzer/crew.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "lib/buf.h"
 
-struct job { crew_piece *piece; void *ctx; size_t n; atomic_size_t next; };
+#define SLOW_NS 400000 /* a piece that takes longer has waited for the disk: what is in memory takes a quarter of that */
+
+struct job { crew_piece *piece; void *ctx; size_t n; atomic_size_t next; atomic_bool slow; };
 
 struct worker { struct crew *crew; pthread_t thread; unsigned number; };
 
@@ -16,7 +21,8 @@ struct crew {
 	pthread_mutex_t lock;
 	pthread_cond_t begin, done;
 	struct worker worker[CREW_MOST]; /* the first is who asks, and no thread */
-	unsigned threads, busy;          /* busy: that joined in */
+	unsigned threads, busy, awake;   /* busy: that joined in; awake: that were woken for this job */
+	unsigned processors;
 	unsigned long round;             /* of the job under way */
 	bool open, end;                  /* open: a thread that wakes now may still join in */
 	struct job job;
@@ -25,16 +31,44 @@ struct crew {
 struct crew *crew_new(void)
 {
 	struct crew *c = xcalloc(1, sizeof *c);
+	cpu_set_t set;
+	c->processors = sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : CREW_MOST;
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->begin, NULL);
 	pthread_cond_init(&c->done, NULL);
 	return c;
 }
 
-static void work(struct job *j, unsigned worker)
+static int64_t now_ns(void)
 {
-	for (size_t i; (i = atomic_fetch_add(&j->next, 1)) < j->n;)
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* Wakes threads until so many are at work besides who asks. */
+static void wake(struct crew *c, size_t most)
+{
+	pthread_mutex_lock(&c->lock);
+	size_t n = most > c->threads ? c->threads : most, more = n > c->awake ? n - c->awake : 0;
+	c->awake += (unsigned)more;
+	pthread_mutex_unlock(&c->lock);
+	while (more-- > 0)
+		pthread_cond_signal(&c->begin);
+}
+
+/* Who finds that the disk is waited for calls the others: more than there are processors only get into each other's way otherwise. */
+static void work(struct crew *c, unsigned worker)
+{
+	struct job *j = &c->job;
+	int64_t before = now_ns();
+	for (size_t i; (i = atomic_fetch_add(&j->next, 1)) < j->n;) {
 		j->piece(j->ctx, worker, i);
+		int64_t after = now_ns();
+		if (after - before > SLOW_NS && !atomic_exchange(&j->slow, true) && i + 1 < j->n)
+			wake(c, j->n - i - 1);
+		before = after;
+	}
 }
 
 static void *worker_main(void *arg)
@@ -52,7 +86,7 @@ static void *worker_main(void *arg)
 		round = c->round;
 		c->busy++;
 		pthread_mutex_unlock(&c->lock);
-		work(&c->job, w->number);
+		work(c, w->number);
 		pthread_mutex_lock(&c->lock);
 		if (--c->busy == 0)
 			pthread_cond_signal(&c->done);
@@ -86,12 +120,14 @@ void crew_run(struct crew *c, size_t n, crew_piece *piece, void *ctx)
 	c->job.ctx = ctx;
 	c->job.n = n;
 	atomic_store(&c->job.next, 0);
+	bool slow = atomic_exchange(&c->job.slow, false); /* the job before */
 	c->open = n > 1;
 	c->round++;
-	for (size_t i = 1; i < n && i <= c->threads; i++)
-		pthread_cond_signal(&c->begin);
+	c->awake = 0;
 	pthread_mutex_unlock(&c->lock);
-	work(&c->job, 0);
+	if (n > 1)
+		wake(c, slow || n < c->processors ? n - 1 : c->processors - 1);
+	work(c, 0);
 	pthread_mutex_lock(&c->lock);
 	c->open = false; /* who has not woken by now is not waited for: on a busy machine that takes longer than the job */
 	while (c->busy)

@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-#define CREW_MOST 8u /* with who asks: a disk answers some eight at a time about as fast as it ever does */
+#define CREW_MOST 8u /* with who asks: a disk answers some eight at a time about as fast as it ever does. Pieces that do not wait get one a processor */
 
 struct crew;
 struct crew *crew_new(void);

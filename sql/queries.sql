@@ -32,7 +32,13 @@ UPDATE segment_filter SET bytes = :bytes WHERE id = :id
 -- name: filter_cover
 UPDATE segment SET filter = :filter, filter_bit = :bit WHERE id = :id
 -- name: filter_ids
-SELECT id FROM segment_filter WHERE last_us >= :since AND first_us <= :until ORDER BY id DESC
+SELECT id, (SELECT max(id) FROM segment_filter) FROM segment_filter WHERE last_us >= :since AND first_us <= :until ORDER BY id DESC
+-- name: filter_member
+SELECT id, file, day FROM segment WHERE filter = :filter AND filter_bit = :bit AND last_us >= :since AND first_us <= :until
+-- name: filter_members
+SELECT filter_bit, file FROM segment WHERE filter = :filter
+-- name: filter_without
+SELECT id, file, day FROM segment WHERE (filter = 0 OR filter > :newest) AND last_us >= :since AND first_us <= :until
 -- name: filter_forget
 UPDATE segment SET filter = 0 WHERE filter = :id
 -- name: filter_unused

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "analyzer/archive.h"
+#include "analyzer/archive_int.h"
 #include "analyzer/db.h"
 #include "tests/unit/filter_messages.h"
 
@@ -298,6 +299,58 @@ static void a_filter_of_other_segments(void **state)
 	same_both_ways(f);
 }
 
+/* How many segments of the catalog are left for a search, and that they are its own, newest first. */
+static size_t left(struct fixture *f, struct archive *a, const struct archive_query *q, const struct filter_answers *answers)
+{
+	struct buf entries = { 0 };
+	struct archive_entry before = { .id = INT64_MAX, .day = INT64_MAX }, x;
+	struct err e = { "" };
+	char sql[200];
+	assert_int_equal(archive_filters_left(archive_files(a), q, answers, &entries, &e), 0);
+	for (size_t at = 0; at < entries.n; at += sizeof x, before = x) {
+		memcpy(&x, entries.p + at, sizeof x);
+		assert_true(x.day < before.day || (x.day == before.day && x.id < before.id));
+		(void)snprintf(sql, sizeof sql, "SELECT count(*) FROM segment WHERE id = %lld AND day = %lld AND file = '%s'", (long long)x.id, (long long)x.day, x.name);
+		assert_int_equal(number(f, sql), 1);
+	}
+	size_t n = entries.n / sizeof x;
+	buf_fini(&entries);
+	return n;
+}
+
+/* A search asks the filters, then which segments they leave: whatever the writer commits in between, none is missing. */
+static void filters_change_between_the_questions(void **state)
+{
+	struct fixture *f = *state;
+	struct filter_answers all, none;
+	struct err e = { "" };
+	struct archive_query q = { .limit = 50 }, absent = q;
+	q.key[ARCHIVE_RECIPIENT] = SV("list@c.example"); /* in each */
+	absent.key[ARCHIVE_RECIPIENT] = SV("nobody@nowhere.example");
+	fill(f);
+	struct archive *a = reader(f);
+	struct heard h;
+	assert_int_equal(search(a, &absent, &h, &e), 0); /* opens the filter */
+	assert_int_equal(archive_filters_ask(archive_files(a), &q, &all, &e), 0);
+	assert_int_equal(archive_filters_ask(archive_files(a), &absent, &none, &e), 0);
+	assert_int_equal(left(f, a, &q, &all), 6);
+	assert_int_equal(left(f, a, &absent, &none), 1); /* it has no filter */
+	absent.until_us = DAY0 + 10 * US_PER_S;
+	assert_int_equal(left(f, a, &absent, &none), 0);
+	absent.until_us = 0;
+	for (int i = 3; i < 6; i++)
+		add(f, DAY_MESSAGES + i * SEGMENT_ROWS, DAY_MESSAGES + (i + 1) * SEGMENT_ROWS);
+	assert_int_equal(filter(f, true), 1);
+	assert_int_equal(number(f, "SELECT count(*) FROM segment WHERE filter = 0"), 0);
+	assert_int_equal(left(f, a, &q, &all), 9);
+	assert_int_equal(left(f, a, &absent, &none), 4);
+	assert_int_equal(db_exec(&f->db, "UPDATE segment SET filter = 0", &e), 0);
+	assert_int_equal(left(f, a, &absent, &none), 9);
+	free(all.v);
+	free(none.v);
+	archive_free(a);
+}
+
 static void killed_before_the_commit(void **state)
 {
 	struct fixture *f = *state;
@@ -360,6 +413,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		OF_ARCHIVE(the_same_with_and_without), OF_ARCHIVE(joined_and_dropped_segments_do_not_count), OF_ARCHIVE(retention_removes_filters),
 		OF_ARCHIVE(useless_filters_are_told_and_made_anew), OF_ARCHIVE(a_filter_of_other_segments), OF_ARCHIVE(killed_before_the_commit), OF_ARCHIVE(removed_files_are_let_go),
+		OF_ARCHIVE(filters_change_between_the_questions),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

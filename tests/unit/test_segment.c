@@ -2,6 +2,7 @@
  * damaged files are told, or misread, but nothing else happens; a crew does each piece once. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -513,6 +514,27 @@ static void a_crew_does_each_piece_once(void **state)
 	crew_free(crew_new());
 }
 
+static void slow_piece(void *ctx, unsigned worker, size_t i)
+{
+	(void)i;
+	((atomic_uint *)ctx)[worker]++;
+	(void)usleep(3000);
+}
+
+/* However few processors there are: where the disk is waited for, all wait side by side. */
+static void a_crew_waits_side_by_side(void **state)
+{
+	(void)state;
+	atomic_uint by[CREW_MOST] = { 0 };
+	unsigned helped = 0;
+	struct crew *c = crew_new();
+	crew_run(c, 80, slow_piece, by);
+	for (unsigned i = 0; i < CREW_MOST; i++)
+		helped += by[i] > 0;
+	assert_int_equal(helped, CREW_MOST);
+	crew_free(c);
+}
+
 int main(int argc, char **argv)
 {
 	int fd = mkstemp(path);
@@ -526,6 +548,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_what_comparing_finds), cmocka_unit_test(domains_of_their_own), cmocka_unit_test(rows_that_repeat), cmocka_unit_test(past_the_page_cache_it_is_the_same), cmocka_unit_test(holds_too_much), cmocka_unit_test(so_does_the_format_before), cmocka_unit_test(damage_is_survived),
 		cmocka_unit_test(a_crew_does_each_piece_once),
+		cmocka_unit_test(a_crew_waits_side_by_side),
 	};
 	int bad = cmocka_run_group_tests(tests, NULL, NULL);
 	unlink(path);
