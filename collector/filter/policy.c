@@ -90,13 +90,16 @@ void filter_milter_greylist(struct sv s, struct record *r)
 static struct sv policyd_status(struct sv own)
 {
 	struct sv action = filter_value(own, SV(", action="), SV(",")), grey = filter_value(own, SV("greylist="), SV(",")),
-	          throttle = filter_value(own, SV("throttle="), SV("(")), type = filter_value(own, SV("type="), SV(","));
+	          type = filter_value(own, SV("type="), SV(",")), count, module;
 	if (action.n)
 		return own_status(action);
 	if (grey.n)
 		return sv_eq(grey, SV("new")) || sv_eq(grey, SV("abuse")) ? SV("greylist") : sv_eq(grey, SV("abl")) ? SV("reject") : SV("pass");
-	if (throttle.n)
-		return sv_starts(throttle, SV("abuse")) ? SV("defer") : SV("pass");
+	if (scan_lit(&own, SV("rcpt=")) && scan_before(&own, SV(", "), &count) && scan_before(&own, SV("="), &module)) {
+		if (sv_starts(module, SV("throttle")))
+			return sv_starts(own, SV("abuse")) ? SV("defer") : sv_starts(own, SV("blacklisted")) ? SV("reject") : SV("pass");
+		return sv_starts(module, SV("blacklist")) || sv_eq(module, SV("spamtrap")) || sv_eq(own, SV("abuse")) ? SV("reject") : SV("pass");
+	}
 	if (type.n)
 		return sv_starts(type, SV("whitelist")) ? SV("pass") : SV("reject");
 	return filter_has(own, SV(", mode=")) ? SV("pass") : (struct sv){ 0 }; /* a quota is counted: quota_create, quota_update */
@@ -110,22 +113,26 @@ static void policyd_parties(struct sv s, struct record *r)
 	if (!scan_once(s, SV(", from=")) || !scan_once(s, SV(", to=")))
 		return;
 	if (scan_once(s, SV(", helo=")))
-		filter_set(&r->helo, filter_value(s, SV(", helo="), SV(", from=")));
+		filter_set(&r->helo, filter_value(s, SV(", helo="), sv_find(s, SV(", helo=")) < sv_find(s, SV(", from=")) ? SV(", from=") : SV(", expire=")));
 	if (!scan_before(&s, SV(", from="), &skipped) || !scan_before(&s, SV(", to="), &from))
 		return;
 	r->sender = filter_unbracket(from);
 	ptrdiff_t end = scan_rfind(s, SV(", reason="));
 	if (end < 0 || end != sv_find(s, SV(", reason=")))
 		end = end < 0 ? sv_find(s, SV(", size=")) : sv_find(s, SV(", "));
+	if (end < 0)
+		end = scan_rfind(s, SV(", count=")); /* throttle_rcpt */
 	filter_set(&r->recipient, end < 0 ? s : sv_take(s, (size_t)end));
 	struct sv after = end < 0 ? sv_make(s.p, 0) : sv_skip(s, (size_t)end);
+	if (sv_starts(after, SV(", size=")) && scan_once(s, SV(", sasl_username=")))
+		filter_set(&r->account, filter_value(after, SV(", sasl_username="), SV(",")));
 	bool own = scan_once(s, SV(", reason=")) && sv_starts(after, SV(", reason="));
 	if (own && scan_once(s, SV(", track=SASLUsername:"))) /* whose messages a quota counts */
 		filter_set(&r->account, filter_value(after, SV(", track=SASLUsername:"), SV(", counter=")));
 }
 
 /* cbpolicyd: "module=Quotas, mode=update, host=192.0.2.1, helo=h, from=a, to=b, reason=quota_update, …", "module=AccessControl,
- * action=reject, …"; policyd: "rcpt=1, greylist=new, host=192.0.2.1 (h), from=a, to=b, size=1" */
+ * action=reject, …"; policyd: "rcpt=1, greylist=new, host=192.0.2.1 (h), from=a, to=b, size=1", "rcpt=1, throttle_rcpt=new(a), …, to=b, count=1/64(1), …" */
 void filter_policyd(struct sv s, struct record *r)
 {
 	static const struct sv openings[] = {

@@ -12,7 +12,7 @@ static const struct { struct sv name; parser parse; } programs[] = {
 	{ SCAN_S("opendmarc"), filter_dmarc }, { SCAN_S("policyd-spf"), filter_spf }, { SCAN_S("postgrey"), filter_postgrey },
 	{ SCAN_S("postfix/policyd-spf"), filter_spf }, { SCAN_S("spamdyke"), filter_spamdyke },
 	{ SCAN_S("postfix/postgrey"), filter_postgrey }, { SCAN_S("sqlgrey"), filter_sqlgrey }, { SCAN_S("milter-greylist"), filter_milter_greylist },
-	{ SCAN_S("policyd"), filter_policyd }, { SCAN_S("cbpolicyd"), filter_policyd }, { SCAN_S("postfwd"), filter_postfwd },
+	{ SCAN_S("policyd"), filter_policyd }, { SCAN_S("cbpolicyd"), filter_policyd }, { SCAN_S("postfix-policyd"), filter_policyd }, { SCAN_S("postfwd"), filter_postfwd },
 	{ SCAN_S("postfwd1"), filter_postfwd }, { SCAN_S("postfwd2"), filter_postfwd }, { SCAN_S("postfwd3"), filter_postfwd },
 	{ SCAN_S("clamav-milter"), filter_clamav },
 	{ SCAN_S("clamsmtpd"), filter_clamsmtpd }, { SCAN_S("MailScanner"), filter_mailscanner }, { SCAN_S("greylistd"), filter_generic },
