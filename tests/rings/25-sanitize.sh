@@ -21,8 +21,9 @@ for log in tests/mta/*/*.log; do
 		fi
 	done
 done
+side_by_side "$BUILD_DIR/tests/unit" sanitize "$units"
 for u in $units; do
-	if "$BUILD_DIR/tests/unit/$u" >"$OUT/sanitize-$u.log" 2>&1; then
+	if [ "$(cat "$OUT/sanitize-$u.status")" = 0 ]; then
 		echo "ok sanitized $u"
 	else
 		echo "not ok sanitized $u - see sanitize-$u.log"
