@@ -392,6 +392,11 @@ static void removed(struct correlate *c, const struct record *r)
 	if (m == OPEN_NONE) /* told already */
 		return;
 	seen(c, m, k, r);
+	if (r->recipient.p) { /* of this one alone */
+		outcome_gone(c, m, r->recipient, r->time_us);
+		maybe_report(c, m);
+		return;
+	}
 	if (r->round && outcome_waits(c->msg[m])) {
 		if (!c->final_only)
 			report_now(c, m, 0);
