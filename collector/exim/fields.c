@@ -193,14 +193,16 @@ static bool helo_and_address(struct sv *s, bool (*follows)(struct sv), struct ex
 			continue;
 		struct exim_host one = { .name = h->name };
 		struct sv rest = sv_skip(t, i + 2);
-		bool one_fits = address(&rest, &one) && follows(rest);
-		if (!one.addr.n || (found && !one_fits))
+		if (!address(&rest, &one))
 			continue;
 		one.helo = sv_make(t.p + 1, i - 1);
+		bool only = !found && !near_find(rest.p, rest.n, ") [", 3), one_fits = only || follows(rest);
+		if (found && !one_fits)
+			continue;
 		one.in_doubt = fits && (h->in_doubt || may_be_login(sv_make(s->p, (size_t)(t.p + i - s->p))));
 		*h = one;
 		*s = rest;
-		if (!found && !near_find(rest.p, rest.n, ") [", 3))
+		if (only)
 			return true;
 		found = true;
 		fits = one_fits;

@@ -314,8 +314,10 @@ static bool unbalanced(struct sv s, struct record *r)
 bool sendmail_unknown_user(struct sv s, struct record *r)
 {
 	struct sv t = s;
-	if (sendmail_angle(&t, &r->recipient) && scan_lit(&t, SV("... ")))
+	if (sendmail_angle(&t, &r->recipient) && scan_lit(&t, SV("... "))) {
+		r->recipient = r->recipient.n ? r->recipient : (struct sv){ 0 }; /* "<<>>... User unknown": no address */
 		return of_recipient(t, r);
+	}
 	r->recipient = (struct sv){ 0 };
 	if (sv_eq(s, SV("Too many recipients")))
 		return of_recipient(s, r);
@@ -324,7 +326,7 @@ bool sendmail_unknown_user(struct sv s, struct record *r)
 	if (!t.n || !sv_ends(a, SV("...")))
 		return unbalanced(s, r);
 	a.n -= 3;
-	if (a.n && a.p[0] != '<') /* "<<>>... User unknown": no address */
+	if (a.n && a.p[0] != '<')
 		r->recipient = a;
 	return of_recipient(sv_skip(t, 1), r);
 }
