@@ -76,6 +76,7 @@ bool opensmtpd_status(struct sv result, struct record *r)
 	};
 	if (sv_eq(result, SV("Remove"))) { /* by the operator (smtpctl): of this recipient nothing comes any more, and nobody refused it */
 		r->kind = RECORD_REMOVE;
+		r->killed = true;
 		return true;
 	}
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
