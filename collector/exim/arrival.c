@@ -102,7 +102,7 @@ bool exim_arrival(struct sv s, struct record *r)
 		r->sender.n = 0;
 	while (s.n && !seen.in_doubt) {
 		struct sv t = s;
-		if (!seen.sized && !seen.protocol.p && !r->client_ip.p && scan_lit(&t, SV(" H=")) && exim_host_arrived(&t, &h)) {
+		if (!seen.sized && !seen.protocol.p && !r->client_ip.p && scan_lit(&t, SV(" H=")) && exim_host_in(EXIM_ARRIVED, &t, &h)) {
 			seen.two_hosts = h.in_doubt;
 			exim_set_client(r, &h);
 			s = t;

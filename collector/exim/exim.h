@@ -26,9 +26,12 @@ bool exim_past_ident(struct sv *s);
 /* "name (helo) [address]:port", each part but the address optional, as Exim names a host. In doubt: of an arrival the HELO, or the name that
  * logged in, imitates the rest of the line. */
 struct exim_host { struct sv name, helo, addr; int64_t port; bool any, in_doubt; };
-bool exim_host(struct sv *s, struct exim_host *ret);
-bool exim_host_arrived(struct sv *s, struct exim_host *ret); /* of an arrival, where less can follow */
-bool exim_host_failed(struct sv *s, struct exim_host *ret);  /* of a log-in that failed: the same */
+enum exim_line { EXIM_ANY_LINE, EXIM_ARRIVED, EXIM_LOGIN_FAILED }; /* where a message arrived or a log-in failed less can follow */
+bool exim_host_in(enum exim_line line, struct sv *s, struct exim_host *ret);
+static inline bool exim_host(struct sv *s, struct exim_host *ret)
+{
+	return exim_host_in(EXIM_ANY_LINE, s, ret);
+}
 void exim_set_client(struct record *r, const struct exim_host *h);
 void exim_set_user(struct record *r, struct sv name);
 /* Did a program of this host connect, of which a panel may log whose it is? */

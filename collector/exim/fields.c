@@ -244,19 +244,10 @@ static bool unusual_host(struct sv *s, bool (*follows)(struct sv), struct exim_h
 	return true;
 }
 
-bool exim_host(struct sv *s, struct exim_host *h)
+bool exim_host_in(enum exim_line line, struct sv *s, struct exim_host *h)
 {
-	return usual_host(s, h) || unusual_host(s, goes_on, h);
-}
-
-bool exim_host_arrived(struct sv *s, struct exim_host *h)
-{
-	return usual_host(s, h) || unusual_host(s, goes_on_arrived, h);
-}
-
-bool exim_host_failed(struct sv *s, struct exim_host *h)
-{
-	return usual_host(s, h) || unusual_host(s, goes_on_failed, h);
+	static bool (*const follows[])(struct sv) = { [EXIM_ANY_LINE] = goes_on, [EXIM_ARRIVED] = goes_on_arrived, [EXIM_LOGIN_FAILED] = goes_on_failed };
+	return usual_host(s, h) || unusual_host(s, follows[line], h);
 }
 
 void exim_set_client(struct record *r, const struct exim_host *h)

@@ -209,7 +209,7 @@ static bool login_failed(struct sv s, struct record *r)
 	if (!scan_before(&s, SV(" authenticator failed for "), &name) || name.n > 64 || sv_chr(name, ' ') >= 0)
 		return false;
 	(void)scan_lit(&s, SV("H="));
-	if (exim_host_failed(&s, &h))
+	if (exim_host_in(EXIM_LOGIN_FAILED, &s, &h))
 		exim_set_client(r, &h);
 	else if (!exim_from(&s, r))
 		return false;
