@@ -85,11 +85,8 @@ bool sendmail_peer(struct sv *s, struct sendmail_peer *p)
 	ptrdiff_t open = sv_chr(t, '['), space = sv_chr(t, ' ');
 	if (open < 0 || (space >= 0 && space < open && space + 1 != open)) /* a name is one word */
 		return false;
-	if (open == 0) { /* "[ip] [ip]": the name is the address */
-		ptrdiff_t again = sv_find(sv_take(t, 128), SV("] ["));
-		if (again > 0 && sv_chr(sv_take(t, (size_t)again), ' ') < 0)
-			open = again + 2;
-	}
+	if (space > open && sv_starts(sv_skip(t, (size_t)space), SV(" ["))) /* "[ip] [ip]", "host[ip] [ip]": the name has brackets */
+		open = space + 1;
 	p->name = bare_name(name_before(t, (size_t)open));
 	t = sv_skip(t, (size_t)open + 1);
 	if (p->name.n > 255 || !scan_until(&t, ']', &p->addr) || p->addr.n > 64 || sv_chr(p->addr, ' ') >= 0)
@@ -178,6 +175,8 @@ size_t sendmail_outside(struct sv s, char stop)
 static size_t within_brackets(struct sv s)
 {
 	size_t n = sendmail_outside(s, '>'), open = 0;
+	if (!memchr(s.p, '<', n))
+		return n;
 	for (struct sv part = sv_take(s, n); n < s.n; n += 1 + part.n) {
 		for (size_t i; (i = sendmail_outside(part, '<')) < part.n; open++)
 			part = sv_skip(part, i + 1);
