@@ -43,8 +43,11 @@ static void addresses(struct sv s, struct record *r)
 static struct sv last_word(struct sv *s)
 {
 	ptrdiff_t space = sv_rchr(*s, ' ');
-	struct sv word = space < 0 ? (struct sv){ 0 } : sv_skip(*s, (size_t)space + 1);
-	s->n -= word.p ? word.n + 1 : 0;
+	struct sv word = { 0 };
+	if (space >= 0) {
+		word = sv_skip(*s, (size_t)space + 1);
+		s->n = (size_t)space;
+	}
 	return word;
 }
 
