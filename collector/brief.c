@@ -352,7 +352,7 @@ static void get_rcpt(struct getting *g)
 	int64_t time_us = g->m->last_us - get_span(g->w);
 	uint64_t bits = wire_get_u(g->w), attempts = wire_get_u(g->w);
 	bool named = get_text(g); /* Exchange has events of a recipient that it does not name */
-	if (g->w->bad || bits >> 4 >= TXN_STATUS_COUNT) {
+	if (g->w->bad || (bits >> 4 & ~(uint64_t)OPEN_GONE) >= TXN_STATUS_COUNT) {
 		wire_spoil(g->w);
 		return;
 	}

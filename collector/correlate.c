@@ -406,6 +406,17 @@ static void removed(struct correlate *c, const struct record *r)
 	correlate_removed(c, m);
 }
 
+/* The operator took one recipient's copy out of the queue. */
+static void gone(struct correlate *c, const struct record *r)
+{
+	uint32_t k, m = find(c, r, &k);
+	if (m == OPEN_NONE)
+		return;
+	seen(c, m, k, r);
+	outcome_gone(c, m, r->recipient, r->time_us);
+	maybe_report(c, m);
+}
+
 static void killed(struct correlate *c, const struct record *r)
 {
 	uint32_t k, m = find(c, r, &k);
@@ -520,7 +531,9 @@ static void of_message(struct correlate *c, const struct record *r, struct sv li
 	case RECORD_DELIVERY: delivery(c, r, line); break;
 	case RECORD_EXPIRE: expired(c, r, line); break;
 	case RECORD_REMOVE:
-		if (r->killed)
+		if (r->killed && r->recipient.p)
+			gone(c, r);
+		else if (r->killed)
 			killed(c, r);
 		else
 			removed(c, r);

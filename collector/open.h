@@ -22,6 +22,10 @@ struct open_ref { uint32_t at, n; }; /* at == OPEN_NONE: absent */
 #define NAME_MAX_BYTES 256u
 #define REPLY_MAX 400u
 
+/* In a recipient's status: the operator took it out of the queue as it was. Nothing comes any more. */
+#define OPEN_GONE 8u
+_Static_assert(TXN_STATUS_COUNT <= OPEN_GONE, "a status and that bit");
+
 struct open_rcpt {
 	struct open_ref recipient, orig, dsn, reply, relay_host, relay_ip;
 	int64_t time_us;
@@ -320,6 +324,7 @@ struct outcome {
 void correlate_outcome(struct correlate *c, uint32_t m, const struct outcome *o);
 /* Of recipients that the line does not name: n of those at domain ("": anywhere) that wait, first of those that were not tried yet. n < 0: all. */
 void outcome_unnamed(struct correlate *c, uint32_t m, struct outcome *o, struct sv domain, int64_t n);
+void outcome_gone(struct correlate *c, uint32_t m, struct sv recipient, int64_t us);
 /* Recipients, one a line, of which deliveries will not speak by name. */
 void outcome_expect(struct correlate *c, struct open_msg *m, struct sv recipients);
 /* Whether an attempt is still to come. */

@@ -69,6 +69,19 @@ void correlate_outcome(struct correlate *c, uint32_t m, const struct outcome *o)
 	msg->shown = false;
 }
 
+void outcome_gone(struct correlate *c, uint32_t m, struct sv recipient, int64_t us)
+{
+	struct open_msg *msg = c->msg[m];
+	struct open_rcpt *r = rcpt_of(c, msg, sv_take(recipient, ADDRESS_MAX));
+	if (!r || is_final(r->status))
+		return;
+	msg->n_waiting -= waits(r);
+	msg->n_known += r->status == TXN_PENDING;
+	r->status |= OPEN_GONE;
+	if (!r->time_us)
+		r->time_us = us;
+}
+
 static bool is_at(struct sv address, struct sv domain)
 {
 	return !domain.n || (address.n > domain.n && address.p[address.n - domain.n - 1] == '@' &&

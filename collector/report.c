@@ -19,7 +19,7 @@ static void rcpt_out(const struct open_msg *m, const struct open_rcpt *r, struct
 	*ret = (struct txn_rcpt){
 		.recipient = open_get(m, r->recipient), .orig_recipient = open_get(m, r->orig), .dsn = open_get(m, r->dsn),
 		.reply = open_get(m, r->reply), .relay_host = open_get(m, r->relay_host), .relay_ip = open_get(m, r->relay_ip),
-		.time_us = r->time_us, .attempts = r->attempts, .status = r->status, .local = r->local, .changed = r->changed,
+		.time_us = r->time_us, .attempts = r->attempts, .status = (uint8_t)(r->status & ~OPEN_GONE), .local = r->local, .changed = r->changed,
 	};
 	if (ret->orig_recipient.p && sv_eq(ret->orig_recipient, ret->recipient))
 		ret->orig_recipient = (struct sv){ 0 };

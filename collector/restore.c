@@ -29,7 +29,7 @@ static void load_rcpt(struct wire *w, const struct open_msg *m, struct open_rcpt
 #define T(name) r->name = get_ref(w, m);
 	RCPT_TEXTS(T)
 #undef T
-	if (r->status >= TXN_STATUS_COUNT || !open_sane_us(r->time_us))
+	if ((r->status & ~OPEN_GONE) >= TXN_STATUS_COUNT || !open_sane_us(r->time_us))
 		wire_spoil(w);
 }
 

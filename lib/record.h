@@ -47,7 +47,7 @@ struct record {
 	bool piped;       /* delivery: to a program, which may be a content filter that gives the message back */
 	bool logged_in;   /* of a session: the client has logged in, but lines about its messages do not say as whom */
 	bool typed;       /* reject: the line shows what the client typed, perhaps its password */
-	bool killed;      /* reject, policy, remove: the message as a whole never comes into being */
+	bool killed;      /* reject, policy, remove: the message as a whole never comes into being; remove with a recipient: that one copy was taken away */
 	bool session_end; /* the session is over */
 	bool session_asks; /* only asks what is known of the session: what it says itself is not worth beginning one */
 	struct sv session; /* the server's name for the connection or attempt that the line belongs to; see collector/session.h */

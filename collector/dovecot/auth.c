@@ -60,9 +60,47 @@ static void skip_connection(struct sv *s)
 		*s = t;
 }
 
+/* How much of "passwd-file(ann,192.0.2.1): Password mismatch (given password: secret)" is no password, which may look like all before it. */
+static size_t before_password(struct sv s)
+{
+	static const struct sv given = SCAN_S(" (given password");
+	ptrdiff_t at = sv_find(s, given);
+	return at < 0 || !sv_ends(s, SV(")")) ? s.n : scan_once(s, given) ? (size_t)at : 0;
+}
+
+/* "?,192.0.2.1,<session>): Username character disallowed by auth_username_chars: 0x29 (username: who)": where that is set nobody is called otherwise. */
+static bool no_name(struct sv s, struct record *r)
+{
+	struct sv who;
+	if (!sv_starts(s, SV("?,")) || !scan_before(&s, SV("): "), &who) || !sv_starts(s, SV("Username ")) || !who_is(who, r))
+		return false;
+	r->reason = s;
+	return true;
+}
+
+/* "ann,192.0.2.1,<session>): why": ann may be called anything, also "x,192.0.2.2): why", so it goes on to the last place that may be its end. */
+static bool who_and_why(struct sv s, struct record *r)
+{
+	ptrdiff_t end = (ptrdiff_t)before_password(s);
+	if (!end) { /* nobody can tell */
+		r->reason = without_password(s);
+		return true;
+	}
+	for (unsigned tries = 0; tries < 16; tries++) {
+		end = scan_rfind(sv_take(s, (size_t)end), SV("): "));
+		if (end < 0)
+			return false;
+		if (who_is(sv_take(s, (size_t)end), r)) {
+			r->reason = without_password(sv_skip(s, (size_t)end + 3));
+			return true;
+		}
+	}
+	return false;
+}
+
 bool dovecot_auth(const struct dovecot_head *h, struct sv s, struct record *r)
 {
-	struct sv database, who;
+	struct sv database;
 	skip_connection(&s);
 	if (sv_starts(s, SV("pam_")))
 		return pam(s, r);
@@ -72,9 +110,6 @@ bool dovecot_auth(const struct dovecot_head *h, struct sv s, struct record *r)
 		return true;
 	}
 	struct sv t = s;
-	if (!scan_until(&t, '(', &database) || database.n > 32 || sv_chr(database, ' ') >= 0 || !scan_before(&t, SV("): "), &who) || !who_is(who, r))
-		return false;
 	r->kind = RECORD_WARNING;
-	r->reason = without_password(t);
-	return true;
+	return scan_until(&t, '(', &database) && database.n <= 32 && sv_chr(database, ' ') < 0 && (no_name(t, r) || who_and_why(t, r));
 }

@@ -41,13 +41,13 @@ static void user(const struct exim_field *f, struct sv *s, struct seen *seen, st
 		seen->protocol = SV("unknown"); /* which Exim leaves out of no line */
 }
 
-/* P=. Behind a HELO that holds a log-in comes none: else it is the first log-in's name that holds the second. */
+/* P=. Of two hosts, with a log-in between them, either the HELO holds the first, or the name that logged in the second: nobody can tell. */
 static void protocol(struct sv value, struct seen *seen, struct record *r)
 {
 	if (seen->protocol.p)
 		return;
 	seen->protocol = value;
-	if (!seen->two_hosts || !exim_logged_in(value))
+	if (!seen->two_hosts)
 		return;
 	seen->in_doubt = true;
 	r->client_ip = r->client_name = r->helo = (struct sv){ 0 };
@@ -102,7 +102,7 @@ bool exim_arrival(struct sv s, struct record *r)
 		r->sender.n = 0;
 	while (s.n && !seen.in_doubt) {
 		struct sv t = s;
-		if (!seen.sized && !seen.protocol.p && !r->client_ip.p && scan_lit(&t, SV(" H=")) && exim_host(&t, &h)) {
+		if (!seen.sized && !seen.protocol.p && !r->client_ip.p && scan_lit(&t, SV(" H=")) && exim_host_in(EXIM_ARRIVED, &t, &h)) {
 			seen.two_hosts = h.in_doubt;
 			exim_set_client(r, &h);
 			s = t;

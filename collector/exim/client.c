@@ -21,7 +21,7 @@ static bool connection(struct sv s, struct record *r)
 {
 	if (!scan_lit(&s, SV("SMTP connection from ")) || !exim_from(&s, r))
 		return false;
-	exim_extras(&s, r);
+	(void)exim_extras(&s, r);
 	s = rest(s);
 	r->local_port = exim_local_port(r);
 	if (sv_starts(s, SV("closed by DROP"))) /* an ACL threw it out */
@@ -35,62 +35,130 @@ static bool connection(struct sv s, struct record *r)
 	return said(RECORD_OTHER, s, r);
 }
 
-/* Where a quoted command ends, of which a client chose what is in it; -1: it does not. The last " H=" is Exim's, but where what a client's host says
- * of itself (U=) or a HELO with brackets may hold another one, nobody can tell: then *in_doubt. */
-static ptrdiff_t command_end(struct sv s, bool *in_doubt)
+/* Why a command was refused. But for two, Exim's reasons hold nothing that the client wrote: the end of the line is Exim's then. */
+static enum exim_sure why_refused(struct sv s, bool ident)
 {
-	ptrdiff_t quote = -1, first = -1;
-	for (size_t end = s.n; end;) {
-		ptrdiff_t q = sv_rchr(sv_take(s, end), '"');
+	static const struct sv whole[] = {
+		SCAN_S("unrecognized command"), SCAN_S("sender not yet given"), SCAN_S("sender already given"), SCAN_S("not permitted in mail transaction"),
+		SCAN_S("AUTH command used when not advertised"), SCAN_S("already authenticated"), SCAN_S("invalid character in authentication mechanism name"),
+		SCAN_S("AUTH command not terminated by whitespace"), SCAN_S("badly formed AUTH= data"), SCAN_S("STARTTLS command used when not advertised"),
+		SCAN_S("unexpected argument data"), SCAN_S("valid RCPT command must precede DATA"), SCAN_S("valid RCPT command must precede BDAT"),
+		SCAN_S("missing size for BDAT command"), SCAN_S("no mail transaction"), SCAN_S("MAIL must have an address operand"),
+		SCAN_S("RCPT must have an address operand"), SCAN_S("domain literals not allowed"), SCAN_S("malformed domain literal"),
+		SCAN_S("domain missing or malformed"), SCAN_S("unmatched doublequote in local part (expected word or \"<\")"),
+		SCAN_S("missing or malformed local part (expected word or \"<\")"), SCAN_S("unmatched doublequote in local part"),
+		SCAN_S("missing or malformed local part"), SCAN_S("NULL character(s) present (shown as '?')"), SCAN_S("SMTP synchronization error"),
+		SCAN_S("no HELO/EHLO given"), SCAN_S("too many non-mail commands"), SCAN_S("only one BDAT permitted"),
+	};
+	for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
+		if (sv_ends(s, whole[i]) && s.n > whole[i].n && s.p[s.n - whole[i].n - 1] == ' ' && (ident || s.n == whole[i].n + 1))
+			return EXIM_SURE;
+	if (sv_starts(s, SV(" malformed address: ")) ? sv_find(s, SV(" may not follow ")) > 0 : sv_starts(s, SV(" \"@\" or \".\" expected after \"")))
+		return EXIM_LIKELY;
+	return s.n && s.p[0] == ' ' ? EXIM_POSSIBLE : EXIM_NOT_SURE;
+}
+
+static enum exim_sure input_too_early(struct sv s, bool ident)
+{
+	static const struct sv input = SCAN_S(" next input=\"");
+	return sv_starts(s, input) || (ident && sv_find(sv_take(s, EXIM_IDENT_BYTES + input.n), input) >= 0) ? EXIM_SURE : EXIM_NOT_SURE;
+}
+
+/* Behind a host, may all up to what the judge knows be what its host says of itself? */
+static struct sv ident_of(struct sv s)
+{
+	struct exim_field f;
+	for (struct sv t = s; exim_field(&t, &f) && f.value.p; s = t)
+		if (sv_eq(f.key, SV("U")))
+			return s;
+	return (struct sv){ 0 };
+}
+
+/* One place where a line may name a client: the host, or a local user, and what follows. */
+struct place { struct exim_host h; struct record client; struct sv rest; enum exim_sure sure; };
+
+static bool place(struct sv s, exim_judge *weigh, struct place *p)
+{
+	p->h = (struct exim_host){ 0 };
+	p->rest = s;
+	if (!sv_starts(s, SV(" U=")) && !exim_host(&p->rest, &p->h)) /* a local user */
+		return false;
+	record_clear(&p->client);
+	exim_set_client(&p->client, &p->h);
+	struct sv ident = p->h.any ? ident_of(p->rest) : (struct sv){ 0 };
+	(void)exim_extras(&p->rest, &p->client);
+	p->sure = weigh(p->rest, false);
+	if (p->sure != EXIM_SURE && ident.n && weigh(ident, true) == EXIM_SURE)
+		p->sure = EXIM_SURE;
+	return p->sure != EXIM_NOT_SURE;
+}
+
+#define PLACES 64 /* so many are looked at, from the line's end */
+
+bool exim_behind(struct sv *s, struct sv mark, exim_judge *weigh, struct record *r)
+{
+	struct place p;
+	struct sv best = { 0 }, addr = { 0 }, user = { 0 };
+	enum exim_sure sure = EXIM_NOT_SURE;
+	bool differ = false;
+	size_t end = s->n;
+	for (int n = 0; n < PLACES;) {
+		ptrdiff_t q = sv_rchr(sv_take(*s, end), mark.p[0]);
 		if (q < 0)
 			break;
-		struct sv t = sv_skip(s, (size_t)q + 1);
-		if (sv_starts(t, SV(" H=")) || sv_starts(t, SV(" U="))) {
-			quote = quote < 0 ? q : quote;
-			first = q;
-		}
 		end = (size_t)q;
+		struct sv t = sv_skip(*s, end);
+		if (!scan_lit(&t, mark)) {
+			if (mark.p[0] != '"' || !scan_lit(&t, SV("\"")) || !sv_starts(t, SV(" U=")))
+				continue;
+		}
+		n++;
+		if (!place(t, weigh, &p) || p.sure < sure)
+			continue;
+		differ = p.sure == sure && (differ || !sv_eq(p.h.addr, addr) || !sv_eq(p.client.local_user, user));
+		best = t;
+		addr = p.h.addr;
+		user = p.client.local_user;
+		sure = p.sure;
 	}
-	struct sv between = first < quote ? sv_make(s.p + first + 1, (size_t)(quote - first - 1)) : (struct sv){ 0 };
-	*in_doubt = sv_find(between, SV(" U=")) >= 0 || sv_find(between, SV("(")) > sv_find(between, SV(") ["));
-	return quote;
+	if (!sure || differ || !place(best, weigh, &p))
+		return false;
+	r->client_ip = p.client.client_ip;
+	r->client_name = p.client.client_name;
+	r->helo = p.client.helo;
+	r->client_port = p.client.client_port;
+	r->local_user = p.client.local_user;
+	*s = p.rest;
+	return true;
 }
 
 /* "SMTP protocol error in "COMMAND" H=host why" */
 static bool bad_command(struct sv s, struct record *r)
 {
 	static const struct sv begins[] = { SCAN_S("SMTP protocol error in "), SCAN_S("SMTP syntax error in ") };
-	struct exim_host h;
-	bool in_doubt;
 	if (!SCAN_ANY(s, begins))
 		return false;
 	struct sv what = sv_take(s, s.p[5] == 'p' ? 19 : 17);
-	ptrdiff_t quote = command_end(s, &in_doubt);
-	s = quote < 0 || in_doubt ? sv_skip(s, s.n) : sv_skip(s, (size_t)quote + 1);
-	if (scan_lit(&s, SV(" H=")) && exim_host(&s, &h))
-		exim_set_client(r, &h);
-	exim_extras(&s, r);
-	r->sender = (struct sv){ 0 }; /* no F= there: a client's host may say it */
+	if (!exim_behind(&s, SV("\" H="), why_refused, r))
+		s.n = 0;
 	s = rest(s);
 	return said(RECORD_WARNING, s.n ? s : what, r);
 }
 
-/* "SMTP protocol synchronization error (…): rejected "EHLO x" H=host input="…"": text that came too early. */
+/* "SMTP protocol synchronization error (…): rejected "EHLO x" H=host next input="…"": text that came too early. */
 static bool too_early(struct sv s, struct record *r)
 {
 	struct exim_host h;
-	struct sv why, t;
+	struct sv why;
 	if (!scan_lit(&s, SV("SMTP protocol synchronization error ")) && !scan_lit(&s, SV("SMTP protocol violation: synchronization error ")))
 		return false;
 	if (!scan_before(&s, SV("): rejected "), &why))
 		return false;
 	(void)scan_char(&why, '(');
 	r->typed = true;
-	t = s;
-	/* the client chose the command, and the input that ends the line */
-	if (!scan_lit(&t, SV("connection from H=")) && !(scan_once(t, SV("\" H=")) && scan_before(&t, SV("\" H="), &(struct sv){ 0 })))
-		return said(RECORD_REJECT, why, r);
-	if (exim_host(&t, &h))
+	if (!scan_lit(&s, SV("connection from H=")))
+		(void)exim_behind(&s, SV("\" H="), input_too_early, r);
+	else if (exim_host(&s, &h))
 		exim_set_client(r, &h);
 	return said(RECORD_REJECT, why, r);
 }
@@ -130,24 +198,26 @@ static bool broken(struct sv s, struct record *r)
 		(void)scan_lit(&t, SV("H="));
 		if (!exim_from(&t, r))
 			return false;
-		exim_extras(&t, r);
+		(void)exim_extras(&t, r);
 		t = rest(t);
 		return said(begins[i].kind, t.n ? t : sv_take(s, begins[i].text.n - 6), r);
 	}
 	return false;
 }
 
+static enum exim_sure no_more(struct sv s, bool ident)
+{
+	return !s.n || ident || s.p[0] == '(' || sv_starts(s, SV(" (")) ? EXIM_SURE : EXIM_NOT_SURE;
+}
+
 /* "VRFY failed for x H=host", "ETRN #x received from host", "ignoring AUTH=x from host (not trusted)": x is the client's, any text. */
 static bool command(struct sv s, struct record *r)
 {
 	static const struct sv begins[] = { SCAN_S("VRFY "), SCAN_S("EXPN "), SCAN_S("ETRN "), SCAN_S("ignoring AUTH=") };
-	struct exim_host h;
-	struct sv t = s, skipped;
+	struct sv t = s;
 	if (!SCAN_ANY(s, begins))
 		return false;
-	struct sv mark = sv_starts(s, SV("ETRN ")) ? SV(" received from ") : SV(" H=");
-	if (scan_once(t, mark) && scan_before(&t, mark, &skipped) && exim_host(&t, &h))
-		exim_set_client(r, &h);
+	(void)exim_behind(&t, sv_starts(s, SV("ETRN ")) ? SV(" received from ") : SV(" H="), no_more, r);
 	return said(s.p[0] == 'i' ? RECORD_OTHER : RECORD_WARNING, s, r);
 }
 

@@ -188,7 +188,7 @@ static void deferred(struct sv s, struct record *r)
 		struct record own;
 		record_clear(&own);
 		exim_set_relay(r, &h);
-		exim_extras(&t, &own); /* " I=[…]:25": from where we spoke */
+		(void)exim_extras(&t, &own); /* " I=[…]:25": from where we spoke */
 		s = t;
 	}
 	set_error(s, r);

@@ -126,6 +126,19 @@ static bool goes_on(struct sv s)
 	return !s.n || SCAN_ANY(s, after);
 }
 
+/* The same where a message arrived or a log-in failed: less can follow there. */
+static bool goes_on_arrived(struct sv s)
+{
+	static const struct sv after[] = { SCAN_S(" I=["), SCAN_S(" U="), SCAN_S(" P="), SCAN_S(" R="), SCAN_S(" DS "), SCAN_S(" TFO"), SCAN_S("*") };
+	return !s.n || SCAN_ANY(s, after);
+}
+
+static bool goes_on_failed(struct sv s)
+{
+	static const struct sv after[] = { SCAN_S(" I=["), SCAN_S(" U="), SCAN_S(": 5"), SCAN_S(": 4") };
+	return !s.n || SCAN_ANY(s, after);
+}
+
 /* " KEY=value" or " WORD", also of an Exim that we do not know. */
 static bool like_field(struct sv s)
 {
@@ -169,26 +182,30 @@ static bool may_be_login(struct sv s)
 
 /* At the "(helo) [address]" of a host. With the usual settings no HELO holds a bracket; where anything goes
  * (helo_accept_junk_hosts) one may imitate an address and fields, so the last one counts that no text of the client stands before. */
-static bool helo_and_address(struct sv *s, struct exim_host *h)
+static bool helo_and_address(struct sv *s, bool (*follows)(struct sv), struct exim_host *h)
 {
-	bool found = false;
+	bool found = false, fits = false;
 	struct sv t = *s;
 	for (size_t i = 1; i + 3 < t.n && i < 2048; i++) {
-		if (found && clients_text(sv_skip(t, i)))
+		if (fits && clients_text(sv_skip(t, i)))
 			break;
 		if (t.p[i] != ')' || t.p[i + 1] != ' ' || t.p[i + 2] != '[')
 			continue;
 		struct exim_host one = { .name = h->name };
 		struct sv rest = sv_skip(t, i + 2);
-		if (!address(&rest, &one) || (found && !goes_on(rest)))
+		if (!address(&rest, &one))
 			continue;
 		one.helo = sv_make(t.p + 1, i - 1);
-		one.in_doubt = found && (h->in_doubt || may_be_login(sv_make(s->p, (size_t)(t.p + i - s->p))));
+		bool only = !found && !near_find(rest.p, rest.n, ") [", 3), one_fits = only || follows(rest);
+		if (found && !one_fits)
+			continue;
+		one.in_doubt = fits && (h->in_doubt || may_be_login(sv_make(s->p, (size_t)(t.p + i - s->p))));
 		*h = one;
 		*s = rest;
-		if (!found && !near_find(rest.p, rest.n, ") [", 3))
+		if (only)
 			return true;
 		found = true;
+		fits = one_fits;
 	}
 	return found;
 }
@@ -208,11 +225,9 @@ static inline bool usual_host(struct sv *s, struct exim_host *h)
 	return true;
 }
 
-bool exim_host(struct sv *s, struct exim_host *h)
+static bool unusual_host(struct sv *s, bool (*follows)(struct sv), struct exim_host *h)
 {
 	struct sv t = *s;
-	if (usual_host(s, h))
-		return true;
 	*h = (struct exim_host){ .port = RECORD_UNSET };
 	if (!t.n)
 		return false;
@@ -221,12 +236,18 @@ bool exim_host(struct sv *s, struct exim_host *h)
 		if (!h->name.n || h->name.n > 255 || !scan_char(&t, ' '))
 			return false;
 	}
-	if (t.n && t.p[0] == '(' ? !helo_and_address(&t, h) : !address(&t, h))
+	if (t.n && t.p[0] == '(' ? !helo_and_address(&t, follows, h) : !address(&t, h))
 		return false;
 	(void)scan_char(&t, '*'); /* commands were pipelined */
 	h->any = true;
 	*s = t;
 	return true;
+}
+
+bool exim_host_in(enum exim_line line, struct sv *s, struct exim_host *h)
+{
+	static bool (*const follows[])(struct sv) = { [EXIM_ANY_LINE] = goes_on, [EXIM_ARRIVED] = goes_on_arrived, [EXIM_LOGIN_FAILED] = goes_on_failed };
+	return usual_host(s, h) || unusual_host(s, follows[line], h);
 }
 
 void exim_set_client(struct record *r, const struct exim_host *h)
@@ -309,12 +330,10 @@ void exim_set_tls(struct record *r, struct sv v)
 	r->tls_cipher = bits > 0 ? sv_take(v, (size_t)bits) : v;
 }
 
-#define IDENT_BYTES 520u /* 127 at the most, each perhaps as "\001", and the number of a connection */
-
 bool exim_past_ident(struct sv *s)
 {
 	static const struct sv protocol = SCAN_S(" P=");
-	struct sv window = sv_take(*s, IDENT_BYTES + protocol.n);
+	struct sv window = sv_take(*s, EXIM_IDENT_BYTES + protocol.n);
 	ptrdiff_t at = sv_find(window, protocol);
 	if (at < 0 || sv_find(sv_skip(window, (size_t)at + 1), protocol) >= 0)
 		return false;
@@ -351,7 +370,7 @@ static bool ident(struct sv *t, struct sv value, bool last, struct record *r)
 	exim_set_user(r, value);
 	if (r->local_user.p || !value.p)
 		return false;
-	struct sv s = sv_make(value.p, (size_t)(t->p + t->n - value.p)), window = sv_take(s, IDENT_BYTES);
+	struct sv s = sv_make(value.p, (size_t)(t->p + t->n - value.p)), window = sv_take(s, EXIM_IDENT_BYTES);
 	ptrdiff_t at = sv_find(window, SV(" F=<"));
 	if (two_endings(window, false))
 		*t = sv_skip(s, s.n);
@@ -372,14 +391,18 @@ static void login(struct sv *t, struct sv value, bool last, struct record *r)
 		exim_set_auth(r, last ? value : exim_words(t, value));
 }
 
-void exim_extras(struct sv *s, struct record *r)
+#define IDENTS 64 /* Exim writes one; a client's host may make it look like many */
+
+bool exim_extras(struct sv *s, struct record *r)
 {
 	static const struct sv known[] = {
 		SCAN_S("I"), SCAN_S("Ci"), SCAN_S("CV"), SCAN_S("DN"), SCAN_S("SNI"), SCAN_S("PRX"), SCAN_S("P"), SCAN_S("L"), SCAN_S("L."),
 		SCAN_S("TFO"), SCAN_S("PRDR"), SCAN_S("K"), SCAN_S("D"), SCAN_S("C"), SCAN_S("S"), SCAN_S("QT"), SCAN_S("DT"),
 	};
 	struct exim_field f;
-	bool foreign = false; /* text of the client's came before: what follows may be its own */
+	/* Text of the client's came before: what follows may be its own, up to F=; and that one, too, where Exim writes none. */
+	bool foreign = false, named = false, in_doubt = false;
+	int idents = 0;
 	for (struct sv t = *s; exim_field(&t, &f); *s = t) {
 		bool skip = false;
 		for (size_t i = 0; !skip && i < sizeof known / sizeof *known; i++)
@@ -389,22 +412,25 @@ void exim_extras(struct sv *s, struct record *r)
 		foreign |= sv_eq(f.key, SV("SNI")); /* before Exim 4.94 it may hold spaces */
 		if (skip)
 			;
-		else if (f.value.p && sv_eq(f.key, SV("U")))
+		else if (f.value.p && sv_eq(f.key, SV("U")) && idents++ < IDENTS)
 			foreign |= ident(&t, f.value, last, r);
-		else if (f.value.p && sv_eq(f.key, SV("F")) && !r->sender.p)
+		else if (f.value.p && sv_eq(f.key, SV("F")) && !r->sender.p) {
 			r->sender = f.value;
-		else if (f.value.p && sv_eq(f.key, SV("X"))) {
-			if (!foreign)
+			in_doubt |= foreign;
+			foreign = false;
+		} else if (f.value.p && sv_eq(f.key, SV("X"))) {
+			if (!foreign && !named)
 				exim_set_tls(r, f.value);
 		} else if (f.value.p && sv_eq(f.key, SV("A"))) {
-			if (!foreign)
+			if (!foreign && !named)
 				login(&t, f.value, last, r);
-			foreign = true;
+			named = true;
 		} else
-			return;
+			return in_doubt;
 		if (last && t.n) {
 			*s = sv_make(t.p - 1, t.n + 1);
-			return;
+			return in_doubt;
 		}
 	}
+	return in_doubt;
 }

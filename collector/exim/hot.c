@@ -40,7 +40,7 @@ static bool arrival_client(struct sv *s, struct record *r)
 	struct exim_host h;
 	struct sv protocol, v;
 	if (LIT(s, " H=")) {
-		if (!exim_host(s, &h) || h.in_doubt)
+		if (!exim_host_in(EXIM_ARRIVED, s, &h) || h.in_doubt)
 			return false;
 		exim_set_client(r, &h);
 		if (exim_local_port(r))

@@ -147,6 +147,16 @@ static bool outgoing(struct sv s, const struct exim_host *h, struct record *r)
 	return warning(RECORD_WARNING, s, r);
 }
 
+/* Does Exim write F= and A= before that verdict? */
+static bool tells_sender(struct sv s)
+{
+	static const struct sv verdicts[] = { SCAN_S("rejected RCPT "), SCAN_S("rejected after DATA"), SCAN_S("rejected during "), SCAN_S("rejected by "), SCAN_S("RCPT ") };
+	if (!scan_char(&s, ' '))
+		return false;
+	(void)scan_lit(&s, SV("temporarily "));
+	return SCAN_ANY(s, verdicts);
+}
+
 /* "H=host U=ident F=<sender> rejected RCPT <a@b>: text"; a local client has only U= */
 static bool with_host(struct sv s, struct record *r)
 {
@@ -164,7 +174,8 @@ static bool with_host(struct sv s, struct record *r)
 	struct record before = *r;
 	exim_set_client(r, &h);
 	struct sv after_host = t;
-	exim_extras(&t, r);
+	if (exim_extras(&t, r) && !tells_sender(t))
+		r->sender = r->account = r->auth_method = (struct sv){ 0 };
 	if (verdict(t, r) || (remote && cut_through(t, r)))
 		return true;
 	if (remote && !t.n && (sv_find(after_host, SV(" U=")) >= 0 || sv_find(after_host, SV(" A=")) >= 0)) { /* in doubt */
@@ -193,14 +204,17 @@ static void past_ident(struct sv *s)
 /* "plain authenticator failed for host (helo) [ip]: 535 text (set_id=who)" */
 static bool login_failed(struct sv s, struct record *r)
 {
+	struct exim_host h;
 	struct sv name, text;
 	if (!scan_before(&s, SV(" authenticator failed for "), &name) || name.n > 64 || sv_chr(name, ' ') >= 0)
 		return false;
 	(void)scan_lit(&s, SV("H="));
-	if (!exim_from(&s, r))
+	if (exim_host_in(EXIM_LOGIN_FAILED, &s, &h))
+		exim_set_client(r, &h);
+	else if (!exim_from(&s, r))
 		return false;
 	past_ident(&s);
-	exim_extras(&s, r);
+	(void)exim_extras(&s, r);
 	r->account = r->auth_method = (struct sv){ 0 };
 	r->auth_method = name;
 	r->kind = RECORD_AUTH_FAIL;
@@ -216,11 +230,19 @@ static bool login_failed(struct sv s, struct record *r)
 	return true;
 }
 
+/* The parameters of MAIL may look like what stands behind them. */
+static enum exim_sure why_first(struct sv s, bool ident)
+{
+	static const struct sv big = SCAN_S(": message too big: ");
+	if (sv_starts(s, big) || (ident && sv_find(sv_take(s, EXIM_IDENT_BYTES + big.n), big) >= 0))
+		return EXIM_SURE;
+	return sv_starts(s, SV(": ")) ? EXIM_LIKELY : s.n ? EXIM_NOT_SURE : EXIM_POSSIBLE;
+}
+
 /* "rejected EHLO from host: why", "rejected MAIL FROM:<a@b> H=host: why", "rejected from <a@b> H=host: why" */
 static bool rejected_first(struct sv s, struct record *r)
 {
-	struct exim_host h;
-	struct sv t = s, what;
+	struct sv t = s;
 	if (!scan_lit(&t, SV("rejected ")))
 		return false;
 	r->kind = RECORD_REJECT;
@@ -237,13 +259,11 @@ static bool rejected_first(struct sv s, struct record *r)
 		(void)scan_lit(&t, SV("H="));
 		if (!exim_from(&t, r))
 			return false;
-		exim_extras(&t, r);
+		(void)exim_extras(&t, r);
 		set_text(t, r);
 		return true;
 	}
-	if (scan_before(&t, SV(" H="), &what) && exim_host(&t, &h))
-		exim_set_client(r, &h);
-	exim_extras(&t, r);
+	(void)exim_behind(&t, SV(" H="), why_first, r);
 	set_text(t, r);
 	return true;
 }
@@ -285,7 +305,7 @@ static bool refused_connection(struct sv s, struct record *r)
 		(void)scan_lit(&s, SV("H="));
 		if (!exim_from(&s, r))
 			return false;
-		exim_extras(&s, r);
+		(void)exim_extras(&s, r);
 		while (s.n && (s.p[0] == ' ' || s.p[0] == ':'))
 			s = sv_skip(s, 1);
 		return warning(RECORD_REJECT, s, r);

@@ -71,9 +71,14 @@ bool opensmtpd_status(struct sv result, struct record *r)
 {
 	static const struct { struct sv text, status; } known[] = {
 #define S(a, b) { { (a), sizeof(a) - 1 }, { (b), sizeof(b) - 1 } }
-		S("Ok", "sent"), S("TempFail", "deferred"), S("PermFail", "bounced"), S("LoopFail", "bounced"), S("Expire", "expired"), S("Remove", "bounced"),
+		S("Ok", "sent"), S("TempFail", "deferred"), S("PermFail", "bounced"), S("LoopFail", "bounced"), S("Expire", "expired"),
 #undef S
 	};
+	if (sv_eq(result, SV("Remove"))) { /* by the operator (smtpctl): of this recipient nothing comes any more, and nobody refused it */
+		r->kind = RECORD_REMOVE;
+		r->killed = true;
+		return true;
+	}
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
 		if (!sv_eq(result, known[i].text))
 			continue;

@@ -10,6 +10,63 @@ static bool peer(struct sv *s, struct record *r)
 	return true;
 }
 
+/* How far a quoted local part goes; 0: the address begins with none. */
+static size_t quoted_part(struct sv s)
+{
+	if (!s.n || s.p[0] != '"')
+		return 0;
+	for (size_t i = 1; i < s.n; i++) {
+		if (s.p[i] == '\\')
+			i++;
+		else if (s.p[i] == '"')
+			return i + 1;
+	}
+	return 0;
+}
+
+/* "a@b>, to=<c@d". Domains are logged as they were typed, so one may imitate the other address; then nobody can tell where they end. */
+static void addresses(struct sv s, struct record *r)
+{
+	static const struct sv between = SCAN_S(">, to=<");
+	size_t quoted = quoted_part(s);
+	ptrdiff_t at = sv_find(sv_skip(s, quoted), between);
+	if (at < 0)
+		return;
+	struct sv sender = sv_take(s, quoted + (size_t)at), recipient = sv_skip(s, sender.n + between.n);
+	if (sv_find(sv_skip(recipient, quoted_part(recipient)), between) >= 0)
+		return;
+	r->sender = sender;
+	r->recipient = recipient;
+}
+
+/* Cuts the last word off *s. */
+static struct sv last_word(struct sv *s)
+{
+	ptrdiff_t space = sv_rchr(*s, ' ');
+	struct sv word = { 0 };
+	if (space >= 0) {
+		word = sv_skip(*s, (size_t)space + 1);
+		s->n = (size_t)space;
+	}
+	return word;
+}
+
+/* "; from=<a>, to=<b>, proto=ESMTP, helo=<c>" is all of postscreen's tail: what precedes it is its own, and a HELO is any one word. *s becomes what
+ * stands before it. */
+static bool tail(struct sv *s, struct record *r)
+{
+	struct sv t = *s, helo = last_word(&t), proto = last_word(&t), before;
+	if (!scan_lit(&helo, SV("helo=<")) || !sv_ends(helo, SV(">")) || !sv_starts(proto, SV("proto=")) || !sv_ends(t, SV(">,")))
+		return false;
+	t.n -= 2;
+	if (!scan_before(&t, SV("; from=<"), &before))
+		return false;
+	addresses(t, r);
+	r->helo = sv_take(helo, helo.n - 1);
+	*s = before;
+	return true;
+}
+
 /* "NOQUEUE: reject: RCPT from [ip]:port: 550 …; from=<a>, to=<b>, proto=ESMTP, helo=<c>" */
 static bool reject(struct sv s, struct record *r)
 {
@@ -17,9 +74,11 @@ static bool reject(struct sv s, struct record *r)
 	struct sv stage;
 	if (!scan_lit(&s, SV("reject: ")))
 		return false;
-	(void)postfix_tail(s, &t);
-	postfix_set_tail(r, &t);
-	s = t.before;
+	if (!tail(&s, r)) {
+		(void)postfix_tail(s, &t);
+		postfix_set_tail(r, &t);
+		s = t.before;
+	}
 	if (!scan_before(&s, SV(" from "), &stage) || !peer(&s, r))
 		return false;
 	r->kind = RECORD_REJECT;

@@ -100,6 +100,8 @@ bool sendmail_arrival(struct sv s, struct record *r)
 	if (!scan_lit(&s, SV("from=")))
 		return false;
 	sender(&s, r);
+	if (s.n > 2 && s.p[0] == ',' && s.p[1] == ',') /* "from=x,, size=": the comma was typed */
+		s = sv_skip(s, 1);
 	while (field(&s, &key, &value)) {
 		if (sv_eq(key, SV("size"))) {
 			set_int(value, &r->size);

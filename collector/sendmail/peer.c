@@ -54,6 +54,12 @@ static struct sv bare_name(struct sv n)
 	return n.n && n.p[0] == '[' ? sv_make(n.p, 0) : n;
 }
 
+/* What stands before "[ip]". Right before it, "ident@" has no name behind it. */
+static struct sv name_before(struct sv s, size_t open)
+{
+	return sv_take(s, open && s.p[open - 1] == ' ' ? open - 1 : 0);
+}
+
 /* "host.example. [192.0.2.1]" with a name that needs no second look, and nothing in brackets after it. */
 static inline bool usual_peer(struct sv *s, struct sendmail_peer *p)
 {
@@ -79,12 +85,9 @@ bool sendmail_peer(struct sv *s, struct sendmail_peer *p)
 	ptrdiff_t open = sv_chr(t, '['), space = sv_chr(t, ' ');
 	if (open < 0 || (space >= 0 && space < open && space + 1 != open)) /* a name is one word */
 		return false;
-	if (open == 0) { /* "[ip] [ip]": the name is the address */
-		ptrdiff_t again = sv_find(sv_take(t, 128), SV("] ["));
-		if (again > 0 && sv_chr(sv_take(t, (size_t)again), ' ') < 0)
-			open = again + 2;
-	}
-	p->name = bare_name(sv_take(t, (size_t)(open ? open - 1 : 0)));
+	if (space > open && sv_starts(sv_skip(t, (size_t)space), SV(" ["))) /* "[ip] [ip]", "host[ip] [ip]": the name has brackets */
+		open = space + 1;
+	p->name = bare_name(name_before(t, (size_t)open));
 	t = sv_skip(t, (size_t)open + 1);
 	if (p->name.n > 255 || !scan_until(&t, ']', &p->addr) || p->addr.n > 64 || sv_chr(p->addr, ' ') >= 0)
 		return false;
@@ -103,7 +106,7 @@ bool sendmail_peer_at_end(struct sv s, struct sendmail_peer *p)
 	if (open < 0 || s.p[s.n - 1] != ']')
 		return false;
 	p->addr = bare_ip(sv_make(s.p + open + 1, s.n - (size_t)open - 2));
-	struct sv name = sv_take(s, (size_t)(open ? open - 1 : 0));
+	struct sv name = name_before(s, (size_t)open);
 	ptrdiff_t space = sv_rchr(name, ' ');
 	name = sv_skip(name, (size_t)(space + 1));
 	if (!sv_eq(name, SV("from"))) /* "… from [ip]" */
@@ -168,16 +171,35 @@ size_t sendmail_outside(struct sv s, char stop)
 	return s.n;
 }
 
+/* Sendmail takes brackets within those of an address, where they balance. */
+static size_t within_brackets(struct sv s)
+{
+	size_t n = sendmail_outside(s, '>'), open = 0;
+	if (!memchr(s.p, '<', n))
+		return n;
+	for (struct sv part = sv_take(s, n); n < s.n; n += 1 + part.n) {
+		for (size_t i; (i = sendmail_outside(part, '<')) < part.n; open++)
+			part = sv_skip(part, i + 1);
+		if (!open--)
+			return n;
+		part = sv_skip(s, n + 1);
+		part.n = sendmail_outside(part, '>');
+	}
+	return s.n;
+}
+
 bool sendmail_angle(struct sv *s, struct sv *ret)
 {
 	if (!s->n || s->p[0] != '<')
 		return false;
 	struct sv t = sv_skip(*s, 1);
-	size_t n = sendmail_outside(t, '>');
-	if (n == t.n)
+	size_t n = within_brackets(t);
+	if (n >= t.n)
 		return false;
 	*ret = sv_take(t, n);
 	*s = sv_skip(t, n + 1);
+	while (ret->n > 1 && ret->p[0] == '<' && ret->p[ret->n - 1] == '>') /* "<<a@b>>" is a@b */
+		*ret = sv_make(ret->p + 1, ret->n - 2);
 	return true;
 }
 

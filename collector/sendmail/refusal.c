@@ -56,10 +56,22 @@ static bool is_name(struct sv s)
 	return s.n > 0 && s.n <= 32;
 }
 
+/* A host's name may hold a comma; what was decided comes behind it. */
+static size_t relay_end(struct sv s)
+{
+	static const struct sv decided[] = { SCAN_S(", reject="), SCAN_S(", discard"), SCAN_S(", quarantine=") };
+	ptrdiff_t comma = sv_chr(s, ','), end = -1;
+	if (comma < 0 || SCAN_ANY(sv_skip(s, (size_t)comma), decided))
+		return comma < 0 ? s.n : (size_t)comma;
+	for (size_t i = 0; i < sizeof decided / sizeof *decided && end < 0; i++)
+		end = sv_find(s, decided[i]);
+	return (size_t)(end < 0 ? comma : end);
+}
+
 /* "ruleset=check_rcpt, arg1=<a@b>, arg2=…, relay=host [ip], reject=550 5.7.1 text" */
 static bool ruleset(struct sv s, struct record *r)
 {
-	struct sv name, arg = { 0 }, relay = { 0 }, skipped;
+	struct sv name, arg = { 0 }, relay, skipped;
 	if (!scan_lit(&s, SV("ruleset=")) || !scan_until(&s, ',', &name) || !is_name(name))
 		return false;
 	r->reason = name;
@@ -67,14 +79,11 @@ static bool ruleset(struct sv s, struct record *r)
 		return ruleset_unclear(s, r);
 	if (scan_lit(&s, SV(", arg2=")) && !sendmail_address(&s, &skipped))
 		skipped = arg;
-	if (scan_lit(&s, SV(", relay=")) && !scan_until(&s, ',', &relay)) {
-		relay = s;
-		s = sv_skip(s, s.n);
-	} else if (relay.p) {
-		s = sv_make(s.p - 1, s.n + 1);
-	}
-	if (relay.p)
+	if (scan_lit(&s, SV(", relay="))) {
+		relay = sv_take(s, relay_end(s));
+		s = sv_skip(s, relay.n);
 		set_relay(relay, r);
+	}
 	if (!arg.n)
 		;
 	else if (sv_eq(name, SV("check_rcpt")) || sv_eq(name, SV("check_rcpt4")))
@@ -314,8 +323,10 @@ static bool unbalanced(struct sv s, struct record *r)
 bool sendmail_unknown_user(struct sv s, struct record *r)
 {
 	struct sv t = s;
-	if (sendmail_angle(&t, &r->recipient) && scan_lit(&t, SV("... ")))
+	if (sendmail_angle(&t, &r->recipient) && scan_lit(&t, SV("... "))) {
+		r->recipient = r->recipient.n ? r->recipient : (struct sv){ 0 }; /* "<<>>... User unknown": no address */
 		return of_recipient(t, r);
+	}
 	r->recipient = (struct sv){ 0 };
 	if (sv_eq(s, SV("Too many recipients")))
 		return of_recipient(s, r);
@@ -324,7 +335,7 @@ bool sendmail_unknown_user(struct sv s, struct record *r)
 	if (!t.n || !sv_ends(a, SV("...")))
 		return unbalanced(s, r);
 	a.n -= 3;
-	if (a.n && a.p[0] != '<') /* "<<>>... User unknown": no address */
+	if (a.n && a.p[0] != '<')
 		r->recipient = a;
 	return of_recipient(sv_skip(t, 1), r);
 }

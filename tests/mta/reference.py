@@ -38,8 +38,9 @@ def postfix(program, text):
         return None
     if daemon == b"smtpd":
         return postfix_smtpd(text)
-    if daemon == b"postscreen":  # its HELO is one word, whatever is in it
-        x = m(rb"NOQUEUE: reject: RCPT from " + PEER + rb": ([245]\d\d) (\d\.\d+\.\d+) .*; from=" + ADDR + rb", to=" + ADDR + rb", proto=(?:E?SMTP), helo=<[^\s\"]*>", text)
+    if daemon == b"postscreen":  # its HELO is one word, whatever is in it; a domain is what was typed, and may hold all of this
+        x = m(rb"NOQUEUE: reject: RCPT from " + PEER + rb": ([245]\d\d) (\d\.\d+\.\d+) (?:(?!; from=<).)*; from=" + ADDR + rb", to=" + ADDR +
+              rb", proto=(?:E?SMTP), helo=<\S*>", text)
         return x and given(kind=b"reject", client_ip=ip(x[1]), dsn=x[3], sender=x[4], recipient=x[5], status=b"reject")
     if daemon == b"cleanup" and (x := m(rb"(" + QID + rb"): message-id=<([^<>]*)>", text)):
         return given(kind=b"message_id", queue_id=x[1], message_id=x[2])

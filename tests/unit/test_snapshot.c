@@ -91,8 +91,38 @@ static void test_foreign(void **state)
 	}
 }
 
+/* One recipient's copy is taken out of the queue while another waits: the message ends with the other's, also where that was saved in between. */
+static void test_taken_away(void **state)
+{
+	static const char log[] =
+		"2026-11-24T08:00:00Z mx1 smtpd[7]: 0123456789abcdef smtp connected address=192.0.2.9 host=a.example\n"
+		"2026-11-24T08:00:00Z mx1 smtpd[7]: 0123456789abcdef smtp message msgid=2f2e3d4c size=9 nrcpt=2 proto=ESMTP\n"
+		"2026-11-24T08:00:00Z mx1 smtpd[7]: 0123456789abcdef smtp envelope evpid=2f2e3d4c00000001 from=<a@b.example> to=<c@d.example>\n"
+		"2026-11-24T08:00:01Z mx1 smtpd[7]: fedcba9876543210 mta delivery evpid=2f2e3d4c00000001 from=<a@b.example> to=<c@d.example> rcpt=<-> "
+			"source=\"192.0.2.1\" relay=\"192.0.2.2 (mx.d.example)\" delay=1s result=\"TempFail\" stat=\"451 4.7.1 later\"\n"
+		"2026-11-24T08:04:00Z mx1 smtpd[7]: relay: Remove for 2f2e3d4c00000001: from=<a@b.example>, to=<c@d.example>, rcpt=<->, delay=4m, "
+			"stat=Removed by administrator\n"
+		"2026-11-24T10:00:00Z mx1 smtpd[7]: fedcba9876543210 mta delivery evpid=2f2e3d4c00000002 from=<a@b.example> to=<e@d.example> rcpt=<-> "
+			"source=\"192.0.2.1\" relay=\"192.0.2.2 (mx.d.example)\" delay=2h result=\"Ok\" stat=\"250 2.0.0 ok\"\n"
+		"2026-11-24T11:00:00Z mx1 smtpd[7]: 0123456789abcdff smtp connected address=192.0.2.9 host=a.example\n";
+	const int64_t never = INT64_MAX;
+	struct run want = { .fold_after_us = never };
+	(void)state;
+	run_through(&want, sv_cstr(log), 0, 0);
+	assert_non_null(strstr(buf_cstr(&want.out), "c@d.example\",\"status\":\"deferred\""));
+	assert_non_null(strstr(buf_cstr(&want.out), "e@d.example\",\"status\":\"sent\""));
+	assert_null(strstr(buf_cstr(&want.out), "bounced"));
+	assert_null(strstr(buf_cstr(&want.out), "missing"));
+	for (unsigned i = 1; i < 20; i++) {
+		rnd_state = i;
+		same_reports(&want, sv_cstr(log), i % 2 ? 1 : never, i % 3, 0);
+	}
+	stop(&want);
+	buf_fini(&want.out);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_older), cmocka_unit_test(test_foreign) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_older), cmocka_unit_test(test_foreign), cmocka_unit_test(test_taken_away) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
