@@ -24,7 +24,7 @@ A scenario is a text file. Lines:
   log LINE                     a log line as it is
   expect case KIND=ID [kind=K] [customer=C] [level>=L] [before=T] [after=T] [state=S] [reopened=N] [detectors=a,b]
                                [with=ID: it belongs to the case about ID; with=nobody: to none] [without=a,b: detectors that do not speak]
-                               [since=T: first seen] [sources=A,B: addresses that it shows] [guard="part of one that applied"]
+                               [since=T: first seen] [sources=A,B: addresses that it shows] [domain="D N/R": of N recipients there R were refused] [guard="part of one that applied"]
                                [least=NAME:N] [most=NAME:N: so many nats of a detector] [peak<=N: a peak score below N] [text="part of what a detector says"] [evidence="part of a line"]
   expect silent KIND=ID        no case about it
   expect outage DOMAIN begin=T [end=T]   an outage of the primary that began within five minutes of T (and ended so)
@@ -49,7 +49,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import wire  # noqa: E402
 
 # What an expectation may say: a misspelt word would expect nothing.
-WORDS = {"case": "kind customer level> before after state reopened detectors with without since sources guard least most peak< text evidence", "outage": "begin end",
+WORDS = {"case": "kind customer level> before after state reopened detectors with without since sources domain guard least most peak< text evidence", "outage": "begin end",
          "alert": "after before text", "policy": "count largest days customer line", "listing": "state since verdict named cause", "past": "since until cause",
          "volume": "messages recipients sent deferred bounced", "change": "after before tell", "risk": "level reason cause points>", "network": "after before was now text"}
 LEVELS = ["suspected", "likely", "confirmed"]
@@ -485,6 +485,11 @@ def check(expect, cases, store):
         return f"first seen {c['first_seen']}"
     if "sources" in w and sorted(s["ip"] for s in c["sources"]) != sorted(filter(None, w["sources"].split(","))):
         return f"sources {[s['ip'] for s in c['sources']]}"
+    if "domain" in w:
+        name, _, counts = w["domain"].partition(" ")
+        row = sqlite3.connect(store).execute("SELECT recipients || '/' || refused FROM case_domain WHERE case_id = ? AND domain = ?", (c["id"], name)).fetchone()
+        if row != (counts,):
+            return f"domain {name}: {row}"
     if not any(w.get("guard", "") in g for g in c["guards"] or [""]):
         return f"guards {c['guards']}"
     missing = set(filter(None, w.get("detectors", "").split(","))) - {d["name"] for d in c["detectors"]}
