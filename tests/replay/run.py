@@ -501,6 +501,8 @@ def check(expect, cases, store):
         if name and wrong_way(scores.get(name, 0), float(nats)):
             return f"{name} {scores.get(name, 0)}"
     said = [c["sentence"], *(d["why"] for d in c["detectors"])]
+    if c["sentence"] in c["also"] or len(set(c["also"])) < len(c["also"]):
+        return f"says it twice: {c['sentence']} {c['also']}"
     if w.get("text", "") not in " ".join(said):
         return f"says {said}"
     if not any(w.get("evidence", "") in e["line"] for e in c["evidence"]):
