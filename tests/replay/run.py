@@ -31,7 +31,7 @@ A scenario is a text file. Lines:
   expect alert DOMAIN KIND [after=T] [before=T] [text="part of it"]
   expect quiet DOMAIN          no outage and no alert
   expect cases N               so many cases in all
-  expect volume [messages=N] [recipients=N] [sent=N] [deferred=N] [bounced=N]   what the overview counts in all
+  expect volume [messages=N] [recipients=N] [sent=N] [deferred=N] [bounced=N] [rejected=N] [auth_failed=N]   what the overview counts in all
   expect policy RULE KIND=ID [count=N] [largest=N] [days=N] [customer=C] [line="part of it"]   a policy finding, of all days together
   expect listing TARGET ZONE state=S [since=T] [verdict=V] [named=N] [cause=ID]     what is held of a pair now
   expect past TARGET ZONE since=T [until=T] [cause=ID]                              an entry of the history (without until=: it lasts)
@@ -51,7 +51,7 @@ import wire  # noqa: E402
 # What an expectation may say: a misspelt word would expect nothing.
 WORDS = {"case": "kind customer level> before after state reopened detectors with without since sources domain guard least most peak< text evidence", "outage": "begin end",
          "alert": "after before text", "policy": "count largest days customer line", "listing": "state since verdict named cause", "past": "since until cause",
-         "volume": "messages recipients sent deferred bounced", "change": "after before tell", "risk": "level reason cause points>", "network": "after before was now text"}
+         "volume": "messages recipients sent deferred bounced rejected auth_failed", "change": "after before tell", "risk": "level reason cause points>", "network": "after before was now text"}
 LEVELS = ["suspected", "likely", "confirmed"]
 UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
