@@ -26,6 +26,8 @@ void principal_put_back(struct principal *p, int64_t now_us)
 	times_no_later(&p->last_us, now_us);
 	p->heard_s = p->heard_s < now_s ? p->heard_s : now_s;
 	p->top_day = p->top_day < today ? p->top_day : today;
+	times_no_later(&p->browser.elsewhere_us, now_us);
+	p->browser.first_day = p->browser.first_day < today ? p->browser.first_day : (uint16_t)today;
 	if (p->suspicion)
 		suspicion_put_back(p->suspicion, now_us);
 }

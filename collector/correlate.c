@@ -134,7 +134,7 @@ static void accepted(struct correlate *c, const struct record *r, struct sv line
 		o->forward = !o->bounce;
 	}
 	if (r->orig_queue_id.p)
-		(void)stitch_named(c, m, r->orig_queue_id);
+		stitch_named(c, m, r->orig_queue_id);
 	else if (c->msg[m]->loopback || c->msg[m]->piped)
 		stitch_child(c, m);
 }

@@ -302,8 +302,8 @@ void report_limit(struct correlate *c);
 /* -- stitch.c -- */
 /* m has a message-id and a client now: is it a copy that a content filter gave back? */
 void stitch_child(struct correlate *c, uint32_t m);
-/* "orig_queue_id=": m is such a copy of that message. Returns the message m became part of, or m. */
-uint32_t stitch_named(struct correlate *c, uint32_t m, struct sv orig_queue_id);
+/* "orig_queue_id=": m is such a copy of that message. */
+void stitch_named(struct correlate *c, uint32_t m, struct sv orig_queue_id);
 /* A recipient of m was handed to a filter that answered reply. */
 void stitch_handed(struct correlate *c, uint32_t m, struct sv reply);
 /* What the copy says of the sender, where the program that gave the message to the server left only its login name. */

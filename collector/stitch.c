@@ -117,13 +117,11 @@ void stitch_child(struct correlate *c, uint32_t m)
 	c->msg[p]->first_child = m;
 }
 
-uint32_t stitch_named(struct correlate *c, uint32_t m, struct sv orig_queue_id)
+void stitch_named(struct correlate *c, uint32_t m, struct sv orig_queue_id)
 {
 	uint32_t k = open_find(c, c->msg[m]->host, orig_queue_id);
-	if (k == OPEN_NONE || c->key[k].msg == m)
-		return m;
-	uint32_t to = c->key[k].msg;
-	return confirm(c, to, m) ? to : m;
+	if (k != OPEN_NONE && c->key[k].msg != m)
+		(void)confirm(c, c->key[k].msg, m);
 }
 
 void stitch_handed(struct correlate *c, uint32_t m, struct sv reply)

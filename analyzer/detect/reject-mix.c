@@ -74,7 +74,7 @@ static void message(struct judge *j, struct principal *p, void *state, const voi
 		return;
 	for (size_t i = 0; i < m->n_listed; i++) {
 		const struct rcpt_view *r = &m->rcpt[i];
-		refused += r->blamed && !r->again && !r->void_receiver;
+		refused += r->blamed && !r->again;
 		good += r->changed && r->outcome == OUTCOME_GOOD && !m->txn->rcpt[i].local;
 	}
 	if (!refused && !s->walk.s && !s->learned.all)
@@ -86,7 +86,7 @@ static void message(struct judge *j, struct principal *p, void *state, const voi
 	s->refused += refused;
 	s->all += refused + good;
 	for (size_t i = 0; i < m->n_listed && refused; i++)
-		if (m->rcpt[i].blamed && !m->rcpt[i].void_receiver)
+		if (m->rcpt[i].blamed)
 			note_receiver(s, o, m->rcpt[i].refuser, m->at_us);
 }
 

@@ -24,14 +24,14 @@ A scenario is a text file. Lines:
   log LINE                     a log line as it is
   expect case KIND=ID [kind=K] [customer=C] [level>=L] [before=T] [after=T] [state=S] [reopened=N] [detectors=a,b]
                                [with=ID: it belongs to the case about ID; with=nobody: to none] [without=a,b: detectors that do not speak]
-                               [since=T: first seen] [sources=A,B: addresses that it shows] [guard="part of one that applied"]
+                               [since=T: first seen] [sources=A,B: addresses that it shows] [domain="D N/R": of N recipients there R were refused] [guard="part of one that applied"]
                                [least=NAME:N] [most=NAME:N: so many nats of a detector] [peak<=N: a peak score below N] [text="part of what a detector says"] [evidence="part of a line"]
   expect silent KIND=ID        no case about it
   expect outage DOMAIN begin=T [end=T]   an outage of the primary that began within five minutes of T (and ended so)
   expect alert DOMAIN KIND [after=T] [before=T] [text="part of it"]
   expect quiet DOMAIN          no outage and no alert
   expect cases N               so many cases in all
-  expect volume [messages=N] [recipients=N] [sent=N] [deferred=N] [bounced=N]   what the overview counts in all
+  expect volume [messages=N] [recipients=N] [sent=N] [deferred=N] [bounced=N] [rejected=N] [auth_failed=N]   what the overview counts in all
   expect policy RULE KIND=ID [count=N] [largest=N] [days=N] [customer=C] [line="part of it"]   a policy finding, of all days together
   expect listing TARGET ZONE state=S [since=T] [verdict=V] [named=N] [cause=ID]     what is held of a pair now
   expect past TARGET ZONE since=T [until=T] [cause=ID]                              an entry of the history (without until=: it lasts)
@@ -49,9 +49,9 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import wire  # noqa: E402
 
 # What an expectation may say: a misspelt word would expect nothing.
-WORDS = {"case": "kind customer level> before after state reopened detectors with without since sources guard least most peak< text evidence", "outage": "begin end",
+WORDS = {"case": "kind customer level> before after state reopened detectors with without since sources domain guard least most peak< text evidence", "outage": "begin end",
          "alert": "after before text", "policy": "count largest days customer line", "listing": "state since verdict named cause", "past": "since until cause",
-         "volume": "messages recipients sent deferred bounced", "change": "after before tell", "risk": "level reason cause points>", "network": "after before was now text"}
+         "volume": "messages recipients sent deferred bounced rejected auth_failed", "change": "after before tell", "risk": "level reason cause points>", "network": "after before was now text"}
 LEVELS = ["suspected", "likely", "confirmed"]
 UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -485,6 +485,11 @@ def check(expect, cases, store):
         return f"first seen {c['first_seen']}"
     if "sources" in w and sorted(s["ip"] for s in c["sources"]) != sorted(filter(None, w["sources"].split(","))):
         return f"sources {[s['ip'] for s in c['sources']]}"
+    if "domain" in w:
+        name, _, counts = w["domain"].partition(" ")
+        row = sqlite3.connect(store).execute("SELECT recipients || '/' || refused FROM case_domain WHERE case_id = ? AND domain = ?", (c["id"], name)).fetchone()
+        if row != (counts,):
+            return f"domain {name}: {row}"
     if not any(w.get("guard", "") in g for g in c["guards"] or [""]):
         return f"guards {c['guards']}"
     missing = set(filter(None, w.get("detectors", "").split(","))) - {d["name"] for d in c["detectors"]}
@@ -496,6 +501,8 @@ def check(expect, cases, store):
         if name and wrong_way(scores.get(name, 0), float(nats)):
             return f"{name} {scores.get(name, 0)}"
     said = [c["sentence"], *(d["why"] for d in c["detectors"])]
+    if c["sentence"] in c["also"] or len(set(c["also"])) < len(c["also"]):
+        return f"says it twice: {c['sentence']} {c['also']}"
     if w.get("text", "") not in " ".join(said):
         return f"says {said}"
     if not any(w.get("evidence", "") in e["line"] for e in c["evidence"]):

@@ -30,8 +30,8 @@ sed '/ HORDE: \[/!d' "$TOP/tests/mta/webmail/horde.log" >"$OUT/horde"
 sed 's/ HORDE: / portal: /' "$OUT/horde" | "$aw" parse --mta webmail --year 2026 --timezone UTC - | sed 's/"portal"/"HORDE"/' >"$OUT/renamed-horde"
 same "Horde under another name" "$OUT/named-horde" "$OUT/renamed-horde"
 
-# What servers write when they are asked to say more, or less.
-for log in "$TOP"/tests/mta/*/verbose.log "$TOP"/tests/mta/exim/least.log; do
+# What servers write when they are asked to say more, or less; what stands beside them and is no server's (Plesk's postfix-local).
+for log in "$TOP"/tests/mta/*/verbose.log "$TOP"/tests/mta/exim/least.log "$TOP"/tests/mta/saslauthd/plesk.log; do
 	name=$(basename "$(dirname "$log")")-$(basename "$log" .log)
 	"$aw" parse --unrecognised "$log" >"$OUT/$name.unknown"
 	same "understood $name" /dev/null "$OUT/$name.unknown"

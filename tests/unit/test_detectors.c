@@ -88,8 +88,30 @@ static void keep_their_word(void **state)
 	enrich_free(enrich);
 }
 
+/* What was dealt with speaks no more: no walk of it is left. */
+static void forgive_all(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < detector_count(); i++) {
+		const struct detector *d = detector_registry[i];
+		if (!d->walks)
+			continue;
+		unsigned char *s = calloc(1, d->state_bytes);
+		struct walk w;
+		assert_non_null(d->forgive);
+		begin_walks(d, s, true);
+		d->forgive(s);
+		for (unsigned k = 0; k < d->walks; k++) {
+			memcpy(&w, s + k * sizeof w, sizeof w);
+			if (w.s || w.since_us || w.at_us)
+				fail_msg("%s still holds what was dealt with", d->name);
+		}
+		free(s);
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(keep_their_word) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(keep_their_word), cmocka_unit_test(forgive_all) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

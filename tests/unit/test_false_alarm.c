@@ -84,8 +84,29 @@ static void what_was_dealt_with_is_not(void **state)
 	assert_true(again_after("closed") > 2 * NAT);
 }
 
+/* What people call normal is what is in question, not what was dealt with weeks before. */
+static void what_was_dealt_with_stays_so(void **state)
+{
+	struct err e = { "" };
+	(void)state;
+	fresh();
+	struct open o = open_store();
+	friends(o.judge, START, 24 * 30);
+	strangers(o.judge, "first", START + 30 * US_PER_DAY);
+	struct principal *p = judge_principal(o.judge, PRINCIPAL_ACCOUNT, SV(ANN), START);
+	friends(o.judge, START + 30 * US_PER_DAY + 2 * US_PER_HOUR, 30);
+	assert_int_equal(acase_act(o.judge, p->open_case, "closed", "ann", "", o.judge->site->now_us, &e), 0);
+	friends(o.judge, START + 32 * US_PER_DAY, 24 * 5);
+	for (size_t d = 0; d < detector_count(); d++)
+		if (strcmp(detector_registry[d]->name, "rcpt-surge") == 0)
+			detector_registry[d]->learn(judge_slab(o.judge, p, d));
+	strangers(o.judge, "second", START + 37 * US_PER_DAY);
+	assert_true(surge(o.judge) > 2 * NAT);
+	close_store(&o);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(what_is_called_normal_is_normal), cmocka_unit_test(what_was_dealt_with_is_not) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(what_is_called_normal_is_normal), cmocka_unit_test(what_was_dealt_with_stays_so), cmocka_unit_test(what_was_dealt_with_is_not) };
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

@@ -478,13 +478,45 @@ static void a_clock_that_was_put_back(void **state)
 	put_back(60, true);
 }
 
+#define CAME "2026-11-24T12:00:01Z mx1 postfix/smtpd[17]: 4TtR14z1WJlz9v: client=far.example[192.0.2.5]\n" \
+             "2026-11-24T12:00:01Z mx1 postfix/cleanup[18]: 4TtR14z1WJlz9v: message-id=<1@far.example>\n" \
+             "2026-11-24T12:00:01Z mx1 postfix/qmgr[19]: 4TtR14z1WJlz9v: from=<x@far.example>, size=700, nrcpt=2 (queue active)\n"
+#define WENT "2026-11-24T12:00:02Z mx1 postfix/pickup[20]: 4TtR15z1WJlz9v: uid=1001 from=<anna@isp.example>\n" \
+             "2026-11-24T12:00:02Z mx1 postfix/cleanup[18]: 4TtR15z1WJlz9v: message-id=<1@far.example>\n" \
+             "2026-11-24T12:00:02Z mx1 postfix/qmgr[19]: 4TtR15z1WJlz9v: from=<anna@isp.example>, size=700, nrcpt=1 (queue active)\n" \
+             "2026-11-24T12:00:02Z mx1 postfix/smtp[21]: 4TtR15z1WJlz9v: to=<bert@far.example>, relay=mx.far.example[192.0.2.50]:25, delay=1, delays=0/0/1/0, dsn=2.0.0, status=sent (250 2.0.0 Ok)\n"
+#define WENT_ALL "2026-11-24T12:00:03Z mx1 postfix/qmgr[19]: 4TtR15z1WJlz9v: removed\n"
+#define ENDED "2026-11-24T12:00:04Z mx1 postfix/local[22]: 4TtR14z1WJlz9v: to=<anna@isp.example>, relay=local, delay=3, delays=0/0/0/3, dsn=2.0.0, status=sent (delivered to mailbox)\n" \
+              "2026-11-24T12:00:04Z mx1 postfix/local[22]: 4TtR14z1WJlz9v: to=<carl@isp.example>, relay=local, delay=3, delays=0/0/0/3, dsn=2.0.0, status=sent (delivered to mailbox)\n" \
+              "2026-11-24T12:00:04Z mx1 postfix/qmgr[19]: 4TtR14z1WJlz9v: removed\n"
+#define LATER "2026-11-24T12:01:30Z mx1 postfix/smtpd[17]: connect from far.example[192.0.2.5]\n"
+
+/* What a mailbox's rule sends on waits for the message that it may be a copy of, and is told when that ends, whether it has left the queue or not. */
+static void sent_on(void **state)
+{
+	(void)state;
+	for (int all = 0; all < 2; all++) {
+		struct buf log = { 0 };
+		struct run r = { 0 };
+		buf_puts(&log, CAME WENT);
+		buf_puts(&log, all ? WENT_ALL ENDED : ENDED);
+		buf_puts(&log, LATER);
+		run_through(&r, buf_sv(&log), 0, 0);
+		stop(&r);
+		assert_true(sv_find(buf_sv(&r.out), SV("\"queue_id\":\"4TtR14z1WJlz9v\"")) >= 0);
+		assert_true(sv_find(buf_sv(&r.out), SV("\"queue_id\":\"4TtR15z1WJlz9v\"")) >= 0);
+		buf_fini(&r.out);
+		buf_fini(&log);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(interleaving_does_not_matter), cmocka_unit_test(resuming_changes_nothing), cmocka_unit_test(resuming_keeps_folders),
 		cmocka_unit_test(resuming_keeps_many_recipients), cmocka_unit_test(resuming_keeps_many_copies),
 		cmocka_unit_test(folding_changes_nothing), cmocka_unit_test(memory_is_bounded), cmocka_unit_test(reports_when_it_should),
-		cmocka_unit_test(hostile_snapshots_are_refused), cmocka_unit_test(a_clock_that_was_put_back),
+		cmocka_unit_test(hostile_snapshots_are_refused), cmocka_unit_test(sent_on), cmocka_unit_test(a_clock_that_was_put_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

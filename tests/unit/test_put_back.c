@@ -247,6 +247,49 @@ static void a_clock_that_begins_behind(void **state)
 	}
 }
 
+/* A log-in to webmail from that address. */
+static void logs_in(struct world *w, const char *account, const char *ip, int64_t at_us)
+{
+	struct buf b = { 0 };
+	struct record r;
+	record_clear(&r);
+	r.kind = RECORD_AUTH_OK;
+	r.time_us = at_us;
+	r.mta = "webmail";
+	r.account = sv_cstr(account);
+	r.client_ip = sv_cstr(ip);
+	if (!w->source.input)
+		obs_put_hello(&b, SV("mx"));
+	obs_put_record(&b, ++w->seq, &r, SV("a log-in"));
+	take(w, &b);
+	buf_fini(&b);
+}
+
+/* Who logged in to webmail somewhere new while the clock stood ahead did so a moment ago, not in a year. */
+static void webmail_from_elsewhere(void **state)
+{
+	struct world w;
+	(void)state;
+	wall = NOW;
+	begin_world(&w);
+	for (int d = 0; d < 20; d++) {
+		wall = NOW + d * US_PER_DAY;
+		logs_in(&w, "ann@isp.example", "192.0.2.7", wall);
+	}
+	wall = AHEAD;
+	logs_in(&w, "ann@isp.example", "198.51.100.7", AHEAD);
+	logs_in(&w, "ida@isp.example", "192.0.2.9", AHEAD);
+	assert_true(who(&w, "ann@isp.example")->browser.elsewhere_us == AHEAD);
+	wall = NOW + 20 * US_PER_DAY;
+	sends(&w, "bob@isp.example", false, wall);
+	wall += CLOCK_WAIT_US;
+	sends(&w, "bob@isp.example", false, wall);
+	assert_true(w.in.judge->site->now_us == wall);
+	assert_true(who(&w, "ann@isp.example")->browser.elsewhere_us == wall);
+	assert_true(who(&w, "ida@isp.example")->browser.first_day * US_PER_DAY <= wall);
+	close_world(&w);
+}
+
 static void walks_fade(void **state)
 {
 	struct walk w = { 0 };
@@ -295,6 +338,7 @@ static int end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(while_it_runs), cmocka_unit_test(while_nobody_runs), cmocka_unit_test(who_comes_later), cmocka_unit_test(a_log_that_is_ahead), cmocka_unit_test(a_clock_that_begins_behind),
+		cmocka_unit_test(webmail_from_elsewhere),
 		cmocka_unit_test(walks_fade), cmocka_unit_test(a_domain_that_waits) };
 	return cmocka_run_group_tests(tests, begin, end);
 }

@@ -262,6 +262,47 @@ static void the_oldest_is_forgotten(void **unused)
 
 /* -- recipients, of which deliveries do not speak -- */
 
+static void apply(struct sessions *s, unsigned number, enum record_kind kind, bool found)
+{
+	char name[16];
+	(void)snprintf(name, sizeof name, "%u", number);
+	struct record r = of(name, kind);
+	r.session_end = kind == RECORD_DISCONNECT;
+	if (kind == RECORD_AUTH_OK)
+		r.account = sv_cstr(name);
+	session_table_apply(s, &r);
+	if (found)
+		is(r.account, name);
+}
+
+/* Sessions end in any order: the others are found, and of too many those are forgotten that were begun first. */
+static void others_stay(void **unused)
+{
+	(void)unused;
+	struct sessions *s = session_table_new();
+	unsigned n = SESSIONS_MAX, left = 0;
+	for (unsigned i = 0; i < n; i++)
+		apply(s, i, RECORD_AUTH_OK, false);
+	for (unsigned i = 0; i < n; i++)
+		if (i * 2654435761u >> 31)
+			apply(s, i, RECORD_DISCONNECT, false);
+	for (unsigned i = 0; i < n; i++)
+		if (!(i * 2654435761u >> 31)) {
+			apply(s, i, RECORD_ACCEPT, true);
+			left++;
+		}
+	for (unsigned i = left; i < n + 1000; i++) /* as many as there is room for, and a thousand more */
+		apply(s, n + i, RECORD_AUTH_OK, false);
+	assert_int_equal(session_table_forgotten(s), 1000);
+	for (unsigned i = 0, nth = 0; i < n; i++)
+		if (!(i * 2654435761u >> 31) && nth++ >= 1000)
+			apply(s, i, RECORD_ACCEPT, true);
+	for (unsigned i = left; i < n + 1000; i++)
+		apply(s, n + i, RECORD_ACCEPT, true);
+	assert_int_equal(session_table_forgotten(s), 1000);
+	session_table_free(s);
+}
+
 static void granted(struct sessions *s, const char *session, const char *recipient)
 {
 	struct record r = of(session, RECORD_OTHER);
@@ -364,7 +405,7 @@ static void granted_ones_are_saved(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(what_was_said_is_told), cmocka_unit_test(whose_port_that_is), cmocka_unit_test(who_only_asks_takes_no_room), cmocka_unit_test(login_from_address), cmocka_unit_test(replaced_texts), cmocka_unit_test(asked_and_answered),
-		cmocka_unit_test(a_failed_login_is_nobody), cmocka_unit_test(the_end), cmocka_unit_test(the_oldest_is_forgotten),
+		cmocka_unit_test(a_failed_login_is_nobody), cmocka_unit_test(the_end), cmocka_unit_test(the_oldest_is_forgotten), cmocka_unit_test(others_stay),
 		cmocka_unit_test(an_envelope_has_all_recipients), cmocka_unit_test(who_is_meant_is_not_guessed), cmocka_unit_test(too_many_are_cut),
 		cmocka_unit_test(granted_ones_are_saved) };
 	return cmocka_run_group_tests(tests, NULL, NULL);

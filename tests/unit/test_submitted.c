@@ -62,6 +62,25 @@ static void among_others(void **state)
 	}
 }
 
+/* The id that another host gave is looked for on as many hosts as a farm has; not where somebody invents their names. */
+static void among_hosts(void **state)
+{
+	(void)state;
+	for (unsigned hosts = 1024; hosts <= 1025; hosts++) {
+		struct buf log = { 0 };
+		struct run r = { 0 };
+		buf_puts(&log, TAKEN);
+		for (unsigned i = 2; i < hosts; i++) /* beside mail1 and web1 */
+			buf_printf(&log, "2026-11-24T12:00:01.3Z mx%u postfix/qmgr[19]: 4TtR16z1WJlz9v: removed\n", i);
+		buf_puts(&log, WEB SENT);
+		run_through(&r, buf_sv(&log), 0, 0);
+		stop(&r);
+		assert_int_equal(sv_find(buf_sv(&r.out), SV("\"account\":\"anna@isp.example\"")) >= 0, hosts == 1024);
+		buf_fini(&r.out);
+		buf_fini(&log);
+	}
+}
+
 static void damaged(void **state)
 {
 	struct run r = { 0 };
@@ -75,6 +94,6 @@ static void damaged(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(before_and_after), cmocka_unit_test(among_others), cmocka_unit_test(damaged) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(before_and_after), cmocka_unit_test(among_others), cmocka_unit_test(among_hosts), cmocka_unit_test(damaged) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
