@@ -16,6 +16,7 @@ struct detector {
 	const char *title;           /* in a heading: "writes to strangers" */
 	enum evidence_group group;
 	bool independent;            /* of how many and which recipients there are: an old address book does not make such evidence */
+	unsigned others;             /* more than so many nats tell of others than who writes from home, whatever came from there; 0: never */
 	unsigned kinds;              /* bit set of 1 << enum principal_kind; none: it has no opinion about anybody, and none of score(), since(), why() */
 	size_t state_bytes;          /* multiple of 8, zero = nothing known */
 	unsigned walks;              /* its state begins with so many walks, at most two, and without them it says nothing: score() is not asked. 0: always */

@@ -63,9 +63,13 @@ int32_t fusion_home_cap(const struct judge *j, const struct principal *p)
 bool fusion_is_home(const struct judge *j, const struct principal *p, const int32_t *scores)
 {
 	int32_t independent = 0;
-	for (size_t d = 0; d < detector_count(); d++)
-		if (detector_registry[d]->independent)
+	for (size_t d = 0; d < detector_count(); d++) {
+		const struct detector *x = detector_registry[d];
+		if (x->others && scores[d] > (int32_t)x->others * NAT)
+			return false;
+		if (x->independent)
 			independent += scores[d];
+	}
 	return p->odd.all && p->odd.home * 5ull >= p->odd.all * 4ull && p->odd.all < (uint64_t)j->limits.home_messages &&
 	       p->odd.bad < (uint64_t)j->limits.home_bad && (p->odd.bad < 10 || p->odd.bad * 5ull < p->odd.recipients * 2ull) && /* no old list is dead by two fifths */
 	       independent < j->limits.home_proof;

@@ -243,7 +243,7 @@ static bool is_own_domain(struct judge *j, const struct principal *p, struct sv 
 static bool used_sender_before(struct judge *j, const struct principal *p, uint64_t domain)
 {
 	uint64_t week = (uint64_t)(j->site->now_us / WEEK_US), mark = hash_mix(domain, USES_SENDER);
-	/* The first domain of a script or host is its own until it uses others. */
+	/* The domains of a script's or host's first two messages are its own until it uses others. */
 	if (p->messages <= 1)
 		(void)judge_mark(j, p, mark, week - 1);
 	bool known = any_marked(j, hash_mix(p->key, mark), week, WEEKS);

@@ -34,6 +34,7 @@ static const struct opt_row rows[] = {
 static const struct opt_table table = { "detector", "auth-origin", rows, sizeof(struct options) };
 
 #define ORIGINS 6
+#define TRAVEL_MOST 10 /* nats, as long as there are fewer than ten networks within an hour */
 #define MANY_DAYS 7
 struct origin {
 	uint32_t asn, net;
@@ -337,7 +338,7 @@ static int32_t score(const struct judge *j, const struct principal *p, void *sta
 	/* A telephone on the way changes its network all the time; ten within an hour are no telephone. Log-ins to webmail that no mail follows are no theft yet. */
 	int32_t sum = away && (s->shown_nets < 10 || !s->messages) ? n : n + s->spread.s;
 	bool young = now_us - p->first_us < j->limits.ready_days * US_PER_DAY; /* its places are not all known yet */
-	int32_t most = NATS(s->shown_nets >= 10 ? o->spread_cap : young ? o->novelty_cap : 10);
+	int32_t most = NATS(s->shown_nets >= 10 ? o->spread_cap : young ? o->novelty_cap : TRAVEL_MOST);
 	return sum < most ? sum : most;
 }
 
@@ -403,6 +404,7 @@ const struct detector detector_auth_origin = {
 	.name = "auth-origin",
 	.title = "logins from new or too many places",
 	.group = GROUP_ORIGIN,
+	.others = TRAVEL_MOST, /* ten networks within an hour */
 	.kinds = 1u << PRINCIPAL_ACCOUNT,
 	.state_bytes = (sizeof(struct state) + 7) / 8 * 8,
 	.walks = 2,
