@@ -173,6 +173,7 @@ struct archive *archive_open(sqlite3 *db, const char *store_path, bool writable,
 	a->files.dir = xstrdup(buf_cstr(&dir));
 	buf_fini(&dir);
 	a->writable = writable;
+	a->files.only_reads = !writable;
 	if (!writable)
 		return a;
 	a->writer = segment_writer_new();
@@ -208,6 +209,7 @@ void archive_free(struct archive *a)
 	free(a->written);
 	for (size_t i = 0; i < ARCHIVE_CACHE; i++)
 		segment_free(a->files.cache[i]);
+	archive_newest_fini(&a->files.newest);
 	crew_free(a->files.crew);
 	for (unsigned i = 0; i < CREW_MOST; i++)
 		segment_reader_free(a->files.reader[i]);
@@ -269,6 +271,9 @@ int archive_drop_before(struct archive *a, int64_t day, struct err *e)
 		sqlite3_bind_int64(st, 1, day);
 	if (archive_finish(&a->files, st, e) < 0)
 		return -1;
-	a->hot.n -= sqlite3_changes(a->files.db); /* their bytes may count until the next seal */
+	int dropped = sqlite3_changes(a->files.db);
+	a->hot.n -= dropped; /* their bytes may count until the next seal */
+	if (dropped && archive_finish(&a->files, archive_prepare(&a->files, Q_HOT_REMOVED, e), e) < 0)
+		return -1;
 	return archive_filters_prune(a, e);
 }

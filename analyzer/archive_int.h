@@ -25,6 +25,9 @@ struct segment_writer;
 /* filter: NULL when it cannot be used. told: that something is wrong with it. */
 struct archive_slot { int64_t id; struct segment_filter *filter; bool told; };
 
+/* Rows of hot_message, oldest first: bodies, and where each ends (size_t); those that do not decode are counted only. removed, last_id: as of when they were read. */
+struct archive_newest { struct buf bodies, ends; int64_t removed, last_id; size_t damaged; };
+
 struct archive_files {
 	sqlite3 *db;
 	char *dir;
@@ -33,6 +36,8 @@ struct archive_files {
 	struct archive_slot slot[ARCHIVE_FILTERS];  /* open filters, by id modulo the size */
 	unsigned opened;                            /* segments and filters, since the last look at those that are gone */
 	unsigned kept;                              /* segments that had been opened by then */
+	bool only_reads;                            /* nothing of its own can be rolled back */
+	struct archive_newest newest;
 	struct crew *crew;                          /* of searches, from the first one on */
 	struct segment_reader *reader[CREW_MOST];
 };
@@ -63,6 +68,15 @@ void archive_remove(const struct archive *a, const char *name); /* now */
 void archive_new_name(struct archive *a, int64_t day, char ret[ARCHIVE_NAME]);
 /* NULL while a thread writes with it. */
 struct segment_writer *archive_writer(struct archive *a);
+
+/* --- the newest messages --- */
+
+/* Has those as of now in f->newest. */
+int archive_newest_read(struct archive_files *f, struct err *e);
+size_t archive_newest_count(const struct archive_newest *x);
+/* Encoded. Borrowed until they are read again. */
+struct sv archive_newest_body(const struct archive_newest *x, size_t i);
+void archive_newest_fini(struct archive_newest *x);
 
 /* --- filters --- */
 

@@ -10,13 +10,13 @@
 #include "analyzer/segment_filter.h"
 #include "lib/arena.h"
 #include "lib/hash.h"
+#include "lib/near.h"
 
 #define WINDOW_LEAST 4u
 #define WINDOW_FIRST 64u  /* most of them at first: the filters tell how many hold the key, but not whether one of them holds hundreds */
 #define WINDOW_MOST 128u  /* segments that are looked into before the first message of theirs is given */
 #define WINDOW_HITS 1024u /* where there are so many, more segments at a time gain nothing */
-#define ROWS 256          /* that are read before the first of them is given */
-#define ENTRIES 256       /* the same of the catalog */
+#define ENTRIES 256       /* of the catalog that are read at a time */
 #define BATCH 64u         /* messages that are read before the first of them is given */
 
 /* A segment on its way: its newest matching messages first. */
@@ -46,7 +46,7 @@ struct search {
 	struct arena arena[CREW_MOST];
 	uint64_t *seen;      /* identities of the messages given or passed over, a hash table */
 	size_t n_seen, cap_seen;
-	size_t skipped, damaged_rows;
+	size_t skipped;
 	int64_t given;
 	struct buf catalog; /* struct archive_entry, newest first: some of those before that day and id */
 	size_t catalog_at;
@@ -169,62 +169,54 @@ static bool row_matches(const struct archive_query *q, const struct txn *t)
 	return false;
 }
 
-/* Rows or the catalog: what is missing then would look like nothing there. */
+/* The catalog: what is missing then would look like nothing there. */
 static int unread(struct search *s)
 {
 	return err_set(s->e, "message archive: %s", sqlite3_errmsg(s->a->db));
 }
 
-/* The next rows before *before, of which the bodies' ends go to `ends`. */
-static int read_rows(struct search *s, int64_t *before, struct buf *bodies, struct buf *ends)
+/* In lower case, the longest of what is looked for: each message that answers has it somewhere. */
+static void longest_key(const struct archive_query *q, struct buf *out)
 {
-	sqlite3_stmt *st = archive_prepare(s->a, Q_HOT_NEWEST, s->e);
-	int rc = SQLITE_ERROR;
-	if (!st)
-		return -1;
-	sqlite3_bind_int64(st, 1, *before);
-	sqlite3_bind_int(st, 2, ROWS);
-	buf_clear(bodies);
-	buf_clear(ends);
-	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-		*before = sqlite3_column_int64(st, 0);
-		buf_addsv(bodies, db_blob(st, 1));
-		buf_add(ends, &bodies->n, sizeof bodies->n);
-	}
-	int bad = rc == SQLITE_DONE ? 0 : unread(s);
-	sqlite3_finalize(st);
-	return bad;
+	struct sv longest = { 0 };
+	for (int k = 0; k < ARCHIVE_KEYS; k++)
+		if (q->key[k].n > longest.n)
+			longest = q->key[k];
+	buf_reserve(out, longest.n);
+	near_lower(out->p, longest.p, longest.n);
+	out->n = longest.n;
 }
 
-static void give_rows(struct search *s, const struct buf *bodies, const struct buf *ends)
+static bool holds(struct sv body, const struct buf *key, struct buf *low)
 {
-	for (size_t i = 0, at = 0, end; i < ends->n && !s->stop; i += sizeof end, at = end) {
-		struct txn t;
-		struct err why;
-		memcpy(&end, ends->p + i, sizeof end);
-		arena_reset(&s->arena[0]);
-		if (txn_decode(sv_make(bodies->p + at, end - at), &s->arena[0], &t, &why) < 0)
-			s->damaged_rows++;
-		else if (row_matches(s->q, &t))
-			(void)give(s, &t);
-	}
+	if (!key->n)
+		return true;
+	buf_clear(low);
+	buf_reserve(low, body.n);
+	near_lower(low->p, body.p, body.n);
+	return near_find(low->p, body.n, key->p, key->n) != NULL;
 }
 
-/* Some at a time, and nothing is being read while they are given: who takes them may wait for a reader of his own, and as long as something is read the store's
- * log only grows. Rows that become a segment meanwhile are found there. */
+/* All are read before the first is given: who takes them may wait for a reader of his own, and as long as something is read the store's log only
+ * grows. Rows that become a segment meanwhile are found there, too. */
 static int search_rows(struct search *s)
 {
-	struct buf bodies = { 0 }, ends = { 0 };
-	int64_t before = INT64_MAX;
-	int bad = read_rows(s, &before, &bodies, &ends);
-	while (!bad && ends.n && !s->stop) {
-		give_rows(s, &bodies, &ends);
-		if (!s->stop)
-			bad = read_rows(s, &before, &bodies, &ends);
+	struct buf key = { 0 }, low = { 0 };
+	if (archive_newest_read(s->a, s->e) < 0)
+		return -1;
+	longest_key(s->q, &key);
+	for (size_t i = archive_newest_count(&s->a->newest); i-- > 0 && !s->stop;) {
+		struct sv body = archive_newest_body(&s->a->newest, i);
+		struct txn t;
+		if (!holds(body, &key, &low))
+			continue;
+		arena_reset(&s->arena[0]);
+		if (txn_decode(body, &s->arena[0], &t, s->e) == 0 && row_matches(s->q, &t))
+			(void)give(s, &t);
 	}
-	buf_fini(&bodies);
-	buf_fini(&ends);
-	return bad;
+	buf_fini(&key);
+	buf_fini(&low);
+	return 0;
 }
 
 /* --- segments: some at a time, by a crew ----------------------------------------------------------------------------- */
@@ -512,8 +504,8 @@ int64_t archive_search(struct archive *a, const struct archive_query *query, arc
 		bad = search_segments(&s);
 	if (ret_more)
 		*ret_more = s.more;
-	if (!bad && s.damaged_rows)
-		bad = err_set(e, "message archive: %zu of the newest messages are damaged in the store: they were not looked at", s.damaged_rows);
+	if (!bad && s.a->newest.damaged)
+		bad = err_set(e, "message archive: %zu of the newest messages are damaged in the store: they were not looked at", s.a->newest.damaged);
 	end_search(&s);
 	return bad ? -1 : s.given;
 }

@@ -236,7 +236,8 @@ static int seal_rows(struct archive *a, struct err *e)
 	if (!bad && h.n)
 		bad = write_bodies(a, &h.bytes, h.body, h.n, e);
 	if (!bad && a->hot.n)
-		bad = archive_finish(&a->files, archive_prepare(&a->files, Q_HOT_CLEAR, e), e);
+		bad = archive_finish(&a->files, archive_prepare(&a->files, Q_HOT_CLEAR, e), e) < 0 ||
+		      archive_finish(&a->files, archive_prepare(&a->files, Q_HOT_REMOVED, e), e) < 0 ? -1 : 0;
 	if (!bad)
 		a->hot = (struct tail){ 0 };
 	if (!bad && h.damaged) /* nobody can read them, and they must not keep the others from being kept */

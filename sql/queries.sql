@@ -51,8 +51,12 @@ SELECT count(*), coalesce(sum(length(body)), 0) FROM hot_message
 INSERT INTO hot_message (day, last_us, body) VALUES (:day, :last_us, :body)
 -- name: hot_all
 SELECT day, body FROM hot_message ORDER BY id
--- name: hot_newest
-SELECT id, body FROM hot_message WHERE id < :before ORDER BY id DESC LIMIT :n
+-- name: hot_after
+SELECT id, body FROM hot_message WHERE id > :id ORDER BY id
+-- name: hot_times
+SELECT times FROM hot_removed
+-- name: hot_removed
+UPDATE hot_removed SET times = times + 1
 -- name: hot_clear
 DELETE FROM hot_message
 -- name: hot_drop

@@ -127,6 +127,51 @@ static void the_newest_report_of_a_message_is_shown_once(void **state)
 	assert_int_equal(s.size, 4711);
 }
 
+/* A reader keeps the rows that it read and reads only new ones: it must not keep those that became a segment, were dropped or never were. */
+static void a_reader_finds_what_is_there_now(void **state)
+{
+	struct fixture *f = *state;
+	struct fixture reader = { .a = NULL };
+	struct err e = { "" };
+	assert_int_equal(db_open(&reader.db, f->path, &e), 0);
+	reader.a = archive_open(reader.db.h, f->path, false, &e);
+	assert_int_equal(find(&reader, ARCHIVE_RECIPIENT, SV("both@c.example"), false).n, 0);
+	add(f, 0, 50);
+	commit(f);
+	assert_int_equal(find(&reader, ARCHIVE_RECIPIENT, SV("BOTH@c.example"), false).n, 50);
+	add(f, 50, 100);
+	assert_int_equal(db_exec(&f->db, "BEGIN IMMEDIATE", NULL), 0);
+	assert_int_equal(archive_flush(f->a, NULL), 0);
+	assert_int_equal(find(&reader, ARCHIVE_RECIPIENT, SV("both@c.example"), false).n, 50);
+	assert_int_equal(find(f, ARCHIVE_RECIPIENT, SV("both@c.example"), false).n, 100);
+	assert_int_equal(db_exec(&f->db, "ROLLBACK", NULL), 0);
+	archive_end(f->a, false);
+	assert_int_equal(find(f, ARCHIVE_RECIPIENT, SV("both@c.example"), false).n, 50);
+	commit(f);
+	struct seen s = find(&reader, ARCHIVE_RECIPIENT, SV("both@c.example"), false);
+	assert_int_equal(s.n, 100);
+	assert_string_equal(s.first_qid, "Q000063"); /* 99 */
+	add(f, 100, 9000); /* all become a segment */
+	commit(f);
+	assert_int_equal(find(&reader, ARCHIVE_RECIPIENT, SV("both@c.example"), false).n, 9000);
+	add(f, 9000, 9010);
+	add(f, 90000, 90010); /* of the day after */
+	commit(f);
+	assert_int_equal(find(&reader, ARCHIVE_RECIPIENT, SV("both@c.example"), false).n, 9020);
+	assert_int_equal(db_exec(&f->db, "BEGIN IMMEDIATE", &e), 0);
+	assert_int_equal(archive_drop_before(f->a, 20001, &e), 0);
+	assert_int_equal(db_exec(&f->db, "COMMIT", &e), 0);
+	archive_retained(f->a, true);
+	assert_int_equal(find(&reader, ARCHIVE_RECIPIENT, SV("both@c.example"), false).n, 10);
+	assert_int_equal(db_exec(&f->db, "UPDATE hot_message SET body = substr(body, 1, 20) WHERE id % 5 = 0; UPDATE hot_removed SET times = times + 1", &e), 0);
+	struct archive_query q = { .limit = 100 };
+	memset(&s, 0, sizeof s);
+	assert_int_equal(archive_search(reader.a, &q, note, &s, NULL, &e), -1);
+	assert_int_equal(s.n, 8);
+	archive_free(reader.a);
+	db_close(&reader.db);
+}
+
 static void a_rolled_back_commit_is_tried_again(void **state)
 {
 	struct fixture *f = *state;
@@ -515,6 +560,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(days_are_dropped, setup, teardown),
 		cmocka_unit_test_setup_teardown(small_segments_are_joined, setup, teardown), cmocka_unit_test_setup_teardown(damaged_files_are_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(damaged_rows_are_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_reader_finds_what_is_there_now, setup, teardown),
 		cmocka_unit_test_setup_teardown(damaged_segments_are_looked_past, setup, teardown),
 		cmocka_unit_test_setup_teardown(joining_takes_nothing_from_searches, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_cannot_be_read_is_told, setup, teardown),
