@@ -3,6 +3,7 @@
  * country or AS data is configured. */
 #include "analyzer/asked.h"
 #include "analyzer/detector.h"
+#include "analyzer/fusion.h"
 #include "analyzer/listing.h"
 #include "analyzer/phrase.h"
 
@@ -338,7 +339,7 @@ static int32_t score(const struct judge *j, const struct principal *p, void *sta
 	/* A telephone on the way changes its network all the time; ten within an hour are no telephone. Log-ins to webmail that no mail follows are no theft yet. */
 	int32_t sum = away && (s->shown_nets < 10 || !s->messages) ? n : n + s->spread.s;
 	bool young = now_us - p->first_us < j->limits.ready_days * US_PER_DAY; /* its places are not all known yet */
-	int32_t most = NATS(s->shown_nets >= 10 ? o->spread_cap : young ? o->novelty_cap : TRAVEL_MOST);
+	int32_t most = NATS(s->shown_nets >= 10 ? o->spread_cap : !young ? TRAVEL_MOST : fusion_is_new_site(j) ? o->travel_cap : o->novelty_cap);
 	return sum < most ? sum : most;
 }
 
