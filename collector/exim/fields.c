@@ -129,13 +129,13 @@ static bool goes_on(struct sv s)
 /* The same where a message arrived or a log-in failed: less can follow there. */
 static bool goes_on_arrived(struct sv s)
 {
-	static const struct sv after[] = { SCAN_S(" I=["), SCAN_S(" U="), SCAN_S(" P="), SCAN_S(" R="), SCAN_S(" DS "), SCAN_S(" TFO"), SCAN_S("*") };
+	static const struct sv after[] = { SCAN_S(" I=["), SCAN_S(" Ci="), SCAN_S(" U="), SCAN_S(" P="), SCAN_S(" R="), SCAN_S(" DS "), SCAN_S(" TFO"), SCAN_S("*") };
 	return !s.n || SCAN_ANY(s, after);
 }
 
 static bool goes_on_failed(struct sv s)
 {
-	static const struct sv after[] = { SCAN_S(" I=["), SCAN_S(" U="), SCAN_S(": 5"), SCAN_S(": 4") };
+	static const struct sv after[] = { SCAN_S(" I=["), SCAN_S(" Ci="), SCAN_S(" U="), SCAN_S(": 5"), SCAN_S(": 4") };
 	return !s.n || SCAN_ANY(s, after);
 }
 
