@@ -81,7 +81,7 @@ static bool place(struct sv s, exim_judge *weigh, struct place *p)
 {
 	p->h = (struct exim_host){ 0 };
 	p->rest = s;
-	if (!sv_starts(s, SV(" U=")) && !exim_host(&p->rest, &p->h)) /* a local user */
+	if (!sv_starts(s, SV(" U=")) && !exim_host_judged(&p->rest, weigh, &p->h)) /* a local user */
 		return false;
 	record_clear(&p->client);
 	exim_set_client(&p->client, &p->h);
