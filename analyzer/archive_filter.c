@@ -277,7 +277,7 @@ static void keep_open(struct archive_files *f, struct filter_answers *answers)
 		struct archive_slot *slot = slot_of(f, v->id);
 		if (v->is_new)
 			take_new(f, v, slot);
-		else if (v->damaged && !slot->told)
+		if (v->filter && v->damaged && !slot->told)
 			msg_warn("%s/%08" PRId64 ".filter: damaged; some segments are searched without", f->dir, v->id);
 		slot->told |= v->damaged;
 	}

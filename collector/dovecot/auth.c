@@ -63,8 +63,10 @@ static void skip_connection(struct sv *s)
 /* How much of "passwd-file(ann,192.0.2.1): Password mismatch (given password: secret)" is no password, which may look like all before it. */
 static size_t before_password(struct sv s)
 {
-	static const struct sv given = SCAN_S(" (given password");
+	static const struct sv given = SCAN_S(" (given password"), next[] = { SCAN_S(" - trying the next passdb"), SCAN_S(" - trying the next userdb") };
 	ptrdiff_t at = sv_find(s, given);
+	if (at >= 0 && (sv_ends(s, next[0]) || sv_ends(s, next[1])))
+		s.n -= next[0].n;
 	return at < 0 || !sv_ends(s, SV(")")) ? s.n : scan_once(s, given) ? (size_t)at : 0;
 }
 

@@ -81,7 +81,7 @@ static bool place(struct sv s, exim_judge *weigh, struct place *p)
 {
 	p->h = (struct exim_host){ 0 };
 	p->rest = s;
-	if (!sv_starts(s, SV(" U=")) && !exim_host(&p->rest, &p->h)) /* a local user */
+	if (!sv_starts(s, SV(" U=")) && !exim_host_judged(&p->rest, weigh, &p->h)) /* a local user */
 		return false;
 	record_clear(&p->client);
 	exim_set_client(&p->client, &p->h);
@@ -93,7 +93,7 @@ static bool place(struct sv s, exim_judge *weigh, struct place *p)
 	return p->sure != EXIM_NOT_SURE;
 }
 
-#define PLACES 64 /* so many are looked at, from the line's end */
+#define PLACES 64 /* so many are looked at, from the line's end; beyond them, what is no more than likely is not believed */
 
 bool exim_behind(struct sv *s, struct sv mark, exim_judge *weigh, struct record *r)
 {
@@ -102,7 +102,8 @@ bool exim_behind(struct sv *s, struct sv mark, exim_judge *weigh, struct record 
 	enum exim_sure sure = EXIM_NOT_SURE;
 	bool differ = false;
 	size_t end = s->n;
-	for (int n = 0; n < PLACES;) {
+	int n = 0;
+	while (n < PLACES) {
 		ptrdiff_t q = sv_rchr(sv_take(*s, end), mark.p[0]);
 		if (q < 0)
 			break;
@@ -121,7 +122,7 @@ bool exim_behind(struct sv *s, struct sv mark, exim_judge *weigh, struct record 
 		user = p.client.local_user;
 		sure = p.sure;
 	}
-	if (!sure || differ || !place(best, weigh, &p))
+	if (!sure || differ || (n == PLACES && sure < EXIM_SURE) || !place(best, weigh, &p))
 		return false;
 	r->client_ip = p.client.client_ip;
 	r->client_name = p.client.client_name;

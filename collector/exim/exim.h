@@ -49,6 +49,8 @@ bool exim_extras(struct sv *s, struct record *r);
 enum exim_sure { EXIM_NOT_SURE, EXIM_POSSIBLE, EXIM_LIKELY, EXIM_SURE };
 typedef enum exim_sure exim_judge(struct sv rest, bool ident);
 bool exim_behind(struct sv *s, struct sv mark, exim_judge *judge, struct record *r);
+/* One such host: what the judge knows may follow it, too. */
+bool exim_host_judged(struct sv *s, exim_judge *judge, struct exim_host *ret);
 
 /* "authenticator:id" */
 void exim_set_auth(struct record *r, struct sv value);

@@ -126,17 +126,32 @@ static bool goes_on(struct sv s)
 	return !s.n || SCAN_ANY(s, after);
 }
 
+/* Of a message that is delivered while it arrives: " recipient F=<sender>". */
+static bool goes_on_any(struct sv s)
+{
+	struct sv t = s;
+	return goes_on(s) || (scan_char(&t, ' ') && sv_chr(word(&t), '@') > 0 && sv_starts(t, SV(" F=<")));
+}
+
 /* The same where a message arrived or a log-in failed: less can follow there. */
 static bool goes_on_arrived(struct sv s)
 {
-	static const struct sv after[] = { SCAN_S(" I=["), SCAN_S(" U="), SCAN_S(" P="), SCAN_S(" R="), SCAN_S(" DS "), SCAN_S(" TFO"), SCAN_S("*") };
+	static const struct sv after[] = { SCAN_S(" I=["), SCAN_S(" Ci="), SCAN_S(" U="), SCAN_S(" P="), SCAN_S(" R="), SCAN_S(" DS "), SCAN_S(" TFO"), SCAN_S("*") };
 	return !s.n || SCAN_ANY(s, after);
 }
 
 static bool goes_on_failed(struct sv s)
 {
-	static const struct sv after[] = { SCAN_S(" I=["), SCAN_S(" U="), SCAN_S(": 5"), SCAN_S(": 4") };
+	static const struct sv after[] = { SCAN_S(" I=["), SCAN_S(" Ci="), SCAN_S(" U="), SCAN_S(": 5"), SCAN_S(": 4") };
 	return !s.n || SCAN_ANY(s, after);
+}
+
+/* What tells whether Exim goes on behind a host, and not the text of a client. */
+struct after { bool (*goes_on)(struct sv); exim_judge *judge; };
+
+static bool follows(const struct after *a, struct sv rest)
+{
+	return a->goes_on(rest) || (a->judge && a->judge(rest, false) >= EXIM_LIKELY);
 }
 
 /* " KEY=value" or " WORD", also of an Exim that we do not know. */
@@ -182,7 +197,7 @@ static bool may_be_login(struct sv s)
 
 /* At the "(helo) [address]" of a host. With the usual settings no HELO holds a bracket; where anything goes
  * (helo_accept_junk_hosts) one may imitate an address and fields, so the last one counts that no text of the client stands before. */
-static bool helo_and_address(struct sv *s, bool (*follows)(struct sv), struct exim_host *h)
+static bool helo_and_address(struct sv *s, const struct after *after, struct exim_host *h)
 {
 	bool found = false, fits = false;
 	struct sv t = *s;
@@ -196,7 +211,7 @@ static bool helo_and_address(struct sv *s, bool (*follows)(struct sv), struct ex
 		if (!address(&rest, &one))
 			continue;
 		one.helo = sv_make(t.p + 1, i - 1);
-		bool only = !found && !near_find(rest.p, rest.n, ") [", 3), one_fits = only || follows(rest);
+		bool only = !found && !near_find(rest.p, rest.n, ") [", 3), one_fits = only || follows(after, rest);
 		if (found && !one_fits)
 			continue;
 		one.in_doubt = fits && (h->in_doubt || may_be_login(sv_make(s->p, (size_t)(t.p + i - s->p))));
@@ -225,7 +240,7 @@ static inline bool usual_host(struct sv *s, struct exim_host *h)
 	return true;
 }
 
-static bool unusual_host(struct sv *s, bool (*follows)(struct sv), struct exim_host *h)
+static bool unusual_host(struct sv *s, const struct after *after, struct exim_host *h)
 {
 	struct sv t = *s;
 	*h = (struct exim_host){ .port = RECORD_UNSET };
@@ -236,7 +251,7 @@ static bool unusual_host(struct sv *s, bool (*follows)(struct sv), struct exim_h
 		if (!h->name.n || h->name.n > 255 || !scan_char(&t, ' '))
 			return false;
 	}
-	if (t.n && t.p[0] == '(' ? !helo_and_address(&t, follows, h) : !address(&t, h))
+	if (t.n && t.p[0] == '(' ? !helo_and_address(&t, after, h) : !address(&t, h))
 		return false;
 	(void)scan_char(&t, '*'); /* commands were pipelined */
 	h->any = true;
@@ -246,8 +261,14 @@ static bool unusual_host(struct sv *s, bool (*follows)(struct sv), struct exim_h
 
 bool exim_host_in(enum exim_line line, struct sv *s, struct exim_host *h)
 {
-	static bool (*const follows[])(struct sv) = { [EXIM_ANY_LINE] = goes_on, [EXIM_ARRIVED] = goes_on_arrived, [EXIM_LOGIN_FAILED] = goes_on_failed };
-	return usual_host(s, h) || unusual_host(s, follows[line], h);
+	static const struct after after[] = { [EXIM_ANY_LINE] = { goes_on_any, NULL }, [EXIM_ARRIVED] = { goes_on_arrived, NULL }, [EXIM_LOGIN_FAILED] = { goes_on_failed, NULL } };
+	return usual_host(s, h) || unusual_host(s, &after[line], h);
+}
+
+bool exim_host_judged(struct sv *s, exim_judge *judge, struct exim_host *h)
+{
+	const struct after after = { goes_on, judge };
+	return usual_host(s, h) || unusual_host(s, &after, h);
 }
 
 void exim_set_client(struct record *r, const struct exim_host *h)

@@ -239,6 +239,23 @@ static enum exim_sure why_first(struct sv s, bool ident)
 	return sv_starts(s, SV(": ")) ? EXIM_LIKELY : s.n ? EXIM_NOT_SURE : EXIM_POSSIBLE;
 }
 
+/* A client of this host has none to name: " U=who: why". */
+static void local_first(struct sv *s, struct record *r)
+{
+	static const struct sv mark = SCAN_S(" U=");
+	struct record client;
+	ptrdiff_t at = sv_find(*s, SV(" H=")) < 0 ? scan_rfind(*s, mark) : -1;
+	if (at < 0)
+		return;
+	struct sv rest = sv_skip(*s, (size_t)at);
+	record_clear(&client);
+	(void)exim_extras(&rest, &client);
+	if (why_first(rest, false) < EXIM_LIKELY)
+		return;
+	r->local_user = client.local_user;
+	*s = rest;
+}
+
 /* "rejected EHLO from host: why", "rejected MAIL FROM:<a@b> H=host: why", "rejected from <a@b> H=host: why" */
 static bool rejected_first(struct sv s, struct record *r)
 {
@@ -263,7 +280,8 @@ static bool rejected_first(struct sv s, struct record *r)
 		set_text(t, r);
 		return true;
 	}
-	(void)exim_behind(&t, SV(" H="), why_first, r);
+	if (!exim_behind(&t, SV(" H="), why_first, r))
+		local_first(&t, r);
 	set_text(t, r);
 	return true;
 }

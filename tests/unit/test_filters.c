@@ -286,6 +286,42 @@ static void removed_files_are_let_go(void **state)
 	archive_free(a);
 }
 
+/* How often some text is told while a program searches twice. */
+static int told(struct fixture *f, const char *text)
+{
+	char path[120], line[600];
+	int n = 0, before = dup(STDERR_FILENO);
+	struct archive_query q = { .limit = 10 };
+	struct heard h;
+	struct err e = { "" };
+	(void)snprintf(path, sizeof path, "%s/told", f->dir);
+	assert_non_null(freopen(path, "w", stderr));
+	struct archive *a = reader(f);
+	q.key[ARCHIVE_RECIPIENT] = SV("list@c.example");
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(search(a, &q, &h, &e), 10);
+	archive_free(a);
+	assert_int_equal(fflush(stderr), 0);
+	assert_int_equal(dup2(before, STDERR_FILENO), STDERR_FILENO);
+	close(before);
+	FILE *file = fopen(path, "r");
+	assert_non_null(file);
+	while (fgets(line, sizeof line, file))
+		n += strstr(line, text) != NULL;
+	assert_int_equal(fclose(file), 0);
+	return n;
+}
+
+static void damage_within_a_filter_is_told_once(void **state)
+{
+	struct fixture *f = *state;
+	fill(f);
+	assert_int_equal(told(f, ".filter"), 0);
+	shell(f, "size=$(stat -c %s *.filter) && dd if=/dev/zero of=$(ls *.filter) bs=4096 seek=1 count=$((size / 4096 - 1)) conv=notrunc 2>/dev/null");
+	assert_int_equal(told(f, ".filter: damaged"), 1);
+	same_both_ways(f);
+}
+
 /* A whole filter of other segments, as of a folder that was put together from two. */
 static void a_filter_of_other_segments(void **state)
 {
@@ -413,7 +449,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		OF_ARCHIVE(the_same_with_and_without), OF_ARCHIVE(joined_and_dropped_segments_do_not_count), OF_ARCHIVE(retention_removes_filters),
 		OF_ARCHIVE(useless_filters_are_told_and_made_anew), OF_ARCHIVE(a_filter_of_other_segments), OF_ARCHIVE(killed_before_the_commit), OF_ARCHIVE(removed_files_are_let_go),
-		OF_ARCHIVE(filters_change_between_the_questions),
+		OF_ARCHIVE(filters_change_between_the_questions), OF_ARCHIVE(damage_within_a_filter_is_told_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

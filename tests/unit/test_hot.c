@@ -178,6 +178,7 @@ static void edges_agree(void **state)
 		S "to=<a@isp.example>, delay=x, xdelay=00:00:00, mailer=esmtp, pri=1, relay=h, dsn=, stat=queued", S "to=<a@isp.example>, delay=00:00:01, xdelay=0, mailer=esmtp, pri=1, dsn=5.1.1, stat=h: Cannot send message for 5 days",
 		S "to=<a@isp.example>, delay=00:00:01, xdelay=0, mailer=esmtp, pri=1, dsn=2.0.0, stat=", S "done; delay=00:00:01, ntries=1",
 		S "to=<a@isp.example>, delay=00:00:01, xdelay=0, mailer=esmtp, pri=1, dsn=2.0.0, stat=Sent <... Unbalanced '<'",
+		S "to=<a<@isp.example>, delay=00:00:01, xdelay=0, mailer=esmtp, pri=1, dsn=2.0.0, stat=S>, size=1ent",
 		S "from=<a@isp.example>, size=1, class=0, nrcpts=1, msgid=<x@y>, relay=h>... Unbalanced '>'",
 #undef S
 	};
