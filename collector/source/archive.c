@@ -15,7 +15,7 @@
 #define LOOK_MS 10000
 #define SETTLED_S 5 /* a file written to just now may be being copied */
 
-struct found { char *path; int64_t at_ns, changed_ns; bool over; /* read, or left out */ };
+struct found { char *path; int64_t at_ns, changed_ns; uint64_t bytes; bool over; /* read, or left out */ };
 
 struct source_run {
 	struct source_events ev;
@@ -24,6 +24,7 @@ struct source_run {
 	char *path;
 	struct found *v; /* oldest first */
 	size_t n, at;
+	uint64_t left; /* bytes of those that are not over, as of the last look: asking for each file's again with each report takes longer than reading small ones */
 	bool forgot; /* positions of the oldest files may have been forgotten, and none that is known has come yet */
 	size_t passed; /* so many were passed over for that */
 	struct archive_reader *reader;
@@ -63,6 +64,13 @@ static void carry_over(struct source_run *s, const struct found *old, size_t n)
 	}
 }
 
+static void count_left(struct source_run *s)
+{
+	s->left = 0;
+	for (size_t i = 0; i < s->n; i++)
+		s->left += s->v[i].over ? 0 : s->v[i].bytes;
+}
+
 static void look(struct source_run *s)
 {
 	glob_t g;
@@ -80,19 +88,22 @@ static void look(struct source_run *s)
 		int64_t now = (int64_t)time(NULL);
 		for (size_t i = 0; i < g.gl_pathc; i++)
 			if (stat(g.gl_pathv[i], &st) == 0 && S_ISREG(st.st_mode) && st.st_size && now - st.st_mtim.tv_sec >= SETTLED_S)
-				s->v[s->n++] = (struct found){ xstrdup(g.gl_pathv[i]), nanoseconds(&st.st_mtim), nanoseconds(&st.st_ctim), false };
+				s->v[s->n++] = (struct found){ xstrdup(g.gl_pathv[i]), nanoseconds(&st.st_mtim), nanoseconds(&st.st_ctim), (uint64_t)st.st_size, false };
 		globfree(&g);
 		if (s->n)
 			qsort(s->v, s->n, sizeof *s->v, older);
 	}
 	carry_over(s, old, n_old);
+	count_left(s);
 	found_free(old, n_old);
 	buf_fini(&pattern);
 }
 
 static void next(struct source_run *s)
 {
-	s->v[s->at++].over = true;
+	struct found *f = &s->v[s->at++];
+	s->left -= f->over ? 0 : f->bytes;
+	f->over = true;
 }
 
 static void finished(struct source_run *s)
@@ -190,6 +201,7 @@ static void skip_over(struct source_run *s)
 	for (size_t i = 0; i < s->n; i++)
 		s->v[i].over = false;
 	s->at = 0;
+	count_left(s);
 }
 
 /* One block a turn: the present goes first. */
@@ -264,12 +276,7 @@ static bool archive_position(const struct source_run *s, uint64_t unfinished, st
 /* Bytes of packed files say little of lines; how many there are is said all the same. */
 static uint64_t archive_lag(const struct source_run *s)
 {
-	uint64_t n = 0;
-	struct stat st;
-	for (size_t i = s->at; i < s->n; i++)
-		if (!s->v[i].over && stat(s->v[i].path, &st) == 0)
-			n += (uint64_t)st.st_size;
-	return n;
+	return s->left;
 }
 
 static void on_freed(uv_handle_t *h)
