@@ -127,7 +127,7 @@ def test_same(bin_dir, top, data):
 
 # --- little memory ------------------------------------------------------------------------------------------------------
 
-PIECES = {"input", "input_snapshot", "segment", "hot_message", "sqlite_sequence"} # how the log came, not what it says
+PIECES = {"input", "input_snapshot", "segment", "hot_message", "hot_removed", "sqlite_sequence"} # how the log came, not what it says
 HOUR_NOW = "SELECT what, kind, id, hour_us, sum(messages), sum(recipients), sum(sent), sum(deferred), sum(bounced), sum(refused) FROM hour_now GROUP BY 1, 2, 3, 4"
 
 
