@@ -181,7 +181,7 @@ static void guard_list(const struct judge *j, const struct acase *c, struct buf 
 	if (fusion_is_home(j, c->principal, c->detector_score))
 		buf_printf(&all, "%s, and hardly a receiver calls it spam: at most %.0f nats until %d such messages or %d unknown recipients; ",
 		           c->principal_kind == PRINCIPAL_ACCOUNT ? "everything odd came from where it always writes from" : "everything odd came with its own senders",
-		           (double)fusion_home_cap(j, c->principal) / NAT, (int)j->limits.home_messages, (int)j->limits.home_bad);
+		           (double)fusion_home_cap(j, c->principal) / NAT, (int)fusion_home_messages(j), (int)j->limits.home_bad);
 	struct sv rest = buf_sv(&all);
 	for (ptrdiff_t at; (at = sv_find(rest, SV("; "))) >= 0; rest = sv_skip(rest, (size_t)at + 2))
 		json_list_item(out, sv_take(rest, (size_t)at));

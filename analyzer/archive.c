@@ -172,7 +172,6 @@ struct archive *archive_open(sqlite3 *db, const char *store_path, bool writable,
 	a->files.db = db;
 	a->files.dir = xstrdup(buf_cstr(&dir));
 	buf_fini(&dir);
-	a->writable = writable;
 	a->files.only_reads = !writable;
 	if (!writable)
 		return a;

@@ -29,7 +29,6 @@ struct batch {
 
 struct archive {
 	struct archive_files files;
-	bool writable;
 	struct buf bytes;          /* encoded txns since the last commit */
 	struct body *body;
 	size_t n, cap;

@@ -68,10 +68,14 @@ bool fusion_is_new_site(const struct judge *j)
 	return j->site->now_us - j->site->first_us < j->limits.ready_days * US_PER_DAY;
 }
 
+uint64_t fusion_home_messages(const struct judge *j)
+{
+	return (uint64_t)j->limits.home_messages * (fusion_is_new_site(j) ? YOUNG_SITE_TIMES : 1);
+}
+
 bool fusion_is_home(const struct judge *j, const struct principal *p, const int32_t *scores)
 {
 	int32_t independent = 0;
-	uint64_t most = (uint64_t)j->limits.home_messages * (fusion_is_new_site(j) ? YOUNG_SITE_TIMES : 1);
 	for (size_t d = 0; d < detector_count(); d++) {
 		const struct detector *x = detector_registry[d];
 		if (x->others && scores[d] > (int32_t)x->others * NAT)
@@ -79,7 +83,7 @@ bool fusion_is_home(const struct judge *j, const struct principal *p, const int3
 		if (x->independent)
 			independent += scores[d];
 	}
-	return p->odd.all && p->odd.home * 5ull >= p->odd.all * 4ull && p->odd.all < most &&
+	return p->odd.all && p->odd.home * 5ull >= p->odd.all * 4ull && p->odd.all < fusion_home_messages(j) &&
 	       p->odd.bad < (uint64_t)j->limits.home_bad && (p->odd.bad < 10 || p->odd.bad * 5ull < p->odd.recipients * 2ull) && /* no old list is dead by two fifths */
 	       independent < j->limits.home_proof;
 }

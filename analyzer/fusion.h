@@ -16,6 +16,8 @@ int32_t fusion_group_cap(enum evidence_group g);
  * then S is capped below the opening threshold. */
 int32_t fusion_home_cap(const struct judge *j, const struct principal *p);
 bool fusion_is_home(const struct judge *j, const struct principal *p, const int32_t *scores);
+/* From how many such messages on it no longer is. */
+uint64_t fusion_home_messages(const struct judge *j);
 /* Is what is known of everybody too little to say what is usual? */
 bool fusion_is_new_site(const struct judge *j);
 /* S of p now; ret_scores (detector_count() of them) gets each detector's evidence. Lets the evidence decay to now. */

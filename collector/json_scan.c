@@ -1,4 +1,5 @@
 #include "collector/json_scan.h"
+#include "collector/scan.h"
 
 static void skip_space(struct sv *s)
 {
@@ -15,30 +16,18 @@ bool json_enter(struct sv *s)
 	return true;
 }
 
-/* Length of the string at the start of s with its quotes; 0: it has no end. */
-static size_t string_length(struct sv s)
-{
-	for (size_t i = 1; i < s.n; i++) {
-		if (s.p[i] == '\\')
-			i++;
-		else if (s.p[i] == '"')
-			return i + 1;
-	}
-	return 0;
-}
-
 /* Length of any value; brackets are only counted, as their insides are read when somebody wants them. */
 static size_t value_length(struct sv s)
 {
 	if (!s.n)
 		return 0;
 	if (s.p[0] == '"')
-		return string_length(s);
+		return scan_quoted(s);
 	unsigned depth = 0;
 	for (size_t i = 0; i < s.n; i++) {
 		char c = s.p[i];
 		if (c == '"') {
-			size_t n = string_length(sv_skip(s, i));
+			size_t n = scan_quoted(sv_skip(s, i));
 			if (!n)
 				return 0;
 			i += n - 1;
@@ -64,7 +53,7 @@ bool json_member(struct sv *s, struct sv *ret_name, struct sv *ret_value)
 		t = sv_skip(t, 1);
 		skip_space(&t);
 	}
-	size_t n = t.n && t.p[0] == '"' ? string_length(t) : 0;
+	size_t n = scan_quoted(t);
 	if (n < 2)
 		return false;
 	*ret_name = sv_make(t.p + 1, n - 2);

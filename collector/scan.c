@@ -130,6 +130,17 @@ bool scan_angle(struct sv *s, struct sv *ret)
 	return true;
 }
 
+size_t scan_quoted(struct sv s)
+{
+	for (size_t i = 1; i < s.n && s.p[0] == '"'; i++) {
+		if (s.p[i] == '\\')
+			i++;
+		else if (s.p[i] == '"')
+			return i + 1;
+	}
+	return 0;
+}
+
 bool scan_balanced(struct sv a)
 {
 	bool quoted = false;

@@ -38,6 +38,8 @@ struct sv scan_decimal(char *b, size_t size, int64_t v);
 struct sv scan_word(struct sv *s);
 /* "<address>": what is between the brackets. Brackets inside a quoted local part do not count. */
 bool scan_angle(struct sv *s, struct sv *ret);
+/* Length of the quoted text at the start of s, with its quotes; a backslash takes the next byte along. 0: none begins or ends. */
+size_t scan_quoted(struct sv s);
 /* Whether quotes are balanced, as in every address that the MTA writes. */
 bool scan_balanced(struct sv address);
 

@@ -42,20 +42,21 @@ static inline size_t near_first_of(const char *p, size_t n, char a, char b, char
 	return i;
 }
 
-/* Where the first is that is stop, or less than below as a signed char, as bytes beyond ASCII are, too; n: nowhere. */
-static inline size_t near_first_below(const char *p, size_t n, char stop, char below)
+/* Where the first is that is one of two, or less than below as a signed char, as bytes beyond ASCII are, too; n: nowhere. */
+static inline size_t near_first_below(const char *p, size_t n, char stop, char also, char below)
 {
 	size_t i = 0;
 #ifdef __SSE2__
-	const __m128i s = _mm_set1_epi8(stop), b = _mm_set1_epi8(below);
+	const __m128i s = _mm_set1_epi8(stop), t = _mm_set1_epi8(also), b = _mm_set1_epi8(below);
 	for (; i + 16 <= n; i += 16) {
 		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
-		unsigned hit = (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(v, s), _mm_cmplt_epi8(v, b)));
+		__m128i any = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, s), _mm_cmpeq_epi8(v, t)), _mm_cmplt_epi8(v, b));
+		unsigned hit = (unsigned)_mm_movemask_epi8(any);
 		if (hit)
 			return i + (size_t)__builtin_ctz(hit);
 	}
 #endif
-	while (i < n && p[i] != stop && (signed char)p[i] >= below)
+	while (i < n && p[i] != stop && p[i] != also && (signed char)p[i] >= below)
 		i++;
 	return i;
 }

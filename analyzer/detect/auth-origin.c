@@ -26,7 +26,7 @@ static const struct opt_row rows[] = {
 	{ "two-countries", OPT_REAL, offsetof(struct options, two_countries), "3", 0, 14, "nats", "logins from two countries within 30 minutes" },
 	{ "new-method", OPT_REAL, offsetof(struct options, new_method), "1", 0, 14, "nats", "first login by an authentication method never used" },
 	{ "novelty-cap", OPT_REAL, offsetof(struct options, novelty_cap), "6", 0, 64, "nats", "most evidence of new places: a journey with a hotel, a telephone and an airport makes as many as a thief" },
-	{ "travel-cap", OPT_REAL, offsetof(struct options, travel_cap), "4", 0, 64, "nats", "the same of a traveller: fewer than 5 messages and nothing else against the account, or two thirds of the mail go to people it knows" },
+	{ "travel-cap", OPT_REAL, offsetof(struct options, travel_cap), "4", 0, 64, "nats", "the same of a traveller: fewer than 5 messages and nothing else against the account, or two thirds of the mail go to people it knows. Also within ready-days after the log began, when nobody's usual places are known" },
 	{ "spread-cap", OPT_REAL, offsetof(struct options, spread_cap), "14", 0, 64, "nats", "most evidence once ten or more networks were used within an hour" },
 	{ "listed", OPT_REAL, offsetof(struct options, listed), "3", 0, 14, "nats",
 	  "most for an address that is not home and is on a list of exploited machines (rbl { client-check }): half the list's points. Addresses that many share are on such lists, too" },
@@ -386,7 +386,9 @@ static void guards(const struct judge *j, const struct principal *p, const void 
 {
 	const struct state *s = state;
 	const struct options *o = opt;
-	(void)j, (void)p;
+	(void)p;
+	if (fusion_is_new_site(j) && s->shown_nets < 10 && s->novelty.s + s->spread.s > NATS(o->travel_cap))
+		buf_printf(out, "the log begins less than %d days ago, so nobody's usual places are known: at most %.0f nats; ", (int)j->limits.ready_days, o->travel_cap);
 	if (s->novelty.s > NATS(o->travel_cap) && s->messages < 5)
 		buf_printf(out, "%s from the new place: counted as travel unless something else speaks against it; ", s->messages ? "fewer than 5 messages" : "only log-ins to webmail");
 	else if (s->novelty.s + s->spread.s > NATS(o->travel_cap) && s->strangers * 3 < s->messages)

@@ -10,30 +10,16 @@ static bool peer(struct sv *s, struct record *r)
 	return true;
 }
 
-/* How far a quoted local part goes; 0: the address begins with none. */
-static size_t quoted_part(struct sv s)
-{
-	if (!s.n || s.p[0] != '"')
-		return 0;
-	for (size_t i = 1; i < s.n; i++) {
-		if (s.p[i] == '\\')
-			i++;
-		else if (s.p[i] == '"')
-			return i + 1;
-	}
-	return 0;
-}
-
 /* "a@b>, to=<c@d". Domains are logged as they were typed, so one may imitate the other address; then nobody can tell where they end. */
 static void addresses(struct sv s, struct record *r)
 {
 	static const struct sv between = SCAN_S(">, to=<");
-	size_t quoted = quoted_part(s);
+	size_t quoted = scan_quoted(s);
 	ptrdiff_t at = sv_find(sv_skip(s, quoted), between);
 	if (at < 0)
 		return;
 	struct sv sender = sv_take(s, quoted + (size_t)at), recipient = sv_skip(s, sender.n + between.n);
-	if (sv_find(sv_skip(recipient, quoted_part(recipient)), between) >= 0)
+	if (sv_find(sv_skip(recipient, scan_quoted(recipient)), between) >= 0)
 		return;
 	r->sender = sender;
 	r->recipient = recipient;

@@ -6,8 +6,8 @@
 /* What follows "<", up to ">"; without quotes, comments, backslashes and brackets, with which anything may stand in it. */
 static inline bool angle(struct sv *s, struct sv *ret)
 {
-	size_t n = near_first_below(s->p, s->n, '>', ')'); /* among those before it are '"' and '(' */
-	if (n == s->n || s->p[n] != '>' || s->p[(ptrdiff_t)n - 1] == '\\' || memchr(s->p, '<', n))
+	size_t n = near_first_below(s->p, s->n, '>', '<', ')'); /* among those before it are '"' and '(' */
+	if (n == s->n || s->p[n] != '>' || s->p[(ptrdiff_t)n - 1] == '\\')
 		return false;
 	*ret = sv_make(s->p, n);
 	s->n -= n + 1;
