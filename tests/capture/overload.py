@@ -133,11 +133,8 @@ def drops(sender):
     truth.update(truth_of(later))
     p = subprocess.Popen(["ip", "netns", "exec", NS, AW, "capture", "-i", NS + "-r", "--ring", "1M", "--format", "ndjson", "--statistics"],
                          stdout=open(os.path.join(WORK, "got"), "wb"), stderr=open(os.path.join(WORK, "stats"), "wb"))
-    pid = None
-    while pid is None:
-        time.sleep(0.2)
-        pid = next((int(x) for x in sh("pgrep", "-x", "abusewatch", check=False).stdout.split()
-                    if NS + "-r" in open(f"/proc/{x}/cmdline").read()), None)
+    pid = p.pid
+    until(lambda: open(f"/proc/{pid}/comm").read() == "abusewatch\n")  # which ip becomes
     time.sleep(1)
     part = len(packets) // 12
     for k in range(12):

@@ -2,7 +2,7 @@
 """crowds.py AW DIR: logs with very many of one kind — hosts, recipients of one message, messages with one message-id, shapes of unknown lines —, as a
 spammer or a fault makes them. A line of such a log must not take many times as long as one of a usual log: what is looked for among all that came
 before would."""
-import itertools, json, os, random, subprocess, sys, tempfile, time
+import itertools, json, os, random, resource, subprocess, sys, tempfile
 
 AW, DIR = sys.argv[1:3]
 N = 60000
@@ -83,15 +83,21 @@ def sessions():
                f"relay=h{i}.example [10.{i >> 16 & 255}.{i >> 8 & 255}.{i & 255}]")
 
 
+def spent():
+    """Seconds of a processor that children took: how long they take is also a matter of who else runs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def lines_a_second(make):
     path = os.path.join(DIR, f"crowd-{make.__name__}.log")
     with open(path, "w") as f:
         n = sum(f.write(line + "\n") and 1 for line in make())
     best = 1e9
     for _ in range(2):
-        begin = time.monotonic()
+        begin = spent()
         out = subprocess.run([AW, "messages", "--year", "2026", path], stdout=subprocess.PIPE, check=True).stdout
-        best = min(best, time.monotonic() - begin)
+        best = min(best, spent() - begin)
     os.unlink(path)
     return n / best, out
 

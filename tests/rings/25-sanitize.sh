@@ -3,14 +3,13 @@
 # packed logs, segments, enrichment and frames, and packet capture.
 set -u
 cd "$TOP" || exit 1
-export CONFIG_MK="$OUT/asan.mk" BUILD_DIR="$OUT/asan"
-./configure --with-sanitizers >&2 || { echo "not ok sanitize - configure failed"; exit 0; }
+. "$TOP/tests/rings/lib.sh"
 units="test_smtp_session test_backlog test_room test_near test_newlines test_archive test_segment test_filter test_filters test_archive_reader test_enrich test_ingest test_lines test_wire test_messages test_fold test_cold test_brief test_hot test_session test_put_off test_store_memory test_store_bulk test_put_back"
 # shellcheck disable=SC2046 # names without spaces
-make -s -j"$(nproc)" CONFIG="$CONFIG_MK" "$BUILD_DIR/bin/abusewatch" $(for u in $units; do echo "$BUILD_DIR/tests/unit/$u"; done) >&2 ||
+sanitized_build "$OUT/asan/bin/abusewatch" $(for u in $units; do echo "$OUT/asan/tests/unit/$u"; done) ||
 	{ echo "not ok sanitize - does not build, see the log"; exit 0; }
-export BUILD="$BUILD_DIR" ASAN_OPTIONS=detect_leaks=1 LAB="${LAB:-/nonexistent}"
-. "$TOP/tests/rings/lib.sh"
+aw=$BUILD/bin/abusewatch
+export ASAN_OPTIONS=detect_leaks=1 LAB="${LAB:-/nonexistent}"
 for log in tests/mta/*/*.log; do
 	name=$(basename "$log" .log)
 	for command in parse messages; do
@@ -21,7 +20,7 @@ for log in tests/mta/*/*.log; do
 		fi
 	done
 done
-side_by_side "$BUILD_DIR/tests/unit" sanitize "$units"
+side_by_side "$BUILD/tests/unit" sanitize "$units"
 for u in $units; do
 	if [ "$(cat "$OUT/sanitize-$u.status")" = 0 ]; then
 		echo "ok sanitized $u"

@@ -3,12 +3,10 @@
 # store, and all five programs for some seconds of a live log.
 set -u
 cd "$TOP" || exit 1
-export CONFIG_MK="$OUT/asan.mk" BUILD_DIR="$OUT/asan"
-./configure --with-sanitizers >&2 || { echo "not ok sanitize - configure failed"; exit 0; }
-make -s -j"$(nproc)" CONFIG="$CONFIG_MK" all >&2 || { echo "not ok sanitize - does not build, see the log"; exit 0; }
-export BUILD="$BUILD_DIR" UBSAN_OPTIONS=print_stacktrace=1
 . tests/rings/lib.sh
-bin=$BUILD_DIR/bin
+sanitized_build all || { echo "not ok sanitize - does not build, see the log"; exit 0; }
+export UBSAN_OPTIONS=print_stacktrace=1
+bin=$BUILD/bin aw=$BUILD/bin/abusewatch
 work=$(mktemp -d /var/tmp/aw-asan.XXXXXX)
 daemon=
 trap '[ -z "$daemon" ] || kill "$daemon" 2>/dev/null; rm -rf "$work"' EXIT

@@ -25,23 +25,21 @@ else
 	chmod 755 "$scratch"
 	python3 "$TOP/tests/capture/live.py" "$(dirname "$aw")" "$scratch/live" || echo "not ok live capture - its script ended early, see the log"
 	python3 "$TOP/tests/capture/overload.py" "$(dirname "$aw")" "$scratch/overload" || echo "not ok overload - its script ended early, see the log"
-	mtas=$OUT/mtas names=
-	rm -rf "${mtas:?}"
-	work=$OUT/servers
+	work=$OUT/mtas names=
+	rm -rf "${work:?}"
 	. "$TOP/tests/system/packages.sh"
 	for server in postfix exim sendmail opensmtpd; do
 		[ $server != postfix ] || command -v postfix >/dev/null || continue
-		mkdir -p "$mtas/$server/root"
+		mkdir -p "$work/$server/root"
 		if [ $server = postfix ] || fetch $server; then
-			[ $server = postfix ] || { rm -rf "$mtas/$server/root" && mv "$work/$server/root" "$mtas/$server/root"; }
 			names="$names $server"
 		else
 			echo "skip real $server captured - its packages could not be downloaded"
 		fi
 	done
 	# shellcheck disable=SC2086 # names
-	python3 "$TOP/tests/capture/mtas.py" "$(dirname "$aw")" "$mtas" $names || echo "not ok real servers - the script ended early, see the log"
-	rm -rf "${mtas:?}"
+	python3 "$TOP/tests/capture/mtas.py" "$(dirname "$aw")" "$work" $names || echo "not ok real servers - the script ended early, see the log"
+	rm -rf "${work:?}"
 	if command -v postfix >/dev/null && command -v saslpasswd2 >/dev/null; then
 		python3 "$TOP/tests/capture/real.py" "$(dirname "$aw")" "$scratch/real" || echo "not ok real Postfix - its script ended early, see the log"
 	else

@@ -5,7 +5,8 @@ if [ "$(id -u)" != 0 ] || ! unshare -n -p -f -m -u --kill-child true 2>/dev/null
 	exit 0
 fi
 dir=$(mktemp -d /var/tmp/aw-postfix.XXXXXX)
-(cd tests/web && { [ -d node_modules/playwright-core ] || npm ci --no-audit --no-fund; }) >&2
+. "$TOP/tests/rings/lib.sh"
+browser
 timeout 180 unshare -n -p -f -m -u --kill-child sh tests/system/postfix.sh "$dir"
 status=$?
 mkdir -p "$OUT/postfix"

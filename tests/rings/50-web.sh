@@ -6,10 +6,9 @@ bin=${BIN:-$TOP/build/bin}
 for p in node npm chromium; do
 	command -v $p >/dev/null 2>&1 || { echo "skip web - $p is not installed"; exit 0; }
 done
+. "$TOP/tests/rings/lib.sh"
+browser || { echo "skip web - npm cannot fetch playwright-core"; exit 0; }
 cd "$TOP/tests/web" || exit 1
-if [ ! -d node_modules/playwright-core ]; then
-	npm ci --no-audit --no-fund >&2 || { echo "skip web - npm cannot fetch playwright-core"; exit 0; }
-fi
 work=$(mktemp -d)
 daemon=
 trap '[ -z "$daemon" ] || kill "$daemon" 2>/dev/null; rm -rf "$work"' EXIT

@@ -7,7 +7,7 @@ if ! command -v clang >/dev/null; then
 	exit 0
 fi
 cd "$TOP" || exit 1
-make -s fuzz-build >&2 || { echo "not ok fuzz - does not build, see the log"; exit 0; }
+make -s -j"$(nproc)" fuzz-build >&2 || { echo "not ok fuzz - does not build, see the log"; exit 0; }
 seeds=$OUT/fuzz-seeds
 rm -rf "$seeds"
 python3 tests/mta/framings.py --seeds "$TOP" "$seeds" || { echo "not ok fuzz - no seeds for the framings"; exit 0; }

@@ -2,6 +2,22 @@
 # shellcheck shell=sh disable=SC2034
 aw=${BUILD:-$TOP/build}/bin/abusewatch
 
+# sanitized_build TARGET…: what is built with AddressSanitizer and UndefinedBehaviorSanitizer, in $OUT/asan, for the rings that use it: each object is
+# compiled once, by the one that comes first; another one waits for it.
+sanitized_build() {
+	export CONFIG_MK="$OUT/asan.mk" BUILD_DIR="$OUT/asan" BUILD="$OUT/asan"
+	(
+		flock 9
+		./configure --with-sanitizers && make -s -j"$(nproc)" CONFIG="$CONFIG_MK" "$@"
+	) >&2 9>"$OUT/asan.lock"
+}
+
+# browser: what drives Chromium, fetched by the ring that comes first.
+browser() {
+	# shellcheck disable=SC2016 # for the other shell
+	flock "$OUT/browser.lock" sh -c 'cd "$0/tests/web" && { [ -d node_modules/playwright-core ] || npm ci --no-audit --no-fund; }' "$TOP" >&2
+}
+
 # same NAME WANT-FILE GOT-FILE
 same() {
 	if cmp -s "$2" "$3"; then

@@ -1,4 +1,4 @@
-# packages.sh: the mail servers' Debian packages, for those who set $work. Sourced.
+# packages.sh: the mail servers' Debian packages, for those who set $work, which is a folder of their own. Sourced.
 # shellcheck shell=sh disable=SC2154
 rsyslog="rsyslog libestr0 libfastjson4 liblognorm5"
 packages() {
@@ -11,16 +11,17 @@ packages() {
 	esac
 }
 
-# The file of package $p; since Debian 13 the names of some libraries end with t64.
-deb_of() { find "${work:?}/debs" \( -name "${p}_*.deb" -o -name "${p}t64_*.deb" \) | head -n 1; }
+# The file of package $p, kept for all; since Debian 13 the names of some libraries end with t64.
+deb_of() { find "${OUT:?}/debs" \( -name "${p}_*.deb" -o -name "${p}t64_*.deb" \) | head -n 1; }
 
-# fetch NAME: the server's packages, unpacked in ${work:?}/NAME/root. Downloaded once, kept beside.
+# fetch NAME: the server's packages, unpacked in ${work:?}/NAME/root. Downloaded once, by one ring at a time.
 fetch() {
-	mkdir -p "${work:?}/debs" "${work:?}/$1/root"
+	mkdir -p "${OUT:?}/debs" "${work:?}/$1/root"
 	for p in $(packages "$1"); do
-		if [ -z "$(deb_of)" ]; then
-			(cd "${work:?}/debs" && for n in "$p" "${p}t64"; do apt-get -o APT::Sandbox::User=root download "$n" && break; done) >&2 || return 1
-		fi
+		(
+			flock 9
+			[ -n "$(deb_of)" ] || { cd "$OUT/debs" && for n in "$p" "${p}t64"; do apt-get -o APT::Sandbox::User=root download "$n" && break; done; }
+		) >&2 9>"$OUT/debs.lock" || return 1
 		dpkg-deb -x "$(deb_of)" "${work:?}/$1/root" || return 1
 	done
 }
