@@ -18,16 +18,25 @@ fi
 ./configure --with-werror >"$out/configure.log" 2>&1 || { cat "$out/configure.log"; exit 1; }
 make -s -j"$(nproc)" all unit >"$out/build.log" 2>&1 || { tail -n 60 "$out/build.log"; echo "0 passed, 1 failed"; exit 1; }
 
+first="rbl capture sanitize" # these take longest: the others find room beside them
 alone="live fuzz" # the one measures time, the other takes all processors: each by itself, when the others have ended
-rings='' beside='' after=''
+among() { # among WORD "WORD…"
+	case " $2 " in *" $1 "*) ;; *) return 1 ;; esac
+}
+rings='' before='' beside='' after=''
 for ring in tests/rings/[0-9]*-*.sh; do
 	ring=$(basename "$ring" .sh)
-	if [ $# -gt 0 ]; then
-		case " $* " in *" ${ring#*-} "*) ;; *) continue ;; esac
-	fi
+	name=${ring#*-}
+	[ $# = 0 ] || among "$name" "$*" || continue
 	rings="$rings $ring"
-	case " $alone " in *" ${ring#*-} "*) after="$after $ring" ;; *) beside="$beside $ring" ;; esac
-	rm -f "$out/${ring#*-}.tap" "$out/${ring#*-}.status"
+	if among "$name" "$first"; then
+		before="$before $ring"
+	elif among "$name" "$alone"; then
+		after="$after $ring"
+	else
+		beside="$beside $ring"
+	fi
+	rm -f "$out/$name.tap" "$out/$name.status"
 done
 
 # run N RING…: N of them at a time. Each one's lines go to its .tap, other output to its .log, then how it ended and after how many seconds to
@@ -55,7 +64,7 @@ report() {
 		bad=$(grep -c '^not ok ' "$out/$name.tap")
 		skip=$(grep -c '^skip ' "$out/$name.tap")
 		if [ $((ok + bad + skip)) = 0 ] || { [ "$status" != 0 ] && [ "$bad" = 0 ]; }; then
-			echo "not ok $name: the ring ended with status $status" | tee -a "$out/$name.tap"
+			echo "not ok $name: the ring ended with status $status" >>"$out/$name.tap"
 			tail -n 20 "$out/$name.log"
 			bad=$((bad + 1))
 		fi
@@ -70,4 +79,4 @@ report() {
 }
 
 # shellcheck disable=SC2086 # names without spaces
-{ run $(($(nproc) + 1)) $beside; run 1 $after; } | report
+{ run $(($(nproc) * 2)) $before $beside; run 1 $after; } | report
