@@ -25,9 +25,9 @@ else
 	chmod 755 "$scratch"
 	python3 "$TOP/tests/capture/live.py" "$(dirname "$aw")" "$scratch/live" || echo "not ok live capture - its script ended early, see the log"
 	python3 "$TOP/tests/capture/overload.py" "$(dirname "$aw")" "$scratch/overload" || echo "not ok overload - its script ended early, see the log"
-	work=$OUT/mtas names=
-	rm -rf "${work:?}"
 	. "$TOP/tests/system/packages.sh"
+	work=$(servers_folder mtas) names=
+	rm -rf "${work:?}"
 	for server in postfix exim sendmail opensmtpd; do
 		[ $server != postfix ] || command -v postfix >/dev/null || continue
 		mkdir -p "$work/$server/root"

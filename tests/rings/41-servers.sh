@@ -7,8 +7,8 @@ if [ "$(id -u)" != 0 ] || ! unshare -n -p -f -m -u --kill-child true 2>/dev/null
 	exit 0
 fi
 bin=${BUILD:-$TOP/build}/bin
-work=$OUT/servers
 . "$TOP/tests/system/packages.sh"
+work=$(servers_folder servers)
 
 for server in postfix exim sendmail opensmtpd dovecot; do
 	rm -rf "${work:?}/$server"
@@ -24,3 +24,4 @@ for server in postfix exim sendmail opensmtpd dovecot; do
 	esac
 	rm -rf "$work/$server/root"
 done
+[ "$work" = "$OUT/servers" ] || rm -rf "${work:?}"

@@ -1,5 +1,13 @@
 # packages.sh: the mail servers' Debian packages, for those who set $work, which is a folder of their own. Sourced.
 # shellcheck shell=sh disable=SC2154
+# servers_folder NAME: $OUT/NAME, or one in /tmp where that is below a folder that a server's packages are laid over, as the kernel refuses this.
+servers_folder() {
+	case $OUT in
+	/usr/* | /etc/* | /var/*) d=$(mktemp -d "/tmp/aw-$1.XXXXXX") && chmod 755 "$d" && echo "$d" ;;
+	*) echo "$OUT/$1" ;;
+	esac
+}
+
 rsyslog="rsyslog libestr0 libfastjson4 liblognorm5"
 packages() {
 	case $1 in
