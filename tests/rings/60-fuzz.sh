@@ -64,9 +64,13 @@ share() {
 		esac
 	done
 }
-rows=$(nproc) row=0
+rows=$(nproc) row=0 pids='' status=0
 while [ $row -lt "$rows" ]; do
 	share $row &
+	pids="$pids $!"
 	row=$((row + 1))
 done
-wait
+for pid in $pids; do # one that is killed leaves out targets
+	wait "$pid" || status=1
+done
+exit $status
