@@ -58,7 +58,7 @@ half() {
 		name=$(basename "$source" .c)
 		case $name in
 		fuzz_framing_*) one "$name" "$seeds/${name#fuzz_framing_}" ;;
-		fuzz_postfix | fuzz_snapshot) one "$name" "$seeds"/*/ ;; # the one that takes all formats
+		fuzz_postfix | fuzz_snapshot | fuzz_judge) one "$name" "$seeds"/*/ ;; # the one that takes all formats
 		*) one "$name" "$seeds/${name#fuzz_}" ;;
 		esac
 	done
