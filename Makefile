@@ -54,10 +54,12 @@ $(B)/bin/abusewatch-web: $(B)/web/main.o $(B)/web.a $(B)/probe.a $(B)/report.a $
 $(B)/bin/abusewatch: $(B)/ctl/main.o $(CTL_O) $(B)/probe.a $(B)/report.a $(B)/analyzer.a $(B)/capture.a $(B)/collector.a $(B)/lib.a
 	$(link) $^ $(LIBS_PROBE) $(LIBS_CAPTURE) $(LIBS_MAIL) $(LIBS_STORE) $(LIBS_ARCHIVE) $(LIBS_SOURCE) $(LIBS_BASE)
 
+# What the sources are told of the build.
+PLACES = -DVERSION='"$(VERSION)"' -DSYSCONFDIR='"$(SYSCONFDIR)"' -DBINDIR='"$(PREFIX)/sbin"'
 $(B)/%.o: %.c $(CONFIG) | $(B)/gen/sql.h
 	@mkdir -p $(@D)
 	@echo "  CC  $<"
-	@$(CC) $(CPPFLAGS) $(CFLAGS) -DVERSION='"$(VERSION)"' -DSYSCONFDIR='"$(SYSCONFDIR)"' -DBINDIR='"$(PREFIX)/sbin"' -MMD -MP -c -o $@ $<
+	@$(CC) $(CPPFLAGS) $(CFLAGS) $(PLACES) -MMD -MP -c -o $@ $<
 $(B)/gen/%.o: $(B)/gen/%.c
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 

@@ -54,8 +54,11 @@ struct archive_query {
 	bool substring;              /* sender, recipient and account match anywhere inside */
 	int64_t since_us, until_us;  /* 0 = open; compared with last_us and first_us */
 	size_t limit, offset;        /* newest first */
+	bool listed;                 /* only what a list of messages shows is read, which takes half the time: see enum segment_part. Others may be absent */
 };
 
+/* What is compared: lower case, without <>. */
+bool archive_key_matches(struct sv value, struct sv key, bool substring);
 /* Calls cb for each hit, newest first; cb returns false to stop. Returns the number of hits given, or -1 and e, also when some were given: where messages are
  * damaged, what is left of them is. The txn is valid during the call. ret_more (may be NULL): whether there are older ones. */
 typedef bool archive_hit_cb(void *ctx, const struct txn *t);

@@ -66,7 +66,7 @@ static int read_segment(struct archive *a, const char *name, struct buf *bytes, 
 	int bad = s ? 0 : -1;
 	for (uint32_t i = 0; !bad && i < segment_messages(s); i++) {
 		arena_reset(&arena);
-		if ((bad = segment_txn(s, r, i, &arena, &t, e)))
+		if ((bad = segment_txn(s, r, i, SEGMENT_WHOLE, &arena, &t, e)))
 			break;
 		txn_encode(&t, bytes);
 		buf_add(ends, &bytes->n, sizeof bytes->n);

@@ -266,9 +266,10 @@ static void read_hit(void *ctx, unsigned worker, size_t i)
 {
 	struct search *s = ctx;
 	struct hit *h = &s->hit[i];
+	enum segment_part part = s->q->listed ? SEGMENT_LISTED : SEGMENT_WHOLE;
 	if (!h->item->cached)
-		segment_message_ahead(h->item->segment, h->row);
-	h->bad = segment_txn(h->item->segment, s->a->reader[worker], h->row, &s->arena[worker], &h->txn, &h->err) < 0;
+		segment_message_ahead(h->item->segment, h->row, part);
+	h->bad = segment_txn(h->item->segment, s->a->reader[worker], h->row, part, &s->arena[worker], &h->txn, &h->err) < 0;
 }
 
 static int fail(struct search *s, const struct err *why)
@@ -443,8 +444,8 @@ static int search_segments(struct search *s)
 		look_into(s);
 		bad = give_window(s);
 		hits = end_window(s);
-		if (hits < WINDOW_HITS && size < WINDOW_MOST)
-			size *= 2;
+		if (hits < WINDOW_HITS)
+			size = size < WINDOW_MOST / 2 ? size * 2 : WINDOW_MOST;
 	}
 	return bad || more < 0 ? -1 : 0;
 }

@@ -49,13 +49,14 @@ void segment_reader_free(struct segment_reader *r);
 int segment_match(const struct segment *s, struct segment_reader *r, const struct archive_query *q, struct buf *ret_rows, struct err *e);
 /* Has the pages of indexes read that segment_match() will look at first, without waiting for them. */
 void segment_match_ahead(const struct segment *s, const struct archive_query *q);
+/* What is read of a message. LISTED: all numbers, and of the texts those that a list of messages shows: host and queue id, client's address, account, local user,
+ * sender and recipients; the others are absent. */
+enum segment_part { SEGMENT_WHOLE, SEGMENT_LISTED };
 /* The same of what the message needs. */
-void segment_message_ahead(const struct segment *s, uint32_t index);
+void segment_message_ahead(const struct segment *s, uint32_t index, enum segment_part part);
 /* One message; its texts and recipients live in a. */
-int segment_txn(const struct segment *s, struct segment_reader *r, uint32_t index, struct arena *a, struct txn *ret_txn, struct err *e);
+int segment_txn(const struct segment *s, struct segment_reader *r, uint32_t index, enum segment_part part, struct arena *a, struct txn *ret_txn, struct err *e);
 
-/* What is compared: lower case, without <>. Used by the tail of rows too. */
-bool archive_key_matches(struct sv value, struct sv key, bool substring);
 /* Can an account that is looked for be the login name of a local user? That one matches whole only. */
 bool archive_may_be_user(struct sv key);
 

@@ -80,21 +80,21 @@ static void want_number(const struct segment *s, int c, size_t row, enum round r
 		want_cell(s, c, row);
 }
 
-static void want_of_message(const struct segment *s, size_t row, enum round round)
+static void want_of_message(const struct segment *s, size_t row, enum segment_part part, enum round round)
 {
-#define M_TEXT(name, class) want_of_text(s, SECTION_M_##name, row, round);
-#define M_KEY(name) want_of_key(s, SECTION_M_##name, SECTION_##name##_text, row, round);
+#define M_TEXT(name, class) if (segment_asked(part, SECTION_M_##name)) want_of_text(s, SECTION_M_##name, row, round);
+#define M_KEY(name) if (segment_asked(part, SECTION_M_##name)) want_of_key(s, SECTION_M_##name, SECTION_##name##_text, row, round);
 #define M_INT(name) want_number(s, SECTION_M_##name, row, round);
 #define M_TIME(name) M_INT(name)
 #include "analyzer/segment_cols.def"
 }
 
-static void want_of_recipient(const struct segment *s, size_t row, enum round round)
+static void want_of_recipient(const struct segment *s, size_t row, enum segment_part part, enum round round)
 {
-#define R_TEXT(name, class) want_of_text(s, SECTION_R_##name, row, round);
+#define R_TEXT(name, class) if (segment_asked(part, SECTION_R_##name)) want_of_text(s, SECTION_R_##name, row, round);
 #define R_INT(name) want_number(s, SECTION_R_##name, row, round);
 #define R_TIME(name) R_INT(name)
-#define R_PLAIN(name) want_of_key(s, SECTION_R_##name, SECTION_R_##name##_text, row, round);
+#define R_PLAIN(name) if (segment_asked(part, SECTION_R_##name)) want_of_key(s, SECTION_R_##name, SECTION_R_##name##_text, row, round);
 #include "analyzer/segment_cols.def"
 }
 
@@ -114,24 +114,26 @@ void segment_match_ahead(const struct segment *s, const struct archive_query *q)
 
 #define RECIPIENTS_MOST 8 /* the others lie near these */
 
-void segment_message_ahead(const struct segment *s, uint32_t index)
+void segment_message_ahead(const struct segment *s, uint32_t index, enum segment_part part)
 {
 	if (index >= s->h.messages)
 		return;
 	want_cell(s, SECTION_RCPT, index);
 	want_table(s, SECTION_TEXT);
 	want_table(s, SECTION_queue_id_text);
-	want_table(s, SECTION_message_id_text);
-	want_table(s, SECTION_R_reply_text);
-	want_of_message(s, index, CELLS);
+	if (part == SEGMENT_WHOLE) {
+		want_table(s, SECTION_message_id_text);
+		want_table(s, SECTION_R_reply_text);
+	}
+	want_of_message(s, index, part, CELLS);
 	int64_t from = segment_number(s, SECTION_RCPT, index), to = segment_number(s, SECTION_RCPT, index + 1);
 	if (from < 0 || from > to || to > (int64_t)s->h.recipients)
 		return;
 	to = to - from < RECIPIENTS_MOST ? to : from + RECIPIENTS_MOST;
 	for (enum round round = CELLS; round <= DOMAINS; round++) {
 		if (round != CELLS)
-			want_of_message(s, index, round);
+			want_of_message(s, index, part, round);
 		for (int64_t r = from; r < to; r++)
-			want_of_recipient(s, (size_t)r, round);
+			want_of_recipient(s, (size_t)r, part, round);
 	}
 }

@@ -374,12 +374,12 @@ int segment_plain(const struct segment *s, struct segment_reader *r, int lengths
 /* --- one message -------------------------------------------------------------------------------------------------- */
 
 /* Who asks, for which row, of which message. */
-struct cell { const struct segment *s; struct segment_reader *r; struct arena *a; uint32_t row, message; struct err *e; };
+struct cell { const struct segment *s; struct segment_reader *r; enum segment_part part; struct arena *a; uint32_t row, message; struct err *e; };
 
 /* Texts are copied to the arena: the next word may need another block. */
 static int text_cell(const struct cell *at, int c, struct sv *ret)
 {
-	int64_t v = segment_number(at->s, c, at->row);
+	int64_t v = segment_asked(at->part, c) ? segment_number(at->s, c, at->row) : 0;
 	struct sv word;
 	*ret = (struct sv){ 0 };
 	if (v <= 0)
@@ -394,6 +394,8 @@ static int plain_cell(const struct cell *at, int c, int texts, struct sv *ret)
 {
 	struct sv text;
 	*ret = (struct sv){ 0 };
+	if (!segment_asked(at->part, c))
+		return 0;
 	if (segment_plain(at->s, at->r, c, texts, at->row, &text, at->e) < 0)
 		return -1;
 	*ret = arena_sv(at->a, text);
@@ -428,9 +430,9 @@ static int read_rcpt(const struct cell *at, struct txn_rcpt *x)
 	return bad;
 }
 
-int segment_txn(const struct segment *s, struct segment_reader *r, uint32_t index, struct arena *a, struct txn *t, struct err *e)
+int segment_txn(const struct segment *s, struct segment_reader *r, uint32_t index, enum segment_part part, struct arena *a, struct txn *t, struct err *e)
 {
-	struct cell at = { s, r, a, index, index, e };
+	struct cell at = { s, r, part, a, index, index, e };
 	*t = (struct txn){ 0 };
 	if (index >= s->h.messages)
 		return err_set(e, "%s: no message %u", s->path, index);

@@ -76,6 +76,15 @@ static inline bool segment_bucket(const struct segment *s, enum segment_index k,
 	*ret_to = segment_number(s, first + INDEX_START, bucket + 1);
 	return *ret_from >= 0 && *ret_from <= *ret_to && *ret_to <= (int64_t)s->h.section[first + INDEX_HASH].rows;
 }
+/* Is the text of that column asked for? */
+static inline bool segment_asked(enum segment_part part, int c)
+{
+	switch (c) {
+	case SECTION_M_host: case SECTION_M_queue_id: case SECTION_M_client_ip: case SECTION_M_account: case SECTION_M_local_user: case SECTION_M_sender:
+	case SECTION_R_recipient: case SECTION_R_orig_recipient: return true;
+	default: return part == SEGMENT_WHOLE;
+	}
+}
 /* The index that this key of a query is looked up in; INDEXES: in none, as it is not given, or is a piece of an address. An account may be a
  * word of INDEX_KEYED, too: archive_may_be_user(). */
 enum segment_index segment_index_of(const struct archive_query *q, enum archive_key k);

@@ -15,13 +15,19 @@ FUZZ_SOURCES = $(wildcard probe/dnsmsg.c probe/verdict.c probe/zonefile.c lib/dn
 	$(filter-out collector/main.c collector/tls.c collector/stream.c collector/import.c,$(wildcard collector/*.c)) $(wildcard $(FORMAT_SOURCES) collector/framing/*.c) $(B)/gen/zones.c $(B)/gen/formats.c $(B)/gen/framings.c
 FUZZ_O = $(patsubst %.c,build/fuzz/obj/%.o,$(FUZZ_SOURCES))
 fuzz-build: $(FUZZ)
-build/fuzz/obj/%.o: %.c
+build/fuzz/obj/%.o: %.c | $(B)/gen/sql.h
 	@mkdir -p $(@D)
-	@clang $(FUZZ_CFLAGS) -MMD -MP $(CPPFLAGS) -c -o $@ $<
+	@clang $(FUZZ_CFLAGS) $(PLACES) -MMD -MP $(CPPFLAGS) -c -o $@ $<
+FUZZ_LIBS = $(LIBS_ARCHIVE) $(LIBS_CAPTURE) $(LIBS_BASE)
+# What judging takes, too: of the others only fuzz_judge asks for it.
+FUZZ_JUDGE_O = $(filter-out $(FUZZ_O),$(patsubst %.c,build/fuzz/obj/%.o,$(wildcard lib/*.c) $(filter-out analyzer/main.c,$(wildcard analyzer/*.c analyzer/detect/*.c analyzer/policy/*.c)) \
+	$(B)/gen/detectors.c $(B)/gen/policies.c $(B)/gen/sql.c $(B)/gen/tables.c))
+build/fuzz/fuzz_judge: $(FUZZ_JUDGE_O)
+build/fuzz/fuzz_judge: FUZZ_LIBS += $(LIBS_STORE)
 build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(wildcard tests/fuzz/*.h) $(FUZZ_O)
 	@echo "  FUZZ $@"
-	@clang $(FUZZ_CFLAGS) $(CPPFLAGS) -o $@ $< $(FUZZ_O) $(LIBS_ARCHIVE) $(LIBS_CAPTURE) $(LIBS_BASE)
--include $(FUZZ_O:.o=.d)
+	@clang $(FUZZ_CFLAGS) $(CPPFLAGS) -o $@ $(filter-out %.h,$^) $(FUZZ_LIBS)
+-include $(FUZZ_O:.o=.d) $(FUZZ_JUDGE_O:.o=.d)
 fuzz: fuzz-build
 	@OUT=build/fuzz TOP=. sh tests/rings/60-fuzz.sh
 .PHONY: fuzz-build

@@ -4,6 +4,9 @@
 #include "analyzer/detector.h"
 #include "analyzer/phrase.h"
 
+#define MONTH_US (30 * US_PER_DAY) /* after which what is usual counts half */
+#define BIN_BITS 8
+
 struct options {
 	bool enabled;
 	int64_t half_life_s, kappa;
@@ -128,7 +131,9 @@ static void roll(struct judge *j, struct principal *p, struct state *s, int64_t 
 		s->day.id = day;
 	}
 	s->aged_us = s->aged_us ? fixed_then(s->aged_us, now_us) : now_us;
-	for (; now_us - s->aged_us >= 30 * US_PER_DAY; s->aged_us += 30 * US_PER_DAY) {
+	const int64_t months = (now_us - s->aged_us) / MONTH_US;
+	s->aged_us += months * MONTH_US;
+	for (int64_t i = 0; i < months && i < BIN_BITS; i++) { /* then all are 0 */
 		halve(&s->hour);
 		halve(&s->day);
 	}

@@ -1,6 +1,6 @@
 /* fillstore STORE MESSAGES [DAYS]          fills
- * fillstore STORE MESSAGES DAYS QUERIES [cold] [KIND]    asks: so many of each kind (or of that one), each timed; "cold" drops the page
- *                                                        cache before each (as root)
+ * fillstore STORE MESSAGES DAYS QUERIES [cold] [listed] [KIND]    asks: so many of each kind (or of that one), each timed; "cold" drops the page
+ *                                                        cache before each (as root); "listed" reads what a list shows
  *
  * Puts that many made-up messages into the archive of a new store, as the analyzer does but without judging
  * them: for measuring what searching costs when there are tens of millions. Sender, recipients, clients and ids have the proportions of
@@ -105,6 +105,9 @@ static void fill_store(struct db *db, struct archive *a, uint64_t all, int days)
 static const char *const kinds[] = { "sender", "recipient", "account", "client", "queue id", "message-id", "absent address", "account, one day", "substring" };
 #define KINDS (sizeof kinds / sizeof *kinds)
 
+/* How it is asked. listed: for what a list of messages shows, as the dashboard does. */
+struct asking { unsigned queries; bool cold, listed; const char *only; };
+
 static void question(unsigned kind, const struct txn *t, char *space, struct archive_query *q)
 {
 	*q = (struct archive_query){ .limit = 50 };
@@ -151,8 +154,10 @@ static void drop_caches(void)
 }
 
 /* Cold: the kernel has nothing of the store in memory, and neither have we. */
-static void ask(const char *store, uint64_t all, int days, unsigned n, bool cold, const char *only)
+static void ask(const char *store, uint64_t all, int days, const struct asking *how)
 {
+	const unsigned n = how->queries;
+	const bool cold = how->cold;
 	struct err e = { "" };
 	double *ms = malloc(n * sizeof *ms);
 	for (unsigned k = 0; k < KINDS; k++) {
@@ -160,7 +165,7 @@ static void ask(const char *store, uint64_t all, int days, unsigned n, bool cold
 		struct archive *a = NULL;
 		unsigned asked = k == 8 ? (n < 10 ? n : 10) : n;
 		uint64_t hits = 0;
-		if (only && strcmp(only, kinds[k]) != 0)
+		if (how->only && strcmp(how->only, kinds[k]) != 0)
 			continue;
 		for (unsigned i = 0; i < asked + (cold ? 0 : 20); i++) {
 			struct texts x;
@@ -170,6 +175,7 @@ static void ask(const char *store, uint64_t all, int days, unsigned n, bool cold
 			char space[80];
 			fill(mix(i * KINDS + k) % all, all, days, &x, &t, r);
 			question(k, &t, space, &q);
+			q.listed = how->listed;
 			if (cold && a) {
 				archive_free(a);
 				db_close(&db);
@@ -199,7 +205,7 @@ int main(int argc, char **argv)
 	struct err e = { "" };
 	struct db db = { 0 };
 	if (argc < 3) {
-		fputs("usage: fillstore STORE MESSAGES [DAYS [QUERIES [cold] [KIND]]]\n", stderr);
+		fputs("usage: fillstore STORE MESSAGES [DAYS [QUERIES [cold] [listed] [KIND]]]\n", stderr);
 		return 2;
 	}
 	msg_init("fillstore");
@@ -207,8 +213,16 @@ int main(int argc, char **argv)
 	uint64_t all = strtoull(argv[2], NULL, 10);
 	int days = argc > 3 ? atoi(argv[3]) : 90;
 	if (argc > 4) {
-		bool cold = argc > 5 && strcmp(argv[5], "cold") == 0;
-		ask(argv[1], all, days, (unsigned)atoi(argv[4]), cold, argc > 5 + cold ? argv[5 + cold] : NULL);
+		struct asking how = { .queries = (unsigned)atoi(argv[4]) };
+		for (int i = 5; i < argc; i++) {
+			if (strcmp(argv[i], "cold") == 0)
+				how.cold = true;
+			else if (strcmp(argv[i], "listed") == 0)
+				how.listed = true;
+			else
+				how.only = argv[i];
+		}
+		ask(argv[1], all, days, &how);
 		return 0;
 	}
 	check(db_open(&db, argv[1], &e), &e);

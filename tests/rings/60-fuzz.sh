@@ -1,7 +1,7 @@
 #!/bin/sh
 # Each libFuzzer target for a while (FUZZ_SECONDS, 60) under AddressSanitizer and UndefinedBehaviorSanitizer, seeded by the fixtures: one
 # for every format, one for every framing, one for what the collector keeps, three for captured packets. As many at a
-# time as there are processors, each of which a target has for itself: on two, 24 targets take twelve minutes.
+# time as there are processors, each of which a target has for itself: on two, 25 targets take thirteen minutes.
 set -u
 if ! command -v clang >/dev/null; then
 	echo "skip fuzz - clang is not installed"
@@ -59,7 +59,7 @@ share() {
 		name=$(basename "$source" .c)
 		case $name in
 		fuzz_framing_*) one "$name" "$seeds/${name#fuzz_framing_}" ;;
-		fuzz_postfix | fuzz_snapshot) one "$name" "$seeds"/*/ ;; # the one that takes all formats
+		fuzz_postfix | fuzz_snapshot | fuzz_judge) one "$name" "$seeds"/*/ ;; # the one that takes all formats
 		*) one "$name" "$seeds/${name#fuzz_}" ;;
 		esac
 	done

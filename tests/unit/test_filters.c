@@ -387,6 +387,33 @@ static void filters_change_between_the_questions(void **state)
 	archive_free(a);
 }
 
+/* Hundreds of segments are left for a search, and none holds what is looked for: each time more of them are looked into at once, but not more than there is room
+ * for. They are copies of one, which has the sender and the recipient, in different messages. */
+static void hundreds_of_segments_and_nothing_in_them(void **state)
+{
+	struct fixture *f = *state;
+	struct heard h;
+	struct err e = { "" };
+	fill(f);
+	shell(f, "first=$(ls *.seg | sed -n 1p); for i in $(seq 1000 1399); do ln $first copy-$i.seg; done");
+	assert_int_equal(db_exec(&f->db, "WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < 1399) "
+	                                 "INSERT INTO segment (id, day, first_us, last_us, messages, recipients, bytes, file) "
+	                                 "SELECT i, s.day, first_us, last_us, messages, recipients, bytes, 'copy-' || i || '.seg' "
+	                                 "FROM n, (SELECT * FROM segment ORDER BY id LIMIT 1) s", &e), 0);
+	while (filter(f, true) == 1)
+		;
+	struct archive *a = reader(f);
+	for (size_t limit = 10; limit <= 100; limit += 10) { /* the first number of segments depends on it */
+		struct archive_query q = { .limit = limit };
+		q.key[ARCHIVE_RECIPIENT] = SV("rcpt4001@b.example");
+		q.key[ARCHIVE_SENDER] = SV("sender0@a.example");
+		assert_int_equal(search(a, &q, &h, &e), 0);
+		q.key[ARCHIVE_SENDER] = SV("sender1@a.example");
+		assert_int_equal(search(a, &q, &h, &e), 1); /* all copies are one message */
+	}
+	archive_free(a);
+}
+
 static void killed_before_the_commit(void **state)
 {
 	struct fixture *f = *state;
@@ -449,7 +476,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		OF_ARCHIVE(the_same_with_and_without), OF_ARCHIVE(joined_and_dropped_segments_do_not_count), OF_ARCHIVE(retention_removes_filters),
 		OF_ARCHIVE(useless_filters_are_told_and_made_anew), OF_ARCHIVE(a_filter_of_other_segments), OF_ARCHIVE(killed_before_the_commit), OF_ARCHIVE(removed_files_are_let_go),
-		OF_ARCHIVE(filters_change_between_the_questions), OF_ARCHIVE(damage_within_a_filter_is_told_once),
+		OF_ARCHIVE(filters_change_between_the_questions), OF_ARCHIVE(hundreds_of_segments_and_nothing_in_them), OF_ARCHIVE(damage_within_a_filter_is_told_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,12 +10,28 @@
 
 static const char *const fields[ARCHIVE_KEYS] = { "sender", "recipient", "account", "client", "queue_id", "message_id" };
 
-struct hits { struct json_object *all; };
+struct hits { const struct archive_query *query; struct json_object *all; };
+
+/* Who looks for a recipient shall see that one, whatever others there are. */
+static void put_recipient_asked_for(struct json_object *o, const struct txn *t, const struct archive_query *q)
+{
+	const struct sv key = q->key[ARCHIVE_RECIPIENT];
+	for (size_t i = 0; key.n && i < t->n_rcpt; i++) {
+		const struct sv address[] = { t->rcpt[i].recipient, t->rcpt[i].orig_recipient };
+		for (size_t k = 0; k < 2; k++)
+			if (archive_key_matches(address[k], key, q->substring)) {
+				json_put(o, "first_recipient", json_text(address[k]));
+				return;
+			}
+	}
+}
 
 static bool on_hit(void *ctx, const struct txn *t)
 {
 	struct hits *h = ctx;
-	json_object_array_add(h->all, message_json(t));
+	struct json_object *o = message_json(t);
+	put_recipient_asked_for(o, t, h->query);
+	json_object_array_add(h->all, o);
 	return true;
 }
 
@@ -60,7 +76,7 @@ static bool read_query(const struct call *c, struct archive_query *q, struct jso
 
 static int run(struct call *c, const struct archive_query *q, struct json_object *out, bool *ret_more, struct err *e)
 {
-	struct hits h = { json_object_new_array() };
+	struct hits h = { q, json_object_new_array() };
 	struct archive *a = call_archive(c, e);
 	int64_t n = a ? archive_search(a, q, on_hit, &h, ret_more, e) : -1;
 	json_put(out, "messages", h.all);
@@ -118,6 +134,7 @@ static int build(struct call *c, struct json_object *out, struct err *e)
 		return 400;
 	q.limit = (size_t)l.limit;
 	q.offset = (size_t)l.offset;
+	q.listed = c->format == FORMAT_HTML;
 	if (asked && run(c, &q, out, &more, e) < 0)
 		return 500;
 	if (!asked)
