@@ -121,23 +121,29 @@ static bool process_line(struct feed *f, struct sv line, struct logline *l)
 	return false;
 }
 
+static bool no_stamp(struct feed *f, struct sv line)
+{
+	if (!f->bad_stamps++) {
+		f->bad_line = f->frame.lines;
+		f->bad_text_n = line.n < sizeof f->bad_text ? line.n : sizeof f->bad_text;
+		memcpy(f->bad_text, line.p, f->bad_text_n);
+	}
+	return false;
+}
+
 bool feed_line(struct feed *f, struct sv line, struct logline *l, unsigned *ret_times)
 {
 	bool is_again;
 	*ret_times = 1;
 	f->own_alike = false;
-	if (line.n && framing_may_wrap(line) && !framing_unwrap(f->unwrapped, f->host, &line)) {
-		f->bad_stamps++;
-		return false;
-	}
+	if (line.n && framing_may_wrap(line) && !framing_unwrap(f->unwrapped, f->host, &line))
+		return no_stamp(f, line);
 	if (may_be_native(f, line) && native_line(f, line, l))
 		return true;
 	l->native = NULL;
 	struct sv bare;
-	if (!syslog_read(&f->stamp, line, l) && !(framing_counted(line, &bare) && syslog_read(&f->stamp, line = bare, l))) {
-		f->bad_stamps += line.n > 0;
-		return false;
-	}
+	if (!syslog_read(&f->stamp, line, l) && !(framing_counted(line, &bare) && syslog_read(&f->stamp, line = bare, l)))
+		return line.n > 0 && no_stamp(f, line);
 	if (is_process(l) && process_line(f, line, l))
 		return true;
 	if (!l->host.n && l->program.n)

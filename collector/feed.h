@@ -23,6 +23,10 @@ struct feed {
 	bool own_alike;
 	struct logline own;
 	uint64_t bad_stamps;
+	/* The first of them, for who asks which. */
+	uint64_t bad_line;
+	char bad_text[80];
+	size_t bad_text_n;
 };
 
 /* mta: NULL, or the only format (filters apart) that lines may have. */

@@ -352,6 +352,14 @@ void merge_counters(const struct merge *m, struct obs_counters *ret)
 		ret->path = sv_cstr(m->path);
 }
 
+const struct feed *merge_feed(const struct merge *m, size_t i, const char **ret_path)
+{
+	if (i >= m->n)
+		return NULL;
+	*ret_path = m->v[i].path;
+	return &m->v[i].feed;
+}
+
 const char *merge_path(const struct merge *m)
 {
 	return m->path;

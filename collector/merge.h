@@ -31,6 +31,8 @@ typedef bool merge_progress(void *ctx, uint64_t done, uint64_t lines);
 int merge_run(struct merge *m, struct pipeline *p, merge_progress *cb, void *ctx, struct err *e);
 /* Adds the files' totals. */
 void merge_counters(const struct merge *m, struct obs_counters *ret);
+/* The i-th file that was added, and how its lines were read; NULL beyond the last. */
+const struct feed *merge_feed(const struct merge *m, size_t i, const char **ret_path);
 /* The file whose line came last. */
 const char *merge_path(const struct merge *m);
 

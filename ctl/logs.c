@@ -6,6 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/plain.h"
+
 void logs_help(FILE *to)
 {
 	fputs("  FILE               a log file, also .gz .xz .zst; - is standard input\n"
@@ -75,6 +77,18 @@ int logs_options(const struct command *c, int argc, char **argv, bool with_lines
 	o->files = argv + optind;
 	o->n_files = (size_t)(argc - optind);
 	return o->n_files ? 0 : command_misuse(c, "name at least one log file, or - for standard input");
+}
+
+void logs_tell_skipped(const char *path, const struct feed *f)
+{
+	struct buf first = { 0 };
+	if (!f->bad_stamps)
+		return;
+	plain_show(&first, sv_make(f->bad_text, f->bad_text_n), "");
+	fprintf(stderr, "abusewatch: %s: %llu line%s not start with a time that is known and %s skipped; the first is line %llu: %s%s\n", path,
+	        (unsigned long long)f->bad_stamps, f->bad_stamps == 1 ? " does" : "s do", f->bad_stamps == 1 ? "was" : "were", (unsigned long long)f->bad_line,
+	        buf_cstr(&first), f->bad_text_n == sizeof f->bad_text ? "…" : "");
+	buf_fini(&first);
 }
 
 static int64_t wall_us(void)

@@ -22,6 +22,9 @@ void logs_help(FILE *to);
  * --coverage are known. */
 int logs_options(const struct command *c, int argc, char **argv, bool with_lines, struct logs_options *ret);
 
+/* Lines without a stamp, if any: how many of the file, and which is the first. */
+void logs_tell_skipped(const char *path, const struct feed *f);
+
 /* Output in the four formats out of JSON lines: columns are those named, in that order. */
 struct logs_out;
 struct logs_out *logs_out_new(int format, const char *const *columns, size_t n);

@@ -198,7 +198,7 @@ static int run_into(struct run *im, const struct conf *conf, char **files, size_
 	return bad;
 }
 
-struct totals { int64_t lines, recognised, txns, sessions, open; };
+struct totals { int64_t lines, recognised, skipped, txns, sessions, open; };
 
 /* Totals of all sources since they were first read. */
 static struct totals totals_of(const struct store *s)
@@ -212,6 +212,8 @@ static struct totals totals_of(const struct store *s)
 			t.lines += json_object_get_int64(v);
 		if (json_object_object_get_ex(o, "recognised", &v))
 			t.recognised += json_object_get_int64(v);
+		if (json_object_object_get_ex(o, "bad_stamps", &v))
+			t.skipped += json_object_get_int64(v);
 		if (json_object_object_get_ex(o, "txns", &v))
 			t.txns += json_object_get_int64(v);
 		if (json_object_object_get_ex(o, "open_messages", &v))
@@ -286,6 +288,7 @@ int replay_files(struct replay *r, const struct conf *conf, char **files, size_t
 	}
 	r->lines = after.lines - before.lines;
 	r->recognised = after.recognised - before.recognised;
+	r->skipped = after.skipped - before.skipped;
 	r->txns = after.txns - before.txns;
 	r->sessions = after.sessions - before.sessions;
 	r->open = after.open;
@@ -301,6 +304,8 @@ int replay_said_nothing(const struct replay *r, const struct conf *conf)
 {
 	if (r->lines <= 0 || r->recognised)
 		return COMMAND_DONE;
+	if (r->skipped >= r->lines)
+		return command_fail("none of %" PRId64 " lines starts with a time that is known (abusewatch parse --coverage FILE says what the first one is)", r->lines);
 	for (size_t i = 0; i < conf->n_source; i++) {
 		const char *mta = conf->source[i].mta;
 		if (mta && *mta && strcmp(mta, "auto"))

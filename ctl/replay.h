@@ -13,7 +13,7 @@ struct replay {
 	bool judge_only; /* the messages themselves are not kept */
 	const char *listings; /* a file of what block lists said (ctl/listings.h), or NULL */
 	/* What came of it. */
-	int64_t lines, recognised, txns, sessions; /* sessions: captured */
+	int64_t lines, recognised, skipped, txns, sessions; /* skipped: without a time; sessions: captured */
 	int64_t open;              /* messages that are not told whole yet: what is known of them is stored, too */
 	uint64_t evicted;          /* principals that did not fit into memory and went to the store */
 	int64_t first_us, last_us; /* event time of everything the store has seen */

@@ -339,8 +339,12 @@ static void scan_text(struct conf_scan *s, const char *path, const char *from, i
 		return;
 	}
 	add_file(s, path);
-	if (slurp(path, &text) == 0)
-		scan_bytes(s, buf_sv(&text), depth, block);
+	if (slurp(path, &text) == 0) {
+		bool marked = sv_starts(buf_sv(&text), SV("\xef\xbb\xbf"));
+		if (marked)
+			conf_mistake(s, path, 1, "the file begins with a byte order mark, which nobody sees; save it as UTF-8 without one (sed -i '1s/^\\xef\\xbb\\xbf//' FILE)");
+		scan_bytes(s, sv_skip(buf_sv(&text), marked ? 3 : 0), depth, block);
+	}
 	else if (depth)
 		conf_mistake(s, from, line, "cannot read the included file %s (%m)", path);
 	else

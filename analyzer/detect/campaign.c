@@ -171,7 +171,7 @@ static void why(const struct judge *j, const struct principal *p, const void *st
 	(void)j, (void)opt;
 	buf_printf(out, "Messages of %s look like those ", phrase_name(p).s);
 	if (s->shown_seeded)
-		buf_printf(out, "of another principal whose case is open");
+		buf_printf(out, "of another sender whose case is open");
 	else
 		buf_printf(out, "of %u customers within two hours", s->shown_customers);
 	buf_printf(out, " (%s, about %lld bytes).", s->shown_subject ? "same subject" : "same size and shape of the message-id", (long long)s->size);

@@ -1,7 +1,9 @@
 /* abusewatch check-config: every mistake in the config, with its line and what to do. */
 #include <getopt.h>
+#include <glob.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "analyzer/detector.h"
 #include "analyzer/enrich.h"
@@ -92,15 +94,20 @@ static int print_options(void)
 
 struct tally { size_t n; };
 
+static void say_plain(const struct buf *line)
+{
+	struct buf plain = { 0 };
+	plain_show(&plain, buf_sv(line), "");
+	fprintf(stderr, "abusewatch: %s\n", buf_cstr(&plain));
+	buf_fini(&plain);
+}
+
 /* What stands in a file that is no config may be anything: nothing of it may reach a terminal as it is, nor fill it. */
 static void say(struct tally *t, struct buf *line)
 {
 	if (++t->n > MISTAKES_SHOWN)
 		return;
-	struct buf plain = { 0 };
-	plain_show(&plain, buf_sv(line), "");
-	fprintf(stderr, "abusewatch: %s\n", buf_cstr(&plain));
-	buf_fini(&plain);
+	say_plain(line);
 	if (t->n == MISTAKES_SHOWN)
 		fputs("abusewatch: the others are not shown\n", stderr);
 }
@@ -138,6 +145,26 @@ static void check_lists(const struct conf *c, struct tally *t)
 	dnsbl_zones_free(z);
 }
 
+/* Where nothing is, something may come, so it is no mistake; but a path that is misspelled would be silent for ever. A folder never becomes a log. */
+static void check_path(const struct conf *c, const struct conf_source *s, struct tally *t)
+{
+	glob_t g = { 0 };
+	struct stat st;
+	struct buf b = { 0 };
+	if (strcmp(s->type, "file") != 0 && strcmp(s->type, "archive") != 0)
+		return;
+	int bad = glob(s->path, GLOB_ERR, NULL, &g);
+	if (bad == GLOB_NOMATCH) {
+		buf_printf(&b, "note: %s:%d: source \"%s\": there is no %s yet; is the path spelled right?", c->path, s->line, s->name, s->path);
+		say_plain(&b);
+	} else if (!bad && strcmp(s->type, "file") == 0 && g.gl_pathc == 1 && stat(g.gl_pathv[0], &st) == 0 && S_ISDIR(st.st_mode)) {
+		buf_printf(&b, "%s:%d: source \"%s\": %s is a folder; write a pattern such as %s/*.log, or type = \"archive\" for finished files", c->path, s->line, s->name, s->path, s->path);
+		say(t, &b);
+	}
+	globfree(&g);
+	buf_fini(&b);
+}
+
 static int check(const char *path)
 {
 	struct words *w = calloc(1, sizeof *w);
@@ -150,6 +177,8 @@ static int check(const char *path)
 		(void)enrich_check_geo(c, tell_geo, &t);
 	if (c)
 		check_lists(c, &t);
+	for (size_t i = 0; c && i < c->n_source; i++)
+		check_path(c, &c->source[i], &t);
 	if (c)
 		as_user_check(c, w->all, w->n_all, tell, &t);
 	if (c && !t.n)

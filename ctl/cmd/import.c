@@ -52,6 +52,9 @@ static int import(const char *conf_path, const char *listings, char **files, siz
 		status = replay_said_nothing(&r, conf);
 	if (status == COMMAND_DONE && n_files && (r.lines || !r.sessions))
 		fprintf(stderr, "%" PRId64 " lines read, %" PRId64 " of them of mail servers; %" PRId64 " messages reported, %" PRId64 " still open\n", r.lines, r.recognised, r.txns, r.open);
+	if (status == COMMAND_DONE && r.skipped)
+		fprintf(stderr, "%" PRId64 " line%s no time at the beginning and %s skipped (abusewatch parse --coverage FILE says which is the first)\n", r.skipped,
+		        r.skipped == 1 ? " has" : "s have", r.skipped == 1 ? "was" : "were");
 	if (status == COMMAND_DONE && r.sessions)
 		fprintf(stderr, "%" PRId64 " captured sessions\n", r.sessions);
 	if (status == COMMAND_DONE && r.evicted)

@@ -67,10 +67,10 @@ static int run(int argc, char **argv)
 		status = command_fail("%s", e.text);
 	logs_progress_end(&m.progress);
 	pipeline_idle(pl);
-	struct obs_counters counters = { 0 };
-	merge_counters(mg, &counters);
-	if (counters.bad_stamps)
-		fprintf(stderr, "abusewatch: %llu lines do not start with a time and were skipped\n", (unsigned long long)counters.bad_stamps);
+	const char *path;
+	const struct feed *f;
+	for (size_t i = 0; (f = merge_feed(mg, i, &path)); i++)
+		logs_tell_skipped(path, f);
 	merge_free(mg);
 	pipeline_free(pl);
 	txn_out_end(&m.out);

@@ -46,7 +46,7 @@ static int work(const struct choice *w, struct db *db, const struct conf *conf)
 	if (w->case_id) {
 		struct letter_due due = { .case_id = w->case_id };
 		(void)snprintf(due.kind, sizeof due.kind, "%s", w->kind[0] == 'd' ? "desk" : "open");
-		(void)snprintf(due.recipient, sizeof due.recipient, "(nobody)");
+		(void)snprintf(due.recipient, sizeof due.recipient, "nobody (shown only)");
 		(void)snprintf(due.language, sizeof due.language, "%s", w->language ? w->language : conf->notify.default_language);
 		print_letter(&s, &due);
 		return s.bad;

@@ -95,8 +95,7 @@ static int one_file(struct pipeline *pl, const struct logs_options *o, const cha
 	pipeline_end_of_file(pl, &f);
 	pr->done += archive_reader_position(r);
 	pr->lines += f.frame.lines;
-	if (f.bad_stamps)
-		fprintf(stderr, "abusewatch: %s: %llu lines do not start with a time and were skipped\n", path, (unsigned long long)f.bad_stamps);
+	logs_tell_skipped(path, &f);
 	feed_fini(&f);
 	archive_reader_close(r);
 	return s < 0 ? command_fail("%s", e.text) : COMMAND_DONE;

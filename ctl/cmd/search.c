@@ -4,6 +4,7 @@
 #include "analyzer/archive.h"
 #include "ctl/common.h"
 #include "ctl/txn_out.h"
+#include "lib/prefix.h"
 
 static void help(FILE *f)
 {
@@ -87,6 +88,9 @@ static int run(int argc, char **argv)
 	}
 	if (optind < argc)
 		return command_misuse(&command_search, "unexpected \"%s\" (say what it is: --sender, --recipient, …)", argv[optind]);
+	struct ipaddr client;
+	if (q.key[ARCHIVE_CLIENT].p && ipaddr_parse(q.key[ARCHIVE_CLIENT], &client) < 0)
+		return command_misuse(&command_search, "--client %.*s: not an IP address (a network or a host's name cannot be searched for)", SVARG(q.key[ARCHIVE_CLIENT]));
 	return search(conf_path, &q, (enum command_format)format);
 }
 

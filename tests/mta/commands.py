@@ -34,7 +34,7 @@ def options():
         for bad in ("--nonsense", "-Q", "-c" if c not in ("parse", "messages") else "--mta"):
             check("%s %s is wrong use" % (c, bad), ended(run(c, bad), 2, "--help"))
     write("aw.conf", 'store = "aw.db"\nnetworks = { "198.18.0.0/15" }\nsource "mx1" { path = "mail.log" }\n')
-    for a in (["notify", "--case", "x"], ["notify", "--case", "0"], ["notify", "--kind", "x"], ["search", "--limit", "x"], ["search", "--limit", "-1"],
+    for a in (["notify", "--case", "x"], ["notify", "--case", "0"], ["notify", "--kind", "x"], ["search", "--limit", "x"], ["search", "--limit", "-1"], ["search", "--client", "192.0.2.256"], ["search", "--client", "192.0.2.0/24"],
               ["cases", "--since", "x"], ["search", "--until", "2026-02-30"], ["cases", "--format", "x"], ["export", "x"], ["export"], ["import"], ["import", "--listings"], ["export", "--level", "x", "dnsbl-zone"]):
         check(" ".join(a) + " is wrong use", ended(run(a[0], "-c", "aw.conf", *a[1:]), 2))
 
@@ -65,6 +65,16 @@ def damaged():
     write("noise", bytes(range(256)) * 40)
     for c in ("parse", "messages"):
         check(c + " of no log says so", ended(run(c, "noise"), 0, "do not start with a time"))
+    write("months", "Nov 24 10:00:00 mx1 postfix/smtpd[1]: connect from a.example[192.0.2.1]\n\n" + "Dez 24 10:00:00 mx1 \x1b[1mpostfix/smtpd[1]: connect\n" * 2)
+    for c in ("parse", "messages"):
+        r = run(c, log, "months")
+        check(c + " says which line has no time", ended(r, 0, "months: 2 lines do not start with a time", "the first is line 3: Dez 24 10:00:00 mx1") and b"\x1b" not in r.stderr, r.stderr.decode())
+    write("months.conf", 'store = "months.db"\nsource "mx1" { path = "months" }\n')
+    r = run("import", "-c", "months.conf", "months")
+    check("import says that lines have no time", r.returncode == 0 and b"\n2 lines have no time at the beginning and were skipped" in r.stderr, r.stderr.decode())
+    write("dez", "Dez 24 10:00:00 mx1 postfix/smtpd[1]: connect\n" * 2)
+    r = run("import", "-c", "months.conf", "dez")
+    check("import of lines without a time that is known", ended(r, 1, "none of 2 lines starts with a time that is known"), r.stderr.decode())
     write("spf", "Nov 24 10:00:00 mx1 postfix/policyd-spf[1]: 550 5.7.23 Message rejected due to: SPF fail;id=a@b.example;ip=192.0.2.1;r=c@d.example\n")
     r = run("parse", "--mta", "postfix", "spf")
     check("filters under Postfix's name are asked for it, too", b'"mta":"filter","kind":"policy"' in r.stdout, r.stdout.decode())
@@ -91,6 +101,19 @@ def configs():
     write("sm.log", "Nov 24 10:00:03 mx1 sendmail[2]: 6AR5HwxA000277: to=<anna@isp.example>, delay=00:00:00, mailer=local, pri=1, dsn=2.0.0, stat=Sent\n")
     r = run("import", "-c", "named.conf", "sm.log")
     check("import says that the config names another server", ended(r, 1, 'is one of postfix, as named.conf says of source "mx1"'), r.stderr.decode())
+    os.mkdir("folder")
+    write("there.log", "")
+    write("paths.conf", 'store = "paths.db"\nsource "a" { path = "there.log" }\n')
+    check("check-config of a path that is there", ended(run("check-config", "-c", "paths.conf"), 0) and not run("check-config", "-c", "paths.conf").stderr)
+    write("paths.conf", 'store = "paths.db"\nsource "a" { path = "tehre*.log" }\nsource "b" { type = "archive" path = "folder" }\n')
+    r = run("check-config", "-c", "paths.conf")
+    check("check-config notes a path where nothing is, as no mistake", ended(r, 0, 'note: paths.conf:2: source "a": there is no ', "tehre*.log yet") and b'"b"' not in r.stderr, r.stderr.decode())
+    write("paths.conf", 'store = "paths.db"\nsource "a" {\n\tpath = "folder"\n}\n')
+    r = run("check-config", "-c", "paths.conf")
+    check("check-config tells a folder that should be a log", ended(r, 1, "paths.conf:2: ", "folder is a folder; write a pattern", "1 mistake"), r.stderr.decode())
+    write("mark.conf", b'\xef\xbb\xbfstore = "mark.db"\nsource "mx1" { path = "there.log" }\n')
+    r = run("check-config", "-c", "mark.conf")
+    check("check-config tells a byte order mark by its name", ended(r, 1, "mark.conf:1: the file begins with a byte order mark", "1 mistake") and b"unknown" not in r.stderr, r.stderr.decode())
     write("noise.conf", bytes(range(1, 256)) * 400)
     r = run("check-config", "-c", "noise.conf")
     check("check-config of noise is short and harmless", r.returncode == 1 and r.stderr.count(b"\n") < 210 and b"\x1b" not in r.stderr)
@@ -251,6 +274,12 @@ def letters():
     stand_in.close()
     db.execute("UPDATE acase SET state = 'closed', closed_us = ? WHERE id = ?", (now, first))
     db.commit()
+    db.execute("UPDATE acase SET kind = 'script-compromise', customer = NULL WHERE id = ?", (first,))
+    db.commit()
+    for language, to, subject in (("en", "Dear customer,", "(system user "), ("de", "Sehr geehrte Kundin, sehr geehrter Kunde,", "(Systembenutzer ")):
+        text = run("notify", "-c", "h.conf", "--case", str(first), "--language", language).stdout.decode()
+        check("a letter about a script names a user, not a uid, and nobody as nobody: " + language,
+              subject in text and "(uid" not in text and "\n%s\n" % to in text and "to nobody (shown only)" in text, text[:400])
     db.close()
     ids = lambda *a: [r["case_id"] for r in csv.DictReader(io.StringIO(run("cases", "-c", "h.conf", "--format", "csv", *a).stdout.decode(), newline=""))]
     listed = [str(json.loads(l)["id"]) for l in run("cases", "-c", "h.conf", "--open", "--format", "ndjson").stdout.splitlines()]

@@ -235,7 +235,7 @@ await test("hostile names stay text in a spreadsheet and on a page", async () =>
 	want((await page.locator("h1").innerText()).includes("<script>window.pwned=1</script>"), "the name is not shown as it is");
 });
 await test("unknown addresses say so", async () => {
-	for (const [path, status] of [["/nothing", 404], ["/case/999", 404], ["/case/x", 404], ["/case/7/8", 404], ["/static/layout.html", 404], ["/search?since=tomorrow", 400],
+	for (const [path, status] of [["/nothing", 404], ["/case/999", 404], ["/case/x", 404], ["/case/7/8", 404], ["/static/layout.html", 404], ["/search?since=tomorrow", 400], ["/search?client=192.0.2.256", 400], ["/search?client=%20192.0.2.25", 200],
 		["/principal/account/nobody", 404], ["/message/mx1/none/5", 404], ["/a%00b", 400], ["/%zz", 400], ["/" + "a/".repeat(40), 400]]) {
 		const r = await api.get(BASE + path);
 		same(r.status(), status, path);

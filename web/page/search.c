@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/prefix.h"
 #include "lib/times.h"
 #include "web/list.h"
 #include "web/message.h"
@@ -52,6 +53,16 @@ static int read_time(const struct call *c, const char *field, bool end_of_day, i
 		return 0;
 	if ((end_of_day ? times_parse_local_end(s, ret_us) : times_parse_local(s, ret_us)) < 0)
 		return err_set(e, "\"%.*s\" is not a time. Write 2026-11-23, 2026-11-23 19:47 or a full RFC 3339 time.", SVARG(s));
+	return 0;
+}
+
+/* A typing error must not look like "there was no such message". */
+static int check_client(const struct archive_query *q, struct err *e)
+{
+	struct ipaddr a;
+	const struct sv s = q->key[ARCHIVE_CLIENT];
+	if (s.n && ipaddr_parse(s, &a) < 0)
+		return err_set(e, "\"%.*s\" is not an IP address. Networks and names of hosts cannot be searched for as the client.", SVARG(s));
 	return 0;
 }
 
@@ -130,7 +141,7 @@ static int build(struct call *c, struct json_object *out, struct err *e)
 	json_put(out, "ui", ui);
 	json_put(out, "filter", filter);
 	json_put_bool(ui, "asked", asked);
-	if (read_time(c, "since", false, &q.since_us, e) < 0 || read_time(c, "until", true, &q.until_us, e) < 0)
+	if (read_time(c, "since", false, &q.since_us, e) < 0 || read_time(c, "until", true, &q.until_us, e) < 0 || check_client(&q, e) < 0)
 		return 400;
 	q.limit = (size_t)l.limit;
 	q.offset = (size_t)l.offset;
