@@ -274,7 +274,7 @@ def letters():
     stand_in.close()
     db.execute("UPDATE acase SET state = 'closed', closed_us = ? WHERE id = ?", (now, first))
     db.commit()
-    db.execute("UPDATE acase SET kind = 'script-compromise', customer = NULL WHERE id = ?", (first,))
+    db.execute("UPDATE acase SET kind = 'script-compromise', customer = '' WHERE id = ?", (first,))
     db.commit()
     for language, to, subject in (("en", "Dear customer,", "(system user "), ("de", "Sehr geehrte Kundin, sehr geehrter Kunde,", "(Systembenutzer ")):
         text = run("notify", "-c", "h.conf", "--case", str(first), "--language", language).stdout.decode()
