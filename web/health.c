@@ -1,6 +1,7 @@
 #include "web/health.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "lib/times.h"
 #include "web/rows.h"
@@ -49,6 +50,8 @@ static void improve(const struct call *c, struct json_object *in)
 	json_put(in, "unrecognised_percent", share_text(bad, good + bad));
 	(void)times_parse(sv_cstr(json_str(in, "heard_at")), &heard_us);
 	judge(c, in, heard_us, json_int(in, "lag_bytes"));
+	if (!json_int(in, "lines") && !json_int(in, "lag_bytes"))
+		json_put_text(in, "state", "unread"); /* a path that is misspelled, or a log that has not begun */
 }
 
 /* Packet capture counts other things. */
@@ -73,6 +76,33 @@ static bool is_capture(struct json_object *in)
 	return counters && json_object_get_boolean(json_object_object_get(counters, "capture"));
 }
 
+static bool is_there(struct json_object *logs, const char *name)
+{
+	for (size_t i = 0; i < json_object_array_length(logs); i++)
+		if (strcmp(json_str(json_object_array_get_idx(logs, i), "source"), name) == 0)
+			return true;
+	return false;
+}
+
+/* A source that nobody follows must not be missing without a word. */
+static void add_unread(struct call *c, struct json_object *logs)
+{
+	const struct conf *conf = c->web->conf;
+	for (size_t i = 0; i < conf->n_source; i++) {
+		const struct conf_source *s = &conf->source[i];
+		if (is_there(logs, s->name))
+			continue;
+		struct json_object *in = json_object_new_object();
+		json_put_text(in, "source", s->name);
+		json_put_text(in, "path", s->path);
+		json_put_int(in, "applied_seq", 0);
+		json_put(in, "last_event_at", NULL);
+		json_put(in, "heard_at", NULL);
+		improve(c, in);
+		json_object_array_add(logs, in);
+	}
+}
+
 int health_add(struct call *c, struct json_object *out, struct err *e)
 {
 	struct db *d = &c->web->db;
@@ -87,6 +117,7 @@ int health_add(struct call *c, struct json_object *out, struct err *e)
 		json_object_array_add(capture ? captures : logs, in);
 	}
 	json_object_put(all);
+	add_unread(c, logs);
 	json_put(out, "collectors", logs);
 	json_put(out, "captures", captures);
 	return 0;

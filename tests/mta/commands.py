@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """commands.py ABUSEWATCH LOG: every command with wrong options, damaged files, broken configs and stores, hostile names."""
-import csv, datetime, gzip, io, json, lzma, os, socket, sqlite3, subprocess, sys, tempfile, threading, time
+import csv, datetime, gzip, io, json, lzma, os, socket, sqlite3, subprocess, sys, tempfile, threading, time, urllib.request
 
 aw, log = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 os.chdir(tempfile.mkdtemp())
@@ -402,6 +402,35 @@ def by_hand():
     check("the collector by hand ends with its reader", line.startswith(b'{"host"') and p.returncode == -13, "status %s" % p.returncode)
 
 
+def health():
+    """Sources of which nothing was ever read stand on the page Health, as such."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        base = "http://127.0.0.1:%d" % s.getsockname()[1]
+    write("unread.conf", 'store = "unread.db"\nweb { listen = "%s" }\nsource "mx1" { path = "mail.log" }\nsource "mx2" { path = "misspelled.log" }\nsource "mx3" { path = "never.log" }\n' % base[7:])
+    write("mail.log", open(log, "rb").read())
+    run("import", "-c", "unread.conf", "mail.log")
+    db = sqlite3.connect("unread.db")
+    db.execute("INSERT OR REPLACE INTO input (source, counters, path, heard_us) VALUES ('mx2', '{\"lines\":0}', 'misspelled.log', ?)", (int(time.time() * 1e6),))
+    db.execute("UPDATE input SET path = 'mail.log', heard_us = ? WHERE source = 'mx1'", (int(time.time() * 1e6),))
+    db.commit()
+    db.close()
+    web = subprocess.Popen([os.path.join(os.path.dirname(aw), "abusewatch-web"), "-c", "unread.conf"], stderr=subprocess.DEVNULL)
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    found = None
+    for _ in range(100):
+        try:
+            browser.open(run("login-link", "-c", "unread.conf").stdout.decode().strip(), timeout=10).read()
+            found = {c["source"]: c["state"] for c in json.load(browser.open(base + "/about.json", timeout=10))["collectors"]}
+            break
+        except OSError:
+            time.sleep(0.1)
+    web.terminate()
+    web.wait(10)
+    check("the page Health names sources that were never read", found and found.get("mx2") == found.get("mx3") == "unread", str(found))
+    check("and only those", found and any(found[s] != "unread" for s in found if s not in ("mx2", "mx3")), str(found))
+
+
 def programs():
     """The daemons, too, say their version, and whose words a mistake in the config is told in."""
     write("mistake.conf", "nonsense = 3\n")
@@ -427,5 +456,6 @@ policies()
 users()
 local_times()
 by_hand()
+health()
 private()
 stores()

@@ -532,6 +532,13 @@ await test("on a phone nothing sticks out", async () => {
 	}
 	await other.close();
 });
+await test("on a desk's screen the export shows all its columns", async () => {
+	const other = await browser.newContext({ viewport: { width: 1280, height: 860 }, storageState: await context.storageState() });
+	const p = await other.newPage();
+	await p.goto(BASE + pages.hosts);
+	want(await p.evaluate(() => [...document.querySelectorAll(".scroll")].every((e) => e.scrollWidth <= e.clientWidth)), "the last column is cut off");
+	await other.close();
+});
 await test("it works without scripts, too", async () => {
 	const other = await browser.newContext({ javaScriptEnabled: false, storageState: await context.storageState() });
 	const p = await other.newPage();
