@@ -57,6 +57,8 @@ struct archive_query {
 	bool listed;                 /* only what a list of messages shows is read, which takes half the time: see enum segment_part. Others may be absent */
 };
 
+/* A text without the <> around it; what stands in the index for a message-id. */
+static inline struct sv archive_bare(struct sv s) { return s.n >= 2 && s.p[0] == '<' && s.p[s.n - 1] == '>' ? sv_make(s.p + 1, s.n - 2) : s; }
 /* What is compared: lower case, without <>. */
 bool archive_key_matches(struct sv value, struct sv key, bool substring);
 /* Calls cb for each hit, newest first; cb returns false to stop. Returns the number of hits given, or -1 and e, also when some were given: where messages are

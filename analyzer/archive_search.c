@@ -130,8 +130,7 @@ bool archive_key_matches(struct sv value, struct sv key, bool substring)
 {
 	if (!value.p)
 		return false;
-	if (value.n >= 2 && value.p[0] == '<')
-		value = sv_make(value.p + 1, value.n - 2);
+	value = archive_bare(value);
 	if (key.n > value.n)
 		return false;
 	if (key.n && key.p[0] == '@')
@@ -139,6 +138,13 @@ bool archive_key_matches(struct sv value, struct sv key, bool substring)
 	if (!substring || !key.n)
 		return (substring || key.n == value.n) && folded_at(value, 0, key);
 	return folded_inside(value, key);
+}
+
+/* Of what is no address no piece is looked for: an @ in front is no domain's. */
+static bool is_whole(struct sv value, struct sv key)
+{
+	value = archive_bare(value);
+	return value.p && value.n == key.n && folded_at(value, 0, key);
 }
 
 bool archive_may_be_user(struct sv key)
@@ -154,8 +160,8 @@ static bool row_matches(const struct archive_query *q, const struct txn *t)
 	if ((q->since_us && t->last_us < q->since_us) || (q->until_us && t->first_us > q->until_us))
 		return false;
 	for (int k = 0; k < ARCHIVE_KEYS; k++) {
-		bool inside = q->substring && (k == ARCHIVE_SENDER || k == ARCHIVE_ACCOUNT);
-		if (k == ARCHIVE_RECIPIENT || !q->key[k].p || archive_key_matches(value[k], q->key[k], inside))
+		bool address = k == ARCHIVE_SENDER || k == ARCHIVE_ACCOUNT;
+		if (k == ARCHIVE_RECIPIENT || !q->key[k].p || (address ? archive_key_matches(value[k], q->key[k], q->substring) : is_whole(value[k], q->key[k])))
 			continue;
 		if (k != ARCHIVE_ACCOUNT || !archive_may_be_user(q->key[k]) || !archive_key_matches(t->local_user, q->key[k], false))
 			return false;
@@ -497,8 +503,7 @@ int64_t archive_search(struct archive *a, const struct archive_query *query, arc
 	struct archive_query q = *query;
 	struct search s = { .a = archive_files(a), .q = &q, .cb = cb, .ctx = ctx, .e = e };
 	for (int k = 0; k < ARCHIVE_KEYS; k++)
-		if (q.key[k].n >= 2 && q.key[k].p[0] == '<' && q.key[k].p[q.key[k].n - 1] == '>')
-			q.key[k] = sv_make(q.key[k].p + 1, q.key[k].n - 2);
+		q.key[k] = archive_bare(q.key[k]);
 	begin_search(&s);
 	int bad = search_rows(&s);
 	if (!bad && !s.stop)

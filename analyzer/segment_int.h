@@ -52,8 +52,6 @@ static inline unsigned index_bits(uint32_t n)
 }
 static inline uint64_t index_bucket(uint64_t hash, unsigned bits) { return bits ? hash >> (64 - bits) : 0; }
 static inline uint64_t index_entry(uint64_t hash, unsigned bits) { return hash << bits >> (64 - INDEX_ENTRY_BITS); }
-/* What stands in the index for a message-id, with or without its brackets. */
-static inline struct sv index_bare(struct sv s) { return s.n >= 2 && s.p[0] == '<' && s.p[s.n - 1] == '>' ? sv_make(s.p + 1, s.n - 2) : s; }
 
 #define M_TEXT(name, class) SECTION_M_##name,
 #define M_KEY(name) SECTION_M_##name,

@@ -101,7 +101,7 @@ static int row_found(void *ctx, uint32_t row, struct err *e)
 	struct sv text;
 	if (segment_plain(x->s, x->r, x->lengths, x->texts, row, &text, e) < 0)
 		return -1;
-	if (!text.p || !same_folded(x->lengths == SECTION_M_message_id ? index_bare(text) : text, x->key))
+	if (!text.p || !same_folded(x->lengths == SECTION_M_message_id ? archive_bare(text) : text, x->key))
 		return 0;
 	if (!x->w->any)
 		(void)clear_marks(&x->r->mark_too, x->s->h.messages + 1u, 0);

@@ -11,6 +11,9 @@ top=$(pwd)
 out=${CHECK_OUT:-$top/build/check}
 mkdir -p "$out"
 export TOP="$top" OUT="$out"
+for name in "$@"; do # one that is misspelt would pass
+	ls tests/rings/[0-9]*-"$name".sh >/dev/null 2>&1 || { echo "check: there is no ring \"$name\""; exit 1; }
+done
 
 if [ -z "${CHECK_NO_INSTALL:-}" ]; then
 	sh mk/deps.sh tests >"$out/deps.log" 2>&1 || { tail -n 20 "$out/deps.log"; echo "check: could not install what the tests need (mk/deps.sh tests)"; exit 1; }
@@ -53,11 +56,11 @@ run() {
 
 # Waits for each ring in turn, shows what it found, and sums up.
 report() {
-	passed=0 failed=0 skipped=0
+	passed=0 failed=0 skipped=0 ended=''
 	for ring in $rings; do
 		name=${ring#*-} status=unknown seconds=0
 		echo "== $name"
-		while [ ! -f "$out/$name.status" ] && read -r _; do :; done # no more lines when all have ended, this one before its time
+		while ! among "$name" "$ended" && read -r line; do ended="$ended $line"; done # no more lines when all have ended, this one before its time
 		[ ! -f "$out/$name.status" ] || read -r status seconds <"$out/$name.status"
 		[ -f "$out/$name.tap" ] || : >"$out/$name.tap"
 		ok=$(grep -c '^ok ' "$out/$name.tap")

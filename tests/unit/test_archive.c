@@ -20,7 +20,7 @@ struct fixture { char dir[64], path[96]; struct db db; struct archive *a; };
 static struct txn message(int n, char text[8][64], struct txn_rcpt r[2])
 {
 	snprintf(text[0], 64, "Q%06X", n);
-	snprintf(text[1], 64, "<m%d@a.example>", n);
+	snprintf(text[1], 64, n % 10 == 8 ? "<m%d@a.example" : "<m%d@a.example>", n); /* some servers give any header as it is */
 	snprintf(text[2], 64, "sender%d@a.example", n % 10);
 	snprintf(text[3], 64, "rcpt%d@B.example", n);
 	snprintf(text[4], 64, "198.18.0.%d", n % 200);
@@ -90,6 +90,9 @@ static void every_key_finds_in_rows_and_in_segments(void **state)
 		assert_int_equal(s.n_rcpt, 2);
 		assert_string_equal(s.reply, "550 no");
 		assert_int_equal(find(f, ARCHIVE_MESSAGE_ID, SV("m7@a.example"), false).n, 1);
+		assert_int_equal(find(f, ARCHIVE_MESSAGE_ID, SV("<m8@a.example"), false).n, 1);
+		assert_int_equal(find(f, ARCHIVE_MESSAGE_ID, SV("m8@a.exampl"), false).n, 0);
+		assert_int_equal(find(f, ARCHIVE_MESSAGE_ID, SV("@a.example"), false).n, 0); /* nobody's address */
 		assert_int_equal(find(f, ARCHIVE_RECIPIENT, SV("RCPT7@b.example"), false).n, 1);
 		assert_int_equal(find(f, ARCHIVE_RECIPIENT, SV("cpt77@"), true).n, 1);
 		assert_int_equal(find(f, ARCHIVE_RECIPIENT, SV("@b.example"), false).n, round ? 9100 : 100);

@@ -99,7 +99,7 @@ static void rules_out_only_what_holds_nothing(void **state)
 		const struct sv key[ARCHIVE_KEYS] = { t->sender, t->rcpt[0].recipient, t->account, t->client_ip, t->queue_id, t->message_id };
 		for (int k = 0; k < ARCHIVE_KEYS; k++) {
 			struct archive_query q = { .limit = 0 };
-			q.key[k] = k == ARCHIVE_MESSAGE_ID ? index_bare(key[k]) : key[k];
+			q.key[k] = k == ARCHIVE_MESSAGE_ID ? archive_bare(key[k]) : key[k];
 			if (!q.key[k].p)
 				continue;
 			wrong += ask_file(f, filter, r, &q);

@@ -76,7 +76,7 @@ static bool read_query(const struct call *c, struct archive_query *q, struct jso
 		if (!v.n)
 			continue;
 		any = true;
-		q->key[i] = i == ARCHIVE_SENDER && sv_eq(v, SV("<>")) ? SV("") : v;
+		q->key[i] = archive_bare(v); /* <> is the null sender */
 	}
 	json_put_text(filter, "since", form_get(&c->query, "since"));
 	json_put_text(filter, "until", form_get(&c->query, "until"));
