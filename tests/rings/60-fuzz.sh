@@ -1,6 +1,6 @@
 #!/bin/sh
 # Each libFuzzer target for a while (FUZZ_SECONDS, 60) under AddressSanitizer and UndefinedBehaviorSanitizer, seeded by the fixtures: one
-# for every format, one for every framing, one for what the collector keeps, three for captured packets. As many at a
+# for every format, one for every framing, one for what the collector keeps, one for judging, three for captured packets. As many at a
 # time as there are processors, each of which a target has for itself: on two, 25 targets take thirteen minutes.
 set -u
 if ! command -v clang >/dev/null; then
