@@ -18,6 +18,7 @@ struct merge_file {
 	struct buf head; /* the first bytes, for the fingerprint */
 	uint64_t start;  /* resume here */
 	bool done, active;
+	bool broken; /* it could not be read to its end: a whole copy may come, and is read on from where this one broke */
 	struct archive_reader *reader;
 	struct feed feed;
 	struct sv block;     /* not framed yet */
@@ -206,6 +207,7 @@ static bool next_block(struct merge *m, struct merge_file *f)
 			m->failed = true;
 			m->first_error = e;
 		}
+		f->broken = f->broken || s < 0;
 		if (s <= 0)
 			return false;
 		if (f->skip < f->block.n)
@@ -218,6 +220,12 @@ static bool next_block(struct merge *m, struct merge_file *f)
 	return true;
 }
 
+/* What stands after the last line's end; where a file breaks off it is half a line, which is not taken. */
+static bool last_line(struct merge_file *f, struct sv *ret_line)
+{
+	return !f->broken && frame_last(&f->feed.frame, ret_line);
+}
+
 /* Puts the next line with a stamp into f->next; false when the file is at its end. */
 static bool advance(struct merge *m, struct merge_file *f)
 {
@@ -226,7 +234,7 @@ static bool advance(struct merge *m, struct merge_file *f)
 	f->taken = f->pending;
 	for (;;) {
 		if (!frame_next(&f->feed.frame, &f->block, &line)) {
-			if (last || (!next_block(m, f) && (last = true, !frame_last(&f->feed.frame, &line))))
+			if (last || (!next_block(m, f) && (last = true, !last_line(f, &line))))
 				return false;
 			if (!last)
 				continue;
@@ -245,7 +253,7 @@ static bool advance_alone(struct merge *m, struct merge_file *f, struct pipeline
 	for (;;) {
 		if (!frame_next(&f->feed.frame, &f->block, &line)) {
 			f->taken = f->pending = f->start + f->feed.frame.bytes;
-			if (last || (!next_block(m, f) && (last = true, !frame_last(&f->feed.frame, &line))))
+			if (last || (!next_block(m, f) && (last = true, !last_line(f, &line))))
 				return false;
 			if (!last)
 				return advance(m, f); /* one line waits, so that others get a look in */
@@ -261,7 +269,7 @@ static bool advance_alone(struct merge *m, struct merge_file *f, struct pipeline
 static void finish(struct merge *m, struct merge_file *f)
 {
 	f->taken = f->pending;
-	f->done = true;
+	f->done = !f->broken;
 	f->active = false;
 	m->n_active--;
 	file_close(f);

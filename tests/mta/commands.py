@@ -55,6 +55,28 @@ def listings():
     db.close()
 
 
+def continued():
+    """A copy that broke off is imported as far as it goes, and the whole one from there: the same messages as without it."""
+    text = b"".join(b"Nov 23 10:%02d:%02d mx1 postfix/qmgr[9]: %08X: from=<anna@isp.example>, size=%d, nrcpt=1 (queue active)\n"
+                    b"Nov 23 10:%02d:%02d mx1 postfix/smtp[8]: %08X: to=<r%x@there.example>, relay=mx.there.example[192.0.2.9]:25, delay=1, dsn=2.0.0, status=sent (250 ok)\n"
+                    b"Nov 23 10:%02d:%02d mx1 postfix/qmgr[9]: %08X: removed\n" % ((i // 60, i % 60, i * 2654435761 % 2**32, i, i // 60, i % 60, i * 2654435761 % 2**32, i * 40503, i // 60, i % 60, i * 2654435761 % 2**32))
+                    for i in range(3000))
+    stored = {}
+    for kind, pack in (("gz", gzip.compress), ("xz", lzma.compress)):
+        data = pack(text)
+        write("whole." + kind, data)
+        write("half." + kind, data[:len(data) // 2])
+        for name, files in (("at once", ["whole"]), ("continued", ["half", "half", "whole", "whole"])):
+            conf = "%s-%s.conf" % (kind, name.replace(" ", "-"))
+            write(conf, 'store = "%s.db"\nnetworks = { "198.18.0.0/15" }\nsource "mx1" { path = "mail.log" timezone = "UTC" }\n' % conf)
+            said = [run("import", "-c", conf, "%s.%s" % (f, kind)) for f in files]
+            check("import of .%s %s: a broken copy is told each time, a whole one is read" % (kind, name),
+                  [r.returncode for r in said] == [1 if f == "half" else 0 for f in files], str(said))
+            stored[kind, name] = sorted(run("search", "-c", conf, "--since", "2000-01-01", "--limit", "100000", "--format", "ndjson").stdout.splitlines())
+        check("import of .%s after a broken copy has every message once" % kind, len(stored[kind, "at once"]) == 3000 and stored[kind, "at once"] == stored[kind, "continued"],
+              "%d messages, %d after a broken copy" % (len(stored[kind, "at once"]), len(stored[kind, "continued"])))
+
+
 def damaged():
     text = open(log, "rb").read()
     packed = {"gz": gzip.compress(text), "xz": lzma.compress(text)}
@@ -62,6 +84,7 @@ def damaged():
         write("cut." + kind, data[:len(data) * 2 // 3])
         for c in ("parse", "messages"):
             check("%s of a cut .%s says so" % (c, kind), ended(run(c, "cut." + kind), 1, "in the middle"))
+    continued()
     write("noise", bytes(range(256)) * 40)
     for c in ("parse", "messages"):
         check(c + " of no log says so", ended(run(c, "noise"), 0, "do not start with a time"))
