@@ -19,6 +19,9 @@ struct source_events {
 	void (*bytes)(void *ctx, struct sv bytes);
 	/* The file at hand is finished. position() still speaks of it. */
 	void (*boundary)(void *ctx, enum source_boundary b);
+	/* The file at hand cannot be read to its end; a whole copy may come. position() still speaks of it. Returns how many of the bytes that were given
+	 * are not taken: half a line at its break. */
+	uint64_t (*broken)(void *ctx);
 	/* There is no more for now. */
 	void (*idle)(void *ctx);
 };

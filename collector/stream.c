@@ -214,6 +214,18 @@ static void on_boundary(void *ctx, enum source_boundary b)
 	snapshot_state(s);
 }
 
+static uint64_t on_broken(void *ctx)
+{
+	struct stream *s = ctx;
+	uint64_t unfinished = s->feed.frame.rest_bytes;
+	take_position(s, false, 0);
+	feed_next_file(&s->feed);
+	feed_block_ends(&s->feed);
+	s->told_head_n = 1;
+	snapshot_state(s);
+	return unfinished;
+}
+
 static void on_idle(void *ctx)
 {
 	struct stream *s = ctx;
@@ -298,7 +310,7 @@ static int begin(struct stream *s, struct sv blob, uint64_t applied_seq, struct 
 	restore_feed(s);
 	if (s->kind->passing || got > 0)
 		pipeline_skip_to(s->pipeline, applied_seq);
-	struct source_events ev = { s, on_bytes, on_boundary, on_idle };
+	struct source_events ev = { s, on_bytes, on_boundary, on_broken, on_idle };
 	s->run = s->kind->open(s->loop, s->path, &s->saved.positions, &ev, e);
 	if (!s->run)
 		return -1;

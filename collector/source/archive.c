@@ -117,6 +117,18 @@ static void finished(struct source_run *s)
 	s->here = (struct position){ 0 };
 }
 
+/* The file breaks off: a whole copy of it, which begins with the same bytes, is read on from there. */
+static void broke_off(struct source_run *s)
+{
+	archive_reader_close(s->reader);
+	s->reader = NULL;
+	next(s);
+	uint64_t unfinished = s->ev.broken(s->ev.ctx);
+	s->here.offset -= unfinished < s->here.offset ? unfinished : s->here.offset;
+	positions_set(&s->seen, &s->here);
+	s->here = (struct position){ 0 };
+}
+
 /* What we know of the file, by its first block. 0: it is empty; -1 and e. */
 static int recognise(const struct source_run *s, const char *path, struct position *ret, bool *ret_known, struct err *e)
 {
@@ -176,9 +188,12 @@ static void step(struct source_run *s)
 	struct sv block;
 	struct err e;
 	int got = archive_reader_next(s->reader, &block, &e);
-	if (got < 0)
+	if (got < 0) {
 		msg_warn("%s", e.text);
-	if (got <= 0) {
+		broke_off(s);
+		return;
+	}
+	if (!got) {
 		finished(s);
 		return;
 	}

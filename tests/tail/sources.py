@@ -423,6 +423,34 @@ def archive():
     shutil.rmtree(folder)
 
 
+def archive_broken():
+    """A copy that breaks off is read as far as it goes, a whole one from there, put in its place or beside it, also after a crash; half a line is none."""
+    whole = gzip.compress("".join(failure(i) + "\n" for i in range(LINES)).encode(), 0)
+    def put(path, data):
+        with open(path + ".part", "wb") as f:
+            f.write(data)
+        os.utime(path + ".part", (time.time() - 1000, time.time() - 1000))
+        os.rename(path + ".part", path)
+    for name, crash in (("mail.log.1.gz", False), ("mail.log.1.gz", True), ("whole.log.gz", True)):
+        folder, at = tempfile.mkdtemp(prefix="aw-archive."), len(whole) * 2 // 3
+        put(os.path.join(folder, "mail.log.1.gz"), whole[:at])
+        r = Run('type = "archive" path = "%s/*.gz"' % folder)
+        how = "%s%s" % (name, " after a crash" if crash else "")
+        got = r.wait(150)
+        check("archive, a copy that breaks off: " + how, got, range(len(got)))
+        assert 150 < len(got) < 250
+        if crash:
+            time.sleep(0.3)
+            r.stop(signal.SIGKILL)
+        put(os.path.join(folder, name), whole)
+        if crash:
+            r.start()
+        check("archive, the whole copy then: " + how, r.wait(LINES, 15), range(LINES))
+        print(("ok" if not r.analyzer.wrong else "not ok") + " source archive, same reports: %s%s" % (how, "" if not r.analyzer.wrong else " - %s" % r.analyzer.wrong[:3]))
+        r.end()
+        shutil.rmtree(folder)
+
+
 def append(path, a, b, pause=0):
     with open(path, "ab", buffering=0) as f:
         for i in range(a, b):
@@ -678,7 +706,7 @@ def archive_many():
     shutil.rmtree(folder)
 
 
-for test in (syslog_udp, syslog_tcp, syslog_crowd, syslog_hoards, syslog_tls, command, standard_input, journal, journal_waits, journal_fails, told_late, unreadable_sibling, restarted_late, daily_names, not_there, full, many_files, behind_links, many_folders, archive, archive_many):
+for test in (syslog_udp, syslog_tcp, syslog_crowd, syslog_hoards, syslog_tls, command, standard_input, journal, journal_waits, journal_fails, told_late, unreadable_sibling, restarted_late, daily_names, not_there, full, many_files, behind_links, many_folders, archive, archive_broken, archive_many):
     try:
         test()
     except Exception as e:  # one kind must not hide the others
