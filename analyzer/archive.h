@@ -49,12 +49,12 @@ enum archive_key { ARCHIVE_SENDER, ARCHIVE_RECIPIENT, ARCHIVE_ACCOUNT, ARCHIVE_C
 struct archive_query {
 	struct sv key[ARCHIVE_KEYS]; /* absent = any. All given ones must match. Addresses match without regard to case;
 	                              * "@domain" matches every address of the domain; <> brackets are ignored.
-	                              * An empty sender means the null sender. An account is a log-in or, whole, the login
+	                              * An empty sender means the null sender. An IP address may be spelled in any way. An account is a log-in or, whole, the login
 	                              * name of a local user whose program gave the message. */
 	bool substring;              /* sender, recipient and account match anywhere inside */
 	int64_t since_us, until_us;  /* 0 = open; compared with last_us and first_us */
 	size_t limit, offset;        /* newest first */
-	bool listed;                 /* only what a list of messages shows is read, which takes half the time: see enum segment_part. Others may be absent */
+	bool listed;                 /* only what a list of messages shows is read, with fewer blocks to unpack: see enum segment_part. Other texts may be absent */
 };
 
 /* A text without the <> around it; what stands in the index for a message-id. */

@@ -11,6 +11,7 @@
 #include "lib/arena.h"
 #include "lib/hash.h"
 #include "lib/near.h"
+#include "lib/prefix.h"
 
 #define WINDOW_LEAST 4u
 #define WINDOW_FIRST 64u  /* most of them at first: the filters tell how many hold the key, but not whether one of them holds hundreds */
@@ -502,8 +503,12 @@ int64_t archive_search(struct archive *a, const struct archive_query *query, arc
 {
 	struct archive_query q = *query;
 	struct search s = { .a = archive_files(a), .q = &q, .cb = cb, .ctx = ctx, .e = e };
+	struct ipaddr ip;
+	char client[46];
 	for (int k = 0; k < ARCHIVE_KEYS; k++)
 		q.key[k] = archive_bare(q.key[k]);
+	if (ipaddr_parse(q.key[ARCHIVE_CLIENT], &ip) == 0) /* as it is stored */
+		q.key[ARCHIVE_CLIENT] = sv_make(client, ipaddr_text(&ip, client));
 	begin_search(&s);
 	int bad = search_rows(&s);
 	if (!bad && !s.stop)

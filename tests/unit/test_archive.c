@@ -90,6 +90,7 @@ static void every_key_finds_in_rows_and_in_segments(void **state)
 		assert_int_equal(s.n_rcpt, 2);
 		assert_string_equal(s.reply, "550 no");
 		assert_int_equal(find(f, ARCHIVE_MESSAGE_ID, SV("m7@a.example"), false).n, 1);
+		assert_int_equal(find(f, ARCHIVE_CLIENT, SV("::FFFF:c612:7"), false).n, round ? 46 : 1); /* 198.18.0.7 */
 		assert_int_equal(find(f, ARCHIVE_MESSAGE_ID, SV("<m8@a.example"), false).n, 1);
 		assert_int_equal(find(f, ARCHIVE_MESSAGE_ID, SV("m8@a.exampl"), false).n, 0);
 		assert_int_equal(find(f, ARCHIVE_MESSAGE_ID, SV("@a.example"), false).n, 0); /* nobody's address */

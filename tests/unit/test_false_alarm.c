@@ -1,4 +1,5 @@
-/* What people say of a case stays said: a false alarm teaches what is normal, also when they say so the day after; what was dealt with teaches nothing. */
+/* What people say of a case stays said: a false alarm teaches what is normal, also when they say so the day after; what was dealt with teaches nothing. What
+ * was usual long ago is forgotten. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -105,8 +106,41 @@ static void what_was_dealt_with_stays_so(void **state)
 	close_store(&o);
 }
 
+/* A month of writing to friends each hour, nothing for so many days, then to three hundred: of how many earlier hours rcpt-surge speaks. */
+static unsigned remembered_after(int days)
+{
+	unsigned hours = 0;
+	struct buf why = { 0 };
+	fresh();
+	struct open o = open_store();
+	friends(o.judge, START, 24 * 30);
+	strangers(o.judge, "first", START + (30 + days) * US_PER_DAY);
+	struct principal *p = judge_principal(o.judge, PRINCIPAL_ACCOUNT, SV(ANN), o.judge->site->now_us);
+	assert_true(surge(o.judge) > 0);
+	for (size_t d = 0; d < detector_count(); d++)
+		if (strcmp(detector_registry[d]->name, "rcpt-surge") == 0)
+			detector_registry[d]->why(o.judge, p, judge_slab(o.judge, p, d), NULL, &why);
+	const char *said = strstr(buf_cstr(&why), "; in ");
+	if (!said || sscanf(said, "; in %u earlier active", &hours) != 1)
+		hours = 0;
+	buf_fini(&why);
+	close_store(&o);
+	return hours;
+}
+
+static void what_was_usual_counts_half_each_month(void **state)
+{
+	(void)state;
+	unsigned now = remembered_after(1);
+	assert_true(now >= 100);
+	assert_int_equal(remembered_after(31), now / 2);
+	assert_int_equal(remembered_after(91), now / 8);
+	assert_int_equal(remembered_after(100000), 0);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(what_is_called_normal_is_normal), cmocka_unit_test(what_was_dealt_with_stays_so), cmocka_unit_test(what_was_dealt_with_is_not) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(what_is_called_normal_is_normal), cmocka_unit_test(what_was_dealt_with_stays_so), cmocka_unit_test(what_was_dealt_with_is_not),
+		cmocka_unit_test(what_was_usual_counts_half_each_month) };
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
