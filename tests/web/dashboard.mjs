@@ -372,6 +372,8 @@ await test("block lists: who is where, since when, and the way off; filters, JSO
 	want(/listed/.test(text) && /CSS/.test(text) && /127\.0\.0\.3/.test(text) && /4 remote rejections/.test(text) && /eve@isp\.example/.test(text), text);
 	same(await row("198.51.100.25", "zen.spamhaus.org").getByRole("link", { name: "delist" }).getAttribute("href"), "https://check.spamhaus.org/", "the way off");
 	same(await row("198.18.7.4", "zen.spamhaus.org").locator(".badge").innerText(), "suspect", "once is a suspicion");
+	const suspects = (await (await api.get(BASE + "/listings.json?state=suspect")).json()).listings.length;
+	want((await page.locator(".head").first().innerText()).includes("of them listed, suspected: " + suspects + ";"), "the heading counts what is suspected: " + await page.locator(".head").first().innerText());
 	same(await row("198.18.7.5", "all.example").locator(".badge").innerText(), "held", "a list that has everything");
 	same(await row("198.18.7.3", "zen.spamhaus.org").count(), 0, "a customer's dynamic address is no news");
 	want(/suspended/.test(await page.locator("section[aria-labelledby=h-zones]").innerText()), "the suspended list");
