@@ -73,6 +73,18 @@ uint64_t fusion_home_messages(const struct judge *j)
 	return (uint64_t)j->limits.home_messages * (fusion_is_new_site(j) ? YOUNG_SITE_TIMES : 1);
 }
 
+static uint64_t home_bad(const struct judge *j, const struct principal *p)
+{
+	return (uint64_t)j->limits.home_bad * (p->kind == PRINCIPAL_ACCOUNT && fusion_is_new_site(j) ? YOUNG_SITE_TIMES : 1);
+}
+
+/* Who writes many invitations does so from the desk and from the telephone by turns; a thief's mail is soon more than the owner's. */
+static bool is_mostly_home(const struct principal *p)
+{
+	const struct odd *o = &p->odd;
+	return o->all && (p->kind == PRINCIPAL_ACCOUNT ? o->home * 2ull >= o->all : o->home * 5ull >= o->all * 4ull);
+}
+
 bool fusion_is_home(const struct judge *j, const struct principal *p, const int32_t *scores)
 {
 	int32_t independent = 0;
@@ -83,8 +95,8 @@ bool fusion_is_home(const struct judge *j, const struct principal *p, const int3
 		if (x->independent)
 			independent += scores[d];
 	}
-	return p->odd.all && p->odd.home * 5ull >= p->odd.all * 4ull && p->odd.all < fusion_home_messages(j) &&
-	       p->odd.bad < (uint64_t)j->limits.home_bad && (p->odd.bad < 10 || p->odd.bad * 5ull < p->odd.recipients * 2ull) && /* no old list is dead by two fifths */
+	return is_mostly_home(p) && p->odd.all < fusion_home_messages(j) &&
+	       p->odd.bad < home_bad(j, p) && (p->odd.bad < 10 || p->odd.bad * 5ull < p->odd.recipients * 2ull) && /* no old list is dead by two fifths */
 	       independent < j->limits.home_proof;
 }
 

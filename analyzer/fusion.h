@@ -12,7 +12,7 @@ int32_t fusion_volume_cap(const struct judge *j, const struct principal *p, int6
 /* "volume", …; and what a group may give at most (the volume group of a well-known principal). */
 const char *fusion_group_name(enum evidence_group g);
 int32_t fusion_group_cap(enum evidence_group g);
-/* Whether all that speaks against p came as its mail always comes (struct odd), and could be a moved address book or an old list as well:
+/* Whether most of what speaks against p came as its mail always comes (struct odd), and could be a moved address book or an old list as well:
  * then S is capped below the opening threshold. */
 int32_t fusion_home_cap(const struct judge *j, const struct principal *p);
 bool fusion_is_home(const struct judge *j, const struct principal *p, const int32_t *scores);

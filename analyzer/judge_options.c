@@ -40,7 +40,7 @@ static const struct opt_row fusion_rows[] = {
 	{ "home-proof", OPT_REAL, offsetof(struct fusion_options, home_proof), "6", 0, 64, "nats",
 	  "evidence of another kind (spam refusals, forged senders, guessed passwords) from which on that limit is off; one or two receivers call any newsletter spam" },
 	{ "home-messages", OPT_INT, offsetof(struct fusion_options, home_messages), "1000", 1, 1000000, "messages", "and until it wrote so many such messages; five times as many within ready-days after the log began, when every newsletter is its sender's first" },
-	{ "home-bad", OPT_INT, offsetof(struct fusion_options, home_bad), "60", 1, 1000000, "recipients", "or so many of their recipients did not exist" },
+	{ "home-bad", OPT_INT, offsetof(struct fusion_options, home_bad), "60", 1, 1000000, "recipients", "or so many of their recipients did not exist; of an account five times as many in those days" },
 	{ "contacts-bytes", OPT_INT, offsetof(struct fusion_options, contacts_bytes), "8388608", 65536, 4294967296.0, "bytes",
 	  "memory of each of the two generations of the contact filter; 8 MiB remember some 5 million pairs" },
 	{ "principals-bytes", OPT_INT, offsetof(struct fusion_options, principals_bytes), "67108864", 16384, 68719476736.0, "bytes",

@@ -147,7 +147,7 @@ static void table_sum(struct json_object *groups, int64_t total, int64_t capped,
 	for (size_t i = 0; i < n; i++)
 		buf_printf(b, "%s %.4f", i ? " +" : "", nats(number(json_object_array_get_idx(groups, i), "sum")));
 	if (capped)
-		buf_printf(b, "%s %.4f: all of it came as its mail always comes", n ? ", cut to" : "", nats(capped));
+		buf_printf(b, "%s %.4f: most of it came as its mail always comes", n ? ", cut to" : "", nats(capped));
 	else if (n != 1)
 		buf_printf(b, "%s %.4f", n ? " =" : "", nats(total));
 	buf_printf(b, "; a case opens at %.4f\n", nats(x->threshold));
