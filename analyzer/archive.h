@@ -57,8 +57,18 @@ struct archive_query {
 	bool listed;                 /* only what a list of messages shows is read, with fewer blocks to unpack: see enum segment_part. Other texts may be absent */
 };
 
-/* A text without the <> around it; what stands in the index for a message-id. */
+/* A text without the <> around it; what stands in the indexes for it. */
 static inline struct sv archive_bare(struct sv s) { return s.n >= 2 && s.p[0] == '<' && s.p[s.n - 1] == '>' ? sv_make(s.p + 1, s.n - 2) : s; }
+/* Upper and lower case alike (ASCII); a NUL is a byte as others are. */
+static inline bool archive_same(const char *a, const char *b, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		char x = a[i], y = b[i];
+		if (x != y && ((x ^ y) != 0x20 || (x | 0x20) < 'a' || (x | 0x20) > 'z'))
+			return false;
+	}
+	return true;
+}
 /* What is compared: lower case, without <>. */
 bool archive_key_matches(struct sv value, struct sv key, bool substring);
 /* Calls cb for each hit, newest first; cb returns false to stop. Returns the number of hits given, or -1 and e, also when some were given: where messages are

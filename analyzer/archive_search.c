@@ -112,7 +112,7 @@ static bool give(struct search *s, const struct txn *t)
 
 static bool folded_at(struct sv hay, size_t at, struct sv needle)
 {
-	return strncasecmp(hay.p + at, needle.p, needle.n) == 0;
+	return archive_same(hay.p + at, needle.p, needle.n);
 }
 
 /* needle in hay, upper and lower case alike; the first byte is looked for by memchr, as most texts hold none of it. */

@@ -41,9 +41,11 @@ static inline bool is_wanted(const struct segment *s, const struct wanted *w, in
 	return v > 0 && v <= (int64_t)s->words && (w->bit[(v - 1) / 8] >> ((v - 1) % 8) & 1);
 }
 
-static bool same_folded(struct sv a, struct sv b)
+/* With or without <> around it. */
+static bool answers(struct sv text, struct sv key)
 {
-	return a.n == b.n && (!a.n || strncasecmp(a.p, b.p, a.n) == 0);
+	text = archive_bare(text);
+	return text.n == key.n && archive_same(text.p, key.p, key.n);
 }
 
 /* A byte for each message. */
@@ -90,7 +92,7 @@ static int word_found(void *ctx, uint32_t item, struct err *e)
 	struct sv word;
 	if (segment_word(x->s, x->r, item, &word, e) < 0)
 		return -1;
-	if (same_folded(word, x->key))
+	if (answers(word, x->key))
 		want(x->s, x->w, item);
 	return 0;
 }
@@ -101,7 +103,7 @@ static int row_found(void *ctx, uint32_t row, struct err *e)
 	struct sv text;
 	if (segment_plain(x->s, x->r, x->lengths, x->texts, row, &text, e) < 0)
 		return -1;
-	if (!text.p || !same_folded(x->lengths == SECTION_M_message_id ? archive_bare(text) : text, x->key))
+	if (!text.p || !answers(text, x->key))
 		return 0;
 	if (!x->w->any)
 		(void)clear_marks(&x->r->mark_too, x->s->h.messages + 1u, 0);
@@ -131,10 +133,10 @@ static uint32_t first_not_below(const char *hashes, uint32_t n, uint32_t h)
 	return lo;
 }
 
-static int want_before(struct exact *x, enum word_class class, struct err *e)
+static int want_before(struct exact *x, enum word_class class, struct sv text, struct err *e)
 {
 	const struct segment *s = x->s;
-	uint32_t h = (uint32_t)(segment_hash(x->key) >> 40), first = class == WORD_ADDRESS ? 0 : s->h.words[0], n = s->h.words[class == WORD_ADDRESS ? 0 : 1];
+	uint32_t h = (uint32_t)(segment_hash(text) >> 40), first = class == WORD_ADDRESS ? 0 : s->h.words[0], n = s->h.words[class == WORD_ADDRESS ? 0 : 1];
 	const char *hashes = s->map + s->h.section[SECTION_HASH].offset + (size_t)first * SEGMENT_HASH_BYTES;
 	for (uint32_t i = first_not_below(hashes, n, h); i < n && hash_before_at(hashes, i) == h; i++) {
 		int64_t number = segment_number(s, SECTION_ORDER, first + i);
@@ -144,27 +146,25 @@ static int want_before(struct exact *x, enum word_class class, struct err *e)
 	return 0;
 }
 
-/* The words of that class whose text equals key. */
+/* In the format before a word's hash is of its text with the brackets. */
+static int want_both_before(struct exact *x, enum word_class class, struct err *e)
+{
+	struct buf text = { 0 };
+	buf_addc(&text, '<');
+	buf_addsv(&text, x->key);
+	buf_addc(&text, '>');
+	int bad = want_before(x, class, x->key, e) < 0 ? -1 : want_before(x, class, buf_sv(&text), e);
+	buf_fini(&text);
+	return bad;
+}
+
+/* The words of that class whose text is key. */
 static int want_exact(const struct segment *s, struct segment_reader *r, enum word_class class, struct sv key, struct wanted *w, struct err *e)
 {
 	struct exact x = { .s = s, .r = r, .key = key, .w = w };
 	if (s->before)
-		return want_before(&x, class, e);
+		return want_both_before(&x, class, e);
 	return index_each(s, class == WORD_ADDRESS ? INDEX_ADDRESS : INDEX_KEYED, segment_hash(key), s->h.words[0] + s->h.words[1], word_found, &x, e);
-}
-
-/* In the format before a message-id is a word with its brackets, and is looked for with and without. */
-static int want_id_before(const struct segment *s, struct segment_reader *r, struct sv key, struct wanted *w, struct err *e)
-{
-	char text[512];
-	if (want_exact(s, r, WORD_OTHER, key, w, e) < 0)
-		return -1;
-	if (key.n + 2 > sizeof text)
-		return 0;
-	text[0] = '<';
-	memcpy(text + 1, key.p, key.n);
-	text[key.n + 1] = '>';
-	return want_exact(s, r, WORD_OTHER, sv_make(text, key.n + 2), w, e);
 }
 
 /* --- a piece of an address ---------------------------------------------------------------------------------------- */
@@ -420,8 +420,6 @@ static int want_words(const struct segment *s, struct segment_reader *r, enum ar
 {
 	if (is_piece(k, key, substring))
 		return want_piece(s, r, key, substring, w, e);
-	if (k == ARCHIVE_MESSAGE_ID)
-		return want_id_before(s, r, key, w, e);
 	return want_exact(s, r, is_address(k) ? WORD_ADDRESS : WORD_OTHER, key, w, e);
 }
 

@@ -240,6 +240,18 @@ static void grow_ranks(struct segment_writer *w)
 	w->rank = xmalloc(w->cap_rank * sizeof *w->rank);
 }
 
+static struct sv text_of(const struct segment_writer *w, const struct word *x)
+{
+	return sv_make(w->texts.p + x->text, x->n < SEGMENT_TEXT_MAX ? x->n : SEGMENT_TEXT_MAX);
+}
+
+/* Nobody who looks for a word in brackets knows that it is in some. */
+static uint64_t index_hash(const struct segment_writer *w, const struct word *x)
+{
+	struct sv text = text_of(w, x), bare = archive_bare(text);
+	return bare.n == text.n ? x->hash : segment_hash(bare);
+}
+
 /* What goes into an index, in any order, into w->rank. Returns how many that are. */
 static uint32_t gather(struct segment_writer *w, enum segment_index k)
 {
@@ -252,10 +264,9 @@ static uint32_t gather(struct segment_writer *w, enum segment_index k)
 			memcpy(w->rank, w->key[k].p, w->key[k].n);
 		return (uint32_t)(w->key[k].n / sizeof *w->rank);
 	}
-	for (uint32_t i = 1; i <= words->n; i++) {
-		w->rank[n] = segment_rank(words->v[i].hash, before + i - 1);
-		n += addresses || words->v[i].keyed;
-	}
+	for (uint32_t i = 1; i <= words->n; i++)
+		if (addresses || words->v[i].keyed)
+			w->rank[n++] = segment_rank(index_hash(w, &words->v[i]), before + i - 1);
 	return n;
 }
 
@@ -285,11 +296,6 @@ static void put_kept(struct segment_writer *w, struct sv text)
 	buf_reserve(out, text.n + 1); /* of no bytes, too, there is a place */
 	near_copy(out->p + out->n, text.p, text.n);
 	out->n += text.n;
-}
-
-static struct sv text_of(const struct segment_writer *w, const struct word *x)
-{
-	return sv_make(w->texts.p + x->text, x->n < SEGMENT_TEXT_MAX ? x->n : SEGMENT_TEXT_MAX);
 }
 
 /* An address on its way to be split, and what follows its last @. */

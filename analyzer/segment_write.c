@@ -353,7 +353,7 @@ static void put_key(struct segment_writer *w, enum section c, enum section texts
 	put_plain(w, c, texts, w->messages, s);
 	if (!s.p)
 		return;
-	uint64_t k = segment_rank(segment_hash(index == INDEX_message_id ? archive_bare(s) : s), w->messages);
+	uint64_t k = segment_rank(segment_hash(archive_bare(s)), w->messages);
 	memcpy(w->key[index].p + w->key[index].n, &k, sizeof k);
 	w->key[index].n += sizeof k;
 }

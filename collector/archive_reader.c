@@ -43,6 +43,7 @@ struct ahead {
 struct archive_reader {
 	int fd;
 	bool ended, streaming; /* streaming: inside a packed stream that is not complete yet */
+	bool begun;            /* a stream was */
 	bool failed;           /* with error, which comes after what was unpacked before */
 	enum packing packing;
 	char *path;
@@ -309,11 +310,27 @@ static int step(struct archive_reader *r, struct err *e)
 	return step_gzip(r, e);
 }
 
+/* Behind a stream's end there may be nothing but zeros: tapes and copies by whole sectors are filled up with them. */
+static int skip_padding(struct archive_reader *r, struct err *e)
+{
+	while (r->packing != XZ) { /* liblzma sees to it itself */
+		while (r->in_at < r->in_n && !r->in[r->in_at])
+			r->in_at++;
+		if (r->in_at < r->in_n || r->ended)
+			break;
+		if (fill(r, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* Until the block at out is full or what a pipe had is used: 1. 0 at the end, or -1; there may be a last block then, too. */
 static int unpack(struct archive_reader *r, struct err *e)
 {
 	for (;;) {
 		if (r->in_at == r->in_n && !r->ended && fill(r, e) < 0)
+			return -1;
+		if (r->begun && !r->streaming && skip_padding(r, e) < 0)
 			return -1;
 		size_t before = r->out_n;
 		bool last = r->in_at == r->in_n && r->ended;
@@ -321,6 +338,7 @@ static int unpack(struct archive_reader *r, struct err *e)
 			return 0;
 		if (step(r, e) < 0)
 			return -1;
+		r->begun = true;
 		if (!r->streaming)
 			r->sure_n = r->out_n;
 		if (r->out_n == ARCHIVE_READER_BYTES || (r->out_n && !r->size))
@@ -339,7 +357,7 @@ int archive_reader_by_zlib(struct archive_reader *r)
 	r->gunzip = z;
 	r->in_n = r->in_at = 0;
 	r->read_bytes = 0;
-	r->ended = r->streaming = false;
+	r->ended = r->streaming = r->begun = false;
 	return 0;
 }
 

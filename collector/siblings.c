@@ -7,7 +7,6 @@
 
 #include "collector/archive_reader.h"
 #include "lib/buf.h"
-#include "lib/msg.h"
 
 void siblings_fini(struct siblings *s)
 {
@@ -59,6 +58,21 @@ static bool is_rotated(const char *base, const char *name)
 	       is_rotation(name + stem_n, n - base_n);
 }
 
+/* A file that is being packed has its original beside it until that is done: it is that one which is read. (Another log may have the name, too.) */
+static bool has_original(const char *file, const struct buf *head)
+{
+	struct err e;
+	struct stat st;
+	struct buf original_head = { 0 };
+	size_t n = unpacked_n(file);
+	char *original = xsvdup(sv_make(file, n));
+	bool same = file[n] && stat(original, &st) == 0 && S_ISREG(st.st_mode) && head_of(original, &original_head, &e) > 0 &&
+	            sv_starts(buf_sv(&original_head), sv_take(buf_sv(head), POSITION_HEAD_BYTES));
+	buf_fini(&original_head);
+	free(original);
+	return same;
+}
+
 /* Calls cb for each rotated file beside path. */
 static void each(const char *path, void (*cb)(void *ctx, const char *file, const struct stat *st), void *ctx)
 {
@@ -85,8 +99,7 @@ static void each(const char *path, void (*cb)(void *ctx, const char *file, const
 	free(dir_path);
 }
 
-/* unread: the newest of those that cannot be read, and why. */
-struct finding { const struct positions *read; struct siblings *out; struct buf head; int64_t last_us, unread_us; struct err unread; };
+struct finding { const struct positions *read; struct siblings *out; struct buf head; int64_t last_us; };
 
 static int64_t mtime_us(const struct stat *st)
 {
@@ -119,9 +132,11 @@ static void look(void *ctx, const char *file, const struct stat *st)
 	struct finding *f = ctx;
 	struct err e;
 	int how = head_of(file, &f->head, &e);
-	if (how < 0 && mtime_us(st) > f->unread_us) {
-		f->unread_us = mtime_us(st);
-		f->unread = e;
+	if (how != 0 && has_original(file, &f->head))
+		return;
+	if (how < 0 && mtime_us(st) > f->out->unread_us) {
+		f->out->unread_us = mtime_us(st);
+		f->out->unread = e;
 	}
 	if (how <= 0)
 		return;
@@ -130,7 +145,7 @@ static void look(void *ctx, const char *file, const struct stat *st)
 		f->last_us = mtime_us(st);
 	if (at && at->done)
 		return;
-	struct sibling one = { (char *)(uintptr_t)file, mtime_us(st), fingerprint_of(buf_sv(&f->head)), at ? at->offset : 0, at != NULL };
+	struct sibling one = { (char *)(uintptr_t)file, mtime_us(st), (uint64_t)st->st_size, fingerprint_of(buf_sv(&f->head)), at ? at->offset : 0, at != NULL };
 	add(f->out, &one);
 }
 
@@ -140,7 +155,7 @@ static int by_time(const void *a, const void *b)
 	return x->mtime_us < y->mtime_us ? -1 : x->mtime_us > y->mtime_us ? 1 : strcmp(x->path, y->path);
 }
 
-void siblings_find(const char *path, const struct positions *read, bool live_known, struct siblings *ret)
+void siblings_find(const char *path, const struct positions *read, struct siblings *ret)
 {
 	struct finding f = { .read = read, .out = ret };
 	each(path, look, &f);
@@ -150,14 +165,23 @@ void siblings_find(const char *path, const struct positions *read, bool live_kno
 	/* Of those we never saw only the newer ones are ours: older ones were there before we began. */
 	size_t kept = 0;
 	for (size_t i = 0; i < ret->n; i++) {
-		if (ret->v[i].known || (!live_known && f.last_us && ret->v[i].mtime_us > f.last_us))
+		if (ret->v[i].known || (f.last_us && ret->v[i].mtime_us > f.last_us))
 			ret->v[kept++] = ret->v[i];
 		else
 			free(ret->v[i].path);
 	}
 	ret->n = kept;
-	if (!live_known && f.unread_us > f.last_us) /* newer than what was read; or that is not found, and may be this one */
-		msg_error("%s; what was not read of it yet is lost", f.unread.text);
+	if (ret->unread_us <= f.last_us) /* newer than what was read; or that is not found, and may be this one */
+		ret->unread_us = 0;
+}
+
+bool siblings_is(const char *path, const struct fingerprint *head)
+{
+	struct err e;
+	struct buf now = { 0 };
+	bool is = head_of(path, &now, &e) > 0 && fingerprint_fits(head, buf_sv(&now));
+	buf_fini(&now);
+	return is;
 }
 
 struct copying { const struct fingerprint *head; struct buf buf; char *path; };

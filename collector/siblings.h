@@ -7,17 +7,25 @@
 struct sibling {
 	char *path;
 	int64_t mtime_us;
+	uint64_t bytes; /* of the file as it is, packed or not */
 	struct fingerprint head;
 	uint64_t offset; /* read from here on */
 	bool known;      /* a position says so; else it is newer than all that was read */
 };
-struct siblings { struct sibling *v; size_t n, cap; };
+struct siblings {
+	struct sibling *v;
+	size_t n, cap;
+	/* The newest of those that cannot be read and may be newer than all that was read: when it was written, and why. 0: there is none. */
+	int64_t unread_us;
+	struct err unread;
+};
 
-/* Rotated files of path that are not read to their end, oldest first. live_known: path itself is the file we were
- * reading, so what we never saw is not ours. */
-void siblings_find(const char *path, const struct positions *read, bool live_known, struct siblings *ret);
-/* The rotated file that begins like head (a copy of a truncated log), or false. *ret_path is the caller's to free. */
+/* Rotated files of path that are not read to their end, oldest first. */
+void siblings_find(const char *path, const struct positions *read, struct siblings *ret);
+/* The rotated file that begins like head (a copy of a truncated log, or one that was rotated on), or false. *ret_path is the caller's to free. */
 bool siblings_copy(const char *path, const struct fingerprint *head, char **ret_path);
+/* Whether the file at path begins like head. */
+bool siblings_is(const char *path, const struct fingerprint *head);
 void siblings_fini(struct siblings *s);
 
 #endif

@@ -43,6 +43,7 @@ struct stream {
 	struct source_run *run;
 	uint64_t since_snapshot; /* bytes read */
 	uint32_t told_head_n;    /* how much of the file's beginning the analyzer knows */
+	bool broken;             /* the file before broke off: which one follows must be known, however short it is, as a whole copy may stand before it after a crash */
 	size_t in_flight;
 	int64_t behind_from_us;  /* the machine's clock is far behind what it was, since then; 0: it is not */
 };
@@ -156,7 +157,7 @@ static bool file_is_news(struct stream *s, size_t unused, struct position *at)
 {
 	if (!s->kind->position(s->run, s->feed.frame.rest_bytes + unused, at) || at->head.n == s->told_head_n)
 		return false;
-	return !s->saved.positions.n || (at->head.n == POSITION_HEAD_BYTES && s->told_head_n);
+	return !s->saved.positions.n || s->broken || (at->head.n == POSITION_HEAD_BYTES && s->told_head_n);
 }
 
 /* The machine's clock stood far ahead when something was last read, and was set right since. The analyzer is told before a line is read by the other clock, so that what is
@@ -188,6 +189,7 @@ static void on_bytes(void *ctx, struct sv bytes)
 	struct position at;
 	if (s->told_head_n != POSITION_HEAD_BYTES && s->socket && file_is_news(s, bytes.n, &at)) {
 		s->told_head_n = at.head.n;
+		s->broken = false;
 		positions_set(&s->saved.positions, &at);
 		snapshot_state(s);
 	}
@@ -222,6 +224,7 @@ static uint64_t on_broken(void *ctx)
 	feed_next_file(&s->feed);
 	feed_block_ends(&s->feed);
 	s->told_head_n = 1;
+	s->broken = true;
 	snapshot_state(s);
 	return unfinished;
 }
@@ -275,6 +278,7 @@ static void reset(struct stream *s)
 	buf_clear(&s->in);
 	s->since_snapshot = 0;
 	s->told_head_n = 0;
+	s->broken = false;
 }
 
 /* The year-less stamps go on where the newest position left them. */

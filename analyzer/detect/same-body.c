@@ -56,7 +56,7 @@ static struct cluster *cluster_of(struct memory *m, const uint16_t *hash, unsign
 			alike = n + 1;
 			best = &all[i];
 		}
-		if (oldest->used && (!all[i].used || all[i].last_min < oldest->last_min))
+		if (all[i].last_min < oldest->last_min) /* 0: never used */
 			oldest = &all[i];
 	}
 	if (!best) {

@@ -1,5 +1,5 @@
 /* Follows one log file: inotify on the file itself wakes it (its folder may be busy with others), a slow timer makes sure and sees new files. Survives rotation by rename, by
- * copy-and-truncate and by packing, and finds again what was rotated away while nobody watched. */
+ * copy-and-truncate and by packing, and finds again what was rotated away while nobody watched, also while it is still being packed or copied. */
 #include "collector/source.h"
 
 #include <errno.h>
@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "collector/archive_reader.h"
@@ -24,6 +25,9 @@
 #define ROTATE_GRACE_MS 1000 /* not all writers turn to the new file at once */
 #define DELETED_MS 600000    /* silent for so long: nobody writes to it any more … */
 #define MOVED_MS 86400000    /* … and when only its name is gone: writers may be told late, or its folder may come back */
+
+#define SETTLED_S 5          /* a rotated file written to just now may be being copied: it is waited for … */
+#define COPYING_MS 120000    /* … but what is new does not wait for longer than that */
 
 #define NOTHING_TOLD (-1)
 
@@ -47,6 +51,9 @@ struct source_run {
 	struct archive_reader *archive; /* of old.v[old_at], or of a truncated file's copy */
 	uint64_t archive_skip;
 	bool archive_is_copy;
+	uint64_t waiting_ms; /* since when a rotated file is waited for; 0: none is */
+	bool waiting;        /* until it has settled */
+	struct siblings broken; /* those that break off, as they were read: not again unless they change */
 
 	int fd;
 	struct position at;     /* of what is being read: live file or archive */
@@ -144,6 +151,86 @@ static bool open_live(struct source_run *s)
 	return true;
 }
 
+/* -- rotated files that are not whole yet -- */
+
+static bool is_recent(int64_t written_s)
+{
+	int64_t ago_s = (int64_t)time(NULL) - written_s;
+	return ago_s > -SETTLED_S && ago_s < SETTLED_S;
+}
+
+/* Whether a file that was last written to then is waited for. */
+static bool wait_for(struct source_run *s, int64_t written_s, const struct err *why)
+{
+	uint64_t now = uv_now(s->loop);
+	if (!is_recent(written_s) || (s->waiting_ms && now - s->waiting_ms >= COPYING_MS))
+		return false;
+	if (!s->waiting_ms) {
+		s->waiting_ms = now ? now : 1;
+		msg_info("%s; waiting, as it was written to just now", why->text);
+	}
+	return s->waiting = true;
+}
+
+static int64_t written_us(const struct stat *st)
+{
+	return (int64_t)st->st_mtim.tv_sec * 1000000 + st->st_mtim.tv_nsec / 1000;
+}
+
+static bool is_broken(const struct source_run *s, const struct sibling *o)
+{
+	for (size_t i = 0; i < s->broken.n; i++) {
+		const struct sibling *b = &s->broken.v[i];
+		if (b->head.hash == o->head.hash && b->bytes == o->bytes && b->mtime_us == o->mtime_us)
+			return true;
+	}
+	return false;
+}
+
+/* Those that change are tried again. */
+static void drop_broken(struct source_run *s)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < s->old.n; i++) {
+		if (is_broken(s, &s->old.v[i]))
+			free(s->old.v[i].path);
+		else
+			s->old.v[kept++] = s->old.v[i];
+	}
+	s->old.n = kept;
+}
+
+/* The file that was begun last comes before those that broke off before it, as it did before a crash: what follows it has the same numbers then. */
+static void put_first(struct source_run *s)
+{
+	size_t last = s->seen.n, at = 0;
+	while (last && s->seen.v[last - 1].done)
+		last--;
+	while (last && at < s->old.n && !(s->old.v[at].known && siblings_is(s->old.v[at].path, &s->seen.v[last - 1].head)))
+		at++;
+	if (!last || at == s->old.n)
+		return;
+	struct sibling first = s->old.v[at];
+	memmove(s->old.v + 1, s->old.v, at * sizeof *s->old.v);
+	s->old.v[0] = first;
+}
+
+/* What was rotated away and is to be read before the live file. */
+static void find_old(struct source_run *s)
+{
+	siblings_fini(&s->old);
+	s->old_at = 0;
+	siblings_find(s->path, &s->seen, &s->old);
+	drop_broken(s);
+	put_first(s);
+	if (s->old.unread_us && wait_for(s, s->old.unread_us / 1000000, &s->old.unread))
+		return;
+	s->waiting_ms = 0;
+	if (s->old.unread_us)
+		msg_error("%s; what was not read of it yet is lost", s->old.unread.text);
+	s->old.unread_us = 0;
+}
+
 /* The file at hand is finished: tells, and looks what was rotated away after it while we were busy with it. */
 static void finished(struct source_run *s, enum source_boundary b)
 {
@@ -156,9 +243,7 @@ static void finished(struct source_run *s, enum source_boundary b)
 	s->at = (struct position){ 0 };
 	if (s->closed || s->old_at < s->old.n)
 		return;
-	siblings_fini(&s->old);
-	s->old_at = 0;
-	siblings_find(s->path, &s->seen, false, &s->old);
+	find_old(s);
 }
 
 /* Emptied in place (copytruncate): a copy with the same first bytes may hold lines that we did not see. */
@@ -258,12 +343,27 @@ static bool go_on(struct source_run *s, const char *path)
 	return true;
 }
 
+/* It may have been packed or rotated on since it was found. */
+static struct archive_reader *open_found(const struct source_run *s, struct sibling *o, struct err *e)
+{
+	char *now = NULL;
+	if (siblings_is(o->path, &o->head))
+		return archive_reader_open(o->path, e);
+	if (!siblings_copy(s->path, &o->head, &now)) {
+		(void)err_set(e, "%s: is not there any more", o->path);
+		return NULL;
+	}
+	free(o->path);
+	o->path = now;
+	return archive_reader_open(now, e);
+}
+
 static bool open_old(struct source_run *s)
 {
 	struct err e;
-	const struct sibling *o = &s->old.v[s->old_at];
+	struct sibling *o = &s->old.v[s->old_at];
 	struct stat st;
-	s->archive = archive_reader_open(o->path, &e);
+	s->archive = open_found(s, o, &e);
 	if (!s->archive) {
 		msg_warn("%s; its lines are lost", e.text);
 		struct position lost = { .head = o->head, .done = true };
@@ -275,11 +375,57 @@ static bool open_old(struct source_run *s)
 	if (stat(o->path, &st) == 0) {
 		s->at.dev = (uint64_t)st.st_dev;
 		s->at.inode = (uint64_t)st.st_ino;
+		o->bytes = (uint64_t)st.st_size;
+		o->mtime_us = written_us(&st);
 		if (still_written(s, &st) && go_on(s, o->path))
 			return false;
 	}
 	s->archive_skip = o->offset;
 	return true;
+}
+
+/* It cannot be read to its end, and nobody writes to it: a whole one is read on from there when one is found, after the next rotation. */
+static void leave_broken(struct source_run *s)
+{
+	struct siblings *b = &s->broken;
+	b->v = xrealloc(b->v, (b->n + 1) * sizeof *b->v);
+	b->v[b->n] = s->old.v[s->old_at];
+	b->v[b->n].path = xstrdup(b->v[b->n].path);
+	msg_warn("%s: was read as far as it goes; a whole one will be read on from there, after the next rotation", b->v[b->n++].path);
+	s->waiting_ms = 0;
+	if (++s->old_at == s->old.n)
+		find_old(s);
+}
+
+/* It breaks off: it may still be being copied. Half a line at its break is not taken. */
+static void broke_off(struct source_run *s, const struct err *why)
+{
+	struct sibling *o = &s->old.v[s->old_at];
+	struct stat st;
+	uint64_t unfinished = s->ev.broken(s->ev.ctx);
+	archive_reader_close(s->archive);
+	s->archive = NULL;
+	s->at.offset -= unfinished < s->at.offset ? unfinished : s->at.offset;
+	positions_set(&s->seen, &s->at);
+	o->offset = s->at.offset;
+	s->at = (struct position){ 0 };
+	if (stat(o->path, &st) == 0 && wait_for(s, (int64_t)st.st_mtim.tv_sec, why))
+		return;
+	msg_warn("%s", why->text);
+	leave_broken(s);
+}
+
+/* Has what is waited for settled, or was it waited for long enough? */
+static void look_again(struct source_run *s)
+{
+	struct stat st;
+	if (s->old_at == s->old.n || s->old.unread_us) { /* it could not even be begun */
+		s->waiting = false;
+		find_old(s);
+		return;
+	}
+	bool there = stat(s->old.v[s->old_at].path, &st) == 0;
+	s->waiting = there && is_recent((int64_t)st.st_mtim.tv_sec) && uv_now(s->loop) - s->waiting_ms < COPYING_MS;
 }
 
 static bool read_archive(struct source_run *s)
@@ -289,9 +435,14 @@ static bool read_archive(struct source_run *s)
 	if (!s->archive && !open_old(s))
 		return true;
 	int got = archive_reader_next(s->archive, &block, &e);
+	if (got < 0 && !s->archive_is_copy) {
+		broke_off(s, &e);
+		return !s->closed && !s->waiting;
+	}
 	if (got < 0)
 		msg_warn("%s", e.text);
 	if (got <= 0) {
+		s->waiting_ms = 0;
 		archive_done(s);
 		return !s->closed;
 	}
@@ -310,12 +461,12 @@ static void work(struct source_run *s)
 		return;
 	s->working = true;
 	bool more = true;
-	for (unsigned i = 0; more && i < BLOCKS_PER_TURN && !s->paused; i++)
+	for (unsigned i = 0; more && i < BLOCKS_PER_TURN && !s->paused && !s->waiting; i++)
 		more = s->archive || s->old_at < s->old.n ? read_archive(s) : read_live(s);
 	s->working = false;
 	if (s->closed)
 		return;
-	if (more && !s->paused) {
+	if (more && !s->paused && !s->waiting) {
 		uv_idle_start(&s->more, on_more);
 		return;
 	}
@@ -331,7 +482,10 @@ static void on_more(uv_idle_t *h)
 
 static void on_poll(uv_timer_t *h)
 {
-	work(h->data);
+	struct source_run *s = h->data;
+	if (s->waiting && !s->paused && !s->working)
+		look_again(s);
+	work(s);
 }
 
 /* While it cools nobody is woken; what was written meanwhile shows at the end of it. */
@@ -418,11 +572,10 @@ static struct source_run *file_open(uv_loop_t *loop, const char *path, const str
 	const char *slash = strrchr(s->path, '/');
 	s->base = s->path + (slash ? slash - s->path + 1 : 0);
 	s->block = xmalloc(BLOCK_BYTES);
-	if (resume->n) {
-		siblings_find(path, resume, is_known(path, resume), &s->old);
-		for (size_t i = 0; i < resume->n; i++)
-			positions_set(&s->seen, &resume->v[i]);
-	}
+	for (size_t i = 0; i < resume->n; i++)
+		positions_set(&s->seen, &resume->v[i]);
+	if (resume->n && !is_known(path, resume)) /* else what broke off before it waits until that is finished, too */
+		find_old(s);
 	start_watching(s);
 	return s;
 }
@@ -485,6 +638,7 @@ static void file_close(struct source_run *s)
 		close(s->fd);
 	s->fd = -1;
 	siblings_fini(&s->old);
+	siblings_fini(&s->broken);
 	positions_fini(&s->seen);
 	if (s->inotify >= 0)
 		uv_close((uv_handle_t *)&s->watch, on_closed);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """commands.py ABUSEWATCH LOG: every command with wrong options, damaged files, broken configs and stores, hostile names."""
-import csv, datetime, gzip, io, json, lzma, os, socket, sqlite3, subprocess, sys, tempfile, threading, time, urllib.request
+import bz2, csv, datetime, gzip, io, json, lzma, os, socket, sqlite3, subprocess, sys, tempfile, threading, time, urllib.request
 
 aw, log = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 os.chdir(tempfile.mkdtemp())
@@ -84,6 +84,13 @@ def damaged():
         write("cut." + kind, data[:len(data) * 2 // 3])
         for c in ("parse", "messages"):
             check("%s of a cut .%s says so" % (c, kind), ended(run(c, "cut." + kind), 1, "in the middle"))
+    want = run("parse", log).stdout
+    packed["bz2"] = bz2.compress(text)
+    packed["zst"] = subprocess.run(["zstd", "-c", "-q"], input=text, capture_output=True).stdout
+    for kind, data in packed.items():
+        write("padded." + kind, data + bytes(-len(data) % 512 + 512))  # as a copy by whole sectors is
+        r = run("parse", "padded." + kind)
+        check("parse of a .%s with zeros behind it" % kind, r.returncode == 0 and r.stdout == want and not r.stderr, r.stderr.decode())
     continued()
     write("noise", bytes(range(256)) * 40)
     for c in ("parse", "messages"):

@@ -498,6 +498,125 @@ def unreadable_sibling():
     r.end()
 
 
+def packed_late():
+    """What was rotated while the collector was down, and is still being copied or packed when it starts: it is waited for; what breaks off and stays so is read as far as it goes, and
+    on from there when it is whole, after the next rotation, also when that comes while it is down again. Half a line is none."""
+    text = "".join(failure(i) + "\n" for i in range(LINES)).encode()
+    def put(path, data, ago=0):
+        with open(path, "wb") as f:
+            f.write(data)
+        os.utime(path, (time.time() - ago, time.time() - ago))
+    def down(r):
+        """A collector that read 50 lines; the log was rotated since."""
+        log = os.path.join(r.folder, "mail.log")
+        append(log, 0, 50)
+        r.wait(50)
+        time.sleep(0.3)
+        r.stop()
+        os.unlink(log)
+        return log
+    for kind in ("gz", "zst"):
+        whole = gzip.compress(text, 0) if kind == "gz" else subprocess.run(["zstd", "-c", "-q", "-1", "--no-check"], input=text, capture_output=True).stdout
+        for how in ("copied slowly", "begun to be copied", "whole later", "whole after a restart", "whole after a crash", "whole after a crash and a rotation"):
+            if kind == "zst" and how != "copied slowly":
+                continue
+            r = Run('type = "file" path = "@/mail.log"')
+            log = down(r)
+            append(log, LINES, LINES + (2 if how.startswith("whole") else 10))
+            late = how.startswith("whole")
+            put(log + ".1.gz", whole[:8 if "begun" in how else len(whole) * 2 // 3], 100 if late else 0)
+            r.start()
+            name = "file, a packed rotation that is %s (.%s)" % (how, kind)
+            if not late:
+                time.sleep(2.5)
+                put(log + ".1.gz", whole)
+                check(name, r.wait(LINES + 10, 25), range(LINES + 10))
+                said = open(os.path.join(r.folder, "log")).read()
+                print("ok source %s: no loss is told" % name if "lost" not in said else "not ok source %s: no loss is told - %s" % (name, said[-300:]), flush=True)
+            else:
+                got = r.wait(150, 15)
+                read = got.index("u%04d" % LINES) if "u%04d" % LINES in got else 0
+                check(name + ", before", got, [*range(read), *range(LINES, LINES + 2)])
+                assert 150 < read < 250
+                if "after" in how:
+                    time.sleep(0.3)
+                    r.stop(signal.SIGKILL if "crash" in how else signal.SIGTERM)
+                put(log + ".1.gz", whole, 50)
+                rotated = False
+                for n in (LINES + 2, LINES + 3):
+                    if "and a rotation" in how and not rotated or n == LINES + 3 and not rotated:
+                        os.rename(log, log + ".0")
+                        rotated = True
+                    append(log, n, n + 1)
+                    if n == LINES + 2 and "after" in how:
+                        r.start()
+                        r.wait(read + 3 if "rotation" not in how else LINES + 3)
+                got = r.wait(LINES + 4, 15)
+                check(name, sorted(got), range(LINES + 4))
+            print(("ok" if not r.analyzer.wrong else "not ok") + " source %s: same reports%s" % (name, "" if not r.analyzer.wrong else " - %s" % r.analyzer.wrong[:3]), flush=True)
+            r.end()
+    # its original is beside it until it is packed
+    for n in (8, len(whole) // 2):
+        r = Run('type = "file" path = "@/mail.log"')
+        log = down(r)
+        put(log + ".1", text[:text.index(b"u0200")] + b"u0200\n", 10)
+        put(log + ".1.gz", gzip.compress(text, 0)[:n])
+        append(log, 201, 210)
+        r.start()
+        check("file, a rotation that is being packed, its original beside it", r.wait(210), range(210))
+        said = open(os.path.join(r.folder, "log")).read()
+        print("ok source file, a rotation that is being packed: no loss is told" if "lost" not in said else "not ok source file, a rotation that is being packed: no loss is told - %s" % said[-300:], flush=True)
+        r.end()
+
+
+def rotated_meanwhile():
+    """Rotated files that are packed, or rotated on, while older ones are still being read."""
+    for how in ("packed", "rotated on", "packed and rotated on"):
+        r = Run('type = "file" path = "@/mail.log"')
+        log = os.path.join(r.folder, "mail.log")
+        append(log, 0, 50)
+        r.wait(50)
+        time.sleep(0.3)
+        r.stop()
+        with open(log, "a") as f:  # more reports than are on their way before the collector waits
+            f.write("".join(failure(1000 + i % 8000) + "\n" for i in range(90000)))
+        for i, (name, a, b) in enumerate(((".3", 0, 0), (".2", 50, 100), (".1", 100, 150))):
+            if name == ".3":
+                os.rename(log, log + name)
+            else:
+                append(log + name, a, b)
+            os.utime(log + name, (time.time() - 100 + i, time.time() - 100 + i))
+        append(log, 150, 200)
+        r.start()
+        while r.process.poll() is None and len(r.analyzer.reports) < 1000:
+            time.sleep(0.001)
+        r.analyzer.stalled = True
+        time.sleep(2)
+        for n in ("1", "2") if how == "packed" else ("2", "1", ""):
+            old, new = log + "." * bool(n) + n, log + "." + ("1" if not n else n if how == "packed" else str(int(n) + 1))
+            if n == "2" and how != "packed":
+                os.rename(log + ".3", log + ".4")
+            if "packed" in how and n:
+                st = os.stat(old)
+                with open(old, "rb") as f, gzip.open(new + ".gz", "wb") as g:
+                    shutil.copyfileobj(f, g)
+                os.unlink(old)
+                os.utime(new + ".gz", ns=(st.st_mtime_ns, st.st_mtime_ns))
+            else:
+                os.rename(old, new)
+        if how != "packed":
+            append(log, 200, 210)
+        r.analyzer.stalled = False
+        n = 90050 + 150 + 10 * (how != "packed")
+        end = time.time() + 40
+        while time.time() < end and len(r.analyzer.reports) < n:
+            time.sleep(0.1)
+        time.sleep(0.3)
+        got = [u for u in users(r.analyzer) if u < "u1000"]
+        check("file, rotated ones that are %s while older ones are read" % how, got, range(200 + 10 * (how != "packed")))
+        r.end()
+
+
 def restarted_late():
     """The collector is started again (or killed) while the new file is still empty, or is not there at all, and the writer goes on in the renamed one."""
     for name, new in (("is empty", True), ("is not there yet", False)):
@@ -706,7 +825,10 @@ def archive_many():
     shutil.rmtree(folder)
 
 
-for test in (syslog_udp, syslog_tcp, syslog_crowd, syslog_hoards, syslog_tls, command, standard_input, journal, journal_waits, journal_fails, told_late, unreadable_sibling, restarted_late, daily_names, not_there, full, many_files, behind_links, many_folders, archive, archive_broken, archive_many):
+only = sys.argv[2:]
+for test in (syslog_udp, syslog_tcp, syslog_crowd, syslog_hoards, syslog_tls, command, standard_input, journal, journal_waits, journal_fails, told_late, unreadable_sibling, packed_late, rotated_meanwhile, restarted_late, daily_names, not_there, full, many_files, behind_links, many_folders, archive, archive_broken, archive_many):
+    if only and test.__name__ not in only:
+        continue
     try:
         test()
     except Exception as e:  # one kind must not hide the others

@@ -21,13 +21,13 @@ static struct txn message(int n, char text[8][64], struct txn_rcpt r[2])
 {
 	snprintf(text[0], 64, "Q%06X", n);
 	snprintf(text[1], 64, n % 10 == 8 ? "<m%d@a.example" : "<m%d@a.example>", n); /* some servers give any header as it is */
-	snprintf(text[2], 64, "sender%d@a.example", n % 10);
+	snprintf(text[2], 64, n % 10 == 8 ? "<sender%d@a.example>" : "sender%d@a.example", n % 10);
 	snprintf(text[3], 64, "rcpt%d@B.example", n);
 	snprintf(text[4], 64, "198.18.0.%d", n % 200);
 	r[0] = (struct txn_rcpt){ .recipient = sv_cstr(text[3]), .status = TXN_SENT, .dsn = SV("2.0.0"), .reply = SV("250 ok"), .time_us = DAY0 + n };
 	r[1] = (struct txn_rcpt){ .recipient = SV("both@c.example"), .status = TXN_BOUNCED, .dsn = SV("5.1.1"), .reply = SV("550 no") };
 	return (struct txn){ .host = SV("mx1"), .mta = SV("postfix"), .queue_id = sv_cstr(text[0]), .message_id = sv_cstr(text[1]),
-		             .sender = sv_cstr(text[2]), .sender_known = true, .client_ip = sv_cstr(text[4]), .uid = -1, .size = n, .nrcpt = 2,
+		             .sender = n % 10 == 9 ? SV("s\0" "9@a.example") : sv_cstr(text[2]), .sender_known = true, .client_ip = sv_cstr(text[4]), .uid = -1, .size = n, .nrcpt = 2,
 		             .account = n % 10 == 4 ? SV("Web9@a.example") : n % 10 == 5 ? SV("web9") : (struct sv){ 0 },
 		             .local_user = n % 10 == 6 ? SV("web9") : n % 10 == 7 ? SV("web99") : (struct sv){ 0 }, .cwd = n % 10 == 6 ? SV("/home/web9") : (struct sv){ 0 },
 		             .first_us = DAY0 + n * US_PER_S, .last_us = DAY0 + n * US_PER_S, .rcpt = r, .n_rcpt = 2, .complete = true };
@@ -99,6 +99,16 @@ static void every_key_finds_in_rows_and_in_segments(void **state)
 		assert_int_equal(find(f, ARCHIVE_RECIPIENT, SV("@b.example"), false).n, round ? 9100 : 100);
 		assert_int_equal(find(f, ARCHIVE_SENDER, SV("<sender3@a.example>"), false).n, round ? 910 : 10);
 		assert_int_equal(find(f, ARCHIVE_SENDER, SV("nobody@a.example"), false).n, 0);
+		assert_int_equal(find(f, ARCHIVE_SENDER, SV("Sender8@a.example"), false).n, round ? 910 : 10); /* the log has brackets around it */
+		assert_int_equal(find(f, ARCHIVE_SENDER, SV("<sender8@a.example>"), false).n, round ? 910 : 10);
+		assert_int_equal(find(f, ARCHIVE_SENDER, SV("sender8@a.example"), true).n, round ? 910 : 10);
+		assert_int_equal(find(f, ARCHIVE_SENDER, SV("s\0" "9@A.example"), false).n, round ? 910 : 10);
+		assert_int_equal(find(f, ARCHIVE_SENDER, SV("s\0" "7@a.example"), false).n, 0); /* no text ends at a NUL */
+		assert_int_equal(find(f, ARCHIVE_SENDER, SV("\0" "7@a"), true).n, 0);
+		struct archive_query both = { .key = { [ARCHIVE_SENDER] = SV("s\0" "7@a.example"), [ARCHIVE_RECIPIENT] = SV("both@c.example") } };
+		s = (struct seen){ 0 };
+		assert_int_equal(archive_search(f->a, &both, note, &s, NULL, NULL), 0);
+		assert_int_equal(find(f, ARCHIVE_SENDER, SV("\0" "9@a"), true).n, round ? 910 : 10);
 		assert_int_equal(find(f, ARCHIVE_CLIENT, SV("198.18.0.5"), false).n, round ? 46 : 1);
 		assert_int_equal(find(f, ARCHIVE_ACCOUNT, SV("x"), false).n, 0);
 		size_t tenth = round ? 910 : 10;

@@ -200,6 +200,55 @@ static void heads_and_tails(void **state)
 }
 
 /* A member's head that lies on both sides of what is read at a time: the name in the first one's head is as long as that takes. */
+#define PADDING_BYTES (300u << 10) /* more than is read at a time */
+
+/* Zeros behind the data are no damage: not alone, nor with a member after them; a second member that breaks off gives what there is of it. */
+static void padded(void **state)
+{
+	(void)state;
+	struct buf want = text(), one = packed(buf_sv(&want)), zeros = { 0 };
+	struct err e;
+	buf_reserve(&zeros, PADDING_BYTES);
+	memset(zeros.p, 0, zeros.n = PADDING_BYTES);
+	const size_t zeros_n[] = { 1, 511, PADDING_BYTES };
+	for (size_t i = 0; i < sizeof zeros_n / sizeof *zeros_n; i++) {
+		struct buf file = { 0 }, got = { 0 };
+		buf_addsv(&file, buf_sv(&one));
+		buf_add(&file, zeros.p, zeros_n[i]);
+		assert_int_equal(same_end(buf_sv(&file), &got, &e), 0);
+		assert_true(sv_eq(buf_sv(&got), buf_sv(&want)));
+		buf_fini(&got);
+		buf_addsv(&file, sv_take(buf_sv(&one), one.n / 2));
+		assert_int_equal(same_end(buf_sv(&file), &got, &e), -1);
+		assert_non_null(strstr(e.text, "ends in the middle"));
+		assert_true(got.n > want.n + want.n / 4 && got.n < 2 * want.n);
+		assert_memory_equal(got.p, want.p, want.n);
+		assert_memory_equal(got.p + want.n, want.p, got.n - want.n);
+		buf_fini(&file);
+		buf_fini(&got);
+	}
+	buf_fini(&want);
+	buf_fini(&one);
+	buf_fini(&zeros);
+}
+
+/* What has the name of a packed log, and is none. */
+static void not_what_it_says(void **state)
+{
+	(void)state;
+	static const struct { struct sv file; int how; size_t n; } v[] = {
+		{ { "", sizeof "" - 1 }, 0, 0 }, { { "Nov 24 00:00:01 mx1 x: y\n", sizeof "Nov 24 00:00:01 mx1 x: y\n" - 1 }, 0, 25 }, { { "\x1f\x8b", sizeof "\x1f\x8b" - 1 }, 0, 2 }, { { "\x1f\x8b\x08", sizeof "\x1f\x8b\x08" - 1 }, -1, 0 }, { { "\x1f\x8bx", sizeof "\x1f\x8bx" - 1 }, -1, 0 },
+	};
+	for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
+		struct buf got = { 0 };
+		struct err e;
+		put(v[i].file);
+		assert_int_equal(all(AHEAD, &got, &e), v[i].how);
+		assert_int_equal(got.n, v[i].n);
+		buf_fini(&got);
+	}
+}
+
 static void head_in_two_pieces(void **state)
 {
 	(void)state;
@@ -307,7 +356,7 @@ int main(void)
 	close(fd);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(same_bytes), cmocka_unit_test(not_packed), cmocka_unit_test(damaged), cmocka_unit_test(left_early),
-		cmocka_unit_test(borrowed), cmocka_unit_test(heads_and_tails), cmocka_unit_test(head_in_two_pieces), cmocka_unit_test(cut_and_turned),
+		cmocka_unit_test(borrowed), cmocka_unit_test(heads_and_tails), cmocka_unit_test(padded), cmocka_unit_test(not_what_it_says), cmocka_unit_test(head_in_two_pieces), cmocka_unit_test(cut_and_turned),
 	};
 	int bad = cmocka_run_group_tests(tests, NULL, NULL);
 	unlink(path);

@@ -264,6 +264,92 @@ static void a_log_that_is_gone(void **state)
 	enrich_free(enrich);
 }
 
+static unsigned events;
+
+static void count_event(struct ingest *in, int64_t at_us)
+{
+	(void)in, (void)at_us;
+	events++;
+}
+
+/* So many events are judged of what is in b, which is empty then. */
+static void judges(struct ingest *in, struct ingest_source *source, struct buf *b, unsigned want)
+{
+	struct buf reply = { 0 };
+	struct err e;
+	size_t used;
+	events = 0;
+	assert_int_equal(ingest_bytes(in, source, buf_sv(b), &used, &reply, &e), 0);
+	assert_int_equal(used, b->n);
+	assert_int_equal(events, want);
+	buf_clear(b);
+	buf_fini(&reply);
+}
+
+static void put_session(struct buf *b, uint64_t seq, int64_t at_us)
+{
+	struct smtp_session s = { .seq = seq, .first_us = at_us, .last_us = at_us, .client_port = 4711, .server_port = 25 };
+	obs_put_session(b, &s);
+}
+
+/* A collector that was killed says again what it said since its snapshot: each counts once, the last one, too. What another connection of the source said is in the store when it is
+ * told where to go on. */
+static void what_is_said_twice(void **state)
+{
+	static char none[] = "", conf_path[] = "test.conf";
+	struct conf conf = { .path = conf_path, .customers_path = none };
+	struct err e;
+	char path[96], cp[256];
+	struct record failed = { .kind = RECORD_AUTH_FAIL, .time_us = NOW + US_PER_HOUR };
+	struct buf b = { 0 }, reply = { 0 };
+	size_t used;
+	(void)state;
+	(void)snprintf(path, sizeof path, "%s/t.db", dir);
+	(void)snprintf(cp, sizeof cp, "rm -rf %s/t.*; cp %s/empty %s", dir, dir, path);
+	assert_int_equal(system(cp), 0);
+	struct enrich *enrich = enrich_new(&conf, &e);
+	struct judge *j = judge_new(&conf, enrich, &e);
+	struct ingest in = { .store = store_open(path, j, &e), .judge = j, .wall_us = at_now, .before = count_event };
+	struct ingest_source one = { 0 }, two = { 0 };
+	put_report(&b, 1, 1);
+	assert_int_equal(ingest_bytes(&in, &one, buf_sv(&b), &used, &reply, &e), -1); /* who is it? */
+	buf_clear(&b);
+	obs_put_hello(&b, SV("mx"));
+	put_report(&b, 1, 1);
+	put_report(&b, 1, 1);
+	judges(&in, &one, &b, 1);
+	obs_put_record(&b, 2, &failed, SV("line"));
+	obs_put_record(&b, 2, &failed, SV("line"));
+	put_report(&b, 1, 1);
+	put_report(&b, 2, 1);
+	judges(&in, &one, &b, 1);
+	const struct store_input *input = one.input;
+	assert_int_equal(input->last_event_us, NOW + US_PER_HOUR);
+	put_session(&b, 3, NOW + 2 * US_PER_HOUR);
+	put_session(&b, 3, NOW + 3 * US_PER_HOUR);
+	judges(&in, &one, &b, 0);
+	assert_int_equal(input->applied_seq, 3);
+	assert_int_equal(input->last_event_us, NOW + 2 * US_PER_HOUR);
+	obs_put_snapshot(&b, 3, SV("its state"));
+	put_report(&b, 4, 4);
+	obs_put_snapshot(&b, 4, SV("newer"));
+	judges(&in, &one, &b, 1);
+	obs_put_hello(&b, SV("mx"));
+	judges(&in, &two, &b, 0);
+	assert_int_equal(number(in.store, "SELECT applied_seq FROM input"), 4);
+	assert_int_equal(number(in.store, "SELECT count(*) FROM hot_message"), 2);
+	assert_int_equal(number(in.store, "SELECT snapshot = CAST('newer' AS BLOB) FROM input_snapshot"), 1);
+	assert_int_equal(in.pending, 0);
+	ingest_source_end(&one);
+	ingest_source_end(&two);
+	ingest_fini(&in);
+	store_close(in.store, j);
+	judge_free(j);
+	enrich_free(enrich);
+	buf_fini(&b);
+	buf_fini(&reply);
+}
+
 /* A store of which each run gets a copy. */
 static int begin(void **state)
 {
@@ -296,6 +382,6 @@ static int end(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(at_once_or_in_parts), cmocka_unit_test(a_broken_frame_ends_it), cmocka_unit_test(a_log_that_is_gone) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(at_once_or_in_parts), cmocka_unit_test(a_broken_frame_ends_it), cmocka_unit_test(a_log_that_is_gone), cmocka_unit_test(what_is_said_twice) };
 	return cmocka_run_group_tests(tests, begin, end);
 }
