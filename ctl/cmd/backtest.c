@@ -163,7 +163,7 @@ static int replay_side(struct conf *conf, const struct side *s, bool show, char 
 	conf->store = xstrdup(s->store);
 	if (replay_files(&r, conf, files, n, &e) < 0)
 		return e.text[0] ? command_fail("%s", e.text) : COMMAND_FAILED;
-	return replay_said_nothing(&r, conf);
+	return r.partial ? COMMAND_FAILED : replay_said_nothing(&r, conf); /* what half of the logs give would pass for all of them */
 }
 
 static void start(struct conf *conf, struct side *s, bool show, char **files, size_t n)

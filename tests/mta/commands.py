@@ -77,6 +77,26 @@ def continued():
               "%d messages, %d after a broken copy" % (len(stored[kind, "at once"]), len(stored[kind, "continued"])))
 
 
+def passed_over():
+    """A shell's list of logs may hold what is no log: the others are imported, and the exit status tells."""
+    os.mkdir("logs")
+    write("junk.gz", b"\x1f\x8b" + b"no gzip at all" * 9)
+    write("over.conf", 'store = "over.db"\nnetworks = { "198.18.0.0/15" }\nsource "mx1" { path = "mail.log" timezone = "UTC" }\n')
+    unreadable = ["locked"] if os.geteuid() else []
+    for name in unreadable:
+        write(name, b"")
+        os.chmod(name, 0)
+    r = run("import", "-c", "over.conf", "logs", "none", log, "junk.gz", *unreadable)
+    err = r.stderr.decode()
+    check("import names what is no log and reads the others", r.returncode == 1 and all("abusewatch: %s: " % n in err for n in ["logs", "none", "junk.gz", *unreadable]) and
+          err.count("(it is passed over)") == 3 + len(unreadable) and " lines read, " in err and run("search", "-c", "over.conf", "--since", "2000-01-01", "--format", "ndjson").stdout, err)
+    check("import of nothing but a folder", ended(run("import", "-c", "over.conf", "logs"), 1, "logs: is a folder; name the files in it"))
+    r = run("backtest", "-c", "over.conf", log, "logs")
+    check("backtest judges all of the logs or none", ended(r, 1, "logs: is a folder; name the files in it") and not r.stdout, r.stderr.decode())
+    write("half-gone.gz", gzip.compress(os.urandom(3000000))[:2000000])
+    check("backtest of a log that breaks off", run("backtest", "-c", "over.conf", log, "half-gone.gz").returncode == 1)
+
+
 def damaged():
     text = open(log, "rb").read()
     packed = {"gz": gzip.compress(text), "xz": lzma.compress(text)}
@@ -85,6 +105,7 @@ def damaged():
         for c in ("parse", "messages"):
             check("%s of a cut .%s says so" % (c, kind), ended(run(c, "cut." + kind), 1, "in the middle"))
     continued()
+    passed_over()
     write("noise", bytes(range(256)) * 40)
     for c in ("parse", "messages"):
         check(c + " of no log says so", ended(run(c, "noise"), 0, "do not start with a time"))
