@@ -1,9 +1,11 @@
 /* abusewatch check-config: every mistake in the config, with its line and what to do. */
 #include <getopt.h>
 #include <glob.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "analyzer/detector.h"
 #include "analyzer/enrich.h"
@@ -145,13 +147,32 @@ static void check_lists(const struct conf *c, struct tally *t)
 	dnsbl_zones_free(z);
 }
 
+/* No mistake, as the programs are somebody else; but who runs the check would take silence for the answer. */
+static bool note_unreadable(const struct conf *c, const struct conf_source *s)
+{
+	const struct passwd *we = getpwuid(geteuid());
+	char *path = as_user_unreadable(s);
+	struct buf b = { 0 };
+	if (!path)
+		return false;
+	buf_printf(&b, "note: %s:%d: source \"%s\": %s cannot be read by %s, who runs this check; what counts is ", c->path, s->line, s->name, path, we ? we->pw_name : "the user");
+	if (c->user && *c->user)
+		buf_printf(&b, "whether user \"%s\", whom the programs become, can: root's check-config says so", c->user);
+	else
+		buf_puts(&b, "whether the user that the programs are started by can");
+	say_plain(&b);
+	buf_fini(&b);
+	free(path);
+	return true;
+}
+
 /* Where nothing is, something may come, so it is no mistake; but a path that is misspelled would be silent for ever. A folder never becomes a log. */
 static void check_path(const struct conf *c, const struct conf_source *s, struct tally *t)
 {
 	glob_t g = { 0 };
 	struct stat st;
 	struct buf b = { 0 };
-	if (strcmp(s->type, "file") != 0 && strcmp(s->type, "archive") != 0)
+	if ((strcmp(s->type, "file") != 0 && strcmp(s->type, "archive") != 0) || note_unreadable(c, s))
 		return;
 	int bad = glob(s->path, GLOB_ERR, NULL, &g);
 	if (bad == GLOB_NOMATCH) {

@@ -135,6 +135,29 @@ def damaged():
           b'"sample":"scanner: what nobody knows"' in r.stdout and not r.stderr, r.stdout.decode() + r.stderr.decode())
 
 
+def unreadable():
+    """Who may not read a log, or its folder, hears that from check-config, and that it is the programs' user who counts."""
+    top = os.path.abspath("rights")
+    os.makedirs(os.path.join(top, "closed"))
+    os.mkdir(os.path.join(top, "open"))
+    os.chmod(".", 0o755)
+    other = [] if os.geteuid() else ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    if other and subprocess.run([*other, "test", "-x", top, "-a", "-x", aw]).returncode:
+        print("skip commands: check-config without rights - nobody else may enter the folders above " + top)
+        return
+    for name in ("mail.log", "closed/mail.log", "open/1.log", "open/2.log"):
+        write(os.path.join(top, name), b"")
+    for name in ("mail.log", "open/2.log", "closed"):
+        os.chmod(os.path.join(top, name), 0)
+    for user, counts in (("", "whether the user that the programs are started by can"), ('user = "daemon"\n', 'whether user "daemon", whom the programs become, can: root\'s check-config says so')):
+        write("rights.conf", user + 'store = "r.db"\n' + "".join('source "%s" { path = "%s/%s" }\n' % (n, top, p) for n, p in (("a", "mail.log"), ("b", "closed/mail.log"), ("c", "closed/*.gz"), ("d", "open/*.log"))))
+        os.chmod("rights.conf", 0o644)
+        r = subprocess.run([*other, aw, "check-config", "-c", "rights.conf"], capture_output=True, timeout=60)
+        err = r.stderr.decode()
+        check("check-config notes what who runs it cannot read" + (", and whom the programs become" if user else ""),
+              r.returncode == 0 and err.count("abusewatch: note: rights.conf:") == err.count(" cannot be read by ") == err.count(counts) == 4 and " yet" not in err, err)
+
+
 def configs():
     for name, data in (("short.mmdb", b"\xab\xcd\xefMaxMind.com"), ("empty.mmdb", b"")):
         write(name, data)
@@ -155,6 +178,7 @@ def configs():
     write("paths.conf", 'store = "paths.db"\nsource "a" {\n\tpath = "folder"\n}\n')
     r = run("check-config", "-c", "paths.conf")
     check("check-config tells a folder that should be a log", ended(r, 1, "paths.conf:2: ", "folder is a folder; write a pattern", "1 mistake"), r.stderr.decode())
+    unreadable()
     write("mark.conf", b'\xef\xbb\xbfstore = "mark.db"\nsource "mx1" { path = "there.log" }\n')
     r = run("check-config", "-c", "mark.conf")
     check("check-config tells a byte order mark by its name", ended(r, 1, "mark.conf:1: the file begins with a byte order mark", "1 mistake") and b"unknown" not in r.stderr, r.stderr.decode())
