@@ -476,7 +476,13 @@ def health():
         s.bind(("127.0.0.1", 0))
         base = "http://127.0.0.1:%d" % s.getsockname()[1]
     write("unread.conf", 'store = "unread.db"\nweb { listen = "%s" }\nsource "mx1" { path = "mail.log" }\nsource "mx2" { path = "misspelled.log" }\nsource "mx3" { path = "never.log" }\n' % base[7:])
-    write("mail.log", open(log, "rb").read())
+    begun = ("Nov 24 10:00:00 mx1 postfix/qmgr[9]: 4F1A2B3C4D: from=<anna@isp.example>, size=900, nrcpt=1 (queue active)\n"
+             "Nov 24 10:00:01 mx1 postfix/smtp[8]: 4F1A2B3C4D: to=<c@there.example>, relay=none, delay=1, dsn=4.4.1, status=deferred (connect to mx.there.example[192.0.2.9]:25: Connection timed out)\n"
+             "Nov 24 10:05:00 mx1 postfix/smtpd[1]: connect from a.example[192.0.2.1]\n")
+    write("mail.log", begun)
+    run("import", "-c", "unread.conf", "mail.log")
+    write("mail.log", begun + "Nov 24 14:00:00 mx1 postfix/smtp[8]: 4F1A2B3C4D: to=<c@there.example>, relay=mx.there.example[192.0.2.9]:25, delay=14400, dsn=2.0.0, status=sent (250 ok)\n"
+          "Nov 24 14:00:00 mx1 postfix/qmgr[9]: 4F1A2B3C4D: removed\n")
     run("import", "-c", "unread.conf", "mail.log")
     db = sqlite3.connect("unread.db")
     db.execute("INSERT OR REPLACE INTO input (source, counters, path, heard_us) VALUES ('mx2', '{\"lines\":0}', 'misspelled.log', ?)", (int(time.time() * 1e6),))
@@ -489,13 +495,15 @@ def health():
     for _ in range(100):
         try:
             browser.open(run("login-link", "-c", "unread.conf").stdout.decode().strip(), timeout=10).read()
-            found = {c["source"]: c["state"] for c in json.load(browser.open(base + "/about.json", timeout=10))["collectors"]}
+            about = json.load(browser.open(base + "/about.json", timeout=10))
+            found = {c["source"]: c["state"] for c in about["collectors"]}
             break
         except OSError:
             time.sleep(0.1)
     web.terminate()
     web.wait(10)
     check("the page Health names sources that were never read", found and found.get("mx2") == found.get("mx3") == "unread", str(found))
+    check("a message that is stored a second time when it ends counts once", found and (about["store"]["messages"], about["store"]["newest_messages"]) == (1, 2), str(found and about["store"]))
     check("and only those", found and any(found[s] != "unread" for s in found if s not in ("mx2", "mx3")), str(found))
 
 
