@@ -53,7 +53,7 @@ static int set_one(const struct command *c, int opt, const char *arg, struct log
 	case 'h': o->host = arg; return 0;
 	case 'u': o->unrecognised = true; return 0;
 	case 'c': o->coverage = true; return 0;
-	default: return command_misuse(c, "see above");
+	default: return command_wrong_option(c);
 	}
 }
 
@@ -69,7 +69,7 @@ int logs_options(const struct command *c, int argc, char **argv, bool with_lines
 	optind = 0;
 	for (int opt; (opt = getopt_long(argc, argv, "", all, NULL)) != -1;) {
 		if ((opt == 'u' || opt == 'c') && !with_lines)
-			return command_misuse(c, "this command does not know that option");
+			return command_misuse(c, "--%s is for abusewatch parse", opt == 'c' ? "coverage" : "unrecognised");
 		int status = set_one(c, opt, optarg, o);
 		if (status)
 			return status;

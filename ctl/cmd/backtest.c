@@ -321,7 +321,7 @@ static int run(int argc, char **argv)
 				a.format = (enum command_format)f;
 			break;
 		case 'h': help(stdout); return COMMAND_DONE;
-		default: return command_misuse(&command_backtest, "unknown option");
+		default: return command_wrong_option(&command_backtest);
 		}
 	if (!status && optind == argc)
 		status = command_misuse(&command_backtest, "no file given");

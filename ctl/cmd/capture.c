@@ -190,7 +190,7 @@ static int set_one(struct options *o, int opt, const char *arg)
 	case 'f':
 		o->format = command_format_named(arg);
 		return o->format < 0 ? command_misuse(c, "there is no output format \"%s\"", arg) : 0;
-	default: return command_misuse(c, "see above");
+	default: return command_wrong_option(c);
 	}
 }
 

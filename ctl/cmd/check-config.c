@@ -221,7 +221,7 @@ static int run(int argc, char **argv)
 		if (o == 'o')
 			return print_options();
 		if (o != 'c')
-			return command_misuse(&command_check_config, "wrong option");
+			return command_wrong_option(&command_check_config);
 		path = optarg;
 	}
 	if (optind < argc)

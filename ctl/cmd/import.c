@@ -37,7 +37,8 @@ static bool analyzer_runs(const struct conf *conf)
 static void tell_totals(const struct replay *r, bool logs)
 {
 	if (logs && (r->lines || !r->sessions))
-		fprintf(stderr, "%" PRId64 " lines read, %" PRId64 " of them of mail servers; %" PRId64 " messages reported, %" PRId64 " still open\n", r->lines, r->recognised, r->txns, r->open);
+		fprintf(stderr, "%" PRId64 " line%s read, %" PRId64 " of them of mail servers; %" PRId64 " message%s reported, %" PRId64 " still open\n", r->lines, r->lines == 1 ? "" : "s",
+		        r->recognised, r->txns, r->txns == 1 ? "" : "s", r->open);
 	if (r->skipped)
 		fprintf(stderr, "%" PRId64 " line%s no time at the beginning and %s skipped (abusewatch parse --coverage FILE says which is the first)\n", r->skipped,
 		        r->skipped == 1 ? " has" : "s have", r->skipped == 1 ? "was" : "were");
@@ -83,7 +84,7 @@ static int run(int argc, char **argv)
 		case 'c': conf_path = optarg; break;
 		case 'l': listings = optarg; break;
 		case 'h': help(stdout); return COMMAND_DONE;
-		default: return command_misuse(&command_import, "unknown option");
+		default: return command_wrong_option(&command_import);
 		}
 	if (optind == argc && !listings)
 		return command_misuse(&command_import, "no file given");

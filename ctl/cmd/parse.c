@@ -72,7 +72,7 @@ static void show_coverage(struct parse *p)
 		logs_out_add(p->out, buf_sv(&p->text));
 	}
 	if (s->overflow)
-		fprintf(stderr, "abusewatch: %llu more lines had other shapes\n", (unsigned long long)s->overflow);
+		fprintf(stderr, "abusewatch: %llu more line%s had other shapes\n", (unsigned long long)s->overflow, s->overflow == 1 ? "" : "s");
 }
 
 static int one_file(struct pipeline *pl, const struct logs_options *o, const char *path, struct logs_progress *pr)

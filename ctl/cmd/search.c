@@ -83,7 +83,7 @@ static int run(int argc, char **argv)
 				return command_misuse(&command_search, "--format %s: want table, ndjson, json or csv", optarg);
 			break;
 		case 'h': help(stdout); return COMMAND_DONE;
-		default: return command_misuse(&command_search, "unknown option");
+		default: return command_wrong_option(&command_search);
 		}
 	}
 	if (optind < argc)

@@ -103,7 +103,7 @@ static int run(int argc, char **argv)
 	optind = 1;
 	while ((o = getopt_long(argc, argv, "c:", longs, NULL)) != -1) {
 		if (o != 'c')
-			return command_misuse(&command_user, "wrong option");
+			return command_wrong_option(&command_user);
 		path = optarg;
 	}
 	if (optind == argc || argc - optind > 2)

@@ -32,7 +32,9 @@ def options():
     for c in "parse messages import backtest cases explain search export notify check-config user login-link".split():
         check(c + " --help", run(c, "--help").returncode == 0)
         for bad in ("--nonsense", "-Q", "-c" if c not in ("parse", "messages") else "--mta"):
-            check("%s %s is wrong use" % (c, bad), ended(run(c, bad), 2, "--help"))
+            r = run(c, bad)
+            check("%s %s is wrong use" % (c, bad), ended(r, 2, bad.strip("-")) and r.stderr.decode().splitlines()[1:] == ["abusewatch: see `abusewatch %s --help`" % c], r.stderr.decode())
+    check("messages --coverage is wrong use", ended(run("messages", "--coverage", log), 2, "--coverage is for abusewatch parse"))
     write("aw.conf", 'store = "aw.db"\nnetworks = { "198.18.0.0/15" }\nsource "mx1" { path = "mail.log" }\n')
     for a in (["notify", "--case", "x"], ["notify", "--case", "0"], ["notify", "--kind", "x"], ["search", "--limit", "x"], ["search", "--limit", "-1"], ["search", "--client", "192.0.2.256"], ["search", "--client", "192.0.2.0/24"],
               ["cases", "--since", "x"], ["search", "--until", "2026-02-30"], ["cases", "--format", "x"], ["export", "x"], ["export"], ["import"], ["import", "--listings"], ["export", "--level", "x", "dnsbl-zone"]):
@@ -117,6 +119,9 @@ def damaged():
     r = run("import", "-c", "months.conf", "months")
     check("import says that lines have no time", r.returncode == 0 and b"\n2 lines have no time at the beginning and were skipped" in r.stderr, r.stderr.decode())
     write("dez", "Dez 24 10:00:00 mx1 postfix/smtpd[1]: connect\n" * 2)
+    write("one", "Nov 24 10:00:00 mx1 postfix/smtpd[1]: connect from a.example[192.0.2.1]\n")
+    r = run("import", "-c", "months.conf", "one")
+    check("import counts one line as one", b"1 line read, 1 of them of mail servers; 0 messages reported" in r.stderr, r.stderr.decode())
     r = run("import", "-c", "months.conf", "dez")
     check("import of lines without a time that is known", ended(r, 1, "none of 2 lines starts with a time that is known"), r.stderr.decode())
     write("spf", "Nov 24 10:00:00 mx1 postfix/policyd-spf[1]: 550 5.7.23 Message rejected due to: SPF fail;id=a@b.example;ip=192.0.2.1;r=c@d.example\n")
@@ -344,6 +349,13 @@ def letters():
     db.commit()
     db.execute("UPDATE acase SET kind = 'script-compromise', customer = '' WHERE id = ?", (first,))
     db.commit()
+    db.execute("UPDATE acase SET recipients = 1 WHERE id = ?", (first,))
+    db.execute("INSERT OR REPLACE INTO case_source (case_id, ip, name, country, asn, first_us, last_us, messages) VALUES (?, '192.0.2.77', '', '', 0, ?, ?, 1)", (first, now, now))
+    db.commit()
+    for language, words in (("en", ("to 1 recipient\n", "(1 message)")), ("de", ("(1 Nachricht)",))):
+        for kind in ("customer", "desk"):
+            text = run("notify", "-c", "h.conf", "--case", str(first), "--language", language, "--kind", kind).stdout.decode()
+            check("a letter counts one as one: %s, %s" % (kind, language), all(w in text for w in words), text[:1500])
     for language, to, subject in (("en", "Dear customer,", "(system user "), ("de", "Sehr geehrte Kundin, sehr geehrter Kunde,", "(Systembenutzer ")):
         text = run("notify", "-c", "h.conf", "--case", str(first), "--language", language).stdout.decode()
         check("a letter about a script names a user, not a uid, and nobody as nobody: " + language,
