@@ -157,6 +157,13 @@ def unreadable():
     for user, counts in (("", "whether the user that the programs are started by can"), ('user = "daemon"\n', 'whether user "daemon", whom the programs become, can: root\'s check-config says so')):
         write("rights.conf", user + 'store = "r.db"\n' + "".join('source "%s" { path = "%s/%s" }\n' % (n, top, p) for n, p in (("a", "mail.log"), ("b", "closed/mail.log"), ("c", "closed/*.gz"), ("d", "open/*.log"))))
         os.chmod("rights.conf", 0o644)
+        run("import", "-c", "rights.conf", log)
+        os.chmod("r.db", 0)
+        if os.path.exists("r.db.lock"):
+            os.chmod("r.db.lock", 0)
+        for command, words in ((["cases"], "r.db: Permission denied; root may read it"), (["import", log], "r.db.lock: cannot make it: Permission denied; who may is root")):
+            r = subprocess.run([*other, aw, command[0], "-c", "rights.conf", *command[1:]], capture_output=True, timeout=60)
+            check("who may use the store says %s%s" % (command[0], " (user)" if user else ""), ended(r, 1, words) and b"start abusewatchd" not in r.stderr, r.stderr.decode())
         r = subprocess.run([*other, aw, "check-config", "-c", "rights.conf"], capture_output=True, timeout=60)
         err = r.stderr.decode()
         check("check-config notes what who runs it cannot read" + (", and whom the programs become" if user else ""),
