@@ -186,6 +186,14 @@ static void check_path(const struct conf *c, const struct conf_source *s, struct
 	buf_fini(&b);
 }
 
+static void note_nothing_read(const struct conf *c)
+{
+	struct buf b = { 0 };
+	buf_printf(&b, "note: %s: no source and no capture: nothing will be read; a source says which log is followed", c->path);
+	say_plain(&b);
+	buf_fini(&b);
+}
+
 static int check(const char *path)
 {
 	struct words *w = calloc(1, sizeof *w);
@@ -202,6 +210,8 @@ static int check(const char *path)
 		check_path(c, &c->source[i], &t);
 	if (c)
 		as_user_check(c, w->all, w->n_all, tell, &t);
+	if (c && !c->n_source && !c->n_capture)
+		note_nothing_read(c);
 	if (c && !t.n)
 		printf("%s: no mistakes; %zu source%s, %zu rows of customers\n", path, c->n_source, c->n_source == 1 ? "" : "s", c->n_customer);
 	else

@@ -266,7 +266,7 @@ static int run(int argc, char **argv)
 		default: return command_wrong_option(&command_explain);
 		}
 	if (optind + 1 != argc)
-		return command_misuse(&command_explain, optind == argc ? "which case?" : "one case at a time");
+		return command_misuse(&command_explain, optind == argc ? "say which case" : "one case at a time");
 	if (common_count(argv[optind], &id) < 0)
 		return command_misuse(&command_explain, "\"%s\" is no number of a case", argv[optind]);
 	struct conf *conf;

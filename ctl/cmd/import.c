@@ -2,6 +2,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <json-c/json.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "analyzer/detector.h"
@@ -32,6 +33,15 @@ static bool analyzer_runs(const struct conf *conf)
 	json_object_put(answer);
 	json_object_put(ask);
 	return runs;
+}
+
+static bool any_bytes(char **files, size_t n)
+{
+	struct stat st;
+	for (size_t i = 0; i < n; i++)
+		if (stat(files[i], &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0)
+			return true;
+	return false;
 }
 
 static void tell_totals(const struct replay *r, bool logs)
@@ -67,6 +77,8 @@ static int import(const char *conf_path, const char *listings, char **files, siz
 		status = replay_said_nothing(&r, conf);
 	if (status == COMMAND_DONE && !(r.partial && !r.lines && !r.sessions))
 		tell_totals(&r, n_files > 0);
+	if (status == COMMAND_DONE && !r.partial && !r.lines && !r.sessions && any_bytes(files, n_files))
+		fputs("nothing is new: all of it was imported before\n", stderr);
 	if (status == COMMAND_DONE && r.partial)
 		status = COMMAND_FAILED;
 	conf_free(conf);

@@ -137,8 +137,9 @@ static int run(int argc, char **argv)
 	struct pipeline *pl = pipeline_new(&(struct pipeline_options){ .mta = o.mta }, &sink);
 	struct logs_progress pr;
 	logs_progress_start(&pr, o.files, o.n_files);
-	for (size_t i = 0; i < o.n_files && !status; i++)
-		status = one_file(pl, &o, o.files[i], &pr);
+	for (size_t i = 0; i < o.n_files; i++) /* what is wrong with one is no reason to leave out the others */
+		if (one_file(pl, &o, o.files[i], &pr))
+			status = COMMAND_FAILED;
 	logs_progress_end(&pr);
 	if (o.coverage)
 		show_coverage(&p);

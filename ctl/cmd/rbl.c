@@ -85,7 +85,7 @@ static int targets(struct wanted *w, char *const *word, size_t n)
 			return misuse(e.text, "", "");
 		w->n_target++;
 	}
-	return n || w->list ? 0 : misuse("whom to look up?", "", "");
+	return n || w->list ? 0 : misuse("say whom to look up", "", "");
 }
 
 /* The named zones; a dead one is told as such. */

@@ -34,9 +34,12 @@ def options():
         for bad in ("--nonsense", "-Q", "-c" if c not in ("parse", "messages") else "--mta"):
             r = run(c, bad)
             check("%s %s is wrong use" % (c, bad), ended(r, 2, bad.strip("-")) and r.stderr.decode().splitlines()[1:] == ["abusewatch: see `abusewatch %s --help`" % c], r.stderr.decode())
+    check("help of a command", run("help", "import").stdout == run("import", "--help").stdout)
+    check("a log format that is misspelled", ended(run("parse", "--mta", "posfix", log), 2, "--mta posfix: there is no such log format; did you mean postfix?"))
+    check("search says which time is none", ended(run("search", "--until", "tomorrow"), 2, "--until tomorrow: not a time"))
     check("messages --coverage is wrong use", ended(run("messages", "--coverage", log), 2, "--coverage is for abusewatch parse"))
     write("aw.conf", 'store = "aw.db"\nnetworks = { "198.18.0.0/15" }\nsource "mx1" { path = "mail.log" }\n')
-    for a in (["notify", "--case", "x"], ["notify", "--case", "0"], ["notify", "--kind", "x"], ["search", "--limit", "x"], ["search", "--limit", "-1"], ["search", "--client", "192.0.2.256"], ["search", "--client", "192.0.2.0/24"],
+    for a in (["notify", "--case", "x"], ["notify", "--case", "0"], ["notify", "--kind", "x"], ["search", "--limit", "x"], ["search", "--limit", "-1"], ["search", "--client", "192.0.2.256"], ["search", "--client", "192.0.2.0/24"], ["search", "--since", "2026-11-24", "--until", "2026-11-23"],
               ["cases", "--since", "x"], ["search", "--until", "2026-02-30"], ["cases", "--format", "x"], ["export", "x"], ["export"], ["import"], ["import", "--listings"], ["export", "--level", "x", "dnsbl-zone"]):
         check(" ".join(a) + " is wrong use", ended(run(a[0], "-c", "aw.conf", *a[1:]), 2))
 
@@ -93,6 +96,11 @@ def passed_over():
     check("import names what is no log and reads the others", r.returncode == 1 and all("abusewatch: %s: " % n in err for n in ["logs", "none", "junk.gz", *unreadable]) and
           err.count("(it is passed over)") == 3 + len(unreadable) and " lines read, " in err and run("search", "-c", "over.conf", "--since", "2000-01-01", "--format", "ndjson").stdout, err)
     check("import of nothing but a folder", ended(run("import", "-c", "over.conf", "logs"), 1, "logs: is a folder; name the files in it"))
+    for c in ("parse", "messages"):
+        r = run(c, *OPTS, "logs", log)
+        check(c + " names what is no log and reads the others", ended(r, 1, "logs: is a folder") and r.stdout == run(c, *OPTS, log).stdout != b"", r.stderr.decode())
+    r = run("import", "-c", "over.conf", log)
+    check("import of what is there already says so", r.returncode == 0 and b"\nnothing is new: all of it was imported before" in r.stderr, r.stderr.decode())
     r = run("backtest", "-c", "over.conf", log, "logs")
     check("backtest judges all of the logs or none", ended(r, 1, "logs: is a folder; name the files in it") and not r.stdout, r.stderr.decode())
     write("half-gone.gz", gzip.compress(os.urandom(3000000))[:2000000])
@@ -191,6 +199,9 @@ def configs():
     r = run("check-config", "-c", "paths.conf")
     check("check-config tells a folder that should be a log", ended(r, 1, "paths.conf:2: ", "folder is a folder; write a pattern", "1 mistake"), r.stderr.decode())
     unreadable()
+    write("nothing.conf", "")
+    r = run("check-config", "-c", "nothing.conf")
+    check("check-config notes that nothing will be read", ended(r, 0, "note: nothing.conf: no source and no capture"), r.stderr.decode())
     write("mark.conf", b'\xef\xbb\xbfstore = "mark.db"\nsource "mx1" { path = "there.log" }\n')
     r = run("check-config", "-c", "mark.conf")
     check("check-config tells a byte order mark by its name", ended(r, 1, "mark.conf:1: the file begins with a byte order mark", "1 mistake") and b"unknown" not in r.stderr, r.stderr.decode())
@@ -533,6 +544,10 @@ def programs():
     for name in ("abusewatchd", *("abusewatch-" + p for p in "analyzer capture collector mailer probe web".split())):
         r = subprocess.run([os.path.join(folder, name), "--version"], capture_output=True, timeout=20)
         check(name + " --version", r.returncode == 0 and r.stdout.startswith(name.encode() + b" ") and r.stdout.count(b"\n") == 1, str(r))
+        for wrong in ("--nonsense", "extra"):
+            r = subprocess.run([os.path.join(folder, name), wrong], capture_output=True, timeout=20)
+            first = r.stderr.decode().split("\n")[0]
+            check("%s %s is wrong use" % (name, wrong), r.returncode == 2 and first.startswith(name + ": ") and wrong in first, r.stderr.decode())
         r = subprocess.run([os.path.join(folder, name), "-c", "mistake.conf"], capture_output=True, timeout=20)
         check(name + " says where the config is wrong", r.returncode == 1 and r.stderr.startswith(b"%s: mistake.conf:1: " % name.encode()), str(r.stderr))
 
