@@ -155,11 +155,13 @@ static bool note_unreadable(const struct conf *c, const struct conf_source *s)
 	struct buf b = { 0 };
 	if (!path)
 		return false;
-	buf_printf(&b, "note: %s:%d: source \"%s\": %s cannot be read by %s, who runs this check; what counts is ", c->path, s->line, s->name, path, we ? we->pw_name : "the user");
-	if (c->user && *c->user)
-		buf_printf(&b, "whether user \"%s\", whom the programs become, can: root's check-config says so", c->user);
+	buf_printf(&b, "note: %s:%d: source \"%s\": %s cannot be read by %s, who runs this check; ", c->path, s->line, s->name, path, we ? we->pw_name : "the user");
+	if (c->user && we && strcmp(c->user, we->pw_name) == 0)
+		buf_puts(&b, "the programs become that user, and get the groups of logs (adm): root's check-config says whether that is enough");
+	else if (c->user && *c->user)
+		buf_printf(&b, "what counts is whether user \"%s\", whom the programs become, can: root's check-config says so", c->user);
 	else
-		buf_puts(&b, "whether the user that the programs are started by can");
+		buf_puts(&b, "what counts is whether the user that the programs are started by can");
 	say_plain(&b);
 	buf_fini(&b);
 	free(path);
@@ -186,6 +188,18 @@ static void check_path(const struct conf *c, const struct conf_source *s, struct
 	buf_fini(&b);
 }
 
+/* SQLite would only say that it cannot open it. */
+static void check_store_file(const struct conf *c, struct tally *t)
+{
+	struct stat st;
+	struct buf b = { 0 };
+	if (stat(c->store, &st) < 0 || !S_ISDIR(st.st_mode))
+		return;
+	buf_printf(&b, "%s: store: %s is a folder; name a file in it, such as %s/abusewatch.db", c->path, c->store, c->store);
+	say(t, &b);
+	buf_fini(&b);
+}
+
 static void note_nothing_read(const struct conf *c)
 {
 	struct buf b = { 0 };
@@ -204,8 +218,10 @@ static int check(const char *path)
 	struct conf *c = conf_load(path, w->all, w->n_all, tell, &t);
 	if (c)
 		(void)enrich_check_geo(c, tell_geo, &t);
-	if (c)
+	if (c) {
+		check_store_file(c, &t);
 		check_lists(c, &t);
+	}
 	for (size_t i = 0; c && i < c->n_source; i++)
 		check_path(c, &c->source[i], &t);
 	if (c)

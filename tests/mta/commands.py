@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """commands.py ABUSEWATCH LOG: every command with wrong options, damaged files, broken configs and stores, hostile names."""
-import csv, datetime, gzip, io, json, lzma, os, socket, sqlite3, subprocess, sys, tempfile, threading, time, urllib.request
+import csv, datetime, gzip, io, json, lzma, os, pwd, socket, sqlite3, subprocess, sys, tempfile, threading, time, urllib.request
 
 aw, log = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 os.chdir(tempfile.mkdtemp())
@@ -39,6 +39,8 @@ def options():
     check("search says which time is none", ended(run("search", "--until", "tomorrow"), 2, "--until tomorrow: not a time"))
     check("messages --coverage is wrong use", ended(run("messages", "--coverage", log), 2, "--coverage is for abusewatch parse"))
     write("aw.conf", 'store = "aw.db"\nnetworks = { "198.18.0.0/15" }\nsource "mx1" { path = "mail.log" }\n')
+    for words, why in ((["list", "anna"], "list takes no name"), (["frob"], '"frob" is none of add'), (["add"], "add needs a name")):
+        check("user %s is wrong use" % " ".join(words), ended(run("user", "-c", "aw.conf", *words), 2, why))
     for a in (["notify", "--case", "x"], ["notify", "--case", "0"], ["notify", "--kind", "x"], ["search", "--limit", "x"], ["search", "--limit", "-1"], ["search", "--client", "192.0.2.256"], ["search", "--client", "192.0.2.0/24"], ["search", "--since", "2026-11-24", "--until", "2026-11-23"],
               ["cases", "--since", "x"], ["search", "--until", "2026-02-30"], ["cases", "--format", "x"], ["export", "x"], ["export"], ["import"], ["import", "--listings"], ["export", "--level", "x", "dnsbl-zone"]):
         check(" ".join(a) + " is wrong use", ended(run(a[0], "-c", "aw.conf", *a[1:]), 2))
@@ -162,7 +164,8 @@ def unreadable():
         write(os.path.join(top, name), b"")
     for name in ("mail.log", "open/2.log", "closed"):
         os.chmod(os.path.join(top, name), 0)
-    for user, counts in (("", "whether the user that the programs are started by can"), ('user = "daemon"\n', 'whether user "daemon", whom the programs become, can: root\'s check-config says so')):
+    for user, counts in (("", "whether the user that the programs are started by can"), ('user = "%s"\n' % pwd.getpwuid(65534 if other else os.geteuid()).pw_name, "the programs become that user, and get the groups of logs (adm): root's check-config says"),
+                         ('user = "daemon"\n', 'whether user "daemon", whom the programs become, can: root\'s check-config says so')):
         write("rights.conf", user + 'store = "r.db"\n' + "".join('source "%s" { path = "%s/%s" }\n' % (n, top, p) for n, p in (("a", "mail.log"), ("b", "closed/mail.log"), ("c", "closed/*.gz"), ("d", "open/*.log"))))
         os.chmod("rights.conf", 0o644)
         run("import", "-c", "rights.conf", log)
@@ -171,10 +174,10 @@ def unreadable():
             os.chmod("r.db.lock", 0)
         for command, words in ((["cases"], "r.db: Permission denied; root may read it"), (["import", log], "r.db.lock: cannot make it: Permission denied; who may is root")):
             r = subprocess.run([*other, aw, command[0], "-c", "rights.conf", *command[1:]], capture_output=True, timeout=60)
-            check("who may use the store says %s%s" % (command[0], " (user)" if user else ""), ended(r, 1, words) and b"start abusewatchd" not in r.stderr, r.stderr.decode())
+            check("who may use the store says %s%s" % (command[0], " with " + user.strip() if user else ""), ended(r, 1, words) and b"start abusewatchd" not in r.stderr, r.stderr.decode())
         r = subprocess.run([*other, aw, "check-config", "-c", "rights.conf"], capture_output=True, timeout=60)
         err = r.stderr.decode()
-        check("check-config notes what who runs it cannot read" + (", and whom the programs become" if user else ""),
+        check("check-config notes what who runs it cannot read" + (" with " + user.strip() if user else ""),
               r.returncode == 0 and err.count("abusewatch: note: rights.conf:") == err.count(" cannot be read by ") == err.count(counts) == 4 and " yet" not in err, err)
 
 
@@ -199,6 +202,10 @@ def configs():
     r = run("check-config", "-c", "paths.conf")
     check("check-config tells a folder that should be a log", ended(r, 1, "paths.conf:2: ", "folder is a folder; write a pattern", "1 mistake"), r.stderr.decode())
     unreadable()
+    write("store.conf", 'store = "folder"\nsource "a" { path = "there.log" }\n')
+    check("check-config tells a folder that should be the store", ended(run("check-config", "-c", "store.conf"), 1, "store.conf: store: ", "folder is a folder; name a file in it"))
+    write("deep.conf", 'store = "none/deeper/d.db"\nsource "a" { path = "there.log" }\n')
+    check("import into a folder that is not there", ended(run("import", "-c", "deep.conf", log), 1, "No such file or directory; make its folder"))
     write("nothing.conf", "")
     r = run("check-config", "-c", "nothing.conf")
     check("check-config notes that nothing will be read", ended(r, 0, "note: nothing.conf: no source and no capture"), r.stderr.decode())
