@@ -32,6 +32,7 @@ struct run {
 	struct ingest_source source;
 	struct buf in;
 	int fd;
+	bool reader_gone; /* it is what ended first */
 	struct blocks blocks;
 	bool show;          /* progress on a terminal */
 	bool pass_over, partial; /* as in struct replay */
@@ -87,6 +88,7 @@ static int take_block(struct run *im, struct buf *reply, struct err *e)
 	bool more;
 	size_t used;
 	int got = blocks_get(&im->blocks, im->fd, &bytes, &more, e);
+	im->reader_gone = got <= 0;
 	if (got <= 0)
 		return got < 0 ? -1 : err_set(e, "the reading process ended too early");
 	im->bytes += bytes.n;
@@ -117,7 +119,7 @@ static int take(struct run *im, struct err *e)
 	while (!bad && !im->source.bye) {
 		bad = take_block(im, &reply, e);
 		if (!bad && reply.n)
-			bad = send_all(im->fd, buf_sv(&reply), e);
+			im->reader_gone = (bad = send_all(im->fd, buf_sv(&reply), e)) != 0;
 		blocks_release(im->fd);
 		buf_clear(&reply);
 		if (!bad && commit_is_due(im)) {
@@ -171,6 +173,8 @@ static int run_reader(struct run *im, const struct conf *conf, bool captures, ch
 		return -1;
 	int bad = take(im, e);
 	progress(im, true);
+	if (bad && !im->reader_gone)
+		(void)kill(pid, SIGKILL); /* it would say that we are gone, and the reason is ours */
 	close(im->fd);
 	blocks_fini(&im->blocks);
 	waitpid(pid, &status, 0);

@@ -90,6 +90,8 @@ static int run(int argc, char **argv)
 		return command_misuse(&command_search, "unexpected \"%s\" (say what it is: --sender, --recipient, …)", argv[optind]);
 	if (q.since_us && q.until_us && q.since_us > q.until_us)
 		return command_misuse(&command_search, "--since is later than --until: nothing can lie between");
+	if (q.substring && !q.key[ARCHIVE_SENDER].p && !q.key[ARCHIVE_RECIPIENT].p && !q.key[ARCHIVE_ACCOUNT].p)
+		return command_misuse(&command_search, "--substring wants --sender, --recipient or --account: of these it may be a part");
 	struct ipaddr client;
 	if (q.key[ARCHIVE_CLIENT].p && ipaddr_parse(q.key[ARCHIVE_CLIENT], &client) < 0)
 		return command_misuse(&command_search, "--client %.*s: not an IP address (a network or a host's name cannot be searched for)", SVARG(q.key[ARCHIVE_CLIENT]));

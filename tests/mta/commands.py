@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """commands.py ABUSEWATCH LOG: every command with wrong options, damaged files, broken configs and stores, hostile names."""
-import csv, datetime, gzip, io, json, lzma, os, pwd, socket, sqlite3, subprocess, sys, tempfile, threading, time, urllib.request
+import csv, datetime, gzip, io, json, lzma, os, pwd, resource, signal, socket, sqlite3, subprocess, sys, tempfile, threading, time, urllib.request
 
 aw, log = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 os.chdir(tempfile.mkdtemp())
@@ -41,7 +41,7 @@ def options():
     write("aw.conf", 'store = "aw.db"\nnetworks = { "198.18.0.0/15" }\nsource "mx1" { path = "mail.log" }\n')
     for words, why in ((["list", "anna"], "list takes no name"), (["frob"], '"frob" is none of add'), (["add"], "add needs a name")):
         check("user %s is wrong use" % " ".join(words), ended(run("user", "-c", "aw.conf", *words), 2, why))
-    for a in (["notify", "--case", "x"], ["notify", "--case", "0"], ["notify", "--kind", "x"], ["search", "--limit", "x"], ["search", "--limit", "-1"], ["search", "--client", "192.0.2.256"], ["search", "--client", "192.0.2.0/24"], ["search", "--since", "2026-11-24", "--until", "2026-11-23"],
+    for a in (["notify", "--case", "x"], ["notify", "--case", "0"], ["notify", "--kind", "x"], ["search", "--limit", "x"], ["search", "--limit", "-1"], ["search", "--client", "192.0.2.256"], ["search", "--client", "192.0.2.0/24"], ["search", "--since", "2026-11-24", "--until", "2026-11-23"], ["search", "--substring", "--queue-id", "4F1"],
               ["cases", "--since", "x"], ["search", "--until", "2026-02-30"], ["cases", "--format", "x"], ["export", "x"], ["export"], ["import"], ["import", "--listings"], ["export", "--level", "x", "dnsbl-zone"]):
         check(" ".join(a) + " is wrong use", ended(run(a[0], "-c", "aw.conf", *a[1:]), 2))
 
@@ -109,6 +109,19 @@ def passed_over():
     check("backtest of a log that breaks off", run("backtest", "-c", "over.conf", log, "half-gone.gz").returncode == 1)
 
 
+def full():
+    """A disk that is full amid an import, here by a limit on files' sizes: the reason is said, not that one of its processes misses the other."""
+    history = os.path.join(os.path.dirname(log), "../../../examples/history.log.xz")
+    write("full.conf", 'store = "full.db"\nnetworks = { "198.18.0.0/15" }\nsource "mx1" { path = "mail.log" timezone = "UTC" }\n')
+    limit = lambda: (signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.setrlimit(resource.RLIMIT_FSIZE, (800000, 800000)))
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    r = subprocess.run([aw, "import", "-c", "full.conf", history, history, history], capture_output=True, timeout=300, preexec_fn=limit, restore_signals=False)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    took = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    check("import says why it cannot write", ended(r, 1, "File too large") and r.stderr.count(b"\n") == 1, r.stderr.decode())
+    check("import that cannot write ends soon", took < 20, "%.1f s of processor" % took)
+
+
 def damaged():
     text = open(log, "rb").read()
     packed = {"gz": gzip.compress(text), "xz": lzma.compress(text)}
@@ -118,6 +131,7 @@ def damaged():
             check("%s of a cut .%s says so" % (c, kind), ended(run(c, "cut." + kind), 1, "in the middle"))
     continued()
     passed_over()
+    full()
     write("noise", bytes(range(256)) * 40)
     for c in ("parse", "messages"):
         check(c + " of no log says so", ended(run(c, "noise"), 0, "do not start with a time"))
