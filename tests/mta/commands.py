@@ -115,7 +115,11 @@ def full():
     write("full.conf", 'store = "full.db"\nnetworks = { "198.18.0.0/15" }\nsource "mx1" { path = "mail.log" timezone = "UTC" }\n')
     limit = lambda: (signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.setrlimit(resource.RLIMIT_FSIZE, (800000, 800000)))
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    r = subprocess.run([aw, "import", "-c", "full.conf", history, history, history], capture_output=True, timeout=300, preexec_fn=limit, restore_signals=False)
+    try:
+        r = subprocess.run([aw, "import", "-c", "full.conf", history, history, history], capture_output=True, timeout=120, preexec_fn=limit, restore_signals=False)
+    except subprocess.TimeoutExpired:
+        check("import that cannot write ends soon", False, "two minutes were not enough")
+        return
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     took = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     check("import says why it cannot write", ended(r, 1, "File too large") and r.stderr.count(b"\n") == 1, r.stderr.decode())
