@@ -36,15 +36,19 @@ int archive_add(struct archive *a, const struct txn *t, struct err *e)
 		txn_encode(&lean, &a->bytes);
 	}
 	a->body[a->n++] = (struct body){ at, (uint32_t)(a->bytes.n - at), (int32_t)(t->last_us / US_PER_DAY), t->last_us, segment_identity(t) };
-	if (is_bulk(a) && !a->hot.n && archive_wait(a, NULL) == 0)
+	if (!is_bulk(a) || a->hot.n || a->stuck)
+		return 0;
+	if (archive_wait(a, NULL) == 0)
 		batch_start(a, &a->batch[0]);
+	else
+		a->stuck = true;
 	return 0;
 }
 
-/* The older rows of the tail must come before what waits; they are sealed at a commit. */
+/* The older rows of the tail must come before what waits; they are sealed at a commit, which also says why nothing can be written. */
 bool archive_crowded(const struct archive *a)
 {
-	return a->hot.n && is_bulk(a);
+	return a->stuck || (a->hot.n && is_bulk(a));
 }
 
 static int catalog(struct archive *a, const char *name, int64_t day, const struct segment_stats *s, struct err *e)
@@ -276,6 +280,7 @@ static int write_rows(struct archive *a, struct err *e)
 
 int archive_flush(struct archive *a, struct err *e)
 {
+	a->stuck = false;
 	int bad = archive_wait(a, e);
 	a->kept_written = a->n_written;
 	a->flushed = true;

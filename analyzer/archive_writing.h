@@ -39,6 +39,7 @@ struct archive {
 	size_t n_written, cap_written;
 	size_t kept_written;       /* how many of them are none of this commit's own */
 	bool flushed;              /* this commit has come so far */
+	bool stuck;                /* what is packed cannot be written; the next commit says why */
 	int64_t next_id;           /* number in the name of the next file */
 	struct name_list doomed;   /* files to be removed after this transaction */
 	struct name_list made;     /* files to be removed when this transaction fails */

@@ -43,7 +43,8 @@ static void follow_clock(struct ingest *in)
 		in->behind_from_us = in->behind_from_us ? in->behind_from_us : wall_us;
 		if (wall_us - in->behind_from_us < CLOCK_WAIT_US || wall_us < CLOCK_LEAST_US)
 			return;
-		msg_warn("the clock was put back by %lld days: what was heard of later than now counts as of now", (long long)((s->heard_us - wall_us) / US_PER_DAY));
+		msg_warn("the clock was put back by %lld day%s: what was heard of later than now counts as of now", (long long)((s->heard_us - wall_us) / US_PER_DAY),
+		         (s->heard_us - wall_us) / US_PER_DAY == 1 ? "" : "s");
 		judge_put_back(in->judge, wall_us);
 		store_put_back(s, wall_us);
 		in->put_back = true;

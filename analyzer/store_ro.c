@@ -26,7 +26,9 @@ int store_ro_open(struct db *d, const char *path, struct err *e)
 {
 	*d = (struct db){ .path = xstrdup(path) };
 	int r = -1;
-	if (access(path, R_OK) != 0)
+	if (access(path, R_OK) != 0 && errno == EACCES)
+		err_set(e, "%s: %s; root may read it, and the config's user and who is in the group of that one", path, strerror(errno));
+	else if (access(path, R_OK) != 0)
 		err_set(e, "%s: %s; start abusewatchd or import a log with abusewatch import", path,
 		        errno == ENOENT ? "there is no store yet" : strerror(errno));
 	else if (sqlite3_open_v2(path, &d->h, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)

@@ -5,7 +5,6 @@
 #include "analyzer/judge_int.h"
 #include "analyzer/phrase.h"
 
-#define LINE_BYTES 480
 #define SMTP_UNSEEN (SMTP_GAP | SMTP_TLS | SMTP_ONE_SIDED | SMTP_UNANSWERED | SMTP_REFUSED) /* what was said, if anything, was not seen */
 
 static bool is(struct sv a, struct sv b)
@@ -130,7 +129,7 @@ static void count(struct session_view *v)
 static struct sv line_of(struct judge *j, const struct session_view *v)
 {
 	const struct smtp_session *s = v->session;
-	char client[48], server[48];
+	char client[48], server[48], room[TXN_LINE_BYTES];
 	struct buf b = { 0 };
 	client[ipaddr_text(&s->client, client)] = server[ipaddr_text(&s->server, server)] = 0;
 	buf_printf(&b, "%s capture: session %s:%u > %s:%u", times_text(s->first_us, 0).s, client, s->client_port, server, s->server_port);
@@ -149,7 +148,7 @@ static struct sv line_of(struct judge *j, const struct session_view *v)
 	buf_printf(&b, " recipients=%u taken=%u", v->n_rcpt, v->n_taken);
 	if (s->refusal.n)
 		buf_printf(&b, " said=\"%.*s\"", SVARG(sv_take(s->refusal, 120)));
-	struct sv kept = arena_sv(&j->scratch, sv_take(buf_sv(&b), LINE_BYTES));
+	struct sv kept = arena_sv(&j->scratch, txn_line(buf_sv(&b), room));
 	buf_fini(&b);
 	return kept;
 }

@@ -100,6 +100,7 @@ static bool said_again(struct correlate *c, const struct record *r)
 
 static void accepted(struct correlate *c, const struct record *r, struct sv line)
 {
+	char room[TXN_LINE_BYTES];
 	uint32_t k, m = begin(c, r, &k);
 	if (!is_primary(c, m, k)) { /* the head of a copy whose message we know already */
 		c->key[k].head = true;
@@ -116,7 +117,7 @@ static void accepted(struct correlate *c, const struct record *r, struct sv line
 	open_set(c, o, &o->helo, sv_take(r->helo, NAME_MAX_BYTES));
 	open_set(c, o, &o->account, sv_take(r->account, NAME_MAX_BYTES));
 	open_set(c, o, &o->auth_method, sv_take(r->auth_method, 64));
-	open_set(c, o, &o->lines[0], sv_take(line, TXN_LINE_BYTES));
+	open_set(c, o, &o->lines[0], txn_line(line, room));
 	o->submission = r->account.p || r->submission;
 	o->loopback = r->orig_queue_id.p || (!r->account.p && scan_ip_is_loopback(r->client_ip));
 	open_set(c, o, &o->local_user, sv_take(r->local_user, 64));
@@ -495,7 +496,7 @@ static void subject(struct correlate *c, const struct record *r)
 
 static void tell_fact(struct correlate *c, const struct record *r, struct sv line)
 {
-	char room[TXN_LINE_BYTES];
+	char room[2 * TXN_LINE_BYTES];
 	c->facts++;
 	c->seq++;
 	if (!c->sink.fact)

@@ -45,6 +45,8 @@ static int options(struct collector *c, int argc, char **argv)
 	static const struct option all[] = { { "stdout", 0, 0, 'o' }, { "stdin", 0, 0, 'i' }, { "help", 0, 0, 'h' }, { "version", 0, 0, 'V' },
 		                             { "config", 1, 0, 'c' }, { "source", 1, 0, 's' }, { 0, 0, 0, 0 } };
 	c->conf_path = SYSCONFDIR "/abusewatch.conf";
+	static char name[] = "abusewatch-collector";
+	argv[0] = name; /* getopt begins its sentences with it */
 	for (int opt; (opt = getopt_long(argc, argv, "c:s:dh", all, NULL)) != -1;) {
 		switch (opt) {
 		case 'c': c->conf_path = optarg; break;
@@ -58,6 +60,7 @@ static int options(struct collector *c, int argc, char **argv)
 		}
 	}
 	if (optind < argc) {
+		fprintf(stderr, "abusewatch-collector: \"%s\" is not expected here; name the config with -c\n", argv[optind]);
 		usage(stderr);
 		return -1;
 	}

@@ -81,6 +81,7 @@ void open_add_line(struct correlate *c, struct open_msg *m, struct sv line, bool
 			;
 	if (at == TXN_LINES)
 		return;
+	char room[TXN_LINE_BYTES];
 	m->line_refused[at] = refused;
-	open_set(c, m, &m->lines[at], sv_take(line, TXN_LINE_BYTES));
+	open_set(c, m, &m->lines[at], txn_line(line, room));
 }

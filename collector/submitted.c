@@ -47,7 +47,8 @@ static bool same_user(struct sv a, struct sv b)
 
 static void set_user(struct correlate *c, struct open_msg *o, const struct record *r, struct sv line)
 {
-	line = sv_take(line, TXN_LINE_BYTES);
+	char room[TXN_LINE_BYTES];
+	line = txn_line(line, room);
 	if (sv_eq(open_get(o, o->lines[0]), line)) /* another recipient of the same line */
 		return;
 	if (o->account.at == OPEN_NONE || !same_user(open_get(o, o->account), r->account)) { /* a webmail may have one login for all */
@@ -89,11 +90,13 @@ static struct sv kept(const struct open_early *e, unsigned i)
 
 void submitted_by(struct correlate *c, const struct record *r, struct sv line)
 {
+	char room[TXN_LINE_BYTES];
 	uint32_t m = taken_as(c, r);
+	line = txn_line(line, room);
 	const struct open_early *last = c->n_early ? &c->early[(c->n_early - 1) % OPEN_EARLY] : NULL;
 	if (m != OPEN_NONE)
 		set_user(c, c->msg[m], r, line);
-	else if (r->message_id.n && !(last && sv_eq(kept(last, EARLY_LINE), sv_take(line, TXN_LINE_BYTES))))
+	else if (r->message_id.n && !(last && sv_eq(kept(last, EARLY_LINE), line)))
 		keep(c, r->time_us, (struct sv[EARLY_TEXTS]){ r->child_queue_id, r->message_id, r->account, r->client_ip, line });
 }
 

@@ -25,23 +25,30 @@ static bool may_not_read(const char *path)
 	return access(path, R_OK) < 0 && errno == EACCES;
 }
 
-static void check_source(struct asked *a, const struct conf *c, const struct conf_source *s)
+char *as_user_unreadable(const struct conf_source *s)
 {
 	glob_t g = { 0 };
-	char text[1024];
 	const char *worst = NULL;
 	if (strcmp(s->type, "file") != 0 && strcmp(s->type, "archive") != 0)
-		return;
+		return NULL;
 	if (glob(s->path, GLOB_ERR | GLOB_NOCHECK, NULL, &g) != 0)
 		worst = s->path; /* its folder */
 	for (size_t i = 0; i < g.gl_pathc && !worst; i++)
 		if (may_not_read(g.gl_pathv[i]))
 			worst = g.gl_pathv[i];
+	char *found = worst ? xstrdup(worst) : NULL;
+	globfree(&g);
+	return found;
+}
+
+static void check_source(struct asked *a, const struct conf *c, const struct conf_source *s)
+{
+	char text[1024], *worst = as_user_unreadable(s);
 	if (worst) {
 		(void)snprintf(text, sizeof text, "source %s: may not read %s; chgrp adm and chmod g+r help, also in what rotates it, or adduser %s GROUP-OF-THE-LOG", s->name, worst, a->user);
 		write_down(a, c->path, s->line, text);
 	}
-	globfree(&g);
+	free(worst);
 }
 
 static _Noreturn void ask(const struct conf *c, const struct opt_table *const *tables, size_t n_tables, int fd)

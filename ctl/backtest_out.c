@@ -185,10 +185,10 @@ static void totals(const struct pairs *p, const struct outcomes *today, const st
 	for (size_t i = 0; i < p->n; i++)
 		n[p->v[i].change]++;
 	if (!*settings) {
-		buf_printf(b, "\n%zu cases with today's settings\n", today->n);
+		buf_printf(b, "\n%zu case%s with today's settings\n", today->n, today->n == 1 ? "" : "s");
 		return;
 	}
-	buf_printf(b, "\n%zu cases with today's settings, %zu with %s\n", today->n, new->n, settings);
+	buf_printf(b, "\n%zu case%s with today's settings, %zu with %s\n", today->n, today->n == 1 ? "" : "s", new->n, settings);
 	buf_printf(b, "only with today's: %zu; only with the new: %zu; with both: %zu", n[ONLY_TODAY], n[ONLY_NEW], n[EARLIER] + n[LATER] + n[SAME]);
 	if (n[EARLIER])
 		buf_printf(b, ", %zu earlier (median %" PRId64 " s)", n[EARLIER], median_shift_s(p, EARLIER));

@@ -15,6 +15,12 @@ int command_misuse(const struct command *c, const char *fmt, ...)
 	return COMMAND_MISUSED;
 }
 
+int command_wrong_option(const struct command *c)
+{
+	fprintf(stderr, "abusewatch: see `abusewatch %s --help`\n", c->name);
+	return COMMAND_MISUSED;
+}
+
 int command_fail(const char *fmt, ...)
 {
 	va_list ap;

@@ -18,6 +18,8 @@ extern const struct command *const command_registry[];
 
 /* Says what is wrong on stderr, "abusewatch: …", and where help is; returns COMMAND_MISUSED. */
 int command_misuse(const struct command *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* getopt has said what is wrong with an option: says where help is; returns COMMAND_MISUSED. */
+int command_wrong_option(const struct command *c);
 /* Says what failed, "abusewatch: …"; returns COMMAND_FAILED. */
 int command_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/opt.h"
 #include "lib/plain.h"
 
 void logs_help(FILE *to)
@@ -26,9 +27,19 @@ static int set_year(const struct command *c, const char *text, int *ret)
 	char *end;
 	long y = strtol(text, &end, 10);
 	if (*end || y < 1970 || y > 9998)
-		return command_misuse(c, "\"%s\" is no year (1970 to 9998)", text);
+		return command_misuse(c, "--year %s: want a year from 1970 to 9998", text);
 	*ret = (int)y;
 	return 0;
+}
+
+static int no_mta(const struct command *c, const char *text)
+{
+	const char *names[64];
+	size_t n = 0;
+	for (const struct mta *const *m = mta_registry; *m && n < sizeof names / sizeof *names; m++)
+		names[n++] = (*m)->name;
+	const char *near = opt_nearest(text, names, n);
+	return near ? command_misuse(c, "--mta %s: there is no such log format; did you mean %s?", text, near) : command_misuse(c, "--mta %s: there is no such log format", text);
 }
 
 static int set_mta(const struct command *c, const char *text, const struct mta **ret)
@@ -37,7 +48,7 @@ static int set_mta(const struct command *c, const char *text, const struct mta *
 	if (!strcmp(text, "auto"))
 		return 0;
 	*ret = mta_named(sv_cstr(text));
-	return *ret ? 0 : command_misuse(c, "there is no log format \"%s\"", text);
+	return *ret ? 0 : no_mta(c, text);
 }
 
 static int set_one(const struct command *c, int opt, const char *arg, struct logs_options *o)
@@ -49,11 +60,11 @@ static int set_one(const struct command *c, int opt, const char *arg, struct log
 	case 'z': return zone_init(&o->zone, arg, &e) < 0 ? command_misuse(c, "%s", e.text) : 0;
 	case 'f':
 		o->format = command_format_named(arg);
-		return o->format < 0 ? command_misuse(c, "there is no output format \"%s\"", arg) : 0;
+		return o->format < 0 ? command_misuse(c, "--format %s: want table, ndjson, json or csv", arg) : 0;
 	case 'h': o->host = arg; return 0;
 	case 'u': o->unrecognised = true; return 0;
 	case 'c': o->coverage = true; return 0;
-	default: return command_misuse(c, "see above");
+	default: return command_wrong_option(c);
 	}
 }
 
@@ -69,7 +80,7 @@ int logs_options(const struct command *c, int argc, char **argv, bool with_lines
 	optind = 0;
 	for (int opt; (opt = getopt_long(argc, argv, "", all, NULL)) != -1;) {
 		if ((opt == 'u' || opt == 'c') && !with_lines)
-			return command_misuse(c, "this command does not know that option");
+			return command_misuse(c, "--%s is for abusewatch parse", opt == 'c' ? "coverage" : "unrecognised");
 		int status = set_one(c, opt, optarg, o);
 		if (status)
 			return status;

@@ -41,7 +41,11 @@ int main(int argc, char **argv)
 		return COMMAND_MISUSED;
 	}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
-		usage(stdout);
+		const struct command *about = argc > 2 ? command_named(argv[2]) : NULL;
+		if (about)
+			about->help(stdout);
+		else
+			usage(stdout);
 		return finish(COMMAND_DONE);
 	}
 	if (!strcmp(argv[1], "--version")) {

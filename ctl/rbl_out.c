@@ -149,7 +149,7 @@ static void print_summary(const struct rbl_out *o)
 	else if (!o->count[RBL_LISTED] && o->count[RBL_REFUSED] + o->count[RBL_UNKNOWN])
 		puts("Not listed where an answer could be had; what is refused or unknown is not clean.");
 	if (o->rows_left_out)
-		printf("%llu more lines were left out; --format csv has them all\n", (unsigned long long)o->rows_left_out);
+		printf("%llu more line%s left out; --format csv has them all\n", (unsigned long long)o->rows_left_out, o->rows_left_out == 1 ? " was" : "s were");
 }
 
 /* --- for programs ------------------------------------------------------------------------------------------------- */

@@ -32,8 +32,10 @@ struct run {
 	struct ingest_source source;
 	struct buf in;
 	int fd;
+	bool reader_gone; /* it is what ended first */
 	struct blocks blocks;
 	bool show;          /* progress on a terminal */
+	bool pass_over, partial; /* as in struct replay */
 	int64_t started_ms, committed_ms, shown_ms;
 	uint64_t bytes;
 };
@@ -86,6 +88,7 @@ static int take_block(struct run *im, struct buf *reply, struct err *e)
 	bool more;
 	size_t used;
 	int got = blocks_get(&im->blocks, im->fd, &bytes, &more, e);
+	im->reader_gone = got <= 0;
 	if (got <= 0)
 		return got < 0 ? -1 : err_set(e, "the reading process ended too early");
 	im->bytes += bytes.n;
@@ -116,7 +119,7 @@ static int take(struct run *im, struct err *e)
 	while (!bad && !im->source.bye) {
 		bad = take_block(im, &reply, e);
 		if (!bad && reply.n)
-			bad = send_all(im->fd, buf_sv(&reply), e);
+			im->reader_gone = (bad = send_all(im->fd, buf_sv(&reply), e)) != 0;
 		blocks_release(im->fd);
 		buf_clear(&reply);
 		if (!bad && commit_is_due(im)) {
@@ -170,31 +173,49 @@ static int run_reader(struct run *im, const struct conf *conf, bool captures, ch
 		return -1;
 	int bad = take(im, e);
 	progress(im, true);
+	if (bad && !im->reader_gone)
+		(void)kill(pid, SIGKILL); /* it would say that we are gone, and the reason is ours */
 	close(im->fd);
 	blocks_fini(&im->blocks);
 	waitpid(pid, &status, 0);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == COMMAND_FAILED) {
-		e->text[0] = 0; /* it has said why */
-		return -1;
+		im->partial = true;
+		if (bad)
+			e->text[0] = 0; /* it has said why */
 	}
 	return bad;
 }
 
-/* The logs together, in the order of their times; then each capture. */
+/* Which of the files are logs and which captures. -1 and e when one cannot be read and none is to be passed over. */
+static int sort_files(struct run *im, char **files, size_t n, char **logs, size_t *n_logs, char **captures, size_t *n_captures, struct err *e)
+{
+	for (size_t i = 0; i < n; i++) {
+		int kind = capture_is_file(files[i], e);
+		if (kind < 0 && !im->pass_over)
+			return -1;
+		if (kind > 0)
+			captures[(*n_captures)++] = files[i];
+		else if (kind == 0)
+			logs[(*n_logs)++] = files[i];
+		else
+			(void)command_fail("%s%s", e->text, n > 1 ? " (it is passed over)" : "");
+		im->partial = im->partial || kind < 0;
+	}
+	return 0;
+}
+
+/* The logs together, in the order of their times; then each capture. What broke off is no reason to leave out the others. */
 static int run_into(struct run *im, const struct conf *conf, char **files, size_t n, struct err *e)
 {
-	char **logs = xcalloc(n + 1, sizeof(char *));
-	size_t n_logs = 0;
-	int bad = 0;
-	for (size_t i = 0; i < n; i++)
-		if (!capture_is_file(files[i]))
-			logs[n_logs++] = files[i];
-	if (n_logs)
+	char **logs = xcalloc(n + 1, sizeof(char *)), **captures = xcalloc(n + 1, sizeof(char *));
+	size_t n_logs = 0, n_captures = 0;
+	int bad = sort_files(im, files, n, logs, &n_logs, captures, &n_captures, e);
+	if (!bad && n_logs)
 		bad = run_reader(im, conf, false, logs, n_logs, e);
-	for (size_t i = 0; i < n && !bad; i++)
-		if (capture_is_file(files[i]))
-			bad = run_reader(im, conf, true, &files[i], 1, e);
+	for (size_t i = 0; i < n_captures && !bad; i++)
+		bad = run_reader(im, conf, true, &captures[i], 1, e);
 	free(logs);
+	free(captures);
 	return bad;
 }
 
@@ -260,7 +281,7 @@ static struct totals begin(struct run *im, const struct conf *conf)
 
 int replay_files(struct replay *r, const struct conf *conf, char **files, size_t n, struct err *e)
 {
-	struct run im = { .show = r->show, .started_ms = now_ms() };
+	struct run im = { .show = r->show, .pass_over = r->pass_over, .started_ms = now_ms() };
 	struct totals before = { 0 }, after = { 0 };
 	im.committed_ms = im.started_ms;
 	im.ingest.wall_us = wall_us;
@@ -292,6 +313,7 @@ int replay_files(struct replay *r, const struct conf *conf, char **files, size_t
 	r->txns = after.txns - before.txns;
 	r->sessions = after.sessions - before.sessions;
 	r->open = after.open;
+	r->partial = im.partial;
 	store_close(im.ingest.store, j);
 	judge_free(j);
 	enrich_free(enrich);

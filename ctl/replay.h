@@ -11,10 +11,12 @@
 struct replay {
 	bool show;       /* progress on a terminal */
 	bool judge_only; /* the messages themselves are not kept */
+	bool pass_over;  /* files that cannot be opened are named, and the others read; else they are an error */
 	const char *listings; /* a file of what block lists said (ctl/listings.h), or NULL */
 	/* What came of it. */
 	int64_t lines, recognised, skipped, txns, sessions; /* skipped: without a time; sessions: captured */
 	int64_t open;              /* messages that are not told whole yet: what is known of them is stored, too */
+	bool partial;              /* a file was passed over or broke off, which was said; what could be read is stored */
 	uint64_t evicted;          /* principals that did not fit into memory and went to the store */
 	int64_t first_us, last_us; /* event time of everything the store has seen */
 };

@@ -20,9 +20,17 @@ static const struct conf_key kind_keys[] = {
 static const struct conf_key contact_key = { "", "contact", CONF_MAIL, 0, NULL, NULL };
 static const struct conf_key language_key = { "", "language", CONF_LANGUAGE, 0, NULL, NULL };
 
+/* What spreadsheets put between cells, by the country that they are set to; the comma, which is documented, goes before. */
+static const struct separator { char c; const char *name, *row; } separators[] = {
+	{ ',', "commas", "customer,contact,language,kind,value" },
+	{ ';', "semicolons", "customer;contact;language;kind;value" },
+	{ '\t', "tabs", "customer, contact, language, kind, value" },
+};
+
 struct inventory {
 	struct conf_scan s; /* for its mistakes only */
 	const char *path;
+	const struct separator *separator;
 	size_t col[COL_COUNT];
 	struct conf_customer *v;
 	int *line;
@@ -117,8 +125,8 @@ static void read_row(struct inventory *inv, const struct csv_row *row)
 		return;
 	}
 	if (row->n != COL_COUNT) {
-		conf_mistake(&inv->s, inv->path, row->line, "%zu cells instead of 5; write customer,contact,language,kind,value (cells with commas in quotes)",
-		             row->n);
+		conf_mistake(&inv->s, inv->path, row->line, "%zu cell%s instead of 5; write %s separated by %s%s (cells with %s in quotes)", row->n, row->n == 1 ? "" : "s",
+		             inv->separator->row, inv->separator->name, inv->separator == separators ? "" : ", as the first row is", inv->separator->name);
 		return;
 	}
 	for (size_t c = 0; c < COL_COUNT; c++)
@@ -183,6 +191,40 @@ static int slurp(const char *path, struct buf *out)
 	return bad ? -1 : 0;
 }
 
+static bool is_remark(const struct csv_row *row)
+{
+	return row->v[0].n && row->v[0].p[0] == '#';
+}
+
+/* Cells of the first row that is no remark. */
+static size_t cells_of_first(struct sv text, char separator)
+{
+	struct csv_reader r;
+	struct csv_row row;
+	bool more;
+	csv_reader_init(&r, text);
+	r.separator = separator;
+	while ((more = csv_next(&r, &row)) && is_remark(&row))
+		;
+	csv_reader_fini(&r);
+	return more ? row.n : 0;
+}
+
+/* The one that gives the first row its five cells, else the most. A file with commas is never read otherwise. */
+static const struct separator *separator_of(struct sv text)
+{
+	const struct separator *best = separators;
+	size_t most = 0;
+	for (size_t i = 0; i < sizeof separators / sizeof *separators && most != COL_COUNT; i++) {
+		size_t n = cells_of_first(text, separators[i].c);
+		if (n > most || n == COL_COUNT) {
+			most = n;
+			best = &separators[i];
+		}
+	}
+	return best;
+}
+
 size_t conf_customers_load(const char *path, conf_mistake_cb *cb, void *ctx, struct conf_customer **ret, size_t *ret_n)
 {
 	struct inventory inv = { .s = { .cb = cb, .ctx = ctx }, .path = path, .col = { 0, 1, 2, 3, 4 } };
@@ -192,12 +234,15 @@ size_t conf_customers_load(const char *path, conf_mistake_cb *cb, void *ctx, str
 	bool first = true;
 	if (slurp(path, &text) < 0)
 		conf_mistake(&inv.s, path, 0, "cannot read the customers' file (%m)");
+	inv.separator = separator_of(buf_sv(&text));
 	csv_reader_init(&r, buf_sv(&text));
-	for (; csv_next(&r, &row); first = false) {
-		if (row.v[0].n && row.v[0].p[0] == '#')
+	r.separator = inv.separator->c;
+	while (csv_next(&r, &row)) {
+		if (is_remark(&row))
 			continue;
 		if (!first || !read_header(&inv, &row))
 			read_row(&inv, &row);
+		first = false;
 	}
 	csv_reader_fini(&r);
 	buf_fini(&text);

@@ -65,7 +65,7 @@ void csv_reader_init(struct csv_reader *r, struct sv text)
 {
 	if (sv_starts(text, SV("\xef\xbb\xbf")))
 		text = sv_skip(text, 3);
-	*r = (struct csv_reader){ .rest = text, .line = 1 };
+	*r = (struct csv_reader){ .rest = text, .line = 1, .separator = ',' };
 }
 
 void csv_reader_fini(struct csv_reader *r)
@@ -102,7 +102,7 @@ static size_t read_cell(struct csv_reader *r, size_t at, bool *ret_open)
 				quoted = false;
 				continue;
 			}
-		} else if (!quoted && (c == ',' || at_eol(r->rest))) {
+		} else if (!quoted && (c == r->separator || at_eol(r->rest))) {
 			break;
 		}
 		if (c == '\n')
@@ -133,7 +133,7 @@ bool csv_next(struct csv_reader *r, struct csv_row *ret)
 			ret->v[ret->n] = sv_make(r->cell + at, n);
 		ret->n++;
 		at += n;
-		if (!r->rest.n || r->rest.p[0] != ',')
+		if (!r->rest.n || r->rest.p[0] != r->separator)
 			break;
 		r->rest = sv_skip(r->rest, 1);
 	}

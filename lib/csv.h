@@ -1,5 +1,5 @@
 /* csv: RFC 4180 both ways. The writer defuses cells that a spreadsheet would run as a formula; the reader knows
- * quotes, doubled quotes, line breaks inside quotes, CRLF, and the line on which each row begins. */
+ * quotes, doubled quotes, line breaks inside quotes, CRLF, other separators, and the line on which each row begins. */
 #ifndef LIB_CSV_H
 #define LIB_CSV_H
 
@@ -17,6 +17,7 @@ void csv_end_row(struct buf *out);
 struct csv_reader {
 	struct sv rest; /* what is not read yet; borrowed */
 	int line;       /* of the next row */
+	char separator; /* a comma, unless it is set after csv_reader_init() */
 	char *cell;     /* the unquoted bytes of the present row; owned */
 	size_t cap;
 };

@@ -100,10 +100,11 @@ static void record_put(struct buf *out, const struct record *r)
 
 void obs_put_record(struct buf *out, uint64_t seq, const struct record *r, struct sv line)
 {
+	char room[TXN_LINE_BYTES];
 	size_t at = frame_begin(out, OBS_RECORD);
 	wire_put_u(out, seq);
 	record_put(out, r);
-	wire_put_sv(out, sv_take(line, TXN_LINE_BYTES));
+	wire_put_sv(out, txn_line(line, room));
 	frame_end(out, at);
 }
 

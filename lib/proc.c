@@ -22,6 +22,7 @@ const char *proc_options(const char *name, const char *does, int argc, char **ar
 {
 	static const struct option longs[] = { { "help", 0, 0, 'h' }, { "version", 0, 0, 'V' }, { 0 } };
 	const char *conf = SYSCONFDIR "/abusewatch.conf";
+	argv[0] = (char *)(uintptr_t)name; /* getopt begins its sentences with it */
 	for (int opt; (opt = getopt_long(argc, argv, "c:dhV", longs, NULL)) != -1;)
 		switch (opt) {
 		case 'c': conf = optarg; break;
@@ -31,6 +32,7 @@ const char *proc_options(const char *name, const char *does, int argc, char **ar
 		default: usage(stderr, name, does); exit(2);
 		}
 	if (optind < argc) {
+		fprintf(stderr, "%s: \"%s\" is not expected here; name the config with -c\n", name, argv[optind]);
 		usage(stderr, name, does);
 		exit(2);
 	}

@@ -74,6 +74,20 @@ struct txn {
 	uint32_t lines_at; /* where n_lines stands in it, the last thing but the lines */
 };
 
+/* A line as it is kept: itself, or in room its beginning and "…", so that who reads it sees that there was more. */
+static inline struct sv txn_line(struct sv line, char room[TXN_LINE_BYTES])
+{
+	static const char more[] = { '\xe2', '\x80', '\xa6' };
+	size_t n = TXN_LINE_BYTES - sizeof more;
+	if (line.n <= TXN_LINE_BYTES)
+		return line;
+	while (n > TXN_LINE_BYTES - sizeof more - 3 && ((unsigned char)line.p[n] & 0xc0) == 0x80)
+		n--; /* not amid a letter */
+	memcpy(room, line.p, n);
+	memcpy(room + n, more, sizeof more);
+	return sv_make(room, n + sizeof more);
+}
+
 const char *txn_status_name(enum txn_status s);
 const char *txn_origin_name(enum txn_origin o);
 

@@ -62,7 +62,7 @@ void clients_ask(struct clients *c, struct sv text)
 	int64_t day = c->now_us() / US_PER_DAY;
 	if (c->day != day) {
 		if (c->left_out)
-			msg_info("%lld clients' addresses were not looked up: more than client-per-day allows", (long long)c->left_out);
+			msg_info("addresses of clients that were not looked up: %lld, more than client-per-day allows", (long long)c->left_out);
 		c->day = day;
 		c->today = c->left_out = 0;
 	}

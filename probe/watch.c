@@ -440,7 +440,7 @@ struct watch *watch_new(uv_loop_t *loop, const struct conf *conf, struct engine 
 	uv_timer_init(loop, &w->tick);
 	w->tick.data = w;
 	uv_timer_start(&w->tick, on_tick, START_MS, TICK_MS);
-	msg_info("%zu targets are watched on block lists", w->set->n);
+	msg_info("%zu target%s watched on block lists", w->set->n, w->set->n == 1 ? " is" : "s are");
 	return w;
 }
 
@@ -449,7 +449,7 @@ void watch_renew(struct watch *w)
 	size_t before = w->set->n;
 	collect(w);
 	if (w->set->n != before)
-		msg_info("%zu targets are watched on block lists, %zu before", w->set->n, before);
+		msg_info("%zu target%s watched on block lists, %zu before", w->set->n, w->set->n == 1 ? " is" : "s are", before);
 }
 
 void watch_go_on(struct watch *w)

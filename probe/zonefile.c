@@ -397,7 +397,7 @@ static int load(struct zonefile *f, struct err *e)
 	read_all(f, in);
 	fclose(in);
 	if (f->c.bad)
-		msg_warn("%s: %zu lines are not understood, so what they list is told as not listed", f->path, f->c.bad);
+		msg_warn("%s: %zu line%s not understood, so what %s told as not listed", f->path, f->c.bad, f->c.bad == 1 ? " is" : "s are", f->c.bad == 1 ? "it lists is" : "they list is");
 	return 0;
 }
 

@@ -62,6 +62,7 @@ static struct json_object *sources(struct db *d, int64_t id)
 		json_object_object_add(o, "country", letter_text(db_text(st, 1)));
 		json_object_object_add(o, "asn", json_object_new_int64(sqlite3_column_int64(st, 2)));
 		json_object_object_add(o, "messages", json_object_new_int64(sqlite3_column_int64(st, 3)));
+		json_object_object_add(o, "one_message", json_object_new_boolean(sqlite3_column_int64(st, 3) == 1));
 		json_object_array_add(list, o);
 	}
 	sqlite3_reset(st);
@@ -124,6 +125,7 @@ static struct json_object *view_of(struct db *d, const struct conf *conf, const 
 	letter_time(v, "last_seen", sqlite3_column_int64(st, 9), sqlite3_column_int(st, 12));
 	json_object_object_add(v, "messages", json_object_new_int64(sqlite3_column_int64(st, 10)));
 	json_object_object_add(v, "recipients", json_object_new_int64(sqlite3_column_int64(st, 11)));
+	json_object_object_add(v, "one_recipient", json_object_new_boolean(sqlite3_column_int64(st, 11) == 1));
 	sqlite3_reset(st);
 	letter_list(v, "evidence", evidence(d, due->case_id));
 	letter_list(v, "together", children(d, due->case_id));

@@ -349,7 +349,8 @@ SELECT count(*) AS segments, coalesce(sum(messages), 0) AS messages, coalesce(su
   coalesce(min(first_us), 0) AS first_us, coalesce(max(last_us), 0) AS last_us FROM segment
 -- name: web_store_counts
 SELECT (SELECT count(*) FROM acase) AS cases, (SELECT count(*) FROM principal) AS principals, (SELECT count(*) FROM hot_message) AS newest_messages,
-  (SELECT count(*) FROM notification) AS notifications
+  (SELECT count(*) FROM notification) AS notifications,
+  (SELECT coalesce(sum(messages), 0) FROM volume) AS messages
 -- report
 -- name: case_json
 SELECT id, kind, runner_up, principal_kind, principal_id, customer, state, level, severity, score, peak_score, threshold, first_seen_us, opened_us,

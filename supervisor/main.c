@@ -64,6 +64,8 @@ static void options(struct supervisor *s, int argc, char **argv)
 	int c;
 	s->conf_path = SYSCONFDIR "/abusewatch.conf";
 	s->bin_dir = own_dir();
+	static char name[] = "abusewatchd";
+	argv[0] = name; /* getopt begins its sentences with it */
 	while ((c = getopt_long(argc, argv, "c:dDb:hV", longs, NULL)) != -1)
 		switch (c) {
 		case 'c': s->conf_path = optarg; break;

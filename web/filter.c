@@ -175,6 +175,10 @@ bool filter_apply(void *ctx, const char *name, struct json_object *v, struct buf
 		put_ago(t, now_us, out);
 	else if (strcmp(name, "num") == 0)
 		put_num(v, out);
+	else if (strcmp(name, "s") == 0) /* {{n|num}} message{{n|s}} */
+		buf_puts(out, v && json_object_get_int64(v) == 1 ? "" : "s");
+	else if (strcmp(name, "ies") == 0)
+		buf_puts(out, v && json_object_get_int64(v) == 1 ? "y" : "ies");
 	else if (strcmp(name, "bytes") == 0)
 		put_bytes(v, out);
 	else if (strcmp(name, "span") == 0)

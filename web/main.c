@@ -188,6 +188,7 @@ int main(int argc, char **argv)
 	int o, fd = -1;
 	prog.conf_path = SYSCONFDIR "/abusewatch.conf";
 	msg_init("abusewatch-web");
+	argv[0] = (char[]){ "abusewatch-web" }; /* getopt begins its sentences with it */
 	while ((o = getopt_long(argc, argv, "c:dl:h", longs, NULL)) != -1) {
 		if (o == 'c')
 			prog.conf_path = optarg;
@@ -203,6 +204,7 @@ int main(int argc, char **argv)
 		}
 	}
 	if (optind < argc) {
+		fprintf(stderr, "abusewatch-web: \"%s\" is not expected here; name the config with -c\n", argv[optind]);
 		fputs(usage_text, stderr);
 		return 2;
 	}

@@ -37,29 +37,33 @@ static bool is_magic(struct sv head)
 	return false;
 }
 
-/* The first block of the file; false when there is none. */
-static bool first_block(const char *path, struct archive_reader **ret_r, struct sv *ret_head)
+/* The first block of the file: 1, 0 when there is none, -1 and e when it cannot be read. */
+static int first_block(const char *path, struct archive_reader **ret_r, struct sv *ret_head, struct err *e)
 {
-	struct err e;
-	*ret_r = archive_reader_open(path, &e);
-	return *ret_r && archive_reader_next(*ret_r, ret_head, &e) > 0;
+	*ret_r = archive_reader_open(path, e);
+	return *ret_r ? archive_reader_next(*ret_r, ret_head, e) : -1;
 }
 
-bool capture_is_file(const char *path)
+int capture_is_file(const char *path, struct err *e)
 {
 	struct archive_reader *r = NULL;
 	struct sv head;
-	bool yes = strcmp(path, "-") != 0 && first_block(path, &r, &head) && is_magic(head);
+	if (strcmp(path, "-") == 0)
+		return 0;
+	int got = first_block(path, &r, &head, e);
+	if (got > 0)
+		got = is_magic(head);
 	archive_reader_close(r);
-	return yes;
+	return got;
 }
 
 static void fingerprint(const char *path, char *out, size_t cap)
 {
 	struct archive_reader *r = NULL;
 	struct sv head = { 0 };
+	struct err e;
 	uint64_t h = 0xcbf29ce484222325ull;
-	if (first_block(path, &r, &head))
+	if (first_block(path, &r, &head, &e) > 0)
 		for (size_t i = 0; i < head.n && i < PRINT_BYTES; i++)
 			h = (h ^ (uint8_t)head.p[i]) * 0x100000001b3ull;
 	archive_reader_close(r);

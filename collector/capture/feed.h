@@ -6,8 +6,8 @@
 #include "lib/blocks.h"
 #include "lib/conf.h"
 
-/* Whether the file's first bytes are those of a capture, packed or not. False when it cannot be read. Standard input is never looked at. */
-bool capture_is_file(const char *path);
+/* 1 when the file's first bytes are those of a capture, packed or not, else 0; -1 and e when it cannot be read. Standard input is never looked at. */
+int capture_is_file(const char *path, struct err *e);
 
 /* Import of one capture file, as collector_import() does it for logs: HELLO, waits for RESUME, every session with its number, CAPTURE, IDLE, BYE.
  * The source is "capture:" and a fingerprint of the file's beginning, so what was imported before is dropped by its number. A damaged

@@ -205,7 +205,7 @@ static void begin(struct tap *t, uint64_t applied)
 {
 	uint64_t gone = backlog_rewind(&t->backlog, applied);
 	if (gone) {
-		msg_warn("capture %s: %llu sessions were lost with the connection to the analyzer", t->conf->name, (unsigned long long)gone);
+		msg_warn("capture %s: %llu session%s lost with the connection to the analyzer", t->conf->name, (unsigned long long)gone, gone == 1 ? " was" : "s were");
 		capture_unsent(t->capture, t->unsent += gone);
 	}
 	t->news |= backlog_waiting(&t->backlog) > 0;

@@ -163,7 +163,7 @@ static int replay_side(struct conf *conf, const struct side *s, bool show, char 
 	conf->store = xstrdup(s->store);
 	if (replay_files(&r, conf, files, n, &e) < 0)
 		return e.text[0] ? command_fail("%s", e.text) : COMMAND_FAILED;
-	return replay_said_nothing(&r, conf);
+	return r.partial ? COMMAND_FAILED : replay_said_nothing(&r, conf); /* what half of the logs give would pass for all of them */
 }
 
 static void start(struct conf *conf, struct side *s, bool show, char **files, size_t n)
@@ -321,7 +321,7 @@ static int run(int argc, char **argv)
 				a.format = (enum command_format)f;
 			break;
 		case 'h': help(stdout); return COMMAND_DONE;
-		default: return command_misuse(&command_backtest, "unknown option");
+		default: return command_wrong_option(&command_backtest);
 		}
 	if (!status && optind == argc)
 		status = command_misuse(&command_backtest, "no file given");

@@ -189,8 +189,8 @@ static int set_one(struct options *o, int opt, const char *arg)
 		return 0;
 	case 'f':
 		o->format = command_format_named(arg);
-		return o->format < 0 ? command_misuse(c, "there is no output format \"%s\"", arg) : 0;
-	default: return command_misuse(c, "see above");
+		return o->format < 0 ? command_misuse(c, "--format %s: want table, ndjson, json or csv", arg) : 0;
+	default: return command_wrong_option(c);
 	}
 }
 

@@ -92,7 +92,7 @@ static int run(int argc, char **argv)
 				return command_misuse(&command_cases, "--format %s: want table, ndjson, json or csv", optarg);
 			break;
 		case 'h': help(stdout); return COMMAND_DONE;
-		default: return command_misuse(&command_cases, "unknown option");
+		default: return command_wrong_option(&command_cases);
 		}
 	if (optind < argc)
 		return command_misuse(&command_cases, "unexpected \"%s\"", argv[optind]);

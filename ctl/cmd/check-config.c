@@ -1,9 +1,11 @@
 /* abusewatch check-config: every mistake in the config, with its line and what to do. */
 #include <getopt.h>
 #include <glob.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "analyzer/detector.h"
 #include "analyzer/enrich.h"
@@ -145,13 +147,34 @@ static void check_lists(const struct conf *c, struct tally *t)
 	dnsbl_zones_free(z);
 }
 
+/* No mistake, as the programs are somebody else; but who runs the check would take silence for the answer. */
+static bool note_unreadable(const struct conf *c, const struct conf_source *s)
+{
+	const struct passwd *we = getpwuid(geteuid());
+	char *path = as_user_unreadable(s);
+	struct buf b = { 0 };
+	if (!path)
+		return false;
+	buf_printf(&b, "note: %s:%d: source \"%s\": %s cannot be read by %s, who runs this check; ", c->path, s->line, s->name, path, we ? we->pw_name : "the user");
+	if (c->user && we && strcmp(c->user, we->pw_name) == 0)
+		buf_puts(&b, "the programs become that user, and get the groups of logs (adm): root's check-config says whether that is enough");
+	else if (c->user && *c->user)
+		buf_printf(&b, "what counts is whether user \"%s\", whom the programs become, can: root's check-config says so", c->user);
+	else
+		buf_puts(&b, "what counts is whether the user that the programs are started by can");
+	say_plain(&b);
+	buf_fini(&b);
+	free(path);
+	return true;
+}
+
 /* Where nothing is, something may come, so it is no mistake; but a path that is misspelled would be silent for ever. A folder never becomes a log. */
 static void check_path(const struct conf *c, const struct conf_source *s, struct tally *t)
 {
 	glob_t g = { 0 };
 	struct stat st;
 	struct buf b = { 0 };
-	if (strcmp(s->type, "file") != 0 && strcmp(s->type, "archive") != 0)
+	if ((strcmp(s->type, "file") != 0 && strcmp(s->type, "archive") != 0) || note_unreadable(c, s))
 		return;
 	int bad = glob(s->path, GLOB_ERR, NULL, &g);
 	if (bad == GLOB_NOMATCH) {
@@ -165,6 +188,26 @@ static void check_path(const struct conf *c, const struct conf_source *s, struct
 	buf_fini(&b);
 }
 
+/* SQLite would only say that it cannot open it. */
+static void check_store_file(const struct conf *c, struct tally *t)
+{
+	struct stat st;
+	struct buf b = { 0 };
+	if (stat(c->store, &st) < 0 || !S_ISDIR(st.st_mode))
+		return;
+	buf_printf(&b, "%s: store: %s is a folder; name a file in it, such as %s/abusewatch.db", c->path, c->store, c->store);
+	say(t, &b);
+	buf_fini(&b);
+}
+
+static void note_nothing_read(const struct conf *c)
+{
+	struct buf b = { 0 };
+	buf_printf(&b, "note: %s: no source and no capture: nothing will be read; a source says which log is followed", c->path);
+	say_plain(&b);
+	buf_fini(&b);
+}
+
 static int check(const char *path)
 {
 	struct words *w = calloc(1, sizeof *w);
@@ -175,12 +218,16 @@ static int check(const char *path)
 	struct conf *c = conf_load(path, w->all, w->n_all, tell, &t);
 	if (c)
 		(void)enrich_check_geo(c, tell_geo, &t);
-	if (c)
+	if (c) {
+		check_store_file(c, &t);
 		check_lists(c, &t);
+	}
 	for (size_t i = 0; c && i < c->n_source; i++)
 		check_path(c, &c->source[i], &t);
 	if (c)
 		as_user_check(c, w->all, w->n_all, tell, &t);
+	if (c && !c->n_source && !c->n_capture)
+		note_nothing_read(c);
 	if (c && !t.n)
 		printf("%s: no mistakes; %zu source%s, %zu rows of customers\n", path, c->n_source, c->n_source == 1 ? "" : "s", c->n_customer);
 	else
@@ -200,7 +247,7 @@ static int run(int argc, char **argv)
 		if (o == 'o')
 			return print_options();
 		if (o != 'c')
-			return command_misuse(&command_check_config, "wrong option");
+			return command_wrong_option(&command_check_config);
 		path = optarg;
 	}
 	if (optind < argc)

@@ -1,5 +1,6 @@
 /* abusewatch explain: the arithmetic of a case, step by step, as the store has it. */
 #include <getopt.h>
+#include <inttypes.h>
 #include <json-c/json.h>
 #include <stdlib.h>
 
@@ -153,13 +154,18 @@ static void table_sum(struct json_object *groups, int64_t total, int64_t capped,
 	buf_printf(b, "; a case opens at %.4f\n", nats(x->threshold));
 }
 
+static void left_out(struct buf *b, int64_t n)
+{
+	buf_printf(b, "  ... %" PRId64 " event%s left out\n", n, n == 1 ? "" : "s");
+}
+
 static void table_step(sqlite3_stmt *st, struct explained *x, struct buf *b)
 {
 	struct json_object *detectors = parsed(st, DETECTORS), *groups = parsed(st, GROUPS);
 	int64_t nth = sqlite3_column_int64(st, NTH);
 	const char *mark = (const char *)sqlite3_column_text(st, MARK), *level = (const char *)sqlite3_column_text(st, STEP_LEVEL);
 	if (nth > x->nth + 1)
-		buf_printf(b, "  ... %lld events left out\n", (long long)(nth - x->nth - 1));
+		left_out(b, nth - x->nth - 1);
 	x->nth = nth;
 	buf_printf(b, "\n%lld  %s  %s%s%s%s%s\n", (long long)nth, times_text(sqlite3_column_int64(st, AT), x->offset).s,
 	           (const char *)sqlite3_column_text(st, WHAT), *mark ? "  ** " : "", mark, *level ? ", " : "", level);
@@ -209,7 +215,7 @@ static int steps(struct db *db, struct explained *x, enum command_format format,
 	if (format == FORMAT_TABLE && !any)
 		buf_puts(b, "no steps were kept: it opened with an older version, or was opened again by hand\n");
 	if (format == FORMAT_TABLE && x->changes > x->nth && any)
-		buf_printf(b, "  ... %lld events left out\n", (long long)(x->changes - x->nth));
+		left_out(b, x->changes - x->nth);
 	return COMMAND_DONE;
 }
 
@@ -257,10 +263,10 @@ static int run(int argc, char **argv)
 				return command_misuse(&command_explain, "--format %s: want table, ndjson or json", optarg);
 			break;
 		case 'h': help(stdout); return COMMAND_DONE;
-		default: return command_misuse(&command_explain, "unknown option");
+		default: return command_wrong_option(&command_explain);
 		}
 	if (optind + 1 != argc)
-		return command_misuse(&command_explain, optind == argc ? "which case?" : "one case at a time");
+		return command_misuse(&command_explain, optind == argc ? "say which case" : "one case at a time");
 	if (common_count(argv[optind], &id) < 0)
 		return command_misuse(&command_explain, "\"%s\" is no number of a case", argv[optind]);
 	struct conf *conf;

@@ -148,7 +148,7 @@ static int option(struct wanted *w, int c, const char *text)
 	case 'l':
 	case 't':
 	case 'z': return zone_option(w, c, text);
-	default: return command_misuse(&command_export, "unknown option");
+	default: return command_wrong_option(&command_export);
 	}
 }
 

@@ -2,6 +2,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <json-c/json.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "analyzer/detector.h"
@@ -19,6 +20,7 @@ static void help(FILE *f)
 	      "            \"verdict\":\"listed\",\"kind\":\"block\",\"code\":\"127.0.0.2\",\"points\":5,\"meaning\":TEXT,\"text\":TEXT}; judged in\n"
 	      "            order of time with the logs, or alone (abusewatch(1) says more)\n"
 	      "Gives the same messages and cases as following the files live. What was imported before is left out.\n"
+	      "A folder or a file that cannot be read is named and passed over, the others are read; exit status 1.\n"
 	      "A running analyzer must be stopped first: it is the only writer of the store.\n", f);
 }
 
@@ -33,11 +35,34 @@ static bool analyzer_runs(const struct conf *conf)
 	return runs;
 }
 
+static bool any_bytes(char **files, size_t n)
+{
+	struct stat st;
+	for (size_t i = 0; i < n; i++)
+		if (stat(files[i], &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0)
+			return true;
+	return false;
+}
+
+static void tell_totals(const struct replay *r, bool logs)
+{
+	if (logs && (r->lines || !r->sessions))
+		fprintf(stderr, "%" PRId64 " line%s read, %" PRId64 " of them of mail servers; %" PRId64 " message%s reported, %" PRId64 " still open\n", r->lines, r->lines == 1 ? "" : "s",
+		        r->recognised, r->txns, r->txns == 1 ? "" : "s", r->open);
+	if (r->skipped)
+		fprintf(stderr, "%" PRId64 " line%s no time at the beginning and %s skipped (abusewatch parse --coverage FILE says which is the first)\n", r->skipped,
+		        r->skipped == 1 ? " has" : "s have", r->skipped == 1 ? "was" : "were");
+	if (r->sessions)
+		fprintf(stderr, "%" PRId64 " captured session%s\n", r->sessions, r->sessions == 1 ? "" : "s");
+	if (r->evicted)
+		fprintf(stderr, "%" PRIu64 " time%s a principal was put away to the store for want of memory (fusion's principals-bytes)\n", r->evicted, r->evicted == 1 ? "" : "s");
+}
+
 static int import(const char *conf_path, const char *listings, char **files, size_t n_files)
 {
 	size_t n;
 	struct err e = { "" };
-	struct replay r = { .show = isatty(STDERR_FILENO), .listings = listings };
+	struct replay r = { .show = isatty(STDERR_FILENO), .pass_over = true, .listings = listings };
 	const struct opt_table *const *tables = detector_option_tables(&n);
 	struct conf *conf = conf_load_or_die(conf_path, tables, n);
 	int status = COMMAND_DONE;
@@ -50,15 +75,12 @@ static int import(const char *conf_path, const char *listings, char **files, siz
 		status = e.text[0] ? command_fail("%s", e.text) : COMMAND_FAILED;
 	else
 		status = replay_said_nothing(&r, conf);
-	if (status == COMMAND_DONE && n_files && (r.lines || !r.sessions))
-		fprintf(stderr, "%" PRId64 " lines read, %" PRId64 " of them of mail servers; %" PRId64 " messages reported, %" PRId64 " still open\n", r.lines, r.recognised, r.txns, r.open);
-	if (status == COMMAND_DONE && r.skipped)
-		fprintf(stderr, "%" PRId64 " line%s no time at the beginning and %s skipped (abusewatch parse --coverage FILE says which is the first)\n", r.skipped,
-		        r.skipped == 1 ? " has" : "s have", r.skipped == 1 ? "was" : "were");
-	if (status == COMMAND_DONE && r.sessions)
-		fprintf(stderr, "%" PRId64 " captured sessions\n", r.sessions);
-	if (status == COMMAND_DONE && r.evicted)
-		fprintf(stderr, "%" PRIu64 " times a principal was put away to the store for want of memory (fusion's principals-bytes)\n", r.evicted);
+	if (status == COMMAND_DONE && !(r.partial && !r.lines && !r.sessions))
+		tell_totals(&r, n_files > 0);
+	if (status == COMMAND_DONE && !r.partial && !r.lines && !r.sessions && any_bytes(files, n_files))
+		fputs("nothing is new: all of it was imported before\n", stderr);
+	if (status == COMMAND_DONE && r.partial)
+		status = COMMAND_FAILED;
 	conf_free(conf);
 	return status;
 }
@@ -74,7 +96,7 @@ static int run(int argc, char **argv)
 		case 'c': conf_path = optarg; break;
 		case 'l': listings = optarg; break;
 		case 'h': help(stdout); return COMMAND_DONE;
-		default: return command_misuse(&command_import, "unknown option");
+		default: return command_wrong_option(&command_import);
 		}
 	if (optind == argc && !listings)
 		return command_misuse(&command_import, "no file given");

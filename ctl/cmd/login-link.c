@@ -31,7 +31,7 @@ static int run(int argc, char **argv)
 		else if (o == 'u')
 			user = optarg;
 		else
-			return command_misuse(&command_login_link, "wrong option");
+			return command_wrong_option(&command_login_link);
 	}
 	if (optind < argc)
 		return command_misuse(&command_login_link, "\"%s\" is not expected here", argv[optind]);

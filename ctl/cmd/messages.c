@@ -60,10 +60,10 @@ static int run(int argc, char **argv)
 	struct pipeline *pl = pipeline_new(&po, &sink);
 	struct merge *mg = merge_new(o.mta, o.host, &o.zone, o.year, (int64_t)time(NULL) * 1000000);
 	logs_progress_start(&m.progress, o.files, o.n_files);
-	for (size_t i = 0; i < o.n_files && !status; i++)
+	for (size_t i = 0; i < o.n_files; i++) /* what is wrong with one is no reason to leave out the others */
 		if (merge_add(mg, o.files[i], &e) < 0)
 			status = command_fail("%s", e.text);
-	if (!status && merge_run(mg, pl, on_progress, &m, &e) < 0)
+	if (merge_run(mg, pl, on_progress, &m, &e) < 0)
 		status = command_fail("%s", e.text);
 	logs_progress_end(&m.progress);
 	pipeline_idle(pl);

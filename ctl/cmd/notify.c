@@ -85,7 +85,7 @@ static int run(int argc, char **argv)
 			break;
 		case 'l': w.language = optarg; break;
 		case 'h': help(stdout); return COMMAND_DONE;
-		default: return command_misuse(&command_notify, "unknown option");
+		default: return command_wrong_option(&command_notify);
 		}
 	if (optind < argc)
 		return command_misuse(&command_notify, "unexpected \"%s\"", argv[optind]);

@@ -72,7 +72,7 @@ static void show_coverage(struct parse *p)
 		logs_out_add(p->out, buf_sv(&p->text));
 	}
 	if (s->overflow)
-		fprintf(stderr, "abusewatch: %llu more lines had other shapes\n", (unsigned long long)s->overflow);
+		fprintf(stderr, "abusewatch: %llu more line%s had other shapes\n", (unsigned long long)s->overflow, s->overflow == 1 ? "" : "s");
 }
 
 static int one_file(struct pipeline *pl, const struct logs_options *o, const char *path, struct logs_progress *pr)
@@ -137,8 +137,9 @@ static int run(int argc, char **argv)
 	struct pipeline *pl = pipeline_new(&(struct pipeline_options){ .mta = o.mta }, &sink);
 	struct logs_progress pr;
 	logs_progress_start(&pr, o.files, o.n_files);
-	for (size_t i = 0; i < o.n_files && !status; i++)
-		status = one_file(pl, &o, o.files[i], &pr);
+	for (size_t i = 0; i < o.n_files; i++) /* what is wrong with one is no reason to leave out the others */
+		if (one_file(pl, &o, o.files[i], &pr))
+			status = COMMAND_FAILED;
 	logs_progress_end(&pr);
 	if (o.coverage)
 		show_coverage(&p);

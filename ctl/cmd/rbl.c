@@ -45,9 +45,10 @@ static void add(const char ***v, size_t *n, const char *text)
 	(*v)[(*n)++] = text;
 }
 
+extern const struct command command_rbl;
+
 static int misuse(const char *what, const char *text, const char *want)
 {
-	extern const struct command command_rbl;
 	return command_misuse(&command_rbl, "%s%s%s", what, text, want);
 }
 
@@ -71,7 +72,7 @@ static int option(struct wanted *w, int c)
 	case 'f':
 		w->format = command_format_named(optarg);
 		return w->format < 0 ? misuse("--format ", optarg, ": want table, ndjson, json or csv") : 0;
-	default: return misuse("unknown option", "", "");
+	default: return command_wrong_option(&command_rbl);
 	}
 }
 
@@ -84,7 +85,7 @@ static int targets(struct wanted *w, char *const *word, size_t n)
 			return misuse(e.text, "", "");
 		w->n_target++;
 	}
-	return n || w->list ? 0 : misuse("whom to look up?", "", "");
+	return n || w->list ? 0 : misuse("say whom to look up", "", "");
 }
 
 /* The named zones; a dead one is told as such. */

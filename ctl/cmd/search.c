@@ -70,7 +70,7 @@ static int run(int argc, char **argv)
 		case 's':
 		case 'u':
 			if ((c == 's' ? common_time(optarg, &q.since_us) : common_time_end(optarg, &q.until_us)) < 0)
-				return command_misuse(&command_search, "%s: not a time (2026-11-23T10:00:00+00:00, 2026-11-23, 2h, 7d)", optarg);
+				return command_misuse(&command_search, "--%s %s: not a time (2026-11-23T10:00:00+00:00, 2026-11-23, 2h, 7d)", c == 's' ? "since" : "until", optarg);
 			break;
 		case 'b': q.substring = true; break;
 		case 'l':
@@ -83,11 +83,15 @@ static int run(int argc, char **argv)
 				return command_misuse(&command_search, "--format %s: want table, ndjson, json or csv", optarg);
 			break;
 		case 'h': help(stdout); return COMMAND_DONE;
-		default: return command_misuse(&command_search, "unknown option");
+		default: return command_wrong_option(&command_search);
 		}
 	}
 	if (optind < argc)
 		return command_misuse(&command_search, "unexpected \"%s\" (say what it is: --sender, --recipient, …)", argv[optind]);
+	if (q.since_us && q.until_us && q.since_us > q.until_us)
+		return command_misuse(&command_search, "--since is later than --until: nothing can lie between");
+	if (q.substring && !q.key[ARCHIVE_SENDER].p && !q.key[ARCHIVE_RECIPIENT].p && !q.key[ARCHIVE_ACCOUNT].p)
+		return command_misuse(&command_search, "--substring wants --sender, --recipient or --account: of these it may be a part");
 	struct ipaddr client;
 	if (q.key[ARCHIVE_CLIENT].p && ipaddr_parse(q.key[ARCHIVE_CLIENT], &client) < 0)
 		return command_misuse(&command_search, "--client %.*s: not an IP address (a network or a host's name cannot be searched for)", SVARG(q.key[ARCHIVE_CLIENT]));

@@ -159,7 +159,7 @@ static int run(int argc, char **argv)
 				return command_misuse(&command_servers, "--format %s: want table, ndjson, json or csv", optarg);
 			break;
 		case 'h': help(stdout); return COMMAND_DONE;
-		default: return command_misuse(&command_servers, "unknown option");
+		default: return command_wrong_option(&command_servers);
 		}
 	if (optind < argc)
 		return command_misuse(&command_servers, "unexpected \"%s\"", argv[optind]);

@@ -76,8 +76,10 @@ static int delete(const struct conf *conf, const char *name)
 static int work(const struct conf *conf, const char *verb, const char *name)
 {
 	const char *file = conf->web.users_file;
-	if (strcmp(verb, "list") == 0 && !name)
-		return list(file);
+	if (strcmp(verb, "list") == 0)
+		return name ? command_misuse(&command_user, "list takes no name") : list(file);
+	if (strcmp(verb, "add") != 0 && strcmp(verb, "passwd") != 0 && strcmp(verb, "delete") != 0)
+		return command_misuse(&command_user, "\"%s\" is none of add, passwd, delete, list", verb);
 	if (!name)
 		return command_misuse(&command_user, "%s needs a name", verb);
 	if (strcmp(verb, "delete") == 0)
@@ -87,12 +89,9 @@ static int work(const struct conf *conf, const char *verb, const char *name)
 			return command_fail("there is a user %s already; change the password with: abusewatch user passwd %s", name, name);
 		return set_password(file, name);
 	}
-	if (strcmp(verb, "passwd") == 0) {
-		if (!users_has(file, name))
-			return command_fail("there is no user %s; make one with: abusewatch user add %s", name, name);
-		return set_password(file, name);
-	}
-	return command_misuse(&command_user, "\"%s\" is none of add, passwd, delete, list", verb);
+	if (!users_has(file, name))
+		return command_fail("there is no user %s; make one with: abusewatch user add %s", name, name);
+	return set_password(file, name);
 }
 
 static int run(int argc, char **argv)
@@ -103,7 +102,7 @@ static int run(int argc, char **argv)
 	optind = 1;
 	while ((o = getopt_long(argc, argv, "c:", longs, NULL)) != -1) {
 		if (o != 'c')
-			return command_misuse(&command_user, "wrong option");
+			return command_wrong_option(&command_user);
 		path = optarg;
 	}
 	if (optind == argc || argc - optind > 2)

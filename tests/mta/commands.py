@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """commands.py ABUSEWATCH LOG: every command with wrong options, damaged files, broken configs and stores, hostile names."""
-import bz2, csv, datetime, gzip, io, json, lzma, os, socket, sqlite3, subprocess, sys, tempfile, threading, time, urllib.request
+import bz2, csv, datetime, gzip, io, json, lzma, os, pwd, resource, signal, socket, sqlite3, subprocess, sys, tempfile, threading, time, urllib.request
 
 aw, log = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 os.chdir(tempfile.mkdtemp())
@@ -32,9 +32,16 @@ def options():
     for c in "parse messages import backtest cases explain search export notify check-config user login-link".split():
         check(c + " --help", run(c, "--help").returncode == 0)
         for bad in ("--nonsense", "-Q", "-c" if c not in ("parse", "messages") else "--mta"):
-            check("%s %s is wrong use" % (c, bad), ended(run(c, bad), 2, "--help"))
+            r = run(c, bad)
+            check("%s %s is wrong use" % (c, bad), ended(r, 2, bad.strip("-")) and r.stderr.decode().splitlines()[1:] == ["abusewatch: see `abusewatch %s --help`" % c], r.stderr.decode())
+    check("help of a command", run("help", "import").stdout == run("import", "--help").stdout)
+    check("a log format that is misspelled", ended(run("parse", "--mta", "posfix", log), 2, "--mta posfix: there is no such log format; did you mean postfix?"))
+    check("search says which time is none", ended(run("search", "--until", "tomorrow"), 2, "--until tomorrow: not a time"))
+    check("messages --coverage is wrong use", ended(run("messages", "--coverage", log), 2, "--coverage is for abusewatch parse"))
     write("aw.conf", 'store = "aw.db"\nnetworks = { "198.18.0.0/15" }\nsource "mx1" { path = "mail.log" }\n')
-    for a in (["notify", "--case", "x"], ["notify", "--case", "0"], ["notify", "--kind", "x"], ["search", "--limit", "x"], ["search", "--limit", "-1"], ["search", "--client", "192.0.2.256"], ["search", "--client", "192.0.2.0/24"],
+    for words, why in ((["list", "anna"], "list takes no name"), (["frob"], '"frob" is none of add'), (["add"], "add needs a name")):
+        check("user %s is wrong use" % " ".join(words), ended(run("user", "-c", "aw.conf", *words), 2, why))
+    for a in (["notify", "--case", "x"], ["notify", "--case", "0"], ["notify", "--kind", "x"], ["search", "--limit", "x"], ["search", "--limit", "-1"], ["search", "--client", "192.0.2.256"], ["search", "--client", "192.0.2.0/24"], ["search", "--since", "2026-11-24", "--until", "2026-11-23"], ["search", "--substring", "--queue-id", "4F1"],
               ["cases", "--since", "x"], ["search", "--until", "2026-02-30"], ["cases", "--format", "x"], ["export", "x"], ["export"], ["import"], ["import", "--listings"], ["export", "--level", "x", "dnsbl-zone"]):
         check(" ".join(a) + " is wrong use", ended(run(a[0], "-c", "aw.conf", *a[1:]), 2))
 
@@ -77,6 +84,48 @@ def continued():
               "%d messages, %d after a broken copy" % (len(stored[kind, "at once"]), len(stored[kind, "continued"])))
 
 
+def passed_over():
+    """A shell's list of logs may hold what is no log: the others are imported, and the exit status tells."""
+    os.mkdir("logs")
+    write("junk.gz", b"\x1f\x8b" + b"no gzip at all" * 9)
+    write("over.conf", 'store = "over.db"\nnetworks = { "198.18.0.0/15" }\nsource "mx1" { path = "mail.log" timezone = "UTC" }\n')
+    unreadable = ["locked"] if os.geteuid() else []
+    for name in unreadable:
+        write(name, b"")
+        os.chmod(name, 0)
+    r = run("import", "-c", "over.conf", "logs", "none", log, "junk.gz", *unreadable)
+    err = r.stderr.decode()
+    check("import names what is no log and reads the others", r.returncode == 1 and all("abusewatch: %s: " % n in err for n in ["logs", "none", "junk.gz", *unreadable]) and
+          err.count("(it is passed over)") == 3 + len(unreadable) and " lines read, " in err and run("search", "-c", "over.conf", "--since", "2000-01-01", "--format", "ndjson").stdout, err)
+    check("import of nothing but a folder", ended(run("import", "-c", "over.conf", "logs"), 1, "logs: is a folder; name the files in it"))
+    for c in ("parse", "messages"):
+        r = run(c, *OPTS, "logs", log)
+        check(c + " names what is no log and reads the others", ended(r, 1, "logs: is a folder") and r.stdout == run(c, *OPTS, log).stdout != b"", r.stderr.decode())
+    r = run("import", "-c", "over.conf", log)
+    check("import of what is there already says so", r.returncode == 0 and b"\nnothing is new: all of it was imported before" in r.stderr, r.stderr.decode())
+    r = run("backtest", "-c", "over.conf", log, "logs")
+    check("backtest judges all of the logs or none", ended(r, 1, "logs: is a folder; name the files in it") and not r.stdout, r.stderr.decode())
+    write("half-gone.gz", gzip.compress(os.urandom(3000000))[:2000000])
+    check("backtest of a log that breaks off", run("backtest", "-c", "over.conf", log, "half-gone.gz").returncode == 1)
+
+
+def full():
+    """A disk that is full amid an import, here by a limit on files' sizes: the reason is said, not that one of its processes misses the other."""
+    history = os.path.join(os.path.dirname(log), "../../../examples/history.log.xz")
+    write("full.conf", 'store = "full.db"\nnetworks = { "198.18.0.0/15" }\nsource "mx1" { path = "mail.log" timezone = "UTC" }\n')
+    limit = lambda: (signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.setrlimit(resource.RLIMIT_FSIZE, (800000, 800000)))
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    try:
+        r = subprocess.run([aw, "import", "-c", "full.conf", history, history, history], capture_output=True, timeout=120, preexec_fn=limit, restore_signals=False)
+    except subprocess.TimeoutExpired:
+        check("import that cannot write ends soon", False, "two minutes were not enough")
+        return
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    took = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    check("import says why it cannot write", ended(r, 1, "File too large") and r.stderr.count(b"\n") == 1, r.stderr.decode())
+    check("import that cannot write ends soon", took < 20, "%.1f s of processor" % took)
+
+
 def damaged():
     text = open(log, "rb").read()
     packed = {"gz": gzip.compress(text), "xz": lzma.compress(text)}
@@ -92,6 +141,8 @@ def damaged():
         r = run("parse", "padded." + kind)
         check("parse of a .%s with zeros behind it" % kind, r.returncode == 0 and r.stdout == want and not r.stderr, r.stderr.decode())
     continued()
+    passed_over()
+    full()
     write("noise", bytes(range(256)) * 40)
     for c in ("parse", "messages"):
         check(c + " of no log says so", ended(run(c, "noise"), 0, "do not start with a time"))
@@ -103,6 +154,9 @@ def damaged():
     r = run("import", "-c", "months.conf", "months")
     check("import says that lines have no time", r.returncode == 0 and b"\n2 lines have no time at the beginning and were skipped" in r.stderr, r.stderr.decode())
     write("dez", "Dez 24 10:00:00 mx1 postfix/smtpd[1]: connect\n" * 2)
+    write("one", "Nov 24 10:00:00 mx1 postfix/smtpd[1]: connect from a.example[192.0.2.1]\n")
+    r = run("import", "-c", "months.conf", "one")
+    check("import counts one line as one", b"1 line read, 1 of them of mail servers; 0 messages reported" in r.stderr, r.stderr.decode())
     r = run("import", "-c", "months.conf", "dez")
     check("import of lines without a time that is known", ended(r, 1, "none of 2 lines starts with a time that is known"), r.stderr.decode())
     write("spf", "Nov 24 10:00:00 mx1 postfix/policyd-spf[1]: 550 5.7.23 Message rejected due to: SPF fail;id=a@b.example;ip=192.0.2.1;r=c@d.example\n")
@@ -119,6 +173,37 @@ def damaged():
     r = run("parse", "--coverage", "multilog")
     check("a line of multilog that is not understood is counted with its text", r.stdout.count(b"\n") == 1 and b'"recognised":false' in r.stdout and
           b'"sample":"scanner: what nobody knows"' in r.stdout and not r.stderr, r.stdout.decode() + r.stderr.decode())
+
+
+def unreadable():
+    """Who may not read a log, or its folder, hears that from check-config, and that it is the programs' user who counts."""
+    top = os.path.abspath("rights")
+    os.makedirs(os.path.join(top, "closed"))
+    os.mkdir(os.path.join(top, "open"))
+    os.chmod(".", 0o755)
+    other = [] if os.geteuid() else ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    if other and subprocess.run([*other, "test", "-x", top, "-a", "-x", aw]).returncode:
+        print("skip commands: check-config without rights - nobody else may enter the folders above " + top)
+        return
+    for name in ("mail.log", "closed/mail.log", "open/1.log", "open/2.log"):
+        write(os.path.join(top, name), b"")
+    for name in ("mail.log", "open/2.log", "closed"):
+        os.chmod(os.path.join(top, name), 0)
+    for user, counts in (("", "whether the user that the programs are started by can"), ('user = "%s"\n' % pwd.getpwuid(65534 if other else os.geteuid()).pw_name, "the programs become that user, and get the groups of logs (adm): root's check-config says"),
+                         ('user = "daemon"\n', 'whether user "daemon", whom the programs become, can: root\'s check-config says so')):
+        write("rights.conf", user + 'store = "r.db"\n' + "".join('source "%s" { path = "%s/%s" }\n' % (n, top, p) for n, p in (("a", "mail.log"), ("b", "closed/mail.log"), ("c", "closed/*.gz"), ("d", "open/*.log"))))
+        os.chmod("rights.conf", 0o644)
+        run("import", "-c", "rights.conf", log)
+        os.chmod("r.db", 0)
+        if os.path.exists("r.db.lock"):
+            os.chmod("r.db.lock", 0)
+        for command, words in ((["cases"], "r.db: Permission denied; root may read it"), (["import", log], "r.db.lock: cannot make it: Permission denied; who may is root")):
+            r = subprocess.run([*other, aw, command[0], "-c", "rights.conf", *command[1:]], capture_output=True, timeout=60)
+            check("who may use the store says %s%s" % (command[0], " with " + user.strip() if user else ""), ended(r, 1, words) and b"start abusewatchd" not in r.stderr, r.stderr.decode())
+        r = subprocess.run([*other, aw, "check-config", "-c", "rights.conf"], capture_output=True, timeout=60)
+        err = r.stderr.decode()
+        check("check-config notes what who runs it cannot read" + (" with " + user.strip() if user else ""),
+              r.returncode == 0 and err.count("abusewatch: note: rights.conf:") == err.count(" cannot be read by ") == err.count(counts) == 4 and " yet" not in err, err)
 
 
 def configs():
@@ -141,6 +226,14 @@ def configs():
     write("paths.conf", 'store = "paths.db"\nsource "a" {\n\tpath = "folder"\n}\n')
     r = run("check-config", "-c", "paths.conf")
     check("check-config tells a folder that should be a log", ended(r, 1, "paths.conf:2: ", "folder is a folder; write a pattern", "1 mistake"), r.stderr.decode())
+    unreadable()
+    write("store.conf", 'store = "folder"\nsource "a" { path = "there.log" }\n')
+    check("check-config tells a folder that should be the store", ended(run("check-config", "-c", "store.conf"), 1, "store.conf: store: ", "folder is a folder; name a file in it"))
+    write("deep.conf", 'store = "none/deeper/d.db"\nsource "a" { path = "there.log" }\n')
+    check("import into a folder that is not there", ended(run("import", "-c", "deep.conf", log), 1, "No such file or directory; make its folder"))
+    write("nothing.conf", "")
+    r = run("check-config", "-c", "nothing.conf")
+    check("check-config notes that nothing will be read", ended(r, 0, "note: nothing.conf: no source and no capture"), r.stderr.decode())
     write("mark.conf", b'\xef\xbb\xbfstore = "mark.db"\nsource "mx1" { path = "there.log" }\n')
     r = run("check-config", "-c", "mark.conf")
     check("check-config tells a byte order mark by its name", ended(r, 1, "mark.conf:1: the file begins with a byte order mark", "1 mistake") and b"unknown" not in r.stderr, r.stderr.decode())
@@ -306,6 +399,13 @@ def letters():
     db.commit()
     db.execute("UPDATE acase SET kind = 'script-compromise', customer = '' WHERE id = ?", (first,))
     db.commit()
+    db.execute("UPDATE acase SET recipients = 1 WHERE id = ?", (first,))
+    db.execute("INSERT OR REPLACE INTO case_source (case_id, ip, name, country, asn, first_us, last_us, messages) VALUES (?, '192.0.2.77', '', '', 0, ?, ?, 1)", (first, now, now))
+    db.commit()
+    for language, words in (("en", ("to 1 recipient\n", "(1 message)")), ("de", ("(1 Nachricht)",))):
+        for kind in ("customer", "desk"):
+            text = run("notify", "-c", "h.conf", "--case", str(first), "--language", language, "--kind", kind).stdout.decode()
+            check("a letter counts one as one: %s, %s" % (kind, language), all(w in text for w in words), text[:1500])
     for language, to, subject in (("en", "Dear customer,", "(system user "), ("de", "Sehr geehrte Kundin, sehr geehrter Kunde,", "(Systembenutzer ")):
         text = run("notify", "-c", "h.conf", "--case", str(first), "--language", language).stdout.decode()
         check("a letter about a script names a user, not a uid, and nobody as nobody: " + language,
@@ -438,7 +538,13 @@ def health():
         s.bind(("127.0.0.1", 0))
         base = "http://127.0.0.1:%d" % s.getsockname()[1]
     write("unread.conf", 'store = "unread.db"\nweb { listen = "%s" }\nsource "mx1" { path = "mail.log" }\nsource "mx2" { path = "misspelled.log" }\nsource "mx3" { path = "never.log" }\n' % base[7:])
-    write("mail.log", open(log, "rb").read())
+    begun = ("Nov 24 10:00:00 mx1 postfix/qmgr[9]: 4F1A2B3C4D: from=<anna@isp.example>, size=900, nrcpt=1 (queue active)\n"
+             "Nov 24 10:00:01 mx1 postfix/smtp[8]: 4F1A2B3C4D: to=<c@there.example>, relay=none, delay=1, dsn=4.4.1, status=deferred (connect to mx.there.example[192.0.2.9]:25: Connection timed out)\n"
+             "Nov 24 10:05:00 mx1 postfix/smtpd[1]: connect from a.example[192.0.2.1]\n")
+    write("mail.log", begun)
+    run("import", "-c", "unread.conf", "mail.log")
+    write("mail.log", begun + "Nov 24 14:00:00 mx1 postfix/smtp[8]: 4F1A2B3C4D: to=<c@there.example>, relay=mx.there.example[192.0.2.9]:25, delay=14400, dsn=2.0.0, status=sent (250 ok)\n"
+          "Nov 24 14:00:00 mx1 postfix/qmgr[9]: 4F1A2B3C4D: removed\n")
     run("import", "-c", "unread.conf", "mail.log")
     db = sqlite3.connect("unread.db")
     db.execute("INSERT OR REPLACE INTO input (source, counters, path, heard_us) VALUES ('mx2', '{\"lines\":0}', 'misspelled.log', ?)", (int(time.time() * 1e6),))
@@ -451,13 +557,15 @@ def health():
     for _ in range(100):
         try:
             browser.open(run("login-link", "-c", "unread.conf").stdout.decode().strip(), timeout=10).read()
-            found = {c["source"]: c["state"] for c in json.load(browser.open(base + "/about.json", timeout=10))["collectors"]}
+            about = json.load(browser.open(base + "/about.json", timeout=10))
+            found = {c["source"]: c["state"] for c in about["collectors"]}
             break
         except OSError:
             time.sleep(0.1)
     web.terminate()
     web.wait(10)
     check("the page Health names sources that were never read", found and found.get("mx2") == found.get("mx3") == "unread", str(found))
+    check("a message that is stored a second time when it ends counts once", found and (about["store"]["messages"], about["store"]["newest_messages"]) == (1, 2), str(found and about["store"]))
     check("and only those", found and any(found[s] != "unread" for s in found if s not in ("mx2", "mx3")), str(found))
 
 
@@ -468,6 +576,10 @@ def programs():
     for name in ("abusewatchd", *("abusewatch-" + p for p in "analyzer capture collector mailer probe web".split())):
         r = subprocess.run([os.path.join(folder, name), "--version"], capture_output=True, timeout=20)
         check(name + " --version", r.returncode == 0 and r.stdout.startswith(name.encode() + b" ") and r.stdout.count(b"\n") == 1, str(r))
+        for wrong in ("--nonsense", "extra"):
+            r = subprocess.run([os.path.join(folder, name), wrong], capture_output=True, timeout=20)
+            first = r.stderr.decode().split("\n")[0]
+            check("%s %s is wrong use" % (name, wrong), r.returncode == 2 and first.startswith(name + ": ") and wrong in first, r.stderr.decode())
         r = subprocess.run([os.path.join(folder, name), "-c", "mistake.conf"], capture_output=True, timeout=20)
         check(name + " says where the config is wrong", r.returncode == 1 and r.stderr.startswith(b"%s: mistake.conf:1: " % name.encode()), str(r.stderr))
 

@@ -319,6 +319,43 @@ static void test_customers(void **state)
 	buf_fini(&out);
 }
 
+/* As a spreadsheet saves it where the comma stands in numbers. The first row decides; one of another kind is told in its terms. */
+static void test_customers_separator(void **state)
+{
+	static const char *const want[] = {
+		"customers.csv:4: 1 cell instead of 5; write customer;contact;language;kind;value separated by semicolons, as the first row is (cells with semicolons in quotes)",
+		NULL
+	};
+	static const char *const one[] = { "customers.csv:1: 1 cell instead of 5; write customer,contact,language,kind,value separated by commas (cells with commas in quotes)", NULL };
+	struct buf out = { 0 };
+	struct conf_customer *v;
+	size_t n;
+	(void)state;
+	write_file("customers.csv", "# a remark; with, both\nCustomer;contact;language;kind;value\r\nC1, \"Ltd\";x@c1.example;en;account;\"a;b\"\r\nC1,,,uid,5\n");
+	assert_int_equal(conf_customers_load(path_of("customers.csv"), collect, &out, &v, &n), 1);
+	(void)buf_cstr(&out);
+	expect(&out, want);
+	assert_int_equal(n, 1);
+	assert_string_equal(v[0].customer, "C1, \"Ltd\"");
+	assert_string_equal(v[0].value, "a;b");
+	conf_customers_free(v, n);
+	buf_clear(&out);
+	write_file("customers.csv", "C1\tx@c1.example\ten\tuid\t5\n");
+	assert_int_equal(conf_customers_load(path_of("customers.csv"), collect, &out, &v, &n), 0);
+	assert_string_equal(v[0].contact, "x@c1.example");
+	conf_customers_free(v, n);
+	write_file("customers.csv", "a;b;c;d;e,,,uid,7\n"); /* commas go before */
+	assert_int_equal(conf_customers_load(path_of("customers.csv"), collect, &out, &v, &n), 0);
+	assert_string_equal(v[0].customer, "a;b;c;d;e");
+	conf_customers_free(v, n);
+	write_file("customers.csv", "C1|x|en|uid|5\n");
+	assert_int_equal(conf_customers_load(path_of("customers.csv"), collect, &out, &v, &n), 1);
+	(void)buf_cstr(&out);
+	expect(&out, one);
+	conf_customers_free(v, n);
+	buf_fini(&out);
+}
+
 static void test_reload(void **state)
 {
 	struct buf out = { 0 };
@@ -398,7 +435,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_smallest),  cmocka_unit_test(test_everything), cmocka_unit_test(test_all_mistakes),
-		cmocka_unit_test(test_syntax), cmocka_unit_test(test_relations),    cmocka_unit_test(test_capture), cmocka_unit_test(test_customers),  cmocka_unit_test(test_reload),
+		cmocka_unit_test(test_syntax), cmocka_unit_test(test_relations),    cmocka_unit_test(test_capture), cmocka_unit_test(test_customers), cmocka_unit_test(test_customers_separator),  cmocka_unit_test(test_reload),
 		cmocka_unit_test(test_csv_writer),
 	};
 	return cmocka_run_group_tests_name("conf", tests, setup, teardown);

@@ -510,13 +510,53 @@ static void sent_on(void **state)
 	}
 }
 
+/* Of a message (how it came in, an outcome) and of a fact: a line that was cut ends with a sign, where a letter of it ends, one that fits is whole. */
+static void cut_lines_say_so(void **state)
+{
+	(void)state;
+	for (size_t n = 300; n < 700; n++) {
+		struct run r = { .fold_after_us = INT64_MAX };
+		struct buf why = { 0 }, log = { 0 }, frame = { 0 };
+		char room[TXN_LINE_BYTES];
+		while (why.n < n)
+			buf_puts(&why, "\xc3\xa9"); /* é */
+		buf_printf(&log, "2026-11-24T12:00:02Z mx1 postfix/smtpd[17]: 4TtR15z1WJlz9v: client=far.example[192.0.2.5], sasl_method=PLAIN, sasl_username=%s\n", buf_cstr(&why));
+		buf_puts(&log, "2026-11-24T12:00:02Z mx1 postfix/qmgr[19]: 4TtR15z1WJlz9v: from=<anna@isp.example>, size=700, nrcpt=1 (queue active)\n");
+		buf_printf(&log, "2026-11-24T12:00:02Z mx1 postfix/smtp[21]: 4TtR15z1WJlz9v: to=<bert@far.example>, relay=mx.far.example[192.0.2.50]:25, delay=1, delays=0/0/1/0, dsn=5.0.0, "
+		           "status=bounced (host mx.far.example[192.0.2.50] said: 550 %s)\n" WENT_ALL LATER, buf_cstr(&why));
+		run_through(&r, buf_sv(&log), 0, 0);
+		stop(&r);
+		for (struct sv rest = buf_sv(&log), line; rest.n; rest = sv_skip(rest, line.n + 1)) {
+			line = sv_take(rest, (size_t)sv_chr(rest, '\n'));
+			struct sv kept = txn_line(line, room);
+			assert_true(kept.n <= TXN_LINE_BYTES && (line.n <= TXN_LINE_BYTES) == sv_eq(kept, line));
+			if (line.n > TXN_LINE_BYTES) {
+				assert_true(kept.n > TXN_LINE_BYTES - 3 && memcmp(kept.p + kept.n - 5, "\xc3\xa9\xe2\x80\xa6", 5) == 0 && memcmp(kept.p, line.p, kept.n - 3) == 0);
+				assert_true(sv_find(buf_sv(&r.out), kept) >= 0);
+			}
+		}
+		struct record rec;
+		struct obs_record back;
+		struct err e;
+		enum obs_type type;
+		struct sv payload;
+		size_t used;
+		record_clear(&rec);
+		obs_put_record(&frame, 1, &rec, buf_sv(&why));
+		assert_int_equal(obs_next(buf_sv(&frame), &type, &payload, &used, &e), 1);
+		assert_int_equal(obs_get_record(payload, &back, &e), 0);
+		assert_true(sv_eq(back.line, txn_line(buf_sv(&why), room)));
+		buf_fini(&why), buf_fini(&log), buf_fini(&frame), buf_fini(&r.out);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(interleaving_does_not_matter), cmocka_unit_test(resuming_changes_nothing), cmocka_unit_test(resuming_keeps_folders),
 		cmocka_unit_test(resuming_keeps_many_recipients), cmocka_unit_test(resuming_keeps_many_copies),
 		cmocka_unit_test(folding_changes_nothing), cmocka_unit_test(memory_is_bounded), cmocka_unit_test(reports_when_it_should),
-		cmocka_unit_test(hostile_snapshots_are_refused), cmocka_unit_test(sent_on), cmocka_unit_test(a_clock_that_was_put_back),
+		cmocka_unit_test(hostile_snapshots_are_refused), cmocka_unit_test(sent_on), cmocka_unit_test(cut_lines_say_so), cmocka_unit_test(a_clock_that_was_put_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -186,6 +186,11 @@ static void test_filters(void **state)
 	shows("num", "1234", "1234");
 	shows("num", "12345678", "12\xe2\x80\xaf" "345\xe2\x80\xaf" "678");
 	shows("num", "-7", "\xe2\x88\x92" "7");
+	shows("s", "1", "");
+	shows("s", "0", "s");
+	shows("s", "21", "s");
+	shows("ies", "1", "y");
+	shows("ies", "2", "ies");
 	shows("bytes", "1023", "1023 B");
 	shows("bytes", "1536", "1.5 KiB");
 	shows("bytes", "44040192", "42 MiB");

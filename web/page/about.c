@@ -22,6 +22,8 @@ static int64_t file_bytes(const char *path, const char *suffix)
 	return n;
 }
 
+/* Messages are those of the volume, which is kept as long as they are: there each counts once. In the archive one that was deferred for long is there twice, in
+ * the segment of its first report and in that of its end. */
 static int add_store(struct call *c, struct json_object *out, struct err *e)
 {
 	struct db *d = &c->web->db;
@@ -36,7 +38,6 @@ static int add_store(struct call *c, struct json_object *out, struct err *e)
 	json_put_int(o, "database_bytes", db_bytes);
 	json_put_int(o, "archive_bytes", json_int(seg, "bytes"));
 	json_put_int(o, "segments", json_int(seg, "segments"));
-	json_put_int(o, "messages", json_int(seg, "messages") + json_int(o, "newest_messages"));
 	json_put(o, "oldest_at", json_object_get(json_object_object_get(seg, "first_at")));
 	json_put(o, "newest_at", json_object_get(json_object_object_get(seg, "last_at")));
 	json_put_int(o, "keep_messages_days", c->web->conf->keep_messages_days);

@@ -97,7 +97,8 @@ static int build(struct call *c, struct json_object *out, struct err *e)
 	if (!row && e->text[0])
 		return 500;
 	if (!row) {
-		err_set(e, "There is no case %lld. Cases are forgotten %lld days after they were closed.", (long long)id, (long long)c->web->conf->keep_cases_days);
+		err_set(e, "There is no case %lld. Cases are forgotten %lld day%s after they were closed.", (long long)id, (long long)c->web->conf->keep_cases_days,
+		        c->web->conf->keep_cases_days == 1 ? "" : "s");
 		return 404;
 	}
 	json_merge(out, row);

@@ -66,7 +66,8 @@ static int build(struct call *c, struct json_object *out, struct err *e)
 	if (!a || (archive_search(a, &q, on_hit, &w, NULL, e) < 0 && !w.hit))
 		return 500;
 	if (!w.hit) {
-		err_set(e, "This message is not in the archive (any more). Messages are kept for %lld days.", (long long)c->web->conf->keep_messages_days);
+		err_set(e, "This message is not in the archive (any more). Messages are kept for %lld day%s.", (long long)c->web->conf->keep_messages_days,
+		        c->web->conf->keep_messages_days == 1 ? "" : "s");
 		return 404;
 	}
 	json_merge(out, w.hit);
