@@ -175,13 +175,47 @@ void siblings_find(const char *path, const struct positions *read, struct siblin
 		ret->unread_us = 0;
 }
 
-bool siblings_is(const char *path, const struct fingerprint *head)
+static bool begins_like(const char *path, const struct fingerprint *head)
 {
 	struct err e;
 	struct buf now = { 0 };
 	bool is = head_of(path, &now, &e) > 0 && fingerprint_fits(head, buf_sv(&now));
 	buf_fini(&now);
 	return is;
+}
+
+static bool has_same(const struct siblings *s, const struct sibling *o)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->v[i].head.hash == o->head.hash && s->v[i].bytes == o->bytes && s->v[i].mtime_us == o->mtime_us)
+			return true;
+	return false;
+}
+
+void siblings_drop(struct siblings *s, const struct siblings *those)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < s->n; i++) {
+		if (has_same(those, &s->v[i]))
+			free(s->v[i].path);
+		else
+			s->v[kept++] = s->v[i];
+	}
+	s->n = kept;
+}
+
+void siblings_put_first(struct siblings *s, const struct positions *read)
+{
+	size_t last = read->n, at = 0;
+	while (last && read->v[last - 1].done)
+		last--;
+	while (last && at < s->n && !(s->v[at].known && begins_like(s->v[at].path, &read->v[last - 1].head)))
+		at++;
+	if (!last || at == s->n)
+		return;
+	struct sibling first = s->v[at];
+	memmove(s->v + 1, s->v, at * sizeof *s->v);
+	s->v[0] = first;
 }
 
 struct copying { const struct fingerprint *head; struct buf buf; char *path; };
@@ -206,4 +240,16 @@ bool siblings_copy(const char *path, const struct fingerprint *head, char **ret_
 	buf_fini(&c.buf);
 	*ret_path = c.path;
 	return c.path != NULL;
+}
+
+int siblings_find_again(const char *path, struct sibling *o, struct err *e)
+{
+	char *now = NULL;
+	if (begins_like(o->path, &o->head))
+		return 0;
+	if (!siblings_copy(path, &o->head, &now))
+		return err_set(e, "%s: is not there any more", o->path);
+	free(o->path);
+	o->path = now;
+	return 0;
 }

@@ -177,52 +177,14 @@ static int64_t written_us(const struct stat *st)
 	return (int64_t)st->st_mtim.tv_sec * 1000000 + st->st_mtim.tv_nsec / 1000;
 }
 
-static bool is_broken(const struct source_run *s, const struct sibling *o)
-{
-	for (size_t i = 0; i < s->broken.n; i++) {
-		const struct sibling *b = &s->broken.v[i];
-		if (b->head.hash == o->head.hash && b->bytes == o->bytes && b->mtime_us == o->mtime_us)
-			return true;
-	}
-	return false;
-}
-
-/* Those that change are tried again. */
-static void drop_broken(struct source_run *s)
-{
-	size_t kept = 0;
-	for (size_t i = 0; i < s->old.n; i++) {
-		if (is_broken(s, &s->old.v[i]))
-			free(s->old.v[i].path);
-		else
-			s->old.v[kept++] = s->old.v[i];
-	}
-	s->old.n = kept;
-}
-
-/* The file that was begun last comes before those that broke off before it, as it did before a crash: what follows it has the same numbers then. */
-static void put_first(struct source_run *s)
-{
-	size_t last = s->seen.n, at = 0;
-	while (last && s->seen.v[last - 1].done)
-		last--;
-	while (last && at < s->old.n && !(s->old.v[at].known && siblings_is(s->old.v[at].path, &s->seen.v[last - 1].head)))
-		at++;
-	if (!last || at == s->old.n)
-		return;
-	struct sibling first = s->old.v[at];
-	memmove(s->old.v + 1, s->old.v, at * sizeof *s->old.v);
-	s->old.v[0] = first;
-}
-
 /* What was rotated away and is to be read before the live file. */
 static void find_old(struct source_run *s)
 {
 	siblings_fini(&s->old);
 	s->old_at = 0;
 	siblings_find(s->path, &s->seen, &s->old);
-	drop_broken(s);
-	put_first(s);
+	siblings_drop(&s->old, &s->broken); /* those that changed are tried again */
+	siblings_put_first(&s->old, &s->seen);
 	if (s->old.unread_us && wait_for(s, s->old.unread_us / 1000000, &s->old.unread))
 		return;
 	s->waiting_ms = 0;
@@ -343,27 +305,12 @@ static bool go_on(struct source_run *s, const char *path)
 	return true;
 }
 
-/* It may have been packed or rotated on since it was found. */
-static struct archive_reader *open_found(const struct source_run *s, struct sibling *o, struct err *e)
-{
-	char *now = NULL;
-	if (siblings_is(o->path, &o->head))
-		return archive_reader_open(o->path, e);
-	if (!siblings_copy(s->path, &o->head, &now)) {
-		(void)err_set(e, "%s: is not there any more", o->path);
-		return NULL;
-	}
-	free(o->path);
-	o->path = now;
-	return archive_reader_open(now, e);
-}
-
 static bool open_old(struct source_run *s)
 {
 	struct err e;
 	struct sibling *o = &s->old.v[s->old_at];
 	struct stat st;
-	s->archive = open_found(s, o, &e);
+	s->archive = siblings_find_again(s->path, o, &e) < 0 ? NULL : archive_reader_open(o->path, &e);
 	if (!s->archive) {
 		msg_warn("%s; its lines are lost", e.text);
 		struct position lost = { .head = o->head, .done = true };
