@@ -187,6 +187,38 @@ static void who_changes_does_not_rest(void **state)
 	close_store(&o);
 }
 
+/* As many as the table first has seats for, then more; they come back in another order, and the store is not asked. */
+static void a_crowd_rests_and_comes_back(void **state)
+{
+	enum { MANY = 3000, FIRST = 256 };
+	struct err e;
+	(void)state;
+	fresh();
+	struct open o = open_store();
+	o.judge->site->now_us = START;
+	for (unsigned i = 0; i < MANY; i++) {
+		if (i == FIRST) {
+			assert_int_equal(resting_count(o.judge->resting), FIRST);
+			assert_int_equal(get(o.judge, MANY)->messages, 0); /* who never was there is not looked for without end */
+		}
+		struct principal *p = get(o.judge, i);
+		p->messages = i + 1;
+		judge_touch(o.judge, p);
+		if (i + 1 != FIRST && i + 1 != MANY)
+			continue;
+		assert_int_equal(store_commit(o.store, o.judge, &e), 0);
+		o.judge->site->now_us += (o.judge->limits.rest_s + 60) * US_PER_S;
+		judge_rest(o.judge);
+	}
+	assert_int_equal(o.judge->n_principals, 0);
+	o.judge->store.load_principal = NULL;
+	for (unsigned n = 0, i = 17; n < MANY; n++, i = (i + 1237) % MANY) {
+		assert_int_equal(resting_count(o.judge->resting), MANY + 1 - n);
+		assert_int_equal(get(o.judge, i)->messages, i + 1);
+	}
+	close_store(&o);
+}
+
 static size_t detector_named(const char *name)
 {
 	size_t d = 0;
@@ -302,6 +334,7 @@ int main(void)
 		cmocka_unit_test(late_ones_are_as_they_were),
 		cmocka_unit_test(late_rows_are_bounded),
 		cmocka_unit_test(who_changes_does_not_rest),
+		cmocka_unit_test(a_crowd_rests_and_comes_back),
 		cmocka_unit_test(a_case_opened_again_by_hand_shows_what_it_did),
 		cmocka_unit_test(log_ins_to_webmail_are_kept),
 	};
