@@ -348,7 +348,7 @@ static void scan_text(struct conf_scan *s, const char *path, const char *from, i
 	else if (depth)
 		conf_mistake(s, from, line, "cannot read the included file %s (%m)", path);
 	else
-		conf_mistake(s, path, 0, "cannot read the configuration (%m)%s", errno == EACCES ? "; its group may as a rule: chgrp abusewatch FILE, chmod 640 FILE; or try as root" : "");
+		conf_mistake(s, path, 0, "cannot read it (%m)%s", errno == EACCES ? "; its group may as a rule: chgrp abusewatch FILE, chmod 640 FILE; or try as root" : "");
 	buf_fini(&text);
 }
 

@@ -290,7 +290,7 @@ int login_token_make(const char *state_dir, const char *user, int64_t now_s, int
 			return -1;
 		}
 	} else if (errno != EEXIST) {
-		err_set(e, "cannot make %s: %s", path.p, strerror(errno));
+		err_set(e, "cannot make %s: %s%s", path.p, strerror(errno), errno == EACCES ? "; who may is root and the config's user" : "");
 		buf_fini(&path);
 		return -1;
 	}

@@ -197,7 +197,8 @@ def unreadable():
         os.chmod("r.db", 0)
         if os.path.exists("r.db.lock"):
             os.chmod("r.db.lock", 0)
-        for command, words in ((["cases"], "r.db: Permission denied; root may read it"), (["import", log], "r.db.lock: cannot make it: Permission denied; who may is root")):
+        denied = [(["cases"], "r.db: Permission denied; root may read it"), (["import", log], "r.db.lock: cannot make it: Permission denied; who may is root")]
+        for command, words in denied + ([(["login-link"], "login: Permission denied; who may is root")] if other else []):
             r = subprocess.run([*other, aw, command[0], "-c", "rights.conf", *command[1:]], capture_output=True, timeout=60)
             check("who may use the store says %s%s" % (command[0], " with " + user.strip() if user else ""), ended(r, 1, words) and b"start abusewatchd" not in r.stderr, r.stderr.decode())
         r = subprocess.run([*other, aw, "check-config", "-c", "rights.conf"], capture_output=True, timeout=60)
