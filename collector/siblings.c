@@ -175,7 +175,7 @@ void siblings_find(const char *path, const struct positions *read, struct siblin
 		ret->unread_us = 0;
 }
 
-static bool begins_like(const char *path, const struct fingerprint *head)
+bool siblings_is(const char *path, const struct fingerprint *head)
 {
 	struct err e;
 	struct buf now = { 0 };
@@ -209,7 +209,7 @@ void siblings_put_first(struct siblings *s, const struct positions *read)
 	size_t last = read->n, at = 0;
 	while (last && read->v[last - 1].done)
 		last--;
-	while (last && at < s->n && !(s->v[at].known && begins_like(s->v[at].path, &read->v[last - 1].head)))
+	while (last && at < s->n && !(s->v[at].known && siblings_is(s->v[at].path, &read->v[last - 1].head)))
 		at++;
 	if (!last || at == s->n)
 		return;
@@ -245,7 +245,7 @@ bool siblings_copy(const char *path, const struct fingerprint *head, char **ret_
 int siblings_find_again(const char *path, struct sibling *o, struct err *e)
 {
 	char *now = NULL;
-	if (begins_like(o->path, &o->head))
+	if (siblings_is(o->path, &o->head))
 		return 0;
 	if (!siblings_copy(path, &o->head, &now))
 		return err_set(e, "%s: is not there any more", o->path);

@@ -24,6 +24,8 @@ struct siblings {
 void siblings_find(const char *path, const struct positions *read, struct siblings *ret);
 /* The rotated file that begins like head (a copy of a truncated log, or one that was rotated on), or false. *ret_path is the caller's to free. */
 bool siblings_copy(const char *path, const struct fingerprint *head, char **ret_path);
+/* Whether the file at path begins like head. */
+bool siblings_is(const char *path, const struct fingerprint *head);
 /* Leaves out those that are as one of those is, unchanged. */
 void siblings_drop(struct siblings *s, const struct siblings *those);
 /* The one that was begun last comes before those that broke off before it, as it did before a crash: what follows it has the same numbers then. */

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "collector/archive_reader.h"
+#include "collector/siblings.h"
 #include "lib/buf.h"
 #include "lib/msg.h"
 
@@ -24,6 +25,7 @@ struct source_run {
 	char *path;
 	struct found *v; /* oldest first */
 	size_t n, at;
+	bool begun_first; /* v[0] is not the oldest but the one that was being read when the collector before us ended */
 	uint64_t left; /* bytes of those that are not over, as of the last look: asking for each file's again with each report takes longer than reading small ones */
 	bool forgot; /* positions of the oldest files may have been forgotten, and none that is known has come yet */
 	size_t passed; /* so many were passed over for that */
@@ -71,6 +73,31 @@ static void count_left(struct source_run *s)
 		s->left += s->v[i].over ? 0 : s->v[i].bytes;
 }
 
+static bool is_begun(const struct found *f, const struct position *at, bool by_inode)
+{
+	struct stat st;
+	if (by_inode && (stat(f->path, &st) < 0 || (uint64_t)st.st_dev != at->dev || (uint64_t)st.st_ino != at->inode))
+		return false;
+	return siblings_is(f->path, &at->head);
+}
+
+/* Older files may have come while the collector was down. What was being read then is read on first: after a crash the reports that follow it must have the numbers that they had. */
+static void put_begun_first(struct source_run *s)
+{
+	size_t last = s->seen.n, at = s->n;
+	while (last && s->seen.v[last - 1].done)
+		last--;
+	for (int by_inode = 1; last && at == s->n && by_inode >= 0; by_inode--)
+		for (at = 0; at < s->n && !is_begun(&s->v[at], &s->seen.v[last - 1], by_inode);)
+			at++;
+	if (!last || at == s->n)
+		return;
+	struct found first = s->v[at];
+	memmove(s->v + 1, s->v, at * sizeof *s->v);
+	s->v[0] = first;
+	s->begun_first = true;
+}
+
 static void look(struct source_run *s)
 {
 	glob_t g;
@@ -93,6 +120,9 @@ static void look(struct source_run *s)
 		if (s->n)
 			qsort(s->v, s->n, sizeof *s->v, older);
 	}
+	if (s->begun_first)
+		qsort(old, n_old, sizeof *old, older);
+	s->begun_first = false;
 	carry_over(s, old, n_old);
 	count_left(s);
 	found_free(old, n_old);
@@ -170,7 +200,8 @@ static void open_next(struct source_run *s)
 	int got = recognise(s, path, &at, &known, &e);
 	if (got < 0)
 		msg_warn("%s; it is left out", e.text);
-	if (got <= 0 || was_forgotten(s, known) || at.done) {
+	bool begun = s->begun_first && s->at == 0; /* says nothing of those behind it */
+	if (got <= 0 || (!begun && was_forgotten(s, known)) || at.done) {
 		next(s);
 		return;
 	}
@@ -245,7 +276,10 @@ static void on_look(uv_timer_t *h)
 	struct source_run *s = h->data;
 	if (s->reader || s->at < s->n)
 		return;
+	bool at_first = !s->v;
 	look(s);
+	if (at_first)
+		put_begun_first(s);
 	if (s->n && !s->paused)
 		uv_idle_start(&s->more, on_more);
 }

@@ -451,6 +451,31 @@ def archive_broken():
         shutil.rmtree(folder)
 
 
+def archive_older():
+    """Files that come while the collector is down, older than the one that it was reading as it was killed, are read behind that one: its reports keep their numbers."""
+    for kill_at, size in ((20000, 40000), (0, 40000)):
+        folder = tempfile.mkdtemp(prefix="aw-archive.")
+        def put(name, a, b, ago):
+            with open(os.path.join(folder, name), "w") as f:
+                f.write("".join(failure(i) + "\n" for i in range(a, b)))
+            os.utime(os.path.join(folder, name), (time.time() - ago, time.time() - ago))
+        put("b.log", 0, size, 1000)
+        r = Run('type = "archive" path = "%s"' % folder)
+        while len(r.analyzer.reports) < kill_at or not r.analyzer.reports:
+            time.sleep(0.0005)
+        r.stop(signal.SIGKILL)
+        n = len(r.analyzer.reports)
+        put("a.log", size, size + 100, 2000)
+        r.start()
+        end = time.time() + 20
+        while time.time() < end and len(r.analyzer.reports) < size + 100:
+            time.sleep(0.02)
+        time.sleep(0.3)
+        print("%s source archive, older files after a crash - %d reports, killed at %d, wrong %s" % ("ok" if len(r.analyzer.reports) == size + 100 and not r.analyzer.wrong and n < size else "not ok", len(r.analyzer.reports), n, r.analyzer.wrong[:2]), flush=True)
+        r.end()
+        shutil.rmtree(folder)
+
+
 def append(path, a, b, pause=0):
     with open(path, "ab", buffering=0) as f:
         for i in range(a, b):
@@ -826,7 +851,7 @@ def archive_many():
 
 
 only = sys.argv[2:]
-for test in (syslog_udp, syslog_tcp, syslog_crowd, syslog_hoards, syslog_tls, command, standard_input, journal, journal_waits, journal_fails, told_late, unreadable_sibling, packed_late, rotated_meanwhile, restarted_late, daily_names, not_there, full, many_files, behind_links, many_folders, archive, archive_broken, archive_many):
+for test in (syslog_udp, syslog_tcp, syslog_crowd, syslog_hoards, syslog_tls, command, standard_input, journal, journal_waits, journal_fails, told_late, unreadable_sibling, packed_late, rotated_meanwhile, restarted_late, daily_names, not_there, full, many_files, behind_links, many_folders, archive, archive_broken, archive_older, archive_many):
     if only and test.__name__ not in only:
         continue
     try:
