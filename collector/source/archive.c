@@ -120,7 +120,7 @@ static void look(struct source_run *s)
 		if (s->n)
 			qsort(s->v, s->n, sizeof *s->v, older);
 	}
-	if (s->begun_first)
+	if (old && s->begun_first)
 		qsort(old, n_old, sizeof *old, older);
 	s->begun_first = false;
 	carry_over(s, old, n_old);
