@@ -220,6 +220,7 @@ static int take_frame(struct ingest *in, struct ingest_source *src, enum obs_typ
 		return err_set(e, "a collector must say its source first");
 	in->pending += payload.n + OBS_HEADER_BYTES;
 	src->input->dirty = true;
+	src->settled = type == OBS_SNAPSHOT || (src->settled && type != OBS_TXN && type != OBS_RECORD && type != OBS_SESSION);
 	src->input->heard_us = in->behind_from_us ? in->store->heard_us : in->heard_us;
 	switch (type) {
 	case OBS_TXN: return on_txn(in, src->input, txn, e);

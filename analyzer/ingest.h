@@ -19,7 +19,11 @@ struct ingest {
 	void *before_ctx;
 };
 
-struct ingest_source { struct store_input *input; bool bye; };
+struct ingest_source {
+	struct store_input *input;
+	bool bye;
+	bool settled; /* nothing was reported since the last snapshot: what is committed now is never reported again */
+};
 
 /* All whole frames in bytes; *ret_used of them were used up. reply gets what must be sent back. 0, or -1 and e: the peer sent nonsense and
  * is to be disconnected. */

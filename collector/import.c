@@ -12,6 +12,7 @@
 #include "collector/merge.h"
 
 #define OUT_BYTES (BLOCK_BYTES / 2) /* so that what one step adds still fits the block */
+#define SNAPSHOT_REPORTS 16384u /* between two snapshots: who takes them commits after one, and keeps what they are of in memory until then */
 
 struct import {
 	int fd;
@@ -21,7 +22,7 @@ struct import {
 	struct merge *merge;
 	struct snapshot saved;
 	struct obs_counters base;
-	uint64_t snapshot_at; /* bytes done then */
+	uint64_t snapshot_at, snapshot_seq; /* bytes done and reports made then */
 	int64_t start_us, shown_us;
 	bool terminal;
 	struct err error;
@@ -72,8 +73,9 @@ static bool on_progress(void *ctx, uint64_t done, uint64_t lines)
 	struct import *im = ctx;
 	if (im->emit.out.n >= OUT_BYTES)
 		out(im);
-	if (done - im->snapshot_at >= EMIT_SNAPSHOT_BYTES) {
+	if (done - im->snapshot_at >= EMIT_SNAPSHOT_BYTES || pipeline_seq(im->pipeline) - im->snapshot_seq >= SNAPSHOT_REPORTS) {
 		im->snapshot_at = done;
+		im->snapshot_seq = pipeline_seq(im->pipeline);
 		state(im);
 	}
 	show(im, done, lines);

@@ -26,18 +26,20 @@
 
 #define COMMIT_BYTES (1u << 30)  /* of frames; messages are in segments long before */
 #define COMMIT_MS 10000
+#define UNSETTLED_BYTES (64u << 20) /* of frames without a snapshot: none can be made */
 
 struct run {
 	struct ingest ingest;
 	struct ingest_source source;
 	struct buf in;
 	int fd;
+	bool captures;    /* what is read is one */
 	bool reader_gone; /* it is what ended first */
 	struct blocks blocks;
 	bool show;          /* progress on a terminal */
 	bool pass_over, partial; /* as in struct replay */
 	int64_t started_ms, committed_ms, shown_ms;
-	uint64_t bytes;
+	uint64_t bytes, settled_bytes; /* of frames; those up to the last snapshot */
 };
 
 static int64_t now_ms(void)
@@ -105,6 +107,15 @@ static int take_block(struct run *im, struct buf *reply, struct err *e)
 	return bad;
 }
 
+/* A commit after a snapshot alone: what came behind that would be read and reported again by the next import, which may have other files and count otherwise, and what is new then
+ * would be taken for what is known. A capture is always the same. */
+static bool may_commit(struct run *im)
+{
+	if (im->source.settled)
+		im->settled_bytes = im->bytes;
+	return im->source.settled || im->captures || im->bytes - im->settled_bytes > UNSETTLED_BYTES;
+}
+
 static bool commit_is_due(const struct run *im)
 {
 	return im->ingest.pending >= COMMIT_BYTES || judge_crowded(im->ingest.judge) || (!im->ingest.judge_only && archive_crowded(im->ingest.store->archive)) ||
@@ -122,7 +133,7 @@ static int take(struct run *im, struct err *e)
 			im->reader_gone = (bad = send_all(im->fd, buf_sv(&reply), e)) != 0;
 		blocks_release(im->fd);
 		buf_clear(&reply);
-		if (!bad && commit_is_due(im)) {
+		if (!bad && may_commit(im) && commit_is_due(im)) {
 			bad = ingest_commit(&im->ingest, e);
 			judge_rest(im->ingest.judge);
 			im->committed_ms = now_ms();
@@ -167,6 +178,8 @@ static int run_reader(struct run *im, const struct conf *conf, bool captures, ch
 {
 	int status = 0;
 	im->source = (struct ingest_source){ 0 };
+	im->captures = captures;
+	im->settled_bytes = im->bytes;
 	buf_clear(&im->in);
 	pid_t pid = blocks_init(&im->blocks, e) < 0 ? -1 : start_reader(conf, captures, files, n, &im->blocks, &im->fd, e);
 	if (pid < 0)

@@ -2,6 +2,7 @@
 """store.py BIN LOG.xz: what the store promises.
 
   same        the same log gives the same cases and messages, byte for byte: in one piece, in two, packed, and twice
+  killed      an import that is killed, and then goes on with other files, loses nothing
   disk full   nothing is lost, one clear error, it goes on by itself (needs root and a mount namespace: unshare -m)
   retention   old days go, newer ones and open cases stay
   backup      a copy as the manual says, of a store that is being written, is whole; put back, it catches up with the log
@@ -162,6 +163,40 @@ def test_little_memory(bin_dir, top, data):
           ", ".join(f"{t} {sorted(set(want[t]) ^ set(got.get(t, [])))[:2]}" for t in want if want[t] != got.get(t))[:2000])
     check("little memory: the same messages", messages(bin_dir, plenty_conf) == messages(bin_dir, little_conf))
     for folder in (plenty, little):
+        shutil.rmtree(folder)
+
+
+# --- an import that is killed -----------------------------------------------------------------------------------------
+
+def stored(folder):
+    try:
+        with sqlite3.connect(f"file:{folder}/abusewatch.db?mode=ro", uri=True) as db:
+            return db.execute("SELECT (SELECT coalesce(sum(messages), 0) FROM segment) + (SELECT count(*) FROM hot_message)").fetchone()[0]
+    except sqlite3.Error: # not made yet
+        return 0
+
+
+def test_killed(bin_dir, top):
+    """An import is killed after some commits; the next ones are of other files, older ones among them: each message is there, once."""
+    day = int(time.time() // 86400) - 3
+    older, newer = (write(os.path.join(top, n), many(day + k, 60000, n)) for k, n in enumerate(("A", "B")))
+    ids = {f"{n}{i:05X}" for n in ("A", "B") for i in range(60000)}
+    for before, after in (([newer], [[older, newer]]), ([older, newer], [[newer], [older]]), ([newer], [[older], [newer]])):
+        name = "killed: " + " then ".join("+".join(os.path.basename(f) for f in files) for files in (before, *after))
+        folder, conf = new_folder(top, name.replace(" ", "-"))
+        with open(conf, "a", encoding="utf-8") as f:
+            f.write('detector "fusion" { principals-bytes = 16384 }\n') # it commits whenever it may
+        p = subprocess.Popen([os.path.join(bin_dir, "abusewatch"), "import", "-c", conf, *before], stderr=subprocess.DEVNULL)
+        while p.poll() is None and not stored(folder):
+            time.sleep(0.002)
+        p.kill()
+        p.wait()
+        n = stored(folder)
+        for files in after:
+            run(bin_dir, "import", "-c", conf, *files)
+        got = [json.loads(m)["queue_id"] for m in messages(bin_dir, conf)]
+        check(name, 0 < n < 60000 * len(before) and set(got) == ids and len(got) == len(ids),
+              f"{n} messages as it was killed; then {len(ids - set(got))} missing, {len(got) - len(set(got))} twice")
         shutil.rmtree(folder)
 
 
@@ -413,10 +448,11 @@ def main():
     with lzma.open(log, "rb") as f:
         data = f.read()
     with tempfile.TemporaryDirectory(prefix="aw-store-", dir="/var/tmp") as top:
-        for name in ("same", "full", "old", "little", "chores", "backup"):
+        for name in ("same", "full", "old", "little", "killed", "chores", "backup"):
             os.mkdir(os.path.join(top, name))
         test_same(bin_dir, os.path.join(top, "same"), data)
         test_little_memory(bin_dir, os.path.join(top, "little"), data)
+        test_killed(bin_dir, os.path.join(top, "killed"))
         test_retention(bin_dir, os.path.join(top, "old"), log)
         test_chores(bin_dir, os.path.join(top, "chores"))
         test_backup(bin_dir, os.path.join(top, "backup"))
