@@ -35,22 +35,44 @@ static int wait_for(int fd, short events, int64_t deadline_ms, struct err *e)
 	}
 }
 
-static int connect_to(const char *path, struct err *e)
+static bool is_nobody(int why)
+{
+	return why == ENOENT || why == ECONNREFUSED;
+}
+
+/* *ret_why: an errno. */
+static int try_to_connect(const char *path, int *ret_why)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	*ret_why = ENAMETOOLONG;
 	if (strlen(path) >= sizeof a.sun_path)
-		return err_set(e, "the socket path %s is too long", path);
+		return -1;
 	memcpy(a.sun_path, path, strlen(path) + 1);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return err_set(e, "socket: %s", strerror(errno));
-	if (connect(fd, (struct sockaddr *)&a, sizeof a) == 0)
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof a) == 0)
 		return fd;
-	int why = errno;
-	close(fd);
-	if (why == ENOENT || why == ECONNREFUSED)
+	*ret_why = errno;
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+static int connect_to(const char *path, struct err *e)
+{
+	int why, fd = try_to_connect(path, &why);
+	if (fd >= 0)
+		return fd;
+	if (is_nobody(why))
 		return err_set(e, "the analyzer is not running (no answer at %s); start abusewatchd", path);
 	return err_set(e, "cannot reach the analyzer at %s: %s", path, strerror(why));
+}
+
+bool control_listens(const char *socket_path)
+{
+	int why, fd = try_to_connect(socket_path, &why);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 || !is_nobody(why);
 }
 
 static int send_all(int fd, struct sv bytes, int64_t deadline_ms, struct err *e)

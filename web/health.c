@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/control.h"
 #include "lib/times.h"
 #include "web/rows.h"
 
@@ -103,6 +104,16 @@ static void add_unread(struct call *c, struct json_object *logs)
 	}
 }
 
+/* What was heard a minute ago is not live when nobody hears any more. */
+static void stopped(struct json_object *sources)
+{
+	for (size_t i = 0; i < json_object_array_length(sources); i++) {
+		struct json_object *in = json_object_array_get_idx(sources, i);
+		if (strcmp(json_str(in, "state"), "live") == 0 || strcmp(json_str(in, "state"), "behind") == 0)
+			json_put_text(in, "state", "stopped");
+	}
+}
+
 int health_add(struct call *c, struct json_object *out, struct err *e)
 {
 	struct db *d = &c->web->db;
@@ -118,6 +129,12 @@ int health_add(struct call *c, struct json_object *out, struct err *e)
 	}
 	json_object_put(all);
 	add_unread(c, logs);
+	bool away = !control_listens(conf_control_socket(c->web->conf).s);
+	if (away) {
+		stopped(logs);
+		stopped(captures);
+	}
+	json_put_bool(out, "analyzer_away", away);
 	json_put(out, "collectors", logs);
 	json_put(out, "captures", captures);
 	return 0;

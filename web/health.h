@@ -4,7 +4,7 @@
 
 #include "web/call.h"
 
-/* Adds out.collectors[] and, of packet capture, out.captures[]. -1 and e on failure. */
+/* Adds out.collectors[], of packet capture out.captures[], and whether nobody listens to them (out.analyzer_away). -1 and e on failure. */
 int health_add(struct call *c, struct json_object *out, struct err *e);
 
 #endif

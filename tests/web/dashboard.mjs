@@ -245,6 +245,7 @@ await test("unknown addresses say so", async () => {
 	same((await api.fetch(BASE + "/cases", { method: "DELETE" })).status(), 405, "DELETE");
 });
 
+const control = await standIn(dirname(STORE) + "/control.sock");
 await test("health says how far behind and how well understood", async () => {
 	const [one, two] = (await (await api.get(BASE + "/about.json")).json()).collectors;
 	same([one.state, one.recognised_percent, one.unrecognised], ["live", 99.98, 214], "mx1");
@@ -350,7 +351,6 @@ await test("keys: rows, places, search and help", async () => {
 	want(await page.evaluate(() => document.activeElement.classList.contains("skip")), "the skip link is not first");
 });
 
-const control = await standIn(dirname(STORE) + "/control.sock");
 await test("how a score came about", async () => {
 	await page.goto(BASE + "/case/7");
 	await page.click("text=how it came about");
@@ -461,7 +461,20 @@ await test("a form that comes in slowly is of who is logged in at its end", asyn
 	await other.close();
 	same([answer.slice(9, 12), control.asked.length], ["403", before], "status and requests: " + JSON.stringify(control.asked.at(-1)));
 });
+await test("with the analyzer, the overview says that it is live", async () => {
+	await page.goto(BASE + "/");
+	await page.waitForSelector("#live:not([hidden])");
+	same([await page.locator("#live").innerText(), await page.locator("p.flash.bad").count()], ["live", 0], "the word beside the heading, and warnings");
+});
 control.close();
+await test("without the analyzer, the overview and the Health page say that nothing is live", async () => {
+	await page.goto(BASE + "/");
+	await page.waitForSelector("#live:not([hidden])");
+	same(await page.locator("#live").innerText(), "nothing new is read", "the word beside the heading");
+	want(/The analyzer is not running: nothing new is read/.test(await page.locator("main p.flash.bad").innerText()), "no word about it");
+	await page.goto(BASE + "/about");
+	want(!(await page.locator(".badge.health").allInnerTexts()).includes("live"), "a source is called live");
+});
 await test("without the analyzer, actions say so", async () => {
 	await page.goto(BASE + "/case/7");
 	await page.getByRole("button", { name: "Acknowledge" }).click();

@@ -130,7 +130,7 @@
 	}
 
 	// --- live: ask for the page's JSON now and then; when it changed, take the new page's regions over
-	var live = $("[data-live]"), before = null, every = 4000, quiet = 0;
+	var live = $("[data-live]"), before = null, away = false, every = 4000, quiet = 0;
 
 	function keys(in_) {
 		return all("tr[data-key]", in_).map(function (tr) { return tr.dataset.key; });
@@ -179,6 +179,7 @@
 	// How much is open can be read from the tab.
 	var title = document.title;
 	function showCount(data) {
+		away = Boolean(data.analyzer_away);
 		if (data.open_cases !== undefined)
 			document.title = (data.open_cases ? "(" + data.open_cases + ") " : "") + title;
 	}
@@ -186,8 +187,8 @@
 		if (!live)
 			return;
 		live.hidden = false;
-		live.textContent = ok ? "live" : "not reachable";
-		live.classList.toggle("off", !ok);
+		live.textContent = !ok ? "not reachable" : away ? "nothing new is read" : "live";
+		live.classList.toggle("off", !ok || away);
 	}
 	function busy() {
 		var el = document.activeElement;
