@@ -74,6 +74,14 @@ const struct position *positions_find(const struct positions *p, struct sv head,
 	return NULL;
 }
 
+const struct position *positions_begun(const struct positions *p)
+{
+	for (size_t i = p->n; i-- > 0;)
+		if (!p->v[i].done)
+			return &p->v[i];
+	return NULL;
+}
+
 void positions_save(const struct positions *p, struct buf *out)
 {
 	wire_put_u(out, p->n);

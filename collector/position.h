@@ -42,6 +42,8 @@ void positions_set(struct positions *p, const struct position *at);
 /* The newest entry of the file that begins with head. A few first bytes are no proof (many logs begin alike): then it
  * must be the same inode, too. */
 const struct position *positions_find(const struct positions *p, struct sv head, uint64_t dev, uint64_t inode);
+/* The newest entry of a file that is not read to its end: what was being read, or broke off. NULL: all are. */
+const struct position *positions_begun(const struct positions *p);
 void positions_save(const struct positions *p, struct buf *out);
 int positions_load(struct positions *p, struct wire *w);
 

@@ -206,12 +206,11 @@ void siblings_drop(struct siblings *s, const struct siblings *those)
 
 void siblings_put_first(struct siblings *s, const struct positions *read)
 {
-	size_t last = read->n, at = 0;
-	while (last && read->v[last - 1].done)
-		last--;
-	while (last && at < s->n && !(s->v[at].known && siblings_is(s->v[at].path, &read->v[last - 1].head)))
+	const struct position *begun = positions_begun(read);
+	size_t at = 0;
+	while (begun && at < s->n && !(s->v[at].known && siblings_is(s->v[at].path, &begun->head)))
 		at++;
-	if (!last || at == s->n)
+	if (!begun || at == s->n)
 		return;
 	struct sibling first = s->v[at];
 	memmove(s->v + 1, s->v, at * sizeof *s->v);

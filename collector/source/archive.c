@@ -84,13 +84,12 @@ static bool is_begun(const struct found *f, const struct position *at, bool by_i
 /* Older files may have come while the collector was down. What was being read then is read on first: after a crash the reports that follow it must have the numbers that they had. */
 static void put_begun_first(struct source_run *s)
 {
-	size_t last = s->seen.n, at = s->n;
-	while (last && s->seen.v[last - 1].done)
-		last--;
-	for (int by_inode = 1; last && at == s->n && by_inode >= 0; by_inode--)
-		for (at = 0; at < s->n && !is_begun(&s->v[at], &s->seen.v[last - 1], by_inode);)
+	const struct position *begun = positions_begun(&s->seen);
+	size_t at = s->n;
+	for (int by_inode = 1; begun && at == s->n && by_inode >= 0; by_inode--)
+		for (at = 0; at < s->n && !is_begun(&s->v[at], begun, by_inode);)
 			at++;
-	if (!last || at == s->n)
+	if (!begun || at == s->n)
 		return;
 	struct found first = s->v[at];
 	memmove(s->v + 1, s->v, at * sizeof *s->v);

@@ -84,19 +84,26 @@ static void rest(struct ingest *in, struct seen *ret)
 	}
 }
 
+/* The path of an empty store in place of the one before. */
+static const char *empty_store(char path[96])
+{
+	char cp[256];
+	(void)snprintf(path, 96, "%s/t.db", dir);
+	(void)snprintf(cp, sizeof cp, "rm -rf %s/t.*; cp %s/empty %s", dir, dir, path);
+	assert_int_equal(system(cp), 0);
+	return path;
+}
+
 /* What is held after bytes came, at most `most` at a time; the store is a copy of one, as its key makes the hashes. */
 static void take(struct sv bytes, uint32_t most, bool rests, struct seen *ret)
 {
 	static char none[] = "", conf_path[] = "test.conf";
-	char path[96], cp[256];
+	char path[96];
 	struct conf conf = { .path = conf_path, .customers_path = none };
 	struct err e = { "" };
-	(void)snprintf(path, sizeof path, "%s/t.db", dir);
-	(void)snprintf(cp, sizeof cp, "rm -rf %s/t.*; cp %s/empty %s", dir, dir, path);
-	assert_int_equal(system(cp), 0);
 	struct enrich *enrich = enrich_new(&conf, &e);
 	struct judge *j = judge_new(&conf, enrich, &e);
-	struct ingest in = { .store = store_open(path, j, &e), .judge = j };
+	struct ingest in = { .store = store_open(empty_store(path), j, &e), .judge = j };
 	assert_non_null(in.store);
 	struct ingest_source source = { 0 };
 	struct buf waits = { 0 }, reply = { 0 };
@@ -234,14 +241,11 @@ static void a_log_that_is_gone(void **state)
 	static char none[] = "", conf_path[] = "test.conf";
 	struct conf conf = { .path = conf_path, .customers_path = none, .keep_messages_days = 30, .keep_cases_days = 30, .keep_recipients_days = 30 };
 	struct err e;
-	char path[96], cp[256];
+	char path[96];
 	(void)state;
-	(void)snprintf(path, sizeof path, "%s/t.db", dir);
-	(void)snprintf(cp, sizeof cp, "rm -rf %s/t.*; cp %s/empty %s", dir, dir, path);
-	assert_int_equal(system(cp), 0);
 	struct enrich *enrich = enrich_new(&conf, &e);
 	struct judge *j = judge_new(&conf, enrich, &e);
-	struct ingest in = { .store = store_open(path, j, &e), .judge = j, .wall_us = at_now };
+	struct ingest in = { .store = store_open(empty_store(path), j, &e), .judge = j, .wall_us = at_now };
 	struct ingest_source one = { 0 }, two = { 0 };
 	says(&in, &one, 0, true);
 	assert_int_equal(number(in.store, "SELECT count(*) FROM input_snapshot"), 0);
@@ -299,17 +303,14 @@ static void what_is_said_twice(void **state)
 	static char none[] = "", conf_path[] = "test.conf";
 	struct conf conf = { .path = conf_path, .customers_path = none };
 	struct err e;
-	char path[96], cp[256];
+	char path[96];
 	struct record failed = { .kind = RECORD_AUTH_FAIL, .time_us = NOW + US_PER_HOUR };
 	struct buf b = { 0 }, reply = { 0 };
 	size_t used;
 	(void)state;
-	(void)snprintf(path, sizeof path, "%s/t.db", dir);
-	(void)snprintf(cp, sizeof cp, "rm -rf %s/t.*; cp %s/empty %s", dir, dir, path);
-	assert_int_equal(system(cp), 0);
 	struct enrich *enrich = enrich_new(&conf, &e);
 	struct judge *j = judge_new(&conf, enrich, &e);
-	struct ingest in = { .store = store_open(path, j, &e), .judge = j, .wall_us = at_now, .before = count_event };
+	struct ingest in = { .store = store_open(empty_store(path), j, &e), .judge = j, .wall_us = at_now, .before = count_event };
 	struct ingest_source one = { 0 }, two = { 0 };
 	put_report(&b, 1, 1);
 	assert_int_equal(ingest_bytes(&in, &one, buf_sv(&b), &used, &reply, &e), -1); /* who is it? */
